@@ -1,0 +1,277 @@
+//! TCB (the shapes), not trusted (the values). What the judge cannot find by itself, it asks for.
+//!
+//! The rules ask a [`Hints`] for each choice. The kernel answers from the annotation stream
+//! (`wire.rs`); the finder of tal-check answers by search and writes its answers down in the order
+//! in which they were asked, which *is* the stream. So there is one driver and one set of rules, and
+//! whatever the answers are, no wrong program passes: every rule checks what it was told.
+
+use crate::error::Error;
+use crate::state::State;
+use crate::term::{Term, Var};
+use crate::ty::{Base, Cap, Fact, FieldTy, Guard, Kind, Mem, Mode, Reg, Region, Sig, Word};
+use alloc::{rc::Rc, vec::Vec};
+
+/// Where the driver stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Site {
+    /// Before the instruction at this text offset.
+    At(u32),
+    /// On the edge from the instruction at `from` to the start at `to` (jump, jcc taken, table,
+    /// fall), or to an entry by a tail call.
+    Edge {
+        /// Offset of the transferring instruction (for a fall: of the start reached).
+        from: u32,
+        /// Offset of the target; gates are given as `u32::MAX`.
+        to: u32,
+    },
+    /// While checking that an entry may be used at the signature of a code parameter, at `from`.
+    CodeSub {
+        /// Offset of the instruction that instantiates the parameter.
+        from: u32,
+    },
+    /// At a `ret`.
+    Return(u32),
+}
+
+/// Answer to a proof obligation (core.md 4.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Proof {
+    /// Some fact has the same variable part and no larger constant.
+    Lookup,
+    /// `scale * goal = sum of factor * fact + constant`, constant not negative.
+    Comb(Comb),
+    /// First append this consequence of the facts, then ask again.
+    Step(Step),
+}
+
+/// Farkas' lemma: multipliers for facts by number.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Comb {
+    /// At least 1.
+    pub scale: u64,
+    /// At most [`crate::limits::PREMISES`]; strictly increasing fact numbers; factors of
+    /// inequalities not negative.
+    pub premises: Vec<(u16, i128)>,
+}
+
+/// A new fact from old ones.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// The `>= 0` fact `sum of factor * fact + slack` with slack >= 0; with equalities only and no
+    /// slack it is an `= 0` fact.
+    Comb {
+        /// As in [`Comb`].
+        premises: Vec<(u16, i128)>,
+        /// Added constant.
+        slack: i128,
+    },
+    /// Divide fact by `divisor`, floor the constant.
+    Cut {
+        /// A `>=` fact (or `=`, taken as `>=`).
+        fact: u16,
+        /// Positive.
+        divisor: i128,
+    },
+    /// `e >= 0` (fact) and `e /= 0` or `-e /= 0` (other) give `e - 1 >= 0`.
+    Neq {
+        /// The inequality.
+        fact: u16,
+        /// The disequality.
+        other: u16,
+    },
+    /// Product of two `>=` facts of at most three atoms, degree 1.
+    Product(u16, u16),
+    /// `a = 0` times any term of degree 1.
+    Scale(u16, Term),
+}
+
+/// The memory that an access, a rep instruction or a call argument goes through.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Through {
+    /// Position in the owned capabilities.
+    Entry(u16),
+    /// Position in the views.
+    View(u16),
+}
+
+/// A value for a variable of a signature or label (theta).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Inst {
+    /// For `Int`.
+    Int(Term),
+    /// For `Addr`: the address target.
+    Ptr(Base, Term),
+    /// For `Addr`: an integer in one of the small intervals.
+    Small(Term),
+    /// For `Word`.
+    Word(Word),
+    /// For `Code`.
+    Code(Base),
+    /// For `Region`.
+    Region(Region),
+    /// For `Store`: positions of capabilities, increasing.
+    Store(Vec<u16>),
+}
+
+/// What both alternatives of a conditional move have in common (row `cmovcc`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Template {
+    /// How many integers the template introduces; they are the next free variables.
+    pub fresh: u16,
+    /// The result.
+    pub word: Word,
+    /// What holds of it.
+    pub facts: Vec<Fact>,
+    /// Values of the new integers when the move happens.
+    pub moved: Vec<Term>,
+    /// Values when it does not.
+    pub kept: Vec<Term>,
+}
+
+/// A step that takes no instruction: names are the rule ids of core.md 4.4 to 4.11. Positions count
+/// in [`State::caps`] or [`State::views`] as they stand.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "fields are the hints of the rule of the same name")]
+pub enum Ghost {
+    Step(Step),
+    SizeFacts { of: Through },
+    GuardTrue { of: Through, guard: u16 },
+    GuardFalse { of: Through, guard: u16 },
+    GuardAdd { of: Through, guard: Guard },
+    GuardVoid { entry: crate::ty::Entry, guard: u16 },
+    Split { entry: u16, at: Term },
+    SplitCat { entry: u16 },
+    Join { first: u16, second: u16 },
+    One { of: Through, to_array: bool },
+    Equal { of: Through, offset: Term, mem: Rc<Mem> },
+    EqualWord { place: Place, word: Word },
+    EqualBlock { name: Var, extent: Term },
+    RetypeJunk { entry: u16 },
+    RetypeShape { entry: u16, mem: Rc<Mem> },
+    RetypeZero { entry: u16, mem: Rc<Mem> },
+    RetypePlain { entry: u16, mem: Option<Rc<Mem>> },
+    Unfold { entry: u16 },
+    Fold { entry: u16, ty: crate::ty::TypeId, args: Vec<Term> },
+    Open { entry: u16 },
+    Pack { entry: u16, mem: Rc<Mem>, witnesses: Vec<Term> },
+    FieldClose { entry: u16, field: u16, ty: FieldTy },
+    Leak { cap: u16 },
+    Borrow { entry: u16, mode: Mode },
+    Share { entry: u16, mode: Mode },
+    RegionEnd { token: u16 },
+    ViewWeaken { view: u16 },
+    ViewPart { view: u16, from: Term, count: Term },
+    ViewCat { view: u16, second: bool },
+    ViewPlain { view: u16 },
+    ViewUnfold { view: u16 },
+    ViewOpen { view: u16 },
+    Carve { offset: i64, size: i64 },
+    Uncarve { name: Var, entry: u16 },
+    FrameWord { place: Place, name: Var },
+    Renorm { place: Place, signed: bool },
+}
+
+/// A register or a stack slot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Place {
+    /// Register.
+    Reg(Reg),
+    /// Slot by offset from the entry rsp.
+    Slot(i64),
+}
+
+/// Who answers. Every method gets the state as the rule sees it; an `Err` ends the judging with
+/// that error (the finder uses it to say that it found nothing).
+pub trait Hints {
+    /// Next ghost here, or `None`: asked until `None`.
+    ///
+    /// # Errors
+    /// As said above; so for each method.
+    fn ghost(&mut self, state: &State, site: Site) -> Result<Option<Ghost>, Error>;
+    /// Certificate for `goal` (`>=` or `=`; for `/=` see [`Hints::prove_ne`]).
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error>;
+    /// How to show `term /= 0`: by a fact (`None`), or by proving it positive (`Some(true)`) or
+    /// negative (`Some(false)`), which is asked next by [`Hints::prove`].
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>, Error>;
+    /// Rule operand-read: is `term` provably in the range of `bits` read `signed`? If true, the two
+    /// bounds are asked next by [`Hints::prove`]; if false, it is read as a fresh integer.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn in_range(
+        &mut self,
+        state: &State,
+        term: &Term,
+        bits: u8,
+        signed: bool,
+    ) -> Result<bool, Error>;
+    /// Should the optional consequence of a rule be drawn (facts of compares and of rows that need
+    /// ranges)? Its premises are asked next.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn want(&mut self, state: &State, goals: &[Fact]) -> Result<bool, Error>;
+    /// Through what does this access of `width` bytes at base + offset go?
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn access(
+        &mut self,
+        state: &State,
+        base: Base,
+        offset: &Term,
+        width: u32,
+        store: bool,
+    ) -> Result<Through, Error>;
+    /// Rule shape, array: `position = size * j + c`; which j and c?
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn element(
+        &mut self,
+        state: &State,
+        position: &Term,
+        size: u32,
+        count: &Term,
+        width: u32,
+    ) -> Result<(Term, u32), Error>;
+    /// Values for the variables of `sig` (pre-state), in order.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn call(&mut self, state: &State, sig: &Sig) -> Result<Vec<Inst>, Error>;
+    /// Values for the variables of our own post-state (`kinds` with theta of the pre-state the
+    /// identity), at a return or after the callee of a tail call.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn post(
+        &mut self,
+        state: &State,
+        kinds: &[Kind],
+        post: &crate::ty::Assertion,
+    ) -> Result<Vec<Inst>, Error>;
+    /// Values for the own variables of the label at text offset `to`.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn label(&mut self, state: &State, to: u32) -> Result<Vec<Inst>, Error>;
+    /// Template of a conditional move of `moved` over `kept`; the fresh integers start at
+    /// `Free(state.scope.len())`.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn cmov(&mut self, state: &State, moved: &Word, kept: &Word) -> Result<Template, Error>;
+    /// Which capability of the state is the wanted one (after substitution)? Asked where a rule
+    /// takes entries out of C, once per wanted entry; the comparison itself is the rule's.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn take(&mut self, state: &State, wanted: &Cap) -> Result<u16, Error>;
+}

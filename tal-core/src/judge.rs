@@ -1,0 +1,381 @@
+//! TCB. The judge at work: what every rule may use. Entailment by certificate (core.md 4.2) and the
+//! few operations that change a state.
+
+use crate::error::{Error, Kind, OrRefuse, Rule};
+use crate::hint::{Comb, Hints, Proof, Step};
+use crate::image::{Image, Interface};
+use crate::limits;
+use crate::state::{Scope, State};
+use crate::term::{Term, Var};
+use crate::ty::{self, Fact, NameSet, Rel};
+
+/// `Result` of a rule.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// One judging: the image, the host's interface, who answers questions, and the fuel left.
+#[derive(Debug)]
+pub struct Judge<'a, H> {
+    /// What is judged.
+    pub image: &'a Image<'a>,
+    /// What the host offers.
+    pub interface: &'a Interface,
+    /// Who answers.
+    pub hints: H,
+    /// Units of work left (core.md 4.16).
+    pub fuel: u64,
+}
+
+impl<'a, H: Hints> Judge<'a, H> {
+    /// A judge with fuel for `bytes` bytes of text and annotations.
+    pub fn new(image: &'a Image<'a>, interface: &'a Interface, hints: H, bytes: u64) -> Self {
+        let fuel = bytes.saturating_mul(limits::FUEL_FACTOR).saturating_add(1 << 20);
+        Judge { image, interface, hints, fuel }
+    }
+
+    /// Pays for work.
+    ///
+    /// # Errors
+    /// When the fuel is used up.
+    pub fn burn(&mut self, units: usize) -> Result<()> {
+        let units = u64::try_from(units).unwrap_or(u64::MAX);
+        self.fuel = self.fuel.checked_sub(units).ok_or(Error::new(Rule::Limit, Kind::Limit))?;
+        Ok(())
+    }
+
+    /// A new variable of this kind.
+    ///
+    /// # Errors
+    /// When too many are in scope.
+    pub fn fresh(&mut self, state: &mut State, kind: ty::Kind) -> Result<Var> {
+        let limit = Error::new(Rule::Limit, Kind::Limit);
+        if state.scope.len() >= limits::SCOPE_VARS {
+            return Err(limit);
+        }
+        let index = u16::try_from(state.scope.len()).map_err(|_| limit)?;
+        let set = match &kind {
+            ty::Kind::Addr { set, .. } => *set,
+            _ => NameSet::ADDRESS,
+        };
+        state.scope.push(Scope { kind, set, is: None });
+        Ok(Var::Free(index))
+    }
+
+    /// A new integer.
+    ///
+    /// # Errors
+    /// As [`Judge::fresh`].
+    pub fn fresh_int(&mut self, state: &mut State) -> Result<Term> {
+        Ok(Term::var(self.fresh(state, ty::Kind::Int)?))
+    }
+
+    /// rule[fact-source]: appends a fact that a rule established. Facts without variables are not
+    /// kept: they are true, or the point is never reached.
+    ///
+    /// # Errors
+    /// When too many are in scope.
+    pub fn learn(&mut self, state: &mut State, rel: Rel, term: Term) -> Result<()> {
+        if state.facts.len() >= limits::FACTS {
+            return Err(Error::new(Rule::Limit, Kind::Limit));
+        }
+        state.facts.push(Fact { rel, term });
+        Ok(())
+    }
+
+    /// `low <= term <= high`.
+    ///
+    /// # Errors
+    /// As [`Judge::learn`].
+    pub fn learn_range(
+        &mut self,
+        state: &mut State,
+        term: &Term,
+        low: i128,
+        high: i128,
+    ) -> Result<()> {
+        let above = term.plus(low.saturating_neg()).or_refuse(Rule::TermForm)?;
+        let below = Term::constant_of(high).and_then(|h| h.sub(term)).or_refuse(Rule::TermForm)?;
+        self.learn(state, Rel::Ge, above)?;
+        self.learn(state, Rel::Ge, below)
+    }
+
+    /// Proves `term >= 0`. Steps that the certificate takes are appended to the facts: they follow
+    /// from them, so they stay true.
+    ///
+    /// # Errors
+    /// `rule` with [`Kind::NotProved`] when the certificate does not check.
+    pub fn prove_ge(&mut self, state: &mut State, term: &Term, rule: Rule) -> Result<()> {
+        if let Some(c) = term.as_int() {
+            return if c >= 0 { Ok(()) } else { Err(not_proved(rule, Rel::Ge, term)) };
+        }
+        let goal = Fact { rel: Rel::Ge, term: term.clone() };
+        loop {
+            match self.hints.prove(state, &goal)? {
+                Proof::Lookup => return self.lookup(state, &goal, rule),
+                Proof::Comb(comb) => return self.comb(state, &goal, &comb, rule),
+                Proof::Step(step) => self.step(state, &step)?,
+            }
+        }
+    }
+
+    /// Proves `term = 0`: identically, or by its two inequalities.
+    ///
+    /// # Errors
+    /// As [`Judge::prove_ge`].
+    pub fn prove_eq(&mut self, state: &mut State, term: &Term, rule: Rule) -> Result<()> {
+        if let Some(c) = term.as_int() {
+            return if c == 0 { Ok(()) } else { Err(not_proved(rule, Rel::Eq, term)) };
+        }
+        self.prove_ge(state, term, rule)?;
+        let negated = term.scale(-1).or_refuse(rule)?;
+        self.prove_ge(state, &negated, rule)
+    }
+
+    /// rule[prove-ne].
+    ///
+    /// # Errors
+    /// As [`Judge::prove_ge`].
+    pub fn prove_ne(&mut self, state: &mut State, term: &Term, rule: Rule) -> Result<()> {
+        if let Some(c) = term.as_int() {
+            return if c != 0 { Ok(()) } else { Err(not_proved(rule, Rel::Ne, term)) };
+        }
+        let negated = term.scale(-1).or_refuse(rule)?;
+        match self.hints.prove_ne(state, term)? {
+            None => {
+                self.burn(state.facts.len())?;
+                let known = |f: &Fact| f.rel == Rel::Ne && (f.term == *term || f.term == negated);
+                let found = state.facts.iter().any(known);
+                if found { Ok(()) } else { Err(not_proved(rule, Rel::Ne, term)) }
+            }
+            Some(true) => self.prove_ge(state, &term.plus(-1).or_refuse(rule)?, rule),
+            Some(false) => self.prove_ge(state, &negated.plus(-1).or_refuse(rule)?, rule),
+        }
+    }
+
+    /// Proves any fact.
+    ///
+    /// # Errors
+    /// As [`Judge::prove_ge`].
+    pub fn prove(&mut self, state: &mut State, goal: &Fact, rule: Rule) -> Result<()> {
+        match goal.rel {
+            Rel::Ge => self.prove_ge(state, &goal.term, rule),
+            Rel::Eq => self.prove_eq(state, &goal.term, rule),
+            Rel::Ne => self.prove_ne(state, &goal.term, rule),
+        }
+    }
+
+    /// Proves `0 <= term < 2^bits`, or the signed range of `bits`.
+    ///
+    /// # Errors
+    /// As [`Judge::prove_ge`].
+    pub fn prove_range(
+        &mut self,
+        state: &mut State,
+        term: &Term,
+        bits: u8,
+        signed: bool,
+        rule: Rule,
+    ) -> Result<()> {
+        for goal in range_goals(term, bits, signed).or_refuse(rule)? {
+            self.prove_ge(state, &goal.term, rule)?;
+        }
+        Ok(())
+    }
+
+    /// Should an optional consequence be drawn whose premises are `goals`? If so, proves them.
+    ///
+    /// # Errors
+    /// When the hints want it and the certificates do not check.
+    pub fn wanted(&mut self, state: &mut State, goals: &[Fact], rule: Rule) -> Result<bool> {
+        if !self.hints.want(state, goals)? {
+            return Ok(false);
+        }
+        for goal in goals {
+            self.prove(state, goal, rule)?;
+        }
+        Ok(true)
+    }
+
+    /// rule[prove-lookup]: an inequality (`=` counts twice, `/=` never) with the same variable part
+    /// and a constant not larger.
+    fn lookup(&mut self, state: &State, goal: &Fact, rule: Rule) -> Result<()> {
+        self.burn(state.facts.len())?;
+        let negated = goal.term.scale(-1).or_refuse(rule)?;
+        let found = state.facts.iter().any(|fact| match fact.rel {
+            Rel::Ne => false,
+            Rel::Ge => implies(&fact.term, &goal.term),
+            Rel::Eq => {
+                implies(&fact.term, &goal.term)
+                    || (fact.term.same_shape(&negated)
+                        && fact.term.constant().saturating_neg() <= goal.term.constant())
+            }
+        });
+        if found { Ok(()) } else { Err(not_proved(rule, goal.rel, &goal.term)) }
+    }
+
+    /// rule[prove-comb].
+    fn comb(&mut self, state: &State, goal: &Fact, comb: &Comb, rule: Rule) -> Result<()> {
+        let refuse = || not_proved(rule, goal.rel, &goal.term);
+        if comb.scale == 0 {
+            return Err(refuse());
+        }
+        let scaled = goal.term.scale(i128::from(comb.scale)).or_refuse(Rule::ProveComb)?;
+        let (sum, _) = self.sum(state, &comb.premises, Rule::ProveComb)?;
+        match scaled.sub(&sum).or_refuse(Rule::ProveComb)?.as_int() {
+            Some(slack) if slack >= 0 => Ok(()),
+            _ => Err(refuse()),
+        }
+    }
+
+    /// `sum of factor * fact`, and whether only equalities took part.
+    fn sum(&mut self, state: &State, premises: &[(u16, i128)], rule: Rule) -> Result<(Term, bool)> {
+        if premises.len() > limits::PREMISES {
+            return Err(Error::new(rule, Kind::Limit));
+        }
+        self.burn(premises.len())?;
+        let mut sum = Term::ZERO;
+        let mut exact = true;
+        let mut last = None;
+        for (number, factor) in premises {
+            let fact = state.facts.get(usize::from(*number)).or_refuse(rule)?;
+            let sign_fits = match fact.rel {
+                Rel::Ge => *factor >= 0,
+                Rel::Eq => true,
+                Rel::Ne => false,
+            };
+            if !sign_fits || last >= Some(*number) {
+                return Err(Error::new(rule, Kind::BadHint));
+            }
+            last = Some(*number);
+            exact &= fact.rel == Rel::Eq;
+            sum = sum.add_scaled(&fact.term, *factor).or_refuse(rule)?;
+        }
+        Ok((sum, exact))
+    }
+
+    /// One certificate step: appends a consequence of earlier facts (core.md 4.2).
+    ///
+    /// # Errors
+    /// When the step does not follow, or too many steps were taken in the block.
+    pub fn step(&mut self, state: &mut State, step: &Step) -> Result<()> {
+        state.steps = state.steps.saturating_add(1);
+        if usize::try_from(state.steps).map_or(true, |n| n > limits::STEPS) {
+            return Err(Error::new(Rule::Limit, Kind::Limit));
+        }
+        let (rel, term) = match step {
+            Step::Comb { premises, slack } => self.step_comb(state, premises, *slack)?,
+            Step::Cut { fact, divisor } => step_cut(state, *fact, *divisor)?,
+            Step::Neq { fact, other } => step_neq(state, *fact, *other)?,
+            Step::Product(a, b) => step_product(state, *a, *b)?,
+            Step::Scale(fact, by) => step_scale(state, *fact, by)?,
+        };
+        self.learn(state, rel, term)
+    }
+
+    /// rule[step-comb].
+    fn step_comb(
+        &mut self,
+        state: &State,
+        premises: &[(u16, i128)],
+        slack: i128,
+    ) -> Result<(Rel, Term)> {
+        let rule = Rule::StepComb;
+        let (sum, exact) = self.sum(state, premises, rule)?;
+        if slack < 0 {
+            return Err(Error::new(rule, Kind::BadHint));
+        }
+        let rel = if exact && slack == 0 { Rel::Eq } else { Rel::Ge };
+        Ok((rel, sum.plus(slack).or_refuse(rule)?))
+    }
+}
+
+/// rule[step-cut].
+fn step_cut(state: &State, fact: u16, divisor: i128) -> Result<(Rel, Term)> {
+    let fact = inequality(state, fact, Rule::StepCut)?;
+    Ok((Rel::Ge, fact.term.floor_div(divisor).or_refuse(Rule::StepCut)?))
+}
+
+/// rule[step-neq].
+fn step_neq(state: &State, fact: u16, other: u16) -> Result<(Rel, Term)> {
+    let rule = Rule::StepNeq;
+    let fact = inequality(state, fact, rule)?;
+    let other = state.facts.get(usize::from(other)).or_refuse(rule)?;
+    let negated = other.term.scale(-1).or_refuse(rule)?;
+    if other.rel != Rel::Ne || (fact.term != other.term && fact.term != negated) {
+        return Err(Error::new(rule, Kind::BadHint));
+    }
+    Ok((Rel::Ge, fact.term.plus(-1).or_refuse(rule)?))
+}
+
+/// rule[step-prod], inequalities.
+fn step_product(state: &State, a: u16, b: u16) -> Result<(Rel, Term)> {
+    let rule = Rule::StepProd;
+    let a = inequality(state, a, rule)?;
+    let b = inequality(state, b, rule)?;
+    if a.term.monomials().len() > 3 || b.term.monomials().len() > 3 {
+        return Err(Error::new(rule, Kind::BadHint));
+    }
+    Ok((Rel::Ge, a.term.mul(&b.term).or_refuse(rule)?))
+}
+
+/// rule[step-prod], equality times a term.
+fn step_scale(state: &State, fact: u16, by: &Term) -> Result<(Rel, Term)> {
+    let rule = Rule::StepProd;
+    let fact = state.facts.get(usize::from(fact)).or_refuse(rule)?;
+    let known = by.vars().all(|v| is_int(state, v));
+    if fact.rel != Rel::Eq || !known {
+        return Err(Error::new(rule, Kind::BadHint));
+    }
+    Ok((Rel::Eq, fact.term.mul(by).or_refuse(rule)?))
+}
+
+/// The fact of this number, if it is `>= 0` or `= 0`.
+fn inequality(state: &State, number: u16, rule: Rule) -> Result<&Fact> {
+    let fact = state.facts.get(usize::from(number)).or_refuse(rule)?;
+    if fact.rel == Rel::Ne { Err(Error::new(rule, Kind::BadHint)) } else { Ok(fact) }
+}
+
+/// Is `v` an integer variable in scope?
+#[must_use]
+pub fn is_int(state: &State, v: Var) -> bool {
+    match v {
+        Var::Free(i) => state.scope.get(usize::from(i)).is_some_and(|s| s.kind == ty::Kind::Int),
+        _ => false,
+    }
+}
+
+/// `fact >= 0` implies `goal >= 0` without arithmetic.
+fn implies(fact: &Term, goal: &Term) -> bool {
+    fact.same_shape(goal) && fact.constant() <= goal.constant()
+}
+
+/// The two bounds of a range as goals `>= 0`.
+///
+/// # Errors
+/// [`crate::term::TooBig`].
+pub fn range_goals(
+    term: &Term,
+    bits: u8,
+    signed: bool,
+) -> core::result::Result<[Fact; 2], crate::term::TooBig> {
+    let (low, high) = range(bits, signed);
+    let above = term.plus(low.saturating_neg())?;
+    let below = Term::constant_of(high)?.sub(term)?;
+    Ok([Fact { rel: Rel::Ge, term: above }, Fact { rel: Rel::Ge, term: below }])
+}
+
+/// Least and greatest value of `bits` (at most 64) bits.
+#[must_use]
+pub fn range(bits: u8, signed: bool) -> (i128, i128) {
+    let bits = u32::from(bits.clamp(1, 64));
+    if signed {
+        let half = 1_i128 << bits.saturating_sub(1);
+        (half.saturating_neg(), half.saturating_sub(1))
+    } else {
+        (0, (1_i128 << bits).saturating_sub(1))
+    }
+}
+
+fn not_proved(rule: Rule, rel: Rel, term: &Term) -> Error {
+    let fact = Fact { rel, term: term.clone() };
+    Error::new(rule, Kind::NotProved(alloc::boxed::Box::new(fact)))
+}

@@ -1,0 +1,31 @@
+//! TCB. The judge of typed x86-64 machine code.
+//!
+//! # Guarantee
+//!
+//! If `verify` says yes, and the host keeps its side (docs/guarantee.md), then every execution of
+//! the image from its start executes only instructions of the table in `table` at the offsets that
+//! were decoded; reads and writes only bytes that an entry, a live view or a stack slot of the
+//! current state covers, at that type; transfers control only to block starts, entries, return
+//! addresses of its own callers and imports; keeps the stack between its guard pages; and sends to
+//! the outside only words that do not depend on an address.
+//!
+//! Not promised: termination, absence of leaks of memory, absence of faults that the host turns into
+//! the end of the process, speculation.
+//!
+//! # Reading order
+//!
+//! [`term`], [`ty`], [`state`]: what is known. [`hint`]: what the judge is told. `rules`: one function a
+//! rule. `driver`: one pass over the text. [`wire`]: the annotations as bytes. [`error`], [`limits`].
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+extern crate alloc;
+
+pub mod error;
+pub mod hint;
+pub mod image;
+pub mod judge;
+pub mod limits;
+pub mod state;
+pub mod term;
+pub mod ty;

@@ -1,0 +1,68 @@
+//! TCB. Every bound of the judge in one place (core.md 4.16).
+//!
+//! A bound is checked where the thing it bounds is built or decoded, so no later code meets more.
+
+/// Monomials in one term.
+pub const MONOMIALS: usize = 12;
+/// Largest magnitude of a coefficient of a monomial.
+pub const COEFFICIENT: i128 = 1 << 64;
+/// The constant of a term stays strictly below this magnitude.
+pub const CONSTANT: i128 = 1 << 80;
+/// Named types of an image, the interface's included.
+pub const TYPES: usize = 1 << 16;
+/// Fields of one struct.
+pub const FIELDS: usize = 256;
+/// Nesting of memory types inside each other.
+pub const NESTING: usize = 16;
+/// Integer parameters of a named type, and integers bound by one `ex`.
+pub const ARITY: usize = 8;
+/// Facts in scope at one point.
+pub const FACTS: usize = 240;
+/// Variables that a label declares.
+pub const LABEL_VARS: usize = 32;
+/// Variables that a signature declares (pre-state and post-state together).
+pub const SIG_VARS: usize = 64;
+/// Variables in scope at one point of a block: the function's, the label's and the fresh ones.
+pub const SCOPE_VARS: usize = 4096;
+/// Stack slots tracked in a block.
+pub const SLOTS: usize = 512;
+/// Stack slots that a label declares.
+pub const LABEL_SLOTS: usize = 64;
+/// Entries and tokens owned at one point.
+pub const CAPS: usize = 32;
+/// Views in scope at one point.
+pub const VIEWS: usize = 64;
+/// Guards of one entry or view.
+pub const GUARDS: usize = 4;
+/// Ghosts before one instruction or on one edge.
+pub const GHOSTS: usize = 32;
+/// Premises of one `comb`.
+pub const PREMISES: usize = 64;
+/// Certificate steps in one block.
+pub const STEPS: usize = 256;
+/// Bytes of stack below the entry stack pointer.
+pub const FRAME: i64 = 1 << 16;
+/// Bytes that rsp may lie below the lowest touched byte: one page less the pushes of a call.
+pub const PROBE: i64 = 4080;
+/// Lowest address of a typed object.
+pub const ADDRESS_LOW: i128 = 1 << 16;
+/// One past the highest address of a typed object.
+pub const ADDRESS_HIGH: i128 = 1 << 47;
+/// No object is larger than this many bytes.
+pub const OBJECT: i128 = 1 << 46;
+/// Size in bytes of one array element.
+pub const ELEMENT: i128 = 1 << 20;
+/// Images are linked below this address, so that `[table + r]` is encodable.
+pub const IMAGE_HIGH: u64 = 1 << 31;
+/// Address of the first import gate; gate i stands at `GATES + 16 * i`.
+pub const GATES: u64 = 0x0020_0000;
+/// Distance in bytes between two gates.
+pub const GATE_SIZE: u64 = 16;
+/// Imports of one image (one page of gates a host maps holds 256).
+pub const IMPORTS: usize = 256;
+/// Annotation section: at most `SECTION_FACTOR * text + SECTION_SLACK` bytes.
+pub const SECTION_FACTOR: usize = 4;
+/// See [`SECTION_FACTOR`].
+pub const SECTION_SLACK: usize = 64 * 1024;
+/// Fuel: units of work per byte of text and annotations.
+pub const FUEL_FACTOR: u64 = 64;

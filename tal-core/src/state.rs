@@ -1,0 +1,76 @@
+//! TCB. The state S at one program point (core.md 2 and 6).
+
+use crate::term::{Term, Var};
+use crate::ty::{Cap, Fact, Kind, Lent, NameSet, View, Word};
+use alloc::vec::Vec;
+
+/// A variable in scope with what is known of it now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scope {
+    /// Its declaration.
+    pub kind: Kind,
+    /// For names: the alternatives left. Only ever shrinks within a block.
+    pub set: NameSet,
+    /// For a name that turned out to be an integer: which (rule[name-narrow]).
+    pub is: Option<Term>,
+}
+
+/// Flags by bit: the set of those that may be read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct FlagSet(pub u8);
+
+/// What the flags present were computed from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FlagKind {
+    /// Nothing is known.
+    None,
+    /// As `cmp left, right` at this many bits.
+    Cmp(u8, Term, Term),
+    /// Zero and sign of this result at this many bits.
+    Result(u8, Term),
+    /// A 64-bit compare of an undecided name with this constant.
+    Pick(Var, i64),
+}
+
+/// F of core.md 2.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Flags {
+    /// What they say.
+    pub kind: FlagKind,
+    /// Which were computed from public values only.
+    pub readable: FlagSet,
+}
+
+/// The frame of the running function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stack {
+    /// rsp minus the entry rsp.
+    pub delta: i64,
+    /// Lowest offset known to be touched.
+    pub touched: i64,
+    /// Slots that hold something, sorted by offset; every other slot at or above delta is junk.
+    pub slots: Vec<(i64, Word)>,
+    /// Lent parts, sorted.
+    pub lent: Vec<Lent>,
+}
+
+/// What is known before an instruction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct State {
+    /// `Free(i)` is `scope[i]`: the function's variables, the label's, the fresh ones.
+    pub scope: Vec<Scope>,
+    /// Facts: the function's, the label's, those of the block. Append-only in a block.
+    pub facts: Vec<Fact>,
+    /// By encoding number; that of rsp is always `Frame(delta)`.
+    pub regs: [Word; 16],
+    /// Flags.
+    pub flags: Flags,
+    /// Frame.
+    pub stack: Stack,
+    /// Views, the function's first.
+    pub views: Vec<View>,
+    /// Everything owned.
+    pub caps: Vec<Cap>,
+    /// Certificate steps used in this block ([`crate::limits::STEPS`]).
+    pub steps: u32,
+}
