@@ -1,0 +1,1 @@
+//! Not trusted: a bug here can reject, never admit. (To be written.)

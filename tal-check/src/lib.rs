@@ -1,0 +1,19 @@
+//! Not trusted: a bug here can reject, never admit. From parsed source to an image with annotations.
+//!
+//! [`resolve`] reads files and gives names meaning, [`lower`] makes a [`lowered::Lowered`] of them:
+//! encoded text, types, signatures, data, with what the programmer wrote about labels kept beside
+//! it. [`infer`] finds the state of every label, [`find`] answers the judge's questions by search
+//! (with [`prove`] for certificates), and writes the answers down: the annotations. The judge that
+//! runs meanwhile is `tal-core`'s own driver on the encoded bytes, so a program is judged here
+//! exactly as a loader will judge it.
+
+pub mod asm;
+pub mod find;
+pub mod infer;
+pub mod interface;
+pub mod layout;
+pub mod lower;
+pub mod lowered;
+pub mod prove;
+pub mod resolve;
+pub mod sourcemap;
