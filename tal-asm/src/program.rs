@@ -1,0 +1,126 @@
+//! Not trusted: a bug here can reject, never admit. A checked program, ready to be written: bytes,
+//! addresses, and the names and lines that people and debuggers want.
+
+use std::path::PathBuf;
+
+/// Which section something stands in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Section {
+    /// Machine code.
+    Text,
+    /// Constants.
+    Rodata,
+    /// Initialised variables.
+    Data,
+    /// Zeroed variables.
+    Bss,
+}
+
+/// A name for an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Symbol {
+    /// As in the source.
+    pub name: String,
+    /// Where it stands.
+    pub section: Section,
+    /// Absolute address.
+    pub address: u32,
+    /// Bytes; 0 for a local label.
+    pub size: u32,
+    /// A function, a data object or a local label.
+    pub kind: SymbolKind,
+}
+
+/// See [`Symbol::kind`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SymbolKind {
+    /// Global.
+    Function,
+    /// Global.
+    Object,
+    /// Local.
+    Label,
+}
+
+/// Machine code from this text offset on comes from this source line.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Line {
+    /// Offset in the text.
+    pub offset: u32,
+    /// Index into [`Program::files`].
+    pub file: u32,
+    /// From 1.
+    pub line: u32,
+    /// From 1; 0 when not known.
+    pub column: u32,
+}
+
+/// How a place in the bytes refers to an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FixupKind {
+    /// 4 bytes, relative to their own end plus what the addend says: call, jmp, `[rip + x]`.
+    Rel32,
+    /// 4 bytes, sign-extended absolute.
+    Abs32,
+    /// 8 bytes, absolute.
+    Abs64,
+}
+
+/// What a fixup refers to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// A place in the image.
+    Address(u32),
+    /// Import by its index in [`Program::imports`].
+    Import(u16),
+}
+
+/// A place that changes when the image or its imports are put elsewhere.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fixup {
+    /// Where the bytes stand.
+    pub section: Section,
+    /// Offset in that section.
+    pub offset: u32,
+    /// What is written there.
+    pub kind: FixupKind,
+    /// What it means.
+    pub target: Target,
+    /// Added to the address of the target; for `Rel32` the usual -4 and less is in here.
+    pub addend: i64,
+}
+
+/// A checked program.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Program {
+    /// Machine code.
+    pub text: Vec<u8>,
+    /// Its absolute address.
+    pub text_address: u32,
+    /// Constants.
+    pub rodata: Vec<u8>,
+    /// Their absolute address.
+    pub rodata_address: u32,
+    /// Initialised variables.
+    pub data: Vec<u8>,
+    /// Their absolute address.
+    pub data_address: u32,
+    /// Absolute address of the zeroed variables: in the segment of the initialised ones.
+    pub bss_address: u32,
+    /// How many bytes.
+    pub bss_size: u32,
+    /// Absolute address of the start.
+    pub start: u32,
+    /// Names of the imports used; gate i is import i.
+    pub imports: Vec<String>,
+    /// Every name, in any order.
+    pub symbols: Vec<Symbol>,
+    /// Source files; paths as given by the user.
+    pub files: Vec<PathBuf>,
+    /// Sorted by offset.
+    pub lines: Vec<Line>,
+    /// Sorted by section and offset.
+    pub fixups: Vec<Fixup>,
+    /// The `.tal` section.
+    pub annotations: Vec<u8>,
+}

@@ -1,0 +1,2 @@
+//! Not trusted. Developer commands; `cargo xtask help` lists them.
+fn main() {}
