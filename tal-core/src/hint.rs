@@ -8,7 +8,9 @@
 use crate::error::Error;
 use crate::state::State;
 use crate::term::{Term, Var};
-use crate::ty::{Base, Cap, Fact, FieldTy, Guard, Kind, Mem, Mode, Reg, Region, Sig, Word};
+use crate::ty::{
+    Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, Mem, Mode, Reg, Region, Sig, Word,
+};
 use alloc::{rc::Rc, vec::Vec};
 
 /// Where the driver stands.
@@ -31,6 +33,15 @@ pub enum Site {
     },
     /// At a `ret`.
     Return(u32),
+}
+
+/// Where a block starts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Start {
+    /// At a function.
+    Entry(FnId),
+    /// At the label of this index.
+    Label(u32),
 }
 
 /// Answer to a proof obligation (core.md 4.2).
@@ -92,6 +103,8 @@ pub enum Through {
     Entry(u16),
     /// Position in the views.
     View(u16),
+    /// The view that each data object has everywhere (rule[data-object]).
+    Data(DataId),
 }
 
 /// A value for a variable of a signature or label (theta).
@@ -165,6 +178,7 @@ pub enum Ghost {
     ViewPlain { view: u16 },
     ViewUnfold { view: u16 },
     ViewOpen { view: u16 },
+    ViewData { data: DataId },
     Carve { offset: i64, size: i64 },
     Uncarve { name: Var, entry: u16 },
     FrameWord { place: Place, name: Var },
@@ -183,6 +197,20 @@ pub enum Place {
 /// Who answers. Every method gets the state as the rule sees it; an `Err` ends the judging with
 /// that error (the finder uses it to say that it found nothing).
 pub trait Hints {
+    /// The driver begins a block.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn block(&mut self, _start: Start) -> Result<(), Error> {
+        Ok(())
+    }
+    /// The driver is done: nothing may be left.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn end(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
     /// Next ghost here, or `None`: asked until `None`.
     ///
     /// # Errors

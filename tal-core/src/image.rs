@@ -37,6 +37,19 @@ pub struct Label {
     pub state: LabelState,
 }
 
+/// A loaded segment of data: what the loader will map, hence what data objects consist of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Segment<'a> {
+    /// Absolute address.
+    pub address: u32,
+    /// Bytes in memory; what is beyond the bytes of the file is zero.
+    pub size: u32,
+    /// Bytes of the file.
+    pub bytes: &'a [u8],
+    /// May the mapped page be written?
+    pub writable: bool,
+}
+
 /// Where the bytes of a data object come from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Contents<'a> {

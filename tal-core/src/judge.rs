@@ -7,7 +7,8 @@ use crate::image::{Image, Interface};
 use crate::limits;
 use crate::state::{Scope, State};
 use crate::term::{Term, Var};
-use crate::ty::{self, Fact, NameSet, Rel};
+use crate::ty::{self, Cap, Fact, NameSet, Region, Rel, Sig};
+use alloc::{rc::Rc, vec::Vec};
 
 /// `Result` of a rule.
 pub type Result<T> = core::result::Result<T, Error>;
@@ -23,13 +24,64 @@ pub struct Judge<'a, H> {
     pub hints: H,
     /// Units of work left (core.md 4.16).
     pub fuel: u64,
+    /// Whose activation is judged. Set by the driver.
+    pub own: Own,
+}
+
+/// The activation that is judged: a function's, or, within rule[code-sub], that of an entry of the
+/// code parameter's signature.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Own {
+    /// Its signature.
+    pub sig: Rc<Sig>,
+    /// `Free(base + i)` of the state is variable i of the signature.
+    pub base: u16,
+    /// Regions that live throughout: the signature's own.
+    pub regions: Vec<Var>,
+    /// Within rule[code-sub], which does not nest.
+    pub nested: bool,
+}
+
+impl Own {
+    /// The activation of a function of this signature.
+    #[must_use]
+    pub fn function(sig: Rc<Sig>) -> Self {
+        let of_region = |(i, kind): (usize, &ty::Kind)| match (u16::try_from(i), kind) {
+            (Ok(i), ty::Kind::Region) => Some(Var::Free(i)),
+            _ => None,
+        };
+        let regions = sig.vars.iter().enumerate().filter_map(of_region).collect();
+        Own { sig, base: 0, regions, nested: false }
+    }
+
+    /// Does it ever return?
+    #[must_use]
+    pub fn returning(&self) -> bool {
+        self.sig.post.is_some()
+    }
+
+    /// Is there a slot at this offset at or above the entry rsp: the return address, or a declared
+    /// argument?
+    #[must_use]
+    pub fn slot(&self, offset: i64) -> bool {
+        let is = |(at, _): &(u16, ty::Word)| i64::from(*at) == offset;
+        (offset == 0 && self.returning()) || self.sig.pre.args.iter().any(is)
+    }
+
+    /// Is the region live now: `always`, one of the signature's own, or held by a token?
+    #[must_use]
+    pub fn live(&self, region: Region, state: &State) -> bool {
+        let Region::Var(rho) = region else { return true };
+        let held = |cap: &Cap| matches!(cap, Cap::Token(v, _) if *v == rho);
+        self.regions.contains(&rho) || state.caps.iter().any(held)
+    }
 }
 
 impl<'a, H: Hints> Judge<'a, H> {
     /// A judge with fuel for `bytes` bytes of text and annotations.
     pub fn new(image: &'a Image<'a>, interface: &'a Interface, hints: H, bytes: u64) -> Self {
         let fuel = bytes.saturating_mul(limits::FUEL_FACTOR).saturating_add(1 << 20);
-        Judge { image, interface, hints, fuel }
+        Judge { image, interface, hints, fuel, own: Own::function(nobody()) }
     }
 
     /// Pays for work.
@@ -378,4 +430,16 @@ pub fn range(bits: u8, signed: bool) -> (i128, i128) {
 fn not_proved(rule: Rule, rel: Rel, term: &Term) -> Error {
     let fact = Fact { rel, term: term.clone() };
     Error::new(rule, Kind::NotProved(alloc::boxed::Box::new(fact)))
+}
+
+/// A `never` without anything: the owner before the driver says who it is.
+fn nobody() -> Rc<Sig> {
+    let pre = ty::Assertion {
+        facts: Vec::new(),
+        regs: [const { ty::Word::Junk }; 16],
+        args: Vec::new(),
+        views: Vec::new(),
+        caps: Vec::new(),
+    };
+    Rc::new(Sig { vars: Vec::new(), pre, post: None })
 }

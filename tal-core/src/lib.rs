@@ -21,11 +21,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 extern crate alloc;
 
+pub mod checked;
+pub mod driver;
 pub mod error;
 pub mod hint;
 pub mod image;
 pub mod judge;
 pub mod limits;
+pub mod rules;
 pub mod state;
 pub mod term;
 pub mod ty;
+pub mod wire;
+
+pub use checked::{Checked, verify_section};
+pub use driver::verify;

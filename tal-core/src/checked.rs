@@ -1,0 +1,37 @@
+//! TCB. The proof that an image was judged.
+
+use crate::image::{Image, Interface, Segment};
+use crate::judge::Result;
+use crate::{driver, wire};
+
+/// An image that was judged safe. Only [`verify_section`] makes one, and it owns the image that it
+/// judged: the proof cannot be carried over to another.
+#[derive(Debug)]
+pub struct Checked<'a> {
+    image: Image<'a>,
+}
+
+impl<'a> Checked<'a> {
+    /// What was judged.
+    #[must_use]
+    pub fn image(&self) -> &Image<'a> {
+        &self.image
+    }
+}
+
+/// Judges text and data by the annotations of the section.
+///
+/// # Errors
+/// Why it is refused.
+pub fn verify_section<'a>(
+    text: &'a [u8],
+    text_address: u32,
+    segments: &[Segment<'a>],
+    section: &'a [u8],
+    interface: &Interface,
+) -> Result<Checked<'a>> {
+    let (image, hints) = wire::decode(text, text_address, segments, section, interface)?;
+    let bytes = u64::try_from(text.len().saturating_add(section.len())).unwrap_or(u64::MAX);
+    driver::verify(&image, interface, hints, bytes)?;
+    Ok(Checked { image })
+}
