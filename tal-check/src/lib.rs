@@ -16,4 +16,5 @@ pub mod lower;
 pub mod lowered;
 pub mod prove;
 pub mod resolve;
+mod simplex;
 pub mod sourcemap;

@@ -89,8 +89,7 @@ impl Term {
     /// The variable `v`.
     #[must_use]
     pub fn var(v: Var) -> Self {
-        let mut monomials = Vec::with_capacity(1);
-        monomials.push(Monomial { atom: Atom::var(v), coefficient: 1 });
+        let monomials = alloc::vec![Monomial { atom: Atom::var(v), coefficient: 1 }];
         Term { constant: 0, monomials }
     }
 
