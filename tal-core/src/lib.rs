@@ -22,6 +22,7 @@
 extern crate alloc;
 
 pub mod checked;
+pub mod decode;
 pub mod driver;
 pub mod error;
 pub mod hint;
@@ -30,6 +31,7 @@ pub mod judge;
 pub mod limits;
 pub mod rules;
 pub mod state;
+pub mod table;
 pub mod term;
 pub mod ty;
 pub mod wire;
