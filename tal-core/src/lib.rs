@@ -29,11 +29,13 @@ pub mod hint;
 pub mod image;
 pub mod judge;
 pub mod limits;
+pub mod mem;
 pub mod rules;
 pub mod state;
 pub mod table;
 pub mod term;
 pub mod ty;
+pub mod wf;
 pub mod wire;
 
 pub use checked::{Checked, verify_section};
