@@ -1,0 +1,304 @@
+//! TCB. Puts a judged program into this process and jumps to it. One of the two files with `unsafe`
+//! (the other is `gates.rs`, which makes the system calls).
+//!
+//! What the typing takes for granted of a host (docs/guarantee.md, K1 to K15) and this file owes:
+//! the bytes that run are the bytes that were judged; text is never writable and data never
+//! executable; the stack has guards; registers that are typed as unreadable hold nothing; a call of
+//! a gate ends in the function whose signature the judge used, on a stack of the host.
+#![allow(unsafe_code, reason = "mapping memory and jumping to it is what this file is for")]
+
+use crate::gates;
+use crate::verify::Verified;
+use core::ffi::c_void;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::string::{String, ToString};
+use std::{format, ptr, slice};
+use tal_core::limits;
+
+const PAGE: usize = 4096;
+/// Size of the program's stack.
+const STACK: usize = 8 << 20;
+/// Unmapped bytes on either side: more than the largest frame, though one page would do
+/// (`limits::PROBE`).
+const GUARD: usize = 128 << 10;
+/// `int3`: what fills the rest of the last page of the text.
+const FILL: u8 = 0xCC;
+
+/// Why a judged program cannot be run here.
+#[derive(Debug)]
+pub struct CannotRun(String);
+
+impl core::fmt::Display for CannotRun {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CannotRun {}
+
+type Result<T> = core::result::Result<T, CannotRun>;
+
+fn refuse<T>(words: &str) -> Result<T> {
+    Err(CannotRun(words.to_string()))
+}
+
+/// Runs the program in this process with these arguments and environment. Returns only when it
+/// cannot be started; then nothing of it has run.
+pub fn run(program: &Verified<'_>, arguments: &[OsString], environment: &[OsString]) -> CannotRun {
+    match prepare(program, arguments, environment) {
+        Err(error) => error,
+        // SAFETY: `prepare` made every mapping that the judged program expects, and the program is
+        // judged to start at `entry` with this block in registers.
+        Ok(start) => unsafe { enter(&raw const start) },
+    }
+}
+
+/// What the start of the program finds in registers. Read by `enter` by offset.
+#[repr(C)]
+#[derive(Debug)]
+struct Start {
+    entry: u64,
+    stack: u64,
+    argument_count: u64,
+    arguments: u64,
+    environment_count: u64,
+    environment: u64,
+}
+
+fn prepare(
+    program: &Verified<'_>,
+    arguments: &[OsString],
+    environment: &[OsString],
+) -> Result<Start> {
+    features()?;
+    let image = program.image();
+    let entry = u64::from(image.entry());
+    let text_address = address(image.text_address())?;
+    map_copy(text_address, image.text(), image.text().len(), FILL, libc::PROT_EXEC)?;
+    for segment in image.data() {
+        let rights = if segment.writable { libc::PROT_WRITE } else { 0 };
+        let size = usize::try_from(segment.size).map_err(|_| CannotRun("too large".into()))?;
+        map_copy(address(segment.address)?, segment.bytes, size, 0, rights)?;
+    }
+    map_gates(program.imports())?;
+    let block = start_block(arguments, environment)?;
+    let stack = map_stack()?;
+    Ok(Start { entry, stack, ..block })
+}
+
+fn address(address: u32) -> Result<usize> {
+    usize::try_from(address).map_err(|_| CannotRun("address out of range".into()))
+}
+
+/// Rows of the instruction table that some processors lack, or worse, execute as something else:
+/// `tzcnt` is `bsf` on a processor without BMI1, `lzcnt` is `bsr`.
+fn features() -> Result<()> {
+    let present = std::is_x86_feature_detected!("popcnt")
+        && std::is_x86_feature_detected!("lzcnt")
+        && std::is_x86_feature_detected!("bmi1");
+    if present { Ok(()) } else { refuse("this processor lacks popcnt, lzcnt or bmi1") }
+}
+
+/// A fresh mapping of zeroes; at a fixed address it never replaces another.
+fn map(at: Option<usize>, size: usize, rights: i32) -> Result<*mut u8> {
+    let fixed = if at.is_some() { libc::MAP_FIXED_NOREPLACE } else { 0 };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed;
+    let hint = at.map_or(ptr::null_mut(), ptr::without_provenance_mut);
+    // SAFETY: without MAP_FIXED (NOREPLACE is not) an mmap of fresh memory changes nothing that
+    // exists.
+    let got = unsafe { libc::mmap(hint, size, rights, flags, -1, 0) };
+    if got == libc::MAP_FAILED {
+        let error = io::Error::last_os_error();
+        return Err(CannotRun(format!("cannot map {size} bytes at {:#x}: {error}", hint.addr())));
+    }
+    // A kernel before 4.17 takes MAP_FIXED_NOREPLACE for a hint.
+    if at.is_some_and(|at| at != got.addr()) {
+        return refuse("the kernel does not map at fixed addresses");
+    }
+    Ok(got.cast())
+}
+
+fn protect(at: *mut u8, size: usize, rights: i32) -> Result<()> {
+    // SAFETY: the callers pass a mapping that they made themselves, before anybody runs in it.
+    let done = unsafe { libc::mprotect(at.cast::<c_void>(), size, rights) };
+    if done == 0 { Ok(()) } else { refuse("cannot protect a mapping") }
+}
+
+/// Maps `size` bytes at a fixed address with a copy of `bytes`, then sets the rights for good:
+/// readable and `rights`. Never writable and executable at the same time.
+fn map_copy(at: usize, bytes: &[u8], size: usize, fill: u8, rights: i32) -> Result<()> {
+    let Some(whole) = size.checked_next_multiple_of(PAGE) else {
+        return refuse("too large");
+    };
+    if whole == 0 {
+        return Ok(());
+    }
+    if bytes.len() > size {
+        return refuse("more bytes than memory");
+    }
+    let memory = map(Some(at), whole, libc::PROT_READ | libc::PROT_WRITE)?;
+    if fill != 0 {
+        // SAFETY: `memory` is `whole` fresh writable bytes that nobody else knows.
+        unsafe { memory.write_bytes(fill, whole) };
+    }
+    // SAFETY: as above, and `bytes` is not longer.
+    unsafe { memory.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    protect(memory, whole, libc::PROT_READ | rights)
+}
+
+/// Functions behind the gates by gate number; read by [`gate`].
+static BOUND: [AtomicUsize; limits::IMPORTS] = [const { AtomicUsize::new(0) }; limits::IMPORTS];
+/// Where the stack of the host ended when the program was entered.
+static HOST_STACK: AtomicUsize = AtomicUsize::new(0);
+/// Where the program starts; in memory, so that no register need hold it.
+static ENTRY: AtomicUsize = AtomicUsize::new(0);
+
+/// Two pages: one gate every 16 bytes, then the code that all of them jump to.
+fn map_gates(imports: &[u16]) -> Result<()> {
+    let at = usize::try_from(limits::GATES).map_err(|_| CannotRun("gates".into()))?;
+    let step = usize::try_from(limits::GATE_SIZE).map_err(|_| CannotRun("gates".into()))?;
+    if imports.len() > limits::IMPORTS {
+        return refuse("too many imports");
+    }
+    let mut page = [FILL; PAGE];
+    for ((number, import), place) in (0_u32..).zip(imports).zip(page.chunks_exact_mut(step)) {
+        let function = gates::function(*import);
+        let function = function.ok_or(CannotRun("an import that this host lacks".into()))?;
+        let slot = usize::try_from(number).ok().and_then(|n| BOUND.get(n));
+        let slot = slot.ok_or(CannotRun("too many imports".into()))?;
+        slot.store(function as usize, Ordering::Relaxed);
+        // mov r11d, number; jmp to the second page
+        let to_common = 4096 - (i64::from(number) * 16 + 11);
+        let to_common = i32::try_from(to_common).map_err(|_| CannotRun("gates".into()))?;
+        let [a, b, c, d] = number.to_le_bytes();
+        let [e, f, g, h] = to_common.to_le_bytes();
+        let code = [0x41, 0xBB, a, b, c, d, 0xE9, e, f, g, h];
+        place.iter_mut().zip(code).for_each(|(to, from)| *to = from);
+    }
+    // movabs r10, gate; jmp r10
+    let mut code = std::vec![0x49, 0xBA];
+    let common: unsafe extern "C" fn() = gate;
+    code.extend((common as usize).to_le_bytes());
+    code.extend([0x41, 0xFF, 0xE2]);
+    let mut pages = page.to_vec();
+    pages.extend(code);
+    map_copy(at, &pages, 2 * PAGE, FILL, libc::PROT_EXEC)
+}
+
+/// Every gate ends here, its number in r11, arguments in the registers of the C convention.
+///
+/// The program's stack may be nearly used up and need not be aligned, so the host runs on its own.
+/// rax is the result; registers that the caller does not get back hold nothing of the host.
+///
+/// # Safety
+/// Jumped to by the gates only.
+#[unsafe(naked)]
+unsafe extern "C" fn gate() {
+    core::arch::naked_asm!(
+        "cld",
+        "mov r10, rsp",
+        "mov rsp, [rip + {stack}]",
+        "push r10",
+        "sub rsp, 8",
+        "lea r10, [rip + {bound}]",
+        "call [r10 + 8*r11]",
+        "add rsp, 8",
+        "pop rsp",
+        "xor ecx, ecx",
+        "xor edx, edx",
+        "xor esi, esi",
+        "xor edi, edi",
+        "xor r8d, r8d",
+        "xor r9d, r9d",
+        "xor r10d, r10d",
+        "xor r11d, r11d",
+        "ret",
+        stack = sym HOST_STACK,
+        bound = sym BOUND,
+    )
+}
+
+/// Leaves the host: its stack is kept for the gates, every register that the start signature does
+/// not name is cleared.
+///
+/// # Safety
+/// `start` tells of mappings of a judged program.
+#[unsafe(naked)]
+unsafe extern "C" fn enter(start: *const Start) -> ! {
+    core::arch::naked_asm!(
+        "cld",
+        "and rsp, -16",
+        "mov [rip + {host}], rsp",
+        "mov rax, [rdi]",
+        "mov [rip + {entry}], rax",
+        "mov rsp, [rdi + 8]",
+        "mov rsi, [rdi + 24]",
+        "mov rdx, [rdi + 32]",
+        "mov rcx, [rdi + 40]",
+        "mov rdi, [rdi + 16]",
+        "xor eax, eax",
+        "xor ebx, ebx",
+        "xor ebp, ebp",
+        "xor r8d, r8d",
+        "xor r9d, r9d",
+        "xor r10d, r10d",
+        "xor r11d, r11d",
+        "xor r12d, r12d",
+        "xor r13d, r13d",
+        "xor r14d, r14d",
+        "xor r15d, r15d",
+        "jmp [rip + {entry}]",
+        host = sym HOST_STACK,
+        entry = sym ENTRY,
+    )
+}
+
+/// A stack between two guards; the address of its end, a multiple of 16.
+fn map_stack() -> Result<u64> {
+    let base = map(None, STACK + 2 * GUARD, libc::PROT_NONE)?;
+    let low = base.wrapping_add(GUARD);
+    protect(low, STACK, libc::PROT_READ | libc::PROT_WRITE)?;
+    let end = low.wrapping_add(STACK).addr();
+    u64::try_from(end).map_err(|_| CannotRun("address out of range".into()))
+}
+
+/// Arguments and environment as the interface types them: arrays of `{pointer, length}`, then the
+/// bytes, all in one mapping that is read-only for ever. No byte string ends in a zero.
+fn start_block(arguments: &[OsString], environment: &[OsString]) -> Result<Start> {
+    let strings = || arguments.iter().chain(environment);
+    let records = strings().count().checked_mul(16);
+    let size = strings().try_fold(records, |sum, s| Some(sum?.checked_add(s.len())));
+    // Even an empty block has an address: pointers to no bytes are not null.
+    let size = size.flatten().and_then(|s| s.checked_add(1)?.checked_next_multiple_of(PAGE));
+    let (Some(size), Some(records)) = (size, records) else {
+        return refuse("arguments and environment are too large");
+    };
+    let memory = map(None, size, libc::PROT_READ | libc::PROT_WRITE)?;
+    // SAFETY: `memory` is `size` fresh zeroed bytes that nobody else knows.
+    let block = unsafe { slice::from_raw_parts_mut(memory, size) };
+    let base = memory.addr();
+    let (table, bytes) = block.split_at_mut(records);
+    let mut used = 0;
+    for (record, string) in table.chunks_exact_mut(16).zip(strings()) {
+        let place = bytes.get_mut(used..used + string.len());
+        let place = place.ok_or(CannotRun("arguments changed".into()))?;
+        place.copy_from_slice(OsStr::as_bytes(string));
+        let (pointer, length) = record.split_at_mut(8);
+        pointer.copy_from_slice(&(base + records + used).to_le_bytes());
+        length.copy_from_slice(&string.len().to_le_bytes());
+        used += string.len();
+    }
+    protect(memory, size, libc::PROT_READ)?;
+    let number = |n: usize| u64::try_from(n).map_err(|_| CannotRun("out of range".into()));
+    Ok(Start {
+        entry: 0,
+        stack: 0,
+        argument_count: number(arguments.len())?,
+        arguments: number(base)?,
+        environment_count: number(environment.len())?,
+        environment: number(base + 16 * arguments.len())?,
+    })
+}

@@ -1,0 +1,87 @@
+//! TCB. From allegation to proof: [`Verified`] is what only a positive judgement can make, and what
+//! mapping takes.
+
+use crate::image::{Image, NotAdmitted};
+use core::fmt;
+use tal_core::error::Error;
+use tal_core::image::Interface;
+use tal_core::{Checked, verify_section};
+
+/// An image whose machine code and data were judged safe.
+///
+/// Having a `Verified` tells you: `tal-core` accepted exactly the bytes that the [`Image`] inside
+/// shows, against exactly the interface that was given to [`verify`], and the entry point of the
+/// file is the start that was judged. It does not tell where the bytes will be: who maps them has
+/// to put them where they say.
+#[derive(Debug)]
+pub struct Verified<'a> {
+    // Both private, and made together in `verify` only.
+    image: Image<'a>,
+    checked: Checked<'a>,
+}
+
+impl<'a> Verified<'a> {
+    /// The file that was judged.
+    #[must_use]
+    pub fn image(&self) -> &Image<'a> {
+        &self.image
+    }
+
+    /// Imports of the interface by gate number.
+    #[must_use]
+    pub fn imports(&self) -> &[u16] {
+        &self.checked.image().imports
+    }
+
+    /// What the annotations said, now known to be true.
+    #[must_use]
+    pub fn judged(&self) -> &tal_core::image::Image<'a> {
+        self.checked.image()
+    }
+}
+
+/// Why a file is not run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The file has not the form that is admitted.
+    File(NotAdmitted),
+    /// The judge says no.
+    Code(Error),
+    /// The file starts elsewhere than the program that was judged.
+    Start,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::File(error) => error.fmt(f),
+            Refusal::Code(error) => crate::words::code(error, f),
+            Refusal::Start => f.write_str("at file offset 0x18: the entry point is not the start"),
+        }
+    }
+}
+
+/// Judges the bytes of a file.
+///
+/// # Errors
+/// The first reason not to run it.
+pub fn verify<'a>(file: &'a [u8], interface: &Interface) -> Result<Verified<'a>, Refusal> {
+    let image = Image::parse(file).map_err(Refusal::File)?;
+    judge(image, interface)
+}
+
+/// Judges an image.
+///
+/// # Errors
+/// As [`verify`].
+pub fn judge<'a>(image: Image<'a>, interface: &Interface) -> Result<Verified<'a>, Refusal> {
+    let (text, at) = (image.text(), image.text_address());
+    let checked = verify_section(text, at, image.data(), image.annotations(), interface)
+        .map_err(Refusal::Code)?;
+    let judged = checked.image();
+    let index = usize::try_from(judged.start.0).map_err(|_| Refusal::Start)?;
+    let start = judged.functions.get(index).ok_or(Refusal::Start)?;
+    let same_text = core::ptr::eq(judged.text, text) && judged.text_address == at;
+    let same_start = at.checked_add(start.offset) == Some(image.entry());
+    if same_text && same_start { Ok(Verified { image, checked }) } else { Err(Refusal::Start) }
+}
