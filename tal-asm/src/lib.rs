@@ -2,4 +2,6 @@
 //! has the loader judge the very bytes before anybody sees them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod debug;
+pub mod elf;
 pub mod program;

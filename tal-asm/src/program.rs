@@ -124,3 +124,42 @@ pub struct Program {
     /// The `.tal` section.
     pub annotations: Vec<u8>,
 }
+
+impl Program {
+    /// Absolute address of a section.
+    #[must_use]
+    pub fn address(&self, section: Section) -> u32 {
+        match section {
+            Section::Text => self.text_address,
+            Section::Rodata => self.rodata_address,
+            Section::Data => self.data_address,
+            Section::Bss => self.bss_address,
+        }
+    }
+
+    /// Bytes of a section in memory.
+    #[must_use]
+    pub fn size(&self, section: Section) -> u32 {
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        match section {
+            Section::Text => length(&self.text),
+            Section::Rodata => length(&self.rodata),
+            Section::Data => length(&self.data),
+            Section::Bss => self.bss_size,
+        }
+    }
+
+    /// The section in which an address lies, its end included.
+    #[must_use]
+    pub fn section_of(&self, address: u32) -> Option<Section> {
+        let sections = [Section::Text, Section::Rodata, Section::Data, Section::Bss];
+        let inside = |s: &Section| {
+            let offset = address.checked_sub(self.address(*s));
+            self.size(*s) > 0 && offset.is_some_and(|o| o < self.size(*s))
+        };
+        let at_end = |s: &Section| {
+            self.size(*s) > 0 && address.checked_sub(self.address(*s)) == Some(self.size(*s))
+        };
+        sections.into_iter().find(inside).or_else(|| sections.into_iter().find(at_end))
+    }
+}
