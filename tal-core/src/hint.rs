@@ -5,11 +5,11 @@
 //! in which they were asked, which *is* the stream. So there is one driver and one set of rules, and
 //! whatever the answers are, no wrong program passes: every rule checks what it was told.
 
-use crate::error::Error;
+use crate::error::{Error, Kind as Refusal, Rule};
 use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{
-    Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, Mem, Mode, Reg, Region, Sig, Word,
+    Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, Mem, Mode, Reg, Region, Sig, View, Word,
 };
 use alloc::{rc::Rc, vec::Vec};
 
@@ -179,6 +179,7 @@ pub enum Ghost {
     ViewUnfold { view: u16 },
     ViewOpen { view: u16 },
     ViewData { data: DataId },
+    ViewForget { view: u16 },
     Carve { offset: i64, size: i64 },
     Uncarve { name: Var, entry: u16 },
     FrameWord { place: Place, name: Var },
@@ -302,4 +303,26 @@ pub trait Hints {
     /// # Errors
     /// See [`Hints::ghost`].
     fn take(&mut self, state: &State, wanted: &Cap) -> Result<u16, Error>;
+    /// Which view of the state is the wanted one? `Data` for an object's own. The comparison itself
+    /// is the rule's.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn view(&mut self, _state: &State, _wanted: &View) -> Result<Through, Error> {
+        Err(Error::new(Rule::AccessView, Refusal::BadHint))
+    }
+    /// Rule ea-form without a base: in which data object does this absolute address stand?
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn data(&mut self, _state: &State, _address: &Term) -> Result<DataId, Error> {
+        Err(Error::new(Rule::EaForm, Refusal::BadHint))
+    }
+    /// Rule range-facts: a load is about to append `facts` about the value that it read. Should it?
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn range_facts(&mut self, _state: &State, _facts: &[Fact]) -> Result<bool, Error> {
+        Err(Error::new(Rule::RangeFacts, Refusal::BadHint))
+    }
 }

@@ -22,16 +22,20 @@
 extern crate alloc;
 
 pub mod checked;
+pub mod decode;
 pub mod driver;
 pub mod error;
 pub mod hint;
 pub mod image;
 pub mod judge;
 pub mod limits;
+pub mod mem;
 pub mod rules;
 pub mod state;
+pub mod table;
 pub mod term;
 pub mod ty;
+pub mod wf;
 pub mod wire;
 
 pub use checked::{Checked, verify_section};

@@ -1,5 +1,19 @@
 //! TCB. The rules of core.md, one function a rule, named after it.
 
 pub mod apply;
+pub mod data;
+pub mod entry;
+pub mod field;
+pub mod flags;
+pub mod ghost;
+pub mod guard;
 pub mod label;
+pub mod memory;
+pub mod operand;
+pub mod retype;
+pub mod row;
+pub mod stack;
+pub mod strings;
 pub mod transfer;
+pub mod view;
+pub mod word;

@@ -1,0 +1,7 @@
+//! TCB. Owned entries: split, join, one, equal, fold, open, pack, leak (core.md 4.5).
+
+use crate::error::{Error, Kind, Rule};
+use crate::hint::Hints;
+use crate::judge::{Judge, Result};
+
+impl<H: Hints> Judge<'_, H> {}
