@@ -399,6 +399,8 @@ fn section_headers(file: Bytes<'_>, header: &Header, loaded: &Loaded) -> Result<
     if header.sections == 0 {
         return Ok(());
     }
+    let table = usize::from(header.sections).saturating_mul(SECTION_HEADER);
+    file.slice(header.sections_at, table)?;
     let names = section_names(file, header)?;
     let mut annotated = false;
     for index in 0..usize::from(header.sections) {

@@ -1,0 +1,241 @@
+//! Not trusted. Files that are not of the admitted form: each reason to refuse has a file that differs
+//! by one thing from one that is admitted; and no change of bytes makes the loader panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::sample;
+use loader::Image;
+use loader::image::Feature;
+use tal_asm::elf::{Output, write};
+
+/// Program headers in order: text, constants, variables, annotations, stack.
+const TEXT: usize = 64;
+const RODATA: usize = 64 + 56;
+const DATA: usize = 64 + 2 * 56;
+const TAL: usize = 64 + 3 * 56;
+const STACK: usize = 64 + 4 * 56;
+
+fn good() -> Vec<u8> {
+    write(&sample(), Output::Executable).unwrap()
+}
+
+fn put<const N: usize>(file: &mut [u8], at: usize, bytes: [u8; N]) {
+    file[at..at + N].copy_from_slice(&bytes);
+}
+
+fn put64(file: &mut [u8], at: usize, value: u64) {
+    put(file, at, value.to_le_bytes());
+}
+
+fn put32(file: &mut [u8], at: usize, value: u32) {
+    put(file, at, value.to_le_bytes());
+}
+
+fn get64(file: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(file[at..at + 8].try_into().unwrap())
+}
+
+/// Address and its copy, the physical address.
+fn put_address(file: &mut [u8], header: usize, address: u64) {
+    put64(file, header + 16, address);
+    put64(file, header + 24, address);
+}
+
+/// The header of a section by its index.
+fn section(file: &[u8], index: u64) -> usize {
+    usize::try_from(get64(file, 40) + 64 * index).unwrap()
+}
+
+/// Sections in order: nothing, .text, .rodata, .data, .bss, .tal.
+const S_TEXT: u64 = 1;
+const S_DATA: u64 = 3;
+const S_TAL: u64 = 5;
+
+/// Changes an admitted file so that it has this fault only.
+fn spoil(feature: Feature, f: &mut Vec<u8>) {
+    match feature {
+        Feature::Truncated => f.truncate(f.len() - 1),
+        Feature::Magic => f[0] = 0x7E,
+        Feature::Class => f[4] = 1,
+        Feature::Padding => f[15] = 1,
+        Feature::FileType => f[16] = 3,
+        Feature::Machine => f[18] = 3,
+        Feature::Version => f[20] = 2,
+        Feature::Flags => f[48] = 1,
+        Feature::HeaderSize => f[54] = 32,
+        Feature::ProgramHeaderPlace => f[32] = 72,
+        Feature::ProgramHeaderCount => f[56] = 9,
+        Feature::Interpreter => put32(f, STACK, 3),
+        Feature::Dynamic => put32(f, STACK, 2),
+        Feature::Tls => put32(f, STACK, 7),
+        Feature::ProgramHeaderType => put32(f, STACK, 4),
+        Feature::SegmentFlags => put32(f, DATA + 4, 2),
+        Feature::WriteExecute => put32(f, TEXT + 4, 7),
+        Feature::PhysicalAddress => put64(f, TEXT + 24, 0),
+        Feature::Alignment => put64(f, TEXT + 48, 0x20_0000),
+        Feature::Congruence => put64(f, RODATA + 8, 0x2001),
+        Feature::FileSize => put64(f, DATA + 40, 7),
+        Feature::TextSize => put64(f, TEXT + 40, 0x13),
+        Feature::AddressRange => put_address(f, TEXT, 0x3F_F000),
+        Feature::SegmentOrder => put_address(f, RODATA, 0x40_2000),
+        Feature::FileOverlap => {
+            let text = get64(f, TEXT + 8);
+            put64(f, RODATA + 8, text);
+        }
+        Feature::NoText => put32(f, TEXT + 4, 4),
+        Feature::ManyTexts => put32(f, RODATA + 4, 5),
+        Feature::NoAnnotations => {
+            let stack = f[STACK..STACK + 56].to_vec();
+            f[TAL..TAL + 56].copy_from_slice(&stack);
+            f[56] = 4;
+        }
+        Feature::ManyAnnotations => {
+            let annotations = f[TAL..TAL + 56].to_vec();
+            f[STACK..STACK + 56].copy_from_slice(&annotations);
+        }
+        Feature::AnnotationHeader => put32(f, TAL + 4, 5),
+        Feature::NoStack => f[56] = 4,
+        Feature::Stack => put32(f, STACK + 4, 7),
+        Feature::Entry => put64(f, 24, 0x40_0012),
+        Feature::SectionHeaderCount => f[60] = 65,
+        Feature::SectionNames => f[62] = 1,
+        Feature::SectionType => {
+            let at = section(f, S_TEXT);
+            put32(f, at + 4, 14);
+        }
+        Feature::SectionFlags => {
+            let at = section(f, S_TEXT);
+            put64(f, at + 8, 7);
+        }
+        Feature::SectionPlace => {
+            let at = section(f, S_DATA);
+            put64(f, at + 16, 0x40_2008);
+        }
+        Feature::SectionTal => {
+            let at = section(f, S_TAL);
+            let size = get64(f, at + 32);
+            put64(f, at + 32, size - 1);
+        }
+    }
+}
+
+#[test]
+fn each_reason_to_refuse_has_a_file() {
+    Image::parse(&good()).unwrap();
+    for feature in Feature::ALL {
+        let mut file = good();
+        spoil(*feature, &mut file);
+        let refusal = Image::parse(&file).expect_err(feature.words());
+        assert_eq!(refusal.feature, *feature, "{refusal}");
+        assert!(refusal.offset <= file.len(), "{refusal}");
+    }
+}
+
+#[test]
+fn overlaps_are_refused_wherever_they_are() {
+    let text_end = 0x40_1000;
+    for (header, address) in [(RODATA, 0x40_0000), (DATA, 0x40_1000), (DATA, 0x40_0000)] {
+        let mut file = good();
+        put_address(&mut file, header, address);
+        let refusal = Image::parse(&file).unwrap_err();
+        assert_eq!(refusal.feature, Feature::SegmentOrder, "{header} {address:#x} {text_end:#x}");
+    }
+    let mut file = good();
+    put64(&mut file, TEXT + 32, 0x1001);
+    put64(&mut file, TEXT + 40, 0x1001);
+    assert_eq!(Image::parse(&file).unwrap_err().feature, Feature::SegmentOrder);
+    let mut file = good();
+    put64(&mut file, DATA + 40, u64::MAX - 10);
+    assert_eq!(Image::parse(&file).unwrap_err().feature, Feature::AddressRange);
+    let mut file = good();
+    let text = get64(&file, TEXT + 8);
+    put64(&mut file, TAL + 8, text);
+    assert_eq!(Image::parse(&file).unwrap_err().feature, Feature::FileOverlap);
+}
+
+#[test]
+fn a_file_without_section_headers_is_admitted() {
+    let mut file = good();
+    let end = usize::try_from(get64(&file, 40)).unwrap();
+    file.truncate(end);
+    put64(&mut file, 40, 0);
+    put(&mut file, 58, [0; 6]);
+    Image::parse(&file).unwrap();
+}
+
+#[test]
+fn every_shorter_file_is_refused() {
+    let file = good();
+    for length in 0..file.len() {
+        Image::parse(&file[..length]).unwrap_err();
+    }
+}
+
+/// A generator of numbers that needs no crate: the same on every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+/// What an accepted file promises (the documentation of [`Image`]).
+fn promises(image: &Image<'_>) {
+    let mut parts = vec![(image.text_address(), image.text().len() as u64)];
+    parts.extend(image.data().iter().map(|s| (s.address, u64::from(s.size))));
+    parts.sort_unstable();
+    for pair in parts.windows(2) {
+        let end = u64::from(pair[0].0) + pair[0].1;
+        assert!(end.next_multiple_of(4096) <= u64::from(pair[1].0));
+    }
+    let (first, last) = (parts[0], parts[parts.len() - 1]);
+    assert!(first.0 >= 0x40_0000 && u64::from(last.0) + last.1 <= 0x8000_0000);
+    let offset = image.entry().checked_sub(image.text_address()).unwrap();
+    assert!((offset as usize) < image.text().len());
+    assert!(image.data().iter().all(|s| s.bytes.len() <= s.size as usize));
+}
+
+#[test]
+fn no_change_makes_the_loader_panic_or_break_its_promise() {
+    let good = good();
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let headers = 64 + 5 * 56;
+    let sections = section(&good, 0);
+    let places: Vec<usize> = (0..headers).chain(sections..good.len()).collect();
+    let mut admitted = 0;
+    for at in &places {
+        for bit in 0..8 {
+            let mut file = good.clone();
+            file[*at] ^= 1 << bit;
+            if let Ok(image) = Image::parse(&file) {
+                promises(&image);
+                admitted += 1;
+            }
+        }
+    }
+    let edges = [0, 1, 0xFFF, 0x1000, 0x40_0000, 0x7FFF_FFFF, 1 << 31, 1 << 63, u64::MAX];
+    for _ in 0..50_000 {
+        let mut file = good.clone();
+        for _ in 0..1 + random.next() % 3 {
+            let at = places[random.next() as usize % places.len()] & !7;
+            let value = match random.next() % 3 {
+                0 => edges[random.next() as usize % edges.len()],
+                1 => random.next() % (2 * file.len() as u64),
+                _ => random.next(),
+            };
+            if at + 8 <= file.len() {
+                put64(&mut file, at, value);
+            }
+        }
+        if let Ok(image) = Image::parse(&file) {
+            promises(&image);
+            admitted += 1;
+        }
+    }
+    println!("{admitted} changed files are still of the admitted form");
+}
