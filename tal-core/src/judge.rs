@@ -7,7 +7,7 @@ use crate::image::{Image, Interface};
 use crate::limits;
 use crate::state::{Scope, State};
 use crate::term::{Term, Var};
-use crate::ty::{self, Cap, Fact, NameSet, Region, Rel, Sig};
+use crate::ty::{self, Cap, Fact, FnId, NameSet, Region, Rel, Sig};
 use alloc::{rc::Rc, vec::Vec};
 
 /// `Result` of a rule.
@@ -32,6 +32,8 @@ pub struct Judge<'a, H> {
 /// code parameter's signature.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Own {
+    /// Which function of the image; none within rule[code-sub].
+    pub function: Option<FnId>,
     /// Its signature.
     pub sig: Rc<Sig>,
     /// `Free(base + i)` of the state is variable i of the signature.
@@ -45,13 +47,13 @@ pub struct Own {
 impl Own {
     /// The activation of a function of this signature.
     #[must_use]
-    pub fn function(sig: Rc<Sig>) -> Self {
+    pub fn function(function: Option<FnId>, sig: Rc<Sig>) -> Self {
         let of_region = |(i, kind): (usize, &ty::Kind)| match (u16::try_from(i), kind) {
             (Ok(i), ty::Kind::Region) => Some(Var::Free(i)),
             _ => None,
         };
         let regions = sig.vars.iter().enumerate().filter_map(of_region).collect();
-        Own { sig, base: 0, regions, nested: false }
+        Own { function, sig, base: 0, regions, nested: false }
     }
 
     /// Does it ever return?
@@ -81,7 +83,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// A judge with fuel for `bytes` bytes of text and annotations.
     pub fn new(image: &'a Image<'a>, interface: &'a Interface, hints: H, bytes: u64) -> Self {
         let fuel = bytes.saturating_mul(limits::FUEL_FACTOR).saturating_add(1 << 20);
-        Judge { image, interface, hints, fuel, own: Own::function(nobody()) }
+        Judge { image, interface, hints, fuel, own: Own::function(None, nobody()) }
     }
 
     /// Pays for work.

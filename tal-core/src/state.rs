@@ -1,7 +1,7 @@
 //! TCB. The state S at one program point (core.md 2 and 6).
 
 use crate::term::{Term, Var};
-use crate::ty::{Cap, Fact, Kind, Lent, NameSet, View, Word};
+use crate::ty::{Cap, Fact, Kind, Lent, NameSet, Reg, View, Word};
 use alloc::vec::Vec;
 
 /// A variable in scope with what is known of it now.
@@ -73,4 +73,45 @@ pub struct State {
     pub caps: Vec<Cap>,
     /// Certificate steps used in this block ([`crate::limits::STEPS`]).
     pub steps: u32,
+}
+
+impl State {
+    /// What a register holds.
+    #[must_use]
+    pub fn reg(&self, reg: Reg) -> &Word {
+        // There are sixteen of both, so this is never the default.
+        self.regs.get(reg as usize).unwrap_or(&Word::Junk)
+    }
+
+    /// Only `operand.rs` (rows), `stack.rs` (rsp) and calls write registers.
+    pub(crate) fn set_reg(&mut self, reg: Reg, word: Word) {
+        if let Some(place) = self.regs.get_mut(reg as usize) {
+            *place = word;
+        }
+    }
+
+    /// What the slot at this offset holds; junk if nothing is known.
+    #[must_use]
+    pub fn slot(&self, offset: i64) -> &Word {
+        let slots = &self.stack.slots;
+        let at = slots.binary_search_by_key(&offset, |(at, _)| *at);
+        at.ok().and_then(|i| slots.get(i)).map_or(&Word::Junk, |(_, word)| word)
+    }
+
+    /// Writes a slot; junk is not kept. The caller has checked that the slot exists.
+    pub(crate) fn set_slot(&mut self, offset: i64, word: Word) {
+        let slots = &mut self.stack.slots;
+        match (slots.binary_search_by_key(&offset, |(at, _)| *at), word) {
+            (Ok(i), Word::Junk) => {
+                slots.remove(i);
+            }
+            (Ok(i), word) => {
+                if let Some(slot) = slots.get_mut(i) {
+                    slot.1 = word;
+                }
+            }
+            (Err(_), Word::Junk) => {}
+            (Err(i), word) => slots.insert(i, (offset, word)),
+        }
+    }
 }

@@ -1,12 +1,17 @@
-//! TCB. `apply`: what happens to the state of whoever transfers control to an entry (core.md 4.12).
+//! TCB. `apply`: what a transfer to an entry takes from the state of whoever makes it; calls, and
+//! the use of an entry at the signature of a code parameter (core.md 4.12).
 
-use crate::error::{Error, Kind, Rule};
-use crate::hint::Hints;
-use crate::judge::{Judge, Result};
-use crate::state::State;
-use crate::term::Var;
-use crate::ty::{FnId, ImportId, Sig};
-use alloc::rc::Rc;
+use crate::driver::{Flow, size};
+use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
+use crate::hint::{Hints, Site};
+use crate::judge::{Judge, Own, Result};
+use crate::limits;
+use crate::mem::{Subst, Value};
+use crate::rules::transfer::{empty_state, enter, scope_of};
+use crate::state::{FlagKind, FlagSet, Flags, State};
+use crate::term::{Term, Var};
+use crate::ty::{Assertion, Base, Cap, FnId, ImportId, Kind, Post, Reg, Region, Sig, View, Word};
+use alloc::{rc::Rc, vec::Vec};
 
 /// What is called or jumped to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,20 +24,339 @@ pub enum Callee {
     Name(Var),
 }
 
+impl Callee {
+    /// How the variables of its signature are numbered: those of a code parameter's signature stand
+    /// inside another one.
+    #[must_use]
+    pub fn subst(self, values: &[Value]) -> Subst<'_> {
+        match self {
+            Callee::Function(_) | Callee::Import(_) => Subst::Free(0, values),
+            Callee::Name(_) => Subst::Inner(values),
+        }
+    }
+}
+
 impl<H: Hints> Judge<'_, H> {
-    /// The signature of a callee; `Free` variables of a `Name`'s are the enclosing function's.
+    /// The signature of a callee.
     ///
     /// # Errors
     /// When there is no such callee.
-    pub fn signature(&self, _state: &State, _callee: Callee) -> Result<Rc<Sig>> {
-        Err(Error::new(Rule::Apply, Kind::BadHint))
+    pub fn signature(&self, state: &State, callee: Callee) -> Result<Rc<Sig>> {
+        let sig = match callee {
+            Callee::Function(f) => return self.function_sig(f),
+            Callee::Import(i) => {
+                let index = self.image.imports.get(usize::from(i.0)).or_refuse(Rule::Import)?;
+                self.interface.imports.get(usize::from(*index)).or_refuse(Rule::Import)?
+            }
+            Callee::Name(Var::Free(i)) => match state.scope.get(usize::from(i)) {
+                Some(scope) => match &scope.kind {
+                    Kind::Code(sig) => sig,
+                    _ => return Err(Error::new(Rule::Call, Evidence::BadHint)),
+                },
+                None => return Err(Error::new(Rule::Call, Evidence::BadHint)),
+            },
+            Callee::Name(_) => return Err(Error::new(Rule::Call, Evidence::BadHint)),
+        };
+        Ok(Rc::clone(sig))
     }
 
-    /// rule[call], rule[call-never]: false when the block ends here.
+    /// rule[call], rule[call-never].
     ///
     /// # Errors
     /// When a premise fails.
-    pub fn call(&mut self, _state: &mut State, _callee: Callee) -> Result<bool> {
-        Err(Error::new(Rule::Call, Kind::BadHint))
+    pub fn call(
+        &mut self,
+        state: &mut State,
+        from: u32,
+        behind: u32,
+        callee: Callee,
+    ) -> Result<Flow> {
+        let sig = self.signature(state, callee)?;
+        let rule = if sig.post.is_some() { Rule::Call } else { Rule::CallNever };
+        // The call pushes: the callee's entry rsp lies 8 below, within the frame and the probe.
+        let entry = state.stack.delta.checked_sub(8).or_refuse(rule)?;
+        let reach = state.stack.touched.checked_sub(entry).or_refuse(rule)?;
+        if entry < limits::FRAME.saturating_neg() || reach > limits::PROBE {
+            return Err(Error::new(rule, Evidence::Depth(entry)));
+        }
+        for (at, _) in &sig.pre.args {
+            self.lendable_slot(state, entry.saturating_add(i64::from(*at)), rule)?;
+        }
+        let values = self.apply(state, from, callee, &sig, entry, rule)?;
+        let Some(post) = &sig.post else { return Ok(Flow::Stop) };
+        state.stack.touched = state.stack.touched.min(entry);
+        self.resume(state, callee, &sig, post, values, entry)?;
+        Ok(Flow::Next(behind))
     }
+
+    /// May a callee own this slot as its argument? It lies in our frame or is an argument of ours,
+    /// exists, and is not lent (redteam U4, U5).
+    pub(crate) fn lendable_slot(&self, state: &State, at: i64, rule: Rule) -> Result<()> {
+        let stack = &state.stack;
+        let ours = at < 0 || (at > 0 && self.own.slot(at));
+        let lent =
+            stack.lent.iter().any(|l| l.offset <= at && at < l.offset.saturating_add(l.size));
+        if at >= stack.delta && ours && !lent {
+            return Ok(());
+        }
+        Err(Error::new(rule, Evidence::WrongSlot(at)))
+    }
+
+    /// rule[apply]: theta is checked, the pre-state is matched and its capabilities leave the state.
+    /// `entry` is the callee's entry rsp. Returns theta.
+    ///
+    /// # Errors
+    /// When a premise fails.
+    pub fn apply(
+        &mut self,
+        state: &mut State,
+        from: u32,
+        callee: Callee,
+        sig: &Sig,
+        entry: i64,
+        rule: Rule,
+    ) -> Result<Vec<Value>> {
+        let insts = self.hints.call(state, sig)?;
+        let values = self.values(state, &sig.vars, insts, true)?;
+        let subst = callee.subst(&values);
+        self.claims(state, &sig.vars, &values, subst, Some(from))?;
+        let pre = self.instantiated(state, &sig.pre, subst)?;
+        self.matches(state, &pre, entry, rule)?;
+        for view in &pre.views {
+            // A callee may use its views for as long as it runs.
+            if !self.own.live(view.region, state) {
+                return Err(Error::new(rule, Evidence::DeadRegion));
+            }
+        }
+        for cap in &pre.caps {
+            self.take(state, cap, rule)?;
+        }
+        Ok(values)
+    }
+
+    /// Registers, stack arguments, facts and views of an instantiated pre- or post-state.
+    pub(crate) fn matches(
+        &mut self,
+        state: &mut State,
+        wanted: &Assertion,
+        entry: i64,
+        rule: Rule,
+    ) -> Result<()> {
+        for (reg, want) in Reg::ALL.iter().zip(&wanted.regs) {
+            if *reg != Reg::Rsp && *want != Word::Junk {
+                let have = state.reg(*reg).clone();
+                let wrong = |e| register_evidence(e, *reg, &have);
+                self.same_word(state, &have, want, rule).map_err(wrong)?;
+            }
+        }
+        for (at, want) in &wanted.args {
+            let have = state.slot(entry.saturating_add(i64::from(*at))).clone();
+            self.same_word(state, &have, want, rule)?;
+        }
+        for fact in &wanted.facts {
+            self.prove(state, fact, rule)?;
+        }
+        for view in &wanted.views {
+            self.holds_view(state, view, rule)?;
+        }
+        Ok(())
+    }
+
+    /// An assertion under theta, guards decided as far as the state decides them.
+    pub(crate) fn instantiated(
+        &mut self,
+        state: &State,
+        assertion: &Assertion,
+        subst: Subst<'_>,
+    ) -> Result<Assertion> {
+        let mut result = self.subst_assertion(assertion, subst)?;
+        result.views = self.existing_views(state, result.views)?;
+        result.caps = self.existing_caps(state, result.caps)?;
+        Ok(result)
+    }
+
+    /// The views that are not known to be absent.
+    pub(crate) fn existing_views(&mut self, state: &State, views: Vec<View>) -> Result<Vec<View>> {
+        let mut kept = Vec::with_capacity(views.len());
+        for mut view in views {
+            if self.decide_guards(state, &mut view.guards)? {
+                kept.push(view);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The capabilities that are not known to be absent. A token always exists.
+    pub(crate) fn existing_caps(&mut self, state: &State, caps: Vec<Cap>) -> Result<Vec<Cap>> {
+        let mut kept = Vec::with_capacity(caps.len());
+        for mut cap in caps {
+            let exists = match &mut cap {
+                Cap::Entry(entry) => self.decide_guards(state, &mut entry.guards)?,
+                Cap::Token(..) | Cap::Store(_) => true,
+            };
+            if exists {
+                kept.push(cap);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// What the callee leaves: its choices are fresh, its post-state enters, everything that it may
+    /// have written is junk (redteam U4, U10).
+    pub(crate) fn resume(
+        &mut self,
+        state: &mut State,
+        callee: Callee,
+        sig: &Sig,
+        post: &Post,
+        mut values: Vec<Value>,
+        entry: i64,
+    ) -> Result<()> {
+        let first = state.scope.len();
+        for (i, kind) in post.vars.iter().enumerate() {
+            values.push(fresh_value(first.saturating_add(i), kind)?);
+        }
+        let subst = callee.subst(&values);
+        for kind in &post.vars {
+            let kind = self.subst_kind(kind, subst)?;
+            self.fresh(state, kind)?;
+        }
+        let after = self.instantiated(state, &post.state, subst)?;
+        for (reg, word) in Reg::ALL.iter().zip(after.regs) {
+            if *reg != Reg::Rsp && !reg.callee_saved() {
+                state.set_reg(*reg, word);
+            }
+        }
+        for (at, _) in &sig.pre.args {
+            state.set_slot(entry.saturating_add(i64::from(*at)), Word::Junk);
+        }
+        for (at, word) in after.args {
+            state.set_slot(entry.saturating_add(i64::from(at)), word);
+        }
+        for fact in after.facts {
+            self.learn(state, fact.rel, fact.term)?;
+        }
+        state.views.extend(after.views);
+        state.caps.extend(after.caps);
+        state.flags = Flags { kind: FlagKind::None, readable: FlagSet::default() };
+        check_limits(state)
+    }
+
+    /// rule[code-sub]: an entry may be used wherever `sigma` is promised (its own variables are
+    /// `Inner`), because from any entry state of `sigma` one `jmp` to it ends in `sigma`'s exit.
+    ///
+    /// # Errors
+    /// When a premise fails; when it would nest.
+    pub(crate) fn code_sub(
+        &mut self,
+        state: &State,
+        from: u32,
+        function: FnId,
+        sigma: &Sig,
+    ) -> Result<()> {
+        let rule = Rule::CodeSub;
+        if self.own.nested {
+            return Err(Error::new(rule, Evidence::Limit));
+        }
+        let base = u16::try_from(state.scope.len()).ok().or_refuse(rule)?;
+        let renamed = self.renamed(sigma, base)?;
+        // Variables, names and facts of the caller are about fixed values: they stay true. Its frame,
+        // views and capabilities are not there when `sigma` is used.
+        let mut sub = empty_state();
+        sub.scope.clone_from(&state.scope);
+        sub.facts.clone_from(&state.facts);
+        sub.scope.extend(renamed.vars.iter().map(scope_of));
+        enter(&mut sub, &renamed);
+        check_limits(&sub)?;
+        self.burn(size(&sub))?;
+        let own = nested_own(Rc::new(renamed), base);
+        let outer = core::mem::replace(&mut self.own, own);
+        let result = self
+            .ghosts(&mut sub, Site::CodeSub { from })
+            .and_then(|()| self.tail_call(&mut sub, from, Callee::Function(function)));
+        self.own = outer;
+        result
+    }
+
+    /// The signature of a code parameter with its own variables as `Free(base..)`.
+    fn renamed(&mut self, sigma: &Sig, base: u16) -> Result<Sig> {
+        let rule = Rule::CodeSub;
+        let choices: &[Kind] = sigma.post.as_ref().map_or(&[], |p| &p.vars);
+        let mut values = Vec::with_capacity(sigma.vars.len().saturating_add(choices.len()));
+        for (i, kind) in sigma.vars.iter().chain(choices).enumerate() {
+            let index = usize::from(base).saturating_add(i);
+            let number = u16::try_from(index).ok().or_refuse(rule)?;
+            values.push(match kind {
+                Kind::Region => Value::Region(Region::Var(Var::Free(number))),
+                Kind::Code(_) | Kind::Store => return Err(Error::new(rule, Evidence::IllFormed)),
+                Kind::Int | Kind::Addr { .. } | Kind::Word => fresh_value(index, kind)?,
+            });
+        }
+        let subst = Subst::Inner(&values);
+        let kinds = |judge: &mut Self, kinds: &[Kind]| -> Result<Vec<Kind>> {
+            kinds.iter().map(|k| judge.subst_kind(k, subst)).collect()
+        };
+        let vars = kinds(self, &sigma.vars)?;
+        let pre = self.subst_assertion(&sigma.pre, subst)?;
+        let post = match &sigma.post {
+            None => None,
+            Some(post) => Some(Post {
+                vars: kinds(self, &post.vars)?,
+                state: self.subst_assertion(&post.state, subst)?,
+            }),
+        };
+        Ok(Sig { vars, pre, post })
+    }
+}
+
+/// The activation at `sigma`: its own regions live, and so do those of its views, since whoever uses
+/// it must have shown that (rule[apply]).
+fn nested_own(sigma: Rc<Sig>, base: u16) -> Own {
+    let mut own = Own::function(None, Rc::clone(&sigma));
+    let shifted = |v: &Var| match v {
+        Var::Free(i) => Var::Free(i.saturating_add(base)),
+        other => *other,
+    };
+    own.regions = own.regions.iter().map(shifted).collect();
+    own.regions.extend(sigma.pre.views.iter().filter_map(|v| match v.region {
+        Region::Always => None,
+        Region::Var(rho) => Some(rho),
+    }));
+    own.base = base;
+    own.nested = true;
+    own
+}
+
+/// The variable of this number as a value.
+fn fresh_value(index: usize, kind: &Kind) -> Result<Value> {
+    let rule = Rule::Apply;
+    let v = Var::Free(u16::try_from(index).ok().or_refuse(rule)?);
+    Ok(match kind {
+        Kind::Int => Value::Int(Term::var(v)),
+        Kind::Addr { .. } => Value::Addr(Base::Name(v), Term::ZERO),
+        Kind::Word => Value::Word(Word::Ptr(Base::Name(v), Term::ZERO)),
+        // A callee makes no code, no region, no unknown set.
+        Kind::Code(_) | Kind::Region | Kind::Store => {
+            return Err(Error::new(rule, Evidence::IllFormed));
+        }
+    })
+}
+
+/// A mismatch in a register names the register.
+pub(crate) fn register_evidence(error: Error, reg: Reg, have: &Word) -> Error {
+    match error.kind {
+        Evidence::WrongWord(_) => {
+            Error { kind: Evidence::WrongRegister(reg, have.clone().into()), ..error }
+        }
+        _ => error,
+    }
+}
+
+/// The limits of core.md 4.16 on a state that grew.
+pub(crate) fn check_limits(state: &State) -> Result<()> {
+    let fits = state.facts.len() <= limits::FACTS
+        && state.views.len() <= limits::VIEWS
+        && state.caps.len() <= limits::CAPS
+        && state.scope.len() <= limits::SCOPE_VARS;
+    if fits { Ok(()) } else { Err(Error::new(Rule::Limit, Evidence::Limit)) }
 }

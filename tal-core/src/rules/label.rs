@@ -1,25 +1,209 @@
 //! TCB. Labels and entailment (core.md 4.13).
 
-use crate::error::{Error, Kind, Rule};
+use crate::driver::size;
+use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::hint::Hints;
-use crate::judge::{Judge, Result};
+use crate::image::Label;
+use crate::judge::{Judge, Own, Result};
+use crate::mem::{Subst, Value};
+use crate::rules::apply::{check_limits, register_evidence};
+use crate::rules::theta::within;
+use crate::rules::transfer::{empty_state, scope_of};
 use crate::state::State;
+use crate::term::Var;
+use crate::ty::{Base, FnId, LabelState, Lent, NameSet, Reg, Word};
+use alloc::vec::Vec;
 
 impl<H: Hints> Judge<'_, H> {
-    /// rule[entail]: `state` (with the edge fact and after the ghosts of the edge) fits the label of
-    /// this index. May append facts to `state`; changes nothing else.
+    /// The label of this index.
+    fn label(&self, label: u32) -> Result<&Label> {
+        let label = usize::try_from(label).ok().and_then(|i| self.image.labels.get(i));
+        label.or_refuse(Rule::Jump)
+    }
+
+    /// The function of a label: the last one that starts at or before it.
     ///
     /// # Errors
-    /// When a premise fails.
-    pub fn entail(&mut self, _state: &mut State, _label: u32) -> Result<()> {
-        Err(Error::new(Rule::Entail, Kind::BadHint))
+    /// When there is no such label or function.
+    pub(crate) fn label_owner(&self, label: u32) -> Result<FnId> {
+        let offset = self.label(label)?.offset;
+        let after = self.image.functions.partition_point(|f| f.offset <= offset);
+        let function = after.checked_sub(1).or_refuse(Rule::Driver)?;
+        Ok(FnId(u32::try_from(function).ok().or_refuse(Rule::Driver)?))
     }
 
     /// The state that the label of this index declares. Sets `self.own`.
     ///
     /// # Errors
-    /// When the label does not exist.
-    pub fn label_state(&mut self, _label: u32) -> Result<State> {
-        Err(Error::new(Rule::Entail, Kind::BadHint))
+    /// When the label does not exist or declares more than the limits allow.
+    pub fn label_state(&mut self, label: u32) -> Result<State> {
+        let function = self.label_owner(label)?;
+        let index = usize::try_from(label).ok().or_refuse(Rule::Driver)?;
+        let declared = self.image.labels.get(index).or_refuse(Rule::Driver)?;
+        self.state_at(function, &declared.state)
+    }
+
+    /// The state that a label of this function with this declaration would have: the function's
+    /// variables, facts and views are frozen at its entry, so they hold here too. Sets `self.own`.
+    ///
+    /// # Errors
+    /// When the declaration does not fit the function or the limits.
+    pub fn state_at(&mut self, function: FnId, declared: &LabelState) -> Result<State> {
+        let sig = self.function_sig(function)?;
+        let mut state = empty_state();
+        state.scope.extend(sig.vars.iter().chain(&declared.vars).map(scope_of));
+        state.facts.extend(sig.pre.facts.iter().chain(&declared.facts).cloned());
+        state.views.extend(sig.pre.views.iter().chain(&declared.views).cloned());
+        state.caps.clone_from(&declared.caps);
+        state.regs.clone_from(&declared.regs);
+        state.set_reg(Reg::Rsp, Word::Frame(declared.delta));
+        state.stack.delta = declared.delta;
+        state.stack.touched = declared.touched;
+        state.stack.slots.clone_from(&declared.slots);
+        state.stack.lent.clone_from(&declared.lent);
+        for (name, set) in &declared.refinements {
+            self.refine(&mut state, *name, *set)?;
+        }
+        check_limits(&state)?;
+        self.burn(size(&state))?;
+        self.own = Own::function(Some(function), sig);
+        Ok(state)
+    }
+
+    /// rule[entail]: the state, with the fact and after the ghosts of the edge, fits the label of
+    /// this index. Appends facts to the state; changes nothing else.
+    ///
+    /// # Errors
+    /// When a premise fails.
+    pub fn entail(&mut self, state: &mut State, label: u32) -> Result<()> {
+        let index = usize::try_from(label).ok().or_refuse(Rule::Jump)?;
+        let Label { offset, state: wanted } = self.image.labels.get(index).or_refuse(Rule::Jump)?;
+        if Some(self.label_owner(label)?) != self.own.function {
+            return Err(Error::new(Rule::Jump, Evidence::BadTarget(u64::from(*offset))));
+        }
+        self.burn(size(state))?;
+        let insts = self.hints.label(state, *offset)?;
+        let values = self.values(state, &wanted.vars, insts, false)?;
+        let first = u16::try_from(self.own.sig.vars.len()).ok().or_refuse(Rule::Entail)?;
+        let subst = Subst::Free(first, &values);
+        self.claims(state, &wanted.vars, &values, subst, None)?;
+        self.entail_frame(state, wanted, subst)?;
+        self.entail_words(state, wanted, subst)?;
+        refined(state, &wanted.refinements)?;
+        for fact in &wanted.facts {
+            let fact = self.subst_fact(fact, subst)?;
+            self.prove(state, &fact, Rule::Entail)?;
+        }
+        self.entail_views(state, wanted, subst)?;
+        let caps = state.caps.clone();
+        let result = self.entail_caps(state, wanted, subst);
+        state.caps = caps;
+        result
+    }
+
+    /// The same depth, at least as much touched, exactly the same parts lent (redteam U5, U6).
+    fn entail_frame(&mut self, state: &State, wanted: &LabelState, subst: Subst<'_>) -> Result<()> {
+        let stack = &state.stack;
+        if stack.delta != wanted.delta {
+            return Err(Error::new(Rule::Entail, Evidence::Depth(stack.delta)));
+        }
+        if stack.touched > wanted.touched {
+            return Err(Error::new(Rule::Entail, Evidence::Depth(stack.touched)));
+        }
+        if stack.lent.len() != wanted.lent.len() {
+            return Err(Error::new(Rule::Entail, Evidence::Capability));
+        }
+        for (have, want) in stack.lent.iter().zip(&wanted.lent) {
+            let name = lent_name(want, subst);
+            if have.offset != want.offset || have.size != want.size || name != Some(have.name) {
+                return Err(Error::new(Rule::Entail, Evidence::WrongSlot(want.offset)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every register and every declared slot holds the declared word.
+    fn entail_words(
+        &mut self,
+        state: &mut State,
+        wanted: &LabelState,
+        subst: Subst<'_>,
+    ) -> Result<()> {
+        for (reg, want) in Reg::ALL.into_iter().zip(&wanted.regs) {
+            if reg != Reg::Rsp && *want != Word::Junk {
+                let want = self.subst_word(want, subst)?;
+                let have = state.reg(reg).clone();
+                let wrong = |e| register_evidence(e, reg, &have);
+                self.same_word(state, &have, &want, Rule::Entail).map_err(wrong)?;
+            }
+        }
+        for (at, want) in &wanted.slots {
+            let want = self.subst_word(want, subst)?;
+            let have = state.slot(*at).clone();
+            let wrong = |e: Error| match e.kind {
+                Evidence::WrongWord(_) => Error { kind: Evidence::WrongSlot(*at), ..e },
+                _ => e,
+            };
+            self.same_word(state, &have, &want, Rule::Entail).map_err(wrong)?;
+        }
+        Ok(())
+    }
+
+    /// Every view of the label that is not known to be absent is one of ours.
+    fn entail_views(
+        &mut self,
+        state: &mut State,
+        wanted: &LabelState,
+        subst: Subst<'_>,
+    ) -> Result<()> {
+        let mut views = Vec::with_capacity(wanted.views.len());
+        for view in &wanted.views {
+            views.extend(self.subst_view(view, subst)?);
+        }
+        for view in self.existing_views(state, views)? {
+            self.holds_view(state, &view, Rule::Entail)?;
+        }
+        Ok(())
+    }
+
+    /// The label's capabilities are ours, one to one.
+    fn entail_caps(
+        &mut self,
+        state: &mut State,
+        wanted: &LabelState,
+        subst: Subst<'_>,
+    ) -> Result<()> {
+        let mut caps = Vec::with_capacity(wanted.caps.len());
+        for cap in &wanted.caps {
+            self.subst_cap(cap, subst, &mut caps)?;
+        }
+        for cap in self.existing_caps(state, caps)? {
+            self.take(state, &cap, Rule::Entail)?;
+        }
+        self.nothing_left(state, Rule::Entail)
+    }
+}
+
+/// The refinements of function-level names hold (redteam A4).
+fn refined(state: &State, refinements: &[(Var, NameSet)]) -> Result<()> {
+    for (name, set) in refinements {
+        let known = match name {
+            Var::Free(i) => state.scope.get(usize::from(*i)),
+            Var::Inner(_) | Var::Param(_) | Var::Bound(_) | Var::Value => None,
+        };
+        if !known.is_some_and(|s| within(s.set, *set)) {
+            return Err(Error::new(Rule::Entail, Evidence::Undecided(*name)));
+        }
+    }
+    Ok(())
+}
+
+/// The name of a lent part under theta.
+fn lent_name(lent: &Lent, subst: Subst<'_>) -> Option<Var> {
+    let (Subst::Free(first, values), Var::Free(i)) = (subst, lent.name) else { return None };
+    let Some(own) = i.checked_sub(first) else { return Some(lent.name) };
+    match values.get(usize::from(own))? {
+        Value::Addr(Base::Name(name), offset) if offset.as_int() == Some(0) => Some(*name),
+        _ => None,
     }
 }

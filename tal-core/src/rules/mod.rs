@@ -14,6 +14,8 @@ pub mod retype;
 pub mod row;
 pub mod stack;
 pub mod strings;
+pub mod tables;
+pub mod theta;
 pub mod transfer;
 pub mod view;
 pub mod word;

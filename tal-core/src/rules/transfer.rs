@@ -1,43 +1,212 @@
 //! TCB. Transfers of control other than calls (core.md 4.12).
 
-use crate::driver::Target;
-use crate::error::{Error, Kind, Rule};
-use crate::hint::Hints;
-use crate::judge::{Judge, Result};
-use crate::rules::apply::Callee;
-use crate::state::State;
-use crate::ty::FnId;
+use crate::driver::{Target, size};
+use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
+use crate::hint::{Hints, Site};
+use crate::judge::{Judge, Own, Result};
+use crate::mem::Subst;
+use crate::rules::apply::{Callee, check_limits};
+use crate::state::{FlagKind, FlagSet, Flags, Scope, Stack, State};
+use crate::ty::{FnId, Kind, NameSet, Reg, Sig, Word};
+use alloc::{rc::Rc, vec::Vec};
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[entry-state]: the state at the start of this function. Sets `self.own`.
     ///
     /// # Errors
     /// When the function does not exist.
-    pub fn entry_state(&mut self, _function: FnId) -> Result<State> {
-        Err(Error::new(Rule::EntryState, Kind::BadHint))
+    pub fn entry_state(&mut self, function: FnId) -> Result<State> {
+        let sig = self.function_sig(function)?;
+        let mut state = empty_state();
+        state.scope.extend(sig.vars.iter().map(scope_of));
+        enter(&mut state, &sig);
+        self.burn(size(&state))?;
+        check_limits(&state)?;
+        self.own = Own::function(Some(function), sig);
+        Ok(state)
+    }
+
+    /// The signature of a function of the image.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn function_sig(&self, function: FnId) -> Result<Rc<Sig>> {
+        let function = usize::try_from(function.0).ok().and_then(|i| self.image.functions.get(i));
+        let sig = function.and_then(|f| self.image.sigs.get(usize::try_from(f.sig).ok()?));
+        Ok(Rc::clone(sig.or_refuse(Rule::Driver)?))
     }
 
     /// rule[return].
     ///
     /// # Errors
     /// When a premise fails.
-    pub fn ret(&mut self, _state: &mut State) -> Result<()> {
-        Err(Error::new(Rule::Return, Kind::BadHint))
+    pub fn ret(&mut self, state: &mut State, from: u32) -> Result<()> {
+        self.ghosts(state, Site::Return(from))?;
+        self.frame_gone(state, Rule::Return)?;
+        self.post_holds(state, Rule::Return)
     }
 
-    /// rule[tail-call], rule[jump-never].
+    /// rule[tail-call], rule[jump-never]. What the callee's signature leaves must be what ours
+    /// promises.
     ///
     /// # Errors
     /// When a premise fails.
-    pub fn tail_call(&mut self, _state: &mut State, _callee: Callee) -> Result<()> {
-        Err(Error::new(Rule::TailCall, Kind::BadHint))
+    pub fn tail_call(&mut self, state: &mut State, from: u32, callee: Callee) -> Result<()> {
+        let sig = self.signature(state, callee)?;
+        let Some(post) = &sig.post else { return self.jump_never(state, from, callee, &sig) };
+        let rule = Rule::TailCall;
+        self.frame_gone(state, rule)?;
+        for (at, _) in &sig.pre.args {
+            // Our caller gave us these slots and expects no others to be written.
+            if !self.own.sig.pre.args.iter().any(|(ours, _)| ours == at) {
+                return Err(Error::new(rule, Evidence::WrongSlot(i64::from(*at))));
+            }
+        }
+        let values = self.apply(state, from, callee, &sig, 0, rule)?;
+        self.resume(state, callee, &sig, post, values, 0)?;
+        self.post_holds(state, rule)
     }
 
-    /// rule[jump] and the like: ghosts of the edge, then entail or tail-call.
+    /// rule[jump-never]: nobody comes back, so frame and leftovers are of no interest. Stack
+    /// arguments lie above the callee's entry rsp, where they are declared.
+    fn jump_never(
+        &mut self,
+        state: &mut State,
+        from: u32,
+        callee: Callee,
+        sig: &Sig,
+    ) -> Result<()> {
+        let (rule, entry) = (Rule::JumpNever, state.stack.delta);
+        // The callee counts from here as touched.
+        if state.stack.touched > entry {
+            return Err(Error::new(rule, Evidence::Depth(entry)));
+        }
+        for (at, _) in &sig.pre.args {
+            self.lendable_slot(state, entry.saturating_add(i64::from(*at)), rule)?;
+        }
+        self.apply(state, from, callee, sig, entry, rule).map(|_| ())
+    }
+
+    /// The frame is as at the entry: depth 0, the return address in slot 0, the saved registers,
+    /// nothing lent (traps 113, 114, 117, 118, redteam U5).
+    fn frame_gone(&self, state: &State, rule: Rule) -> Result<()> {
+        if state.stack.delta != 0 {
+            return Err(Error::new(rule, Evidence::Depth(state.stack.delta)));
+        }
+        if !self.own.returning() || *state.slot(0) != Word::ReturnAddress {
+            return Err(Error::new(rule, Evidence::WrongSlot(0)));
+        }
+        for reg in Reg::ALL.into_iter().filter(|r| r.callee_saved()) {
+            let word = state.reg(reg);
+            if *word != Word::Saved(reg) {
+                return Err(Error::new(rule, Evidence::WrongRegister(reg, word.clone().into())));
+            }
+        }
+        if !state.stack.lent.is_empty() {
+            return Err(Error::new(rule, Evidence::Capability));
+        }
+        Ok(())
+    }
+
+    /// Our own post-state holds, and nothing is owned beyond it.
+    fn post_holds(&mut self, state: &mut State, rule: Rule) -> Result<()> {
+        let sig = Rc::clone(&self.own.sig);
+        let Some(post) = &sig.post else { return Err(Error::new(rule, Evidence::IllFormed)) };
+        let own = u16::try_from(sig.vars.len()).ok().and_then(|n| n.checked_add(self.own.base));
+        let own = own.or_refuse(rule)?;
+        let insts = self.hints.post(state, &post.vars, &post.state)?;
+        let values = self.values(state, &post.vars, insts, false)?;
+        let subst = Subst::Free(own, &values);
+        self.claims(state, &post.vars, &values, subst, None)?;
+        let wanted = self.instantiated(state, &post.state, subst)?;
+        self.matches(state, &wanted, 0, rule)?;
+        for cap in &wanted.caps {
+            self.take(state, cap, rule)?;
+        }
+        self.nothing_left(state, rule)
+    }
+
+    /// Every capability has been accounted for, but those that are known not to exist.
+    pub(crate) fn nothing_left(&mut self, state: &mut State, rule: Rule) -> Result<()> {
+        let caps = core::mem::take(&mut state.caps);
+        if self.existing_caps(state, caps)?.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(rule, Evidence::Capability))
+    }
+
+    /// rule[jump], rule[fall] and the taken edge of rule[cond]: the ghosts of the edge, then entail
+    /// (a label) or tail-call (an entry). Afterwards `state` is as before, but for facts, variables
+    /// and views appended to it.
     ///
     /// # Errors
     /// When a premise fails.
-    pub fn follow(&mut self, _state: &mut State, _from: u32, _to: Target) -> Result<()> {
-        Err(Error::new(Rule::Jump, Kind::BadHint))
+    pub fn follow(&mut self, state: &mut State, from: u32, to: Target) -> Result<()> {
+        let site = Site::Edge { from, to: self.offset_of(to) };
+        match (self.hints.ghost(state, site)?, to) {
+            (None, Target::Label(label)) => self.entail(state, label),
+            (None, Target::Entry(callee)) => {
+                self.burn(size(state))?;
+                self.tail_call(&mut state.clone(), from, callee)
+            }
+            (Some(first), _) => {
+                self.burn(size(state))?;
+                let mut edge = state.clone();
+                self.ghosts_from(&mut edge, site, first)?;
+                match to {
+                    Target::Label(label) => self.entail(&mut edge, label),
+                    Target::Entry(callee) => self.tail_call(&mut edge, from, callee),
+                }
+            }
+        }
     }
+}
+
+/// A state in which nothing is known.
+pub(crate) fn empty_state() -> State {
+    let mut regs = [const { Word::Junk }; 16];
+    if let Some(rsp) = regs.get_mut(Reg::Rsp as usize) {
+        *rsp = Word::Frame(0);
+    }
+    State {
+        scope: Vec::new(),
+        facts: Vec::new(),
+        regs,
+        flags: Flags { kind: FlagKind::None, readable: FlagSet::default() },
+        stack: Stack { delta: 0, touched: 0, slots: Vec::new(), lent: Vec::new() },
+        views: Vec::new(),
+        caps: Vec::new(),
+        steps: 0,
+    }
+}
+
+/// A variable as it is declared.
+pub(crate) fn scope_of(kind: &Kind) -> Scope {
+    let set = match kind {
+        Kind::Addr { set, .. } => *set,
+        Kind::Int | Kind::Code(_) | Kind::Word | Kind::Region | Kind::Store => NameSet::ADDRESS,
+    };
+    Scope { kind: kind.clone(), set, is: None }
+}
+
+/// The pre-state of a signature, seen from inside: registers, return address, arguments, facts,
+/// views, capabilities. Its variables are in scope already.
+pub(crate) fn enter(state: &mut State, sig: &Sig) {
+    let returning = sig.post.is_some();
+    for (reg, word) in Reg::ALL.into_iter().zip(&sig.pre.regs) {
+        match reg {
+            Reg::Rsp => {}
+            _ if returning && reg.callee_saved() => state.set_reg(reg, Word::Saved(reg)),
+            _ => state.set_reg(reg, word.clone()),
+        }
+    }
+    if returning {
+        state.set_slot(0, Word::ReturnAddress);
+    }
+    for (at, word) in &sig.pre.args {
+        state.set_slot(i64::from(*at), word.clone());
+    }
+    state.facts.extend(sig.pre.facts.iter().cloned());
+    state.views.extend(sig.pre.views.iter().cloned());
+    state.caps.extend(sig.pre.caps.iter().cloned());
 }

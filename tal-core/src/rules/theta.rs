@@ -1,0 +1,304 @@
+//! TCB. Values for the variables of a signature or label: their kinds, sets and claims (the first
+//! premises of rule[apply] and rule[entail]).
+
+use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
+use crate::hint::{Hints, Inst, Through};
+use crate::image::DataKind;
+use crate::judge::{Judge, Result, is_int};
+use crate::mem::{Subst, Value};
+use crate::state::{Scope, State};
+use crate::term::{Term, Var};
+use crate::ty::{Base, Cap, DataId, Fact, Kind, NameSet, Region, Rel, Sig, Word};
+use alloc::{rc::Rc, vec::Vec};
+
+const RULE: Rule = Rule::Apply;
+
+fn refused<T>() -> Result<T> {
+    Err(Error::new(RULE, Evidence::BadHint))
+}
+
+impl<H: Hints> Judge<'_, H> {
+    /// What the hints say, each value of its variable's kind and about things that exist here.
+    /// `live`: regions must be live (rule[apply]), capabilities may be handed over as a set.
+    /// What needs theta as a whole is left to [`Judge::claims`].
+    pub(crate) fn values(
+        &mut self,
+        state: &mut State,
+        kinds: &[Kind],
+        insts: Vec<Inst>,
+        live: bool,
+    ) -> Result<Vec<Value>> {
+        if kinds.len() != insts.len() {
+            return refused();
+        }
+        self.burn(insts.len())?;
+        let mut values = Vec::with_capacity(insts.len());
+        for (kind, inst) in kinds.iter().zip(insts) {
+            values.push(match (kind, inst) {
+                (Kind::Int, Inst::Int(term)) => Value::Int(known(state, term)?),
+                (Kind::Addr { set, .. }, Inst::Ptr(base, offset)) => {
+                    self.address_value(state, *set, base, known(state, offset)?)?
+                }
+                (Kind::Addr { set, .. }, Inst::Small(term)) => {
+                    let term = known(state, term)?;
+                    let (low, high) = self.interval(state, *set, &term)?;
+                    Value::Small(term, low, high)
+                }
+                (Kind::Word, Inst::Word(word)) => Value::Word(self.outward(state, word)?),
+                (Kind::Code(_), Inst::Code(base)) => Value::Code(base),
+                (Kind::Region, Inst::Region(region)) => {
+                    Value::Region(self.region_value(state, region, live)?)
+                }
+                (Kind::Store, Inst::Store(positions)) if live => {
+                    Value::Store(entries(state, &positions)?)
+                }
+                _ => return refused(),
+            });
+        }
+        Ok(values)
+    }
+
+    /// An address target: a name of our own, not an integer by now; undecided only as it is, and
+    /// then it may be no more than the variable may.
+    fn address_value(
+        &mut self,
+        state: &State,
+        set: NameSet,
+        base: Base,
+        offset: Term,
+    ) -> Result<Value> {
+        match base {
+            Base::Name(name) => {
+                let Some(Scope { kind: Kind::Addr { .. }, set: have, is: None }) =
+                    scope(state, name)
+                else {
+                    return refused();
+                };
+                let decided = have.is_address();
+                if !decided && (offset.as_int() != Some(0) || !within(*have, set)) {
+                    return Err(Error::new(RULE, Evidence::Undecided(name)));
+                }
+            }
+            Base::Data(id) => {
+                self.object_size(id)?;
+            }
+            Base::Code(_) => return refused(),
+        }
+        Ok(Value::Addr(base, offset))
+    }
+
+    /// Bytes of a data object that has a view.
+    fn object_size(&self, id: DataId) -> Result<u32> {
+        match self.image.data.get(usize::from(id.0)) {
+            Some(data) if matches!(data.kind, DataKind::Object { .. }) => Ok(data.size),
+            _ => refused(),
+        }
+    }
+
+    /// The interval of the set in which the integer provably lies. Of two the hints say which.
+    fn interval(&mut self, state: &mut State, set: NameSet, term: &Term) -> Result<(i16, i16)> {
+        let goals = |(low, high): (i16, i16)| -> Result<[Fact; 2]> {
+            let above = term.plus(i128::from(low).saturating_neg()).or_refuse(RULE)?;
+            let below = Term::int(i64::from(high)).sub(term).or_refuse(RULE)?;
+            Ok([Fact { rel: Rel::Ge, term: above }, Fact { rel: Rel::Ge, term: below }])
+        };
+        let only = match set.small {
+            [Some(first), Some(second)] => {
+                if self.wanted(state, &goals(first)?, RULE)? {
+                    return Ok(first);
+                }
+                second
+            }
+            [Some(only), None] => only,
+            [None, _] => return refused(),
+        };
+        for goal in goals(only)? {
+            self.prove(state, &goal, RULE)?;
+        }
+        Ok(only)
+    }
+
+    /// A word that may leave the frame: public, or a pointer from something that exists (U16).
+    fn outward(&mut self, state: &State, word: Word) -> Result<Word> {
+        match word {
+            Word::Int(term) => Ok(Word::Int(known(state, term)?)),
+            Word::Ptr(base, offset) => {
+                let exists = match base {
+                    Base::Name(name) => scope(state, name).is_some_and(|s| {
+                        s.is.is_none()
+                            && matches!(s.kind, Kind::Addr { .. } | Kind::Code(_) | Kind::Word)
+                    }),
+                    Base::Data(id) => usize::from(id.0) < self.image.data.len(),
+                    Base::Code(f) => self.function_sig(f).is_ok(),
+                };
+                if exists { Ok(Word::Ptr(base, known(state, offset)?)) } else { refused() }
+            }
+            Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => {
+                Err(Error::new(RULE, Evidence::WrongWord(word.into())))
+            }
+        }
+    }
+
+    fn region_value(&mut self, state: &State, region: Region, live: bool) -> Result<Region> {
+        if let Region::Var(rho) = region
+            && !scope(state, rho).is_some_and(|s| s.kind == Kind::Region)
+        {
+            return refused();
+        }
+        if live && !self.own.live(region, state) {
+            return Err(Error::new(RULE, Evidence::DeadRegion));
+        }
+        Ok(region)
+    }
+
+    /// What needs all of theta: claims about blocks, pieces of memory as locations, code. `from`:
+    /// an entry of the image may be used as code at another signature (rule[apply]); without it the
+    /// signatures must be identical (rule[entail]).
+    pub(crate) fn claims(
+        &mut self,
+        state: &mut State,
+        kinds: &[Kind],
+        values: &[Value],
+        subst: Subst<'_>,
+        from: Option<u32>,
+    ) -> Result<()> {
+        for (kind, value) in kinds.iter().zip(values) {
+            match (kind, value) {
+                (Kind::Addr { block: Some(_), .. }, Value::Addr(base, offset)) => {
+                    let claim = self.subst_kind(kind, subst)?;
+                    self.block_claim(state, &claim, *base, offset)?;
+                }
+                (Kind::Addr { block: None, .. }, Value::Addr(base, offset)) => {
+                    self.piece(state, *base, offset)?;
+                }
+                (Kind::Code(_), Value::Code(base)) => {
+                    let Kind::Code(sigma) = self.subst_kind(kind, subst)? else {
+                        return refused();
+                    };
+                    self.code_value(state, *base, &sigma, from)?;
+                }
+                // A claim speaks of addresses only; the rest was checked by kind.
+                (Kind::Addr { .. }, Value::Small(..))
+                | (Kind::Int, Value::Int(_))
+                | (Kind::Word, Value::Word(_))
+                | (Kind::Region, Value::Region(_))
+                | (Kind::Store, Value::Store(_)) => {}
+                _ => return refused(),
+            }
+        }
+        Ok(())
+    }
+
+    /// The name itself carries the same claim, extents identical or proved equal.
+    fn block_claim(
+        &mut self,
+        state: &mut State,
+        claim: &Kind,
+        base: Base,
+        offset: &Term,
+    ) -> Result<()> {
+        let Kind::Addr { block: Some(claim), .. } = claim else { return refused() };
+        let Base::Name(name) = base else { return refused() };
+        let Some(Scope { kind: Kind::Addr { block: Some(have), .. }, .. }) = scope(state, name)
+        else {
+            return refused();
+        };
+        if offset.as_int() != Some(0) || have.origin != claim.origin {
+            return refused();
+        }
+        let difference = have.extent.sub(&claim.extent).or_refuse(RULE)?;
+        self.prove_eq(state, &difference, RULE)
+    }
+
+    /// A location that is a part: it lies, ends included, inside memory that we own or may use.
+    fn piece(&mut self, state: &mut State, base: Base, offset: &Term) -> Result<()> {
+        if offset.as_int() == Some(0) {
+            return Ok(());
+        }
+        let (start, end) = match self.hints.access(state, base, offset, 0, false)? {
+            Through::Entry(i) => match state.caps.get(usize::from(i)) {
+                Some(Cap::Entry(e)) if e.guards.is_empty() && Base::Name(e.name) == base => {
+                    let (start, mem) = (e.offset.clone(), Rc::clone(&e.mem));
+                    let end = start.add(&self.size(&mem)?).or_refuse(RULE)?;
+                    (start, end)
+                }
+                _ => return refused(),
+            },
+            Through::View(i) => match state.views.get(usize::from(i)) {
+                Some(v)
+                    if v.guards.is_empty() && v.base == base && self.own.live(v.region, state) =>
+                {
+                    let (start, mem) = (v.offset.clone(), Rc::clone(&v.mem));
+                    let end = start.add(&self.size(&mem)?).or_refuse(RULE)?;
+                    (start, end)
+                }
+                _ => return refused(),
+            },
+            Through::Data(id) if base == Base::Data(id) => {
+                (Term::ZERO, Term::int(i64::from(self.object_size(id)?)))
+            }
+            Through::Data(_) => return refused(),
+        };
+        self.prove_ge(state, &offset.sub(&start).or_refuse(RULE)?, RULE)?;
+        self.prove_ge(state, &end.sub(offset).or_refuse(RULE)?, RULE)
+    }
+
+    /// rule[code-sub] for an entry; a code name only at its own signature.
+    fn code_value(
+        &mut self,
+        state: &mut State,
+        base: Base,
+        sigma: &Sig,
+        from: Option<u32>,
+    ) -> Result<()> {
+        match (base, from) {
+            (Base::Name(name), _) => match scope(state, name).map(|s| &s.kind) {
+                Some(Kind::Code(own)) => {
+                    let own = Rc::clone(own);
+                    self.same_sig(&own, sigma, Rule::CodeSub)
+                }
+                _ => refused(),
+            },
+            (Base::Code(function), Some(from)) => self.code_sub(state, from, function, sigma),
+            (Base::Code(_), None) | (Base::Data(_), _) => refused(),
+        }
+    }
+}
+
+/// The variable in scope.
+fn scope(state: &State, v: Var) -> Option<&Scope> {
+    match v {
+        Var::Free(i) => state.scope.get(usize::from(i)),
+        Var::Inner(_) | Var::Param(_) | Var::Bound(_) | Var::Value => None,
+    }
+}
+
+/// A term over integers that are in scope.
+fn known(state: &State, term: Term) -> Result<Term> {
+    if term.vars().all(|v| is_int(state, v)) { Ok(term) } else { refused() }
+}
+
+/// Is every alternative of `inner` one of `outer`?
+pub(crate) fn within(inner: NameSet, outer: NameSet) -> bool {
+    let covered = |(low, high): (i16, i16)| {
+        outer.small.iter().flatten().any(|(l, h)| *l <= low && high <= *h)
+    };
+    (outer.address || !inner.address) && inner.small.iter().flatten().all(|i| covered(*i))
+}
+
+/// The entries at these positions, increasing. A token is lent memory: it goes to nobody.
+fn entries(state: &State, positions: &[u16]) -> Result<Vec<Cap>> {
+    let mut last = None;
+    let mut caps = Vec::with_capacity(positions.len());
+    for position in positions {
+        if last >= Some(*position) {
+            return refused();
+        }
+        last = Some(*position);
+        match state.caps.get(usize::from(*position)) {
+            Some(cap @ (Cap::Entry(_) | Cap::Store(_))) => caps.push(cap.clone()),
+            Some(Cap::Token(..)) | None => return refused(),
+        }
+    }
+    Ok(caps)
+}
