@@ -1,0 +1,365 @@
+//! Not trusted: a bug here can reject, never admit. What is true of both states.
+//!
+//! Candidates are the facts of either side said in the variables of the label, the linear equalities
+//! that both sides satisfy (Karr 1976), and bounds on variables and on their differences (zones,
+//! Dill 1989; Mine 2001). Each candidate is kept only if the prover shows it on both sides. From the
+//! third visit on, bounds move to the next threshold instead of the next number (Cousot, Halbwachs
+//! 1978), so that the iteration ends.
+
+use super::zip::{Form, Value};
+use crate::prove::{holds, lower_bound};
+use std::collections::BTreeMap;
+use tal_core::state::State;
+use tal_core::term::{Atom, Monomial, Term, Var};
+use tal_core::ty::{Fact, Kind, Rel};
+
+/// Visits of a label before its bounds widen.
+const PRECISE_VISITS: u32 = 3;
+/// Visits after which only what already stands can remain.
+const BOUND_VISITS: u32 = 12;
+/// Facts that a label may state.
+const LABEL_FACTS: usize = 64;
+
+/// The sides and what is fixed in them.
+pub(crate) struct Sides<'a> {
+    pub(crate) left: &'a State,
+    pub(crate) right: &'a State,
+    /// Variables of the function.
+    pub(crate) fixed: usize,
+    /// Facts of the function; they stand before all others on both sides.
+    pub(crate) fixed_facts: usize,
+    /// Bounds worth trying, sorted.
+    pub(crate) thresholds: &'a [i128],
+    /// How often the label was reached before.
+    pub(crate) visits: u32,
+}
+
+/// The facts for the common form; `written` ones come first and are not checked.
+pub(crate) fn choose(form: &Form, sides: &Sides<'_>, written: Vec<Fact>) -> Vec<Fact> {
+    let mut chosen = Chosen {
+        base: sides.left.facts[..sides.fixed_facts.min(sides.left.facts.len())].to_vec(),
+        facts: Vec::new(),
+    };
+    for fact in written {
+        chosen.add(fact);
+    }
+    let common = Common { form, sides };
+    if sides.visits < BOUND_VISITS {
+        for fact in common.equalities() {
+            chosen.add_if(fact, |f| common.holds(f, true) && common.holds(f, false));
+        }
+    }
+    for fact in common.translated(true) {
+        chosen.add_if(fact, |f| common.holds(f, false));
+    }
+    if sides.visits < BOUND_VISITS {
+        if sides.visits > 0 && sides.visits < PRECISE_VISITS {
+            for fact in common.translated(false) {
+                chosen.add_if(fact, |f| common.holds(f, true));
+            }
+        }
+        common.zones(&mut chosen);
+    }
+    chosen.facts
+}
+
+struct Chosen {
+    base: Vec<Fact>,
+    facts: Vec<Fact>,
+}
+
+impl Chosen {
+    fn known(&self, fact: &Fact) -> bool {
+        if let Some(c) = fact.term.as_int() {
+            return match fact.rel {
+                Rel::Ge => c >= 0,
+                Rel::Eq => c == 0,
+                Rel::Ne => c != 0,
+            };
+        }
+        let mut all = self.base.clone();
+        all.extend(self.facts.iter().cloned());
+        holds(&all, fact)
+    }
+
+    fn add(&mut self, fact: Fact) {
+        if self.facts.len() < LABEL_FACTS && !self.known(&fact) {
+            self.facts.push(fact);
+        }
+    }
+
+    fn add_if(&mut self, fact: Fact, test: impl Fn(&Fact) -> bool) {
+        if self.facts.len() < LABEL_FACTS && !self.known(&fact) && test(&fact) {
+            self.facts.push(fact);
+        }
+    }
+}
+
+struct Common<'a> {
+    form: &'a Form,
+    sides: &'a Sides<'a>,
+}
+
+impl Common<'_> {
+    fn state(&self, left: bool) -> &State {
+        if left { self.sides.left } else { self.sides.right }
+    }
+
+    fn variable(&self, key: usize) -> Var {
+        Var::Free(u16::try_from(self.sides.fixed + key).unwrap_or(u16::MAX))
+    }
+
+    /// Value of a variable of the label on one side.
+    fn value(&self, v: Var, left: bool) -> Option<Term> {
+        let Var::Free(i) = v else { return None };
+        let key = self.form.keys.get(usize::from(i).checked_sub(self.sides.fixed)?)?;
+        match if left { &key.left } else { &key.right } {
+            Value::Int(term) => Some(term.clone()),
+            _ => None,
+        }
+    }
+
+    fn at(&self, term: &Term, left: bool) -> Option<Term> {
+        term.subst(&|v| self.value(v, left)).ok()
+    }
+
+    fn holds(&self, fact: &Fact, left: bool) -> bool {
+        self.at(&fact.term, left)
+            .is_some_and(|term| holds(&self.state(left).facts, &Fact { rel: fact.rel, term }))
+    }
+
+    /// The variables of one side in terms of the label's.
+    fn inverse(&self, left: bool) -> BTreeMap<Var, Term> {
+        let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
+        let mut map = BTreeMap::new();
+        for (i, key) in self.form.keys.iter().enumerate() {
+            let Value::Int(term) = (if left { &key.left } else { &key.right }) else { continue };
+            let mut free = term.monomials().iter().filter(|m| {
+                let (a, b) = m.atom.factors();
+                !fixed(a) || b.is_some_and(|b| !fixed(b))
+            });
+            let (Some(one), None) = (free.next(), free.next()) else { continue };
+            let (v, None) = one.atom.factors() else { continue };
+            if one.coefficient.abs() != 1 || map.contains_key(&v) {
+                continue;
+            }
+            // term = c*v + rest, so v = c*(key - rest).
+            let part = Term::from_parts(0, vec![*one]);
+            let solved = part
+                .and_then(|p| term.sub(&p))
+                .and_then(|rest| Term::var(self.variable(i)).sub(&rest)?.scale(one.coefficient));
+            if let Ok(solved) = solved {
+                map.insert(v, solved);
+            }
+        }
+        map
+    }
+
+    /// Facts of one side that can be said in the variables of the label.
+    fn translated(&self, left: bool) -> Vec<Fact> {
+        let map = self.inverse(left);
+        let state = self.state(left);
+        let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
+        let own = state.facts.iter().skip(self.sides.fixed_facts);
+        own.filter(|f| f.term.vars().all(|v| fixed(v) || map.contains_key(&v)))
+            .filter_map(|f| {
+                let term = f.term.subst(&|v| map.get(&v).cloned()).ok()?;
+                Some(Fact { rel: f.rel, term })
+            })
+            .collect()
+    }
+
+    /// Integer variables that bounds are sought for: the label's, and the function's that its facts
+    /// or words mention.
+    fn quantities(&self) -> (Vec<Term>, Vec<Term>) {
+        let keys = self.form.keys.iter().enumerate();
+        let own = keys.filter(|(_, k)| k.kind == Kind::Int).map(|(i, _)| self.variable(i));
+        let mut fixed: Vec<Var> = self
+            .sides
+            .left
+            .facts
+            .iter()
+            .flat_map(|f| f.term.vars())
+            .filter(|v| matches!(v, Var::Free(i) if usize::from(*i) < self.sides.fixed))
+            .collect();
+        fixed.sort_unstable();
+        fixed.dedup();
+        (own.map(Term::var).collect(), fixed.into_iter().map(Term::var).collect())
+    }
+
+    fn zones(&self, chosen: &mut Chosen) {
+        let (own, fixed) = self.quantities();
+        let zero = [Term::ZERO];
+        for (i, x) in own.iter().enumerate() {
+            let others = zero.iter().chain(&fixed).chain(own.iter().skip(i + 1));
+            for y in others {
+                self.zone(chosen, x, y);
+                self.zone(chosen, y, x);
+            }
+        }
+    }
+
+    /// `x - y >= c` for the greatest c that holds on both sides.
+    fn zone(&self, chosen: &mut Chosen, x: &Term, y: &Term) {
+        let Ok(difference) = x.sub(y) else { return };
+        let Some(low) = self.both(&difference) else { return };
+        let widened = self.sides.visits >= PRECISE_VISITS;
+        let bound = if widened {
+            let known = chosen.bound(&difference);
+            let at = self.sides.thresholds.partition_point(|t| *t <= low);
+            let Some(threshold) = at.checked_sub(1).map(|at| self.sides.thresholds[at]) else {
+                return;
+            };
+            known.map_or(threshold, |known| known.max(threshold))
+        } else {
+            low
+        };
+        if let Ok(term) = difference.plus(-bound) {
+            chosen.add(Fact { rel: Rel::Ge, term });
+        }
+    }
+
+    fn both(&self, difference: &Term) -> Option<i128> {
+        let left = lower_bound(&self.sides.left.facts, &self.at(difference, true)?)?;
+        if self.sides.visits == 0 {
+            return Some(left);
+        }
+        let right = lower_bound(&self.sides.right.facts, &self.at(difference, false)?)?;
+        Some(left.min(right))
+    }
+
+    /// Linear equalities between the label's variables, the function's and 1 that hold on both
+    /// sides: the null space of the matrix of what each becomes there.
+    fn equalities(&self) -> Vec<Fact> {
+        let (own, fixed) = self.quantities();
+        if own.is_empty() {
+            return Vec::new();
+        }
+        let unit = [Term::int(1)];
+        let terms: Vec<&Term> = own.iter().chain(&fixed).chain(&unit).collect();
+        let mut columns: Vec<BTreeMap<(bool, Option<Atom>), i128>> = Vec::new();
+        for term in &terms {
+            let mut column = BTreeMap::new();
+            for left in [true, false] {
+                let Some(value) = self.at(term, left) else { return Vec::new() };
+                spread(&value, left, &mut column);
+            }
+            columns.push(column);
+        }
+        for left in [true, false] {
+            for fact in self.state(left).facts.iter().filter(|f| f.rel == Rel::Eq) {
+                let mut column = BTreeMap::new();
+                spread(&fact.term, left, &mut column);
+                columns.push(column);
+            }
+        }
+        let vectors = null_space(&columns).unwrap_or_default();
+        vectors.iter().filter_map(|vector| relation(vector, &terms, own.len())).collect()
+    }
+}
+
+impl Chosen {
+    fn bound(&self, term: &Term) -> Option<i128> {
+        let mut all = self.base.clone();
+        all.extend(self.facts.iter().cloned());
+        lower_bound(&all, term)
+    }
+}
+
+fn spread(term: &Term, left: bool, column: &mut BTreeMap<(bool, Option<Atom>), i128>) {
+    if term.constant() != 0 {
+        column.insert((left, None), term.constant());
+    }
+    for Monomial { atom, coefficient } in term.monomials() {
+        column.insert((left, Some(*atom)), *coefficient);
+    }
+}
+
+/// The equality of a null vector, if one of the first `own` terms takes part.
+fn relation(vector: &[i128], terms: &[&Term], own: usize) -> Option<Fact> {
+    if vector.iter().take(own).all(|c| *c == 0) {
+        return None;
+    }
+    let mut sum = Term::ZERO;
+    for (c, term) in vector.iter().zip(terms) {
+        sum = sum.add_scaled(term, *c).ok()?;
+    }
+    let gcd = num_integer::Integer::gcd(&sum.gcd(), &sum.constant()).max(1);
+    let monomials = sum.monomials().iter();
+    let parts = monomials.map(|m| Monomial { coefficient: m.coefficient / gcd, ..*m }).collect();
+    let term = Term::from_parts(sum.constant() / gcd, parts).ok()?;
+    Some(Fact { rel: Rel::Eq, term })
+}
+
+/// A basis of the vectors `v` with `sum v[j] * columns[j] = 0`, integral. Gauss and Jordan without
+/// fractions; `None` on overflow.
+fn null_space<K: Ord + Clone>(columns: &[BTreeMap<K, i128>]) -> Option<Vec<Vec<i128>>> {
+    let mut keys: Vec<&K> = columns.iter().flat_map(BTreeMap::keys).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let n = columns.len();
+    let mut rows: Vec<Vec<i128>> = keys
+        .iter()
+        .map(|key| columns.iter().map(|c| c.get(*key).copied().unwrap_or(0)).collect())
+        .collect();
+    let mut pivots: Vec<usize> = Vec::new();
+    // Pivot on the last columns first, so that the free ones are the label's variables.
+    for column in (0..n).rev() {
+        let done = pivots.len();
+        let Some(at) = (done..rows.len()).find(|&i| rows[i][column] != 0) else { continue };
+        rows.swap(done, at);
+        let pivot = rows[done].clone();
+        for (i, row) in rows.iter_mut().enumerate() {
+            if i == done || row[column] == 0 {
+                continue;
+            }
+            let (a, b) = (pivot[column], row[column]);
+            for (entry, p) in row.iter_mut().zip(&pivot) {
+                *entry = entry.checked_mul(a)?.checked_sub(p.checked_mul(b)?)?;
+            }
+            shrink(row);
+        }
+        pivots.push(column);
+    }
+    let free = (0..n).filter(|j| !pivots.contains(j));
+    free.map(|j| null_vector(&rows, &pivots, n, j)).collect()
+}
+
+fn null_vector(rows: &[Vec<i128>], pivots: &[usize], n: usize, free: usize) -> Option<Vec<i128>> {
+    let used = pivots.iter().zip(rows).filter(|(_, row)| row[free] != 0);
+    let scale = used.clone().try_fold(1_i128, |lcm, (pivot, row)| {
+        let gcd = num_integer::Integer::gcd(&lcm, &row[*pivot]);
+        (lcm / gcd).checked_mul(row[*pivot])
+    })?;
+    let mut vector = vec![0; n];
+    vector[free] = scale;
+    for (pivot, row) in used {
+        vector[*pivot] = row[free].checked_mul(scale / row[*pivot])?.checked_neg()?;
+    }
+    shrink(&mut vector);
+    Some(vector)
+}
+
+fn shrink(row: &mut [i128]) {
+    let gcd = row.iter().fold(0, |g, e| num_integer::Integer::gcd(&g, e));
+    if gcd > 1 {
+        row.iter_mut().for_each(|e| *e /= gcd);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_space_of_a_small_matrix() {
+        // x -> (0, 1), r -> (1, -1) in n, one: o + r - n = 0 from two sides.
+        let c = |parts: &[(u8, i128)]| parts.iter().copied().collect::<BTreeMap<u8, i128>>();
+        // o: left 0, right x; r: left n, right n - x; n: n, n.
+        let columns = [c(&[(2, 1)]), c(&[(0, 1), (1, 1), (2, -1)]), c(&[(0, 1), (1, 1)])];
+        let space = null_space(&columns).unwrap();
+        assert_eq!(space.len(), 1);
+        let v = &space[0];
+        assert_eq!((v[0] * v[1], v[0] * v[2]), (1, -1));
+    }
+}

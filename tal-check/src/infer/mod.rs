@@ -1,0 +1,365 @@
+//! Not trusted: a bug here can reject, never admit. The state of every label, found.
+//!
+//! Abstract interpretation (Cousot, Cousot 1977) with the judge's own rules as transfer functions:
+//! each block is run by [`Judge::exec`] from the state that its label has so far; where an edge
+//! reaches a label, the states are joined ([`zip`]) with the facts that both satisfy ([`facts`]),
+//! until nothing changes. What results is only a proposal: the judge checks it like anything else.
+
+mod facts;
+mod live;
+mod written;
+mod zip;
+
+use crate::lowered::Written;
+use crate::prove::contradictory;
+use facts::{Sides, choose};
+use live::RegSet;
+use std::collections::{BTreeMap, BTreeSet};
+use tal_core::driver::{Flow, Target};
+use tal_core::error::Error;
+use tal_core::hint::{Hints, Start};
+use tal_core::image::{Contents, Image};
+use tal_core::judge::Judge;
+use tal_core::state::State;
+use tal_core::term::{Term, Var};
+use tal_core::ty::{Fact, FnId, Kind, LabelState, NameSet, Rel};
+use zip::{Form, Mismatch};
+
+/// Visits of one label before the search gives up on it.
+const MAX_VISITS: u32 = 40;
+
+/// What inference asks of whoever answers the judge's questions.
+pub trait Settle: Hints + Sized {
+    /// Brings the state at an edge to the form in which labels are stated: closed packages, joined
+    /// pieces, ended borrows.
+    fn settle(judge: &mut Judge<'_, Self>, state: &mut State);
+}
+
+/// A label of the function to be inferred.
+#[derive(Clone, Debug)]
+pub struct LabelSite {
+    /// Index in the image's labels.
+    pub index: u32,
+    /// Text offset.
+    pub offset: u32,
+    /// What the programmer wrote of it.
+    pub written: Option<Written>,
+}
+
+/// Why no state was found.
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// A block could not be run to its end from the state that its start had.
+    Block {
+        /// Start of the block.
+        start: Start,
+        /// What the judge said.
+        error: Box<Error>,
+    },
+    /// Two ways into a label do not agree on what is owned, or on the stack.
+    Join {
+        /// The label.
+        label: u32,
+        /// Stack depths, if those differ.
+        depths: Option<(i64, i64)>,
+        /// What is owned on one way only.
+        capability: Option<tal_core::ty::Cap>,
+    },
+    /// The state never became stable.
+    Unstable {
+        /// The label.
+        label: u32,
+    },
+}
+
+/// The states found, by label index, and what went wrong.
+#[derive(Debug, Default)]
+pub struct Inferred {
+    /// By index of the image's labels.
+    pub labels: BTreeMap<u32, LabelState>,
+    /// In order of discovery.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Finds the states of the labels of the function `id` at `[start, end)` of the text.
+pub fn infer<H: Settle>(
+    judge: &mut Judge<'_, H>,
+    id: FnId,
+    range: (u32, u32),
+    labels: &[LabelSite],
+    thresholds: &[i128],
+) -> Inferred {
+    let entry = match judge.start_state(Start::Entry(id)) {
+        Ok(entry) => entry,
+        Err(error) => {
+            let start = Start::Entry(id);
+            let troubles = vec![Trouble::Block { start, error: Box::new(error) }];
+            return Inferred { labels: BTreeMap::new(), troubles };
+        }
+    };
+    let image = judge.image;
+    let function = &image.functions[id.0 as usize];
+    let own = image.sigs[function.sig as usize].clone();
+    let live = live::live(image, judge.interface, range.0, range.1, &own);
+    let mut thresholds = thresholds.to_vec();
+    thresholds.extend([-1, 0, 1]);
+    thresholds.sort_unstable();
+    thresholds.dedup();
+    let mut engine = Engine {
+        id,
+        fixed: entry.scope.len(),
+        fixed_views: entry.views.len(),
+        fixed_facts: entry.facts.len(),
+        declared: entry.scope.iter().map(|s| s.set).collect(),
+        labels: labels.iter().map(|l| (l.index, l)).collect(),
+        starts: labels.iter().map(|l| (l.offset, l.index)).collect(),
+        live,
+        thresholds,
+        candidates: BTreeMap::new(),
+        pending: BTreeSet::new(),
+        postponed: Vec::new(),
+        troubles: BTreeMap::new(),
+    };
+    engine.run(judge, Start::Entry(id), entry, range.0);
+    engine.iterate(judge);
+    let labels = engine.candidates.into_iter().map(|(l, c)| (l, c.state)).collect();
+    Inferred { labels, troubles: engine.troubles.into_values().collect() }
+}
+
+struct Candidate {
+    state: LabelState,
+    visits: u32,
+}
+
+struct Engine<'a> {
+    id: FnId,
+    /// Variables, views and facts of the function.
+    fixed: usize,
+    fixed_views: usize,
+    fixed_facts: usize,
+    declared: Vec<NameSet>,
+    labels: BTreeMap<u32, &'a LabelSite>,
+    /// Label index by offset.
+    starts: BTreeMap<u32, u32>,
+    live: BTreeMap<u32, RegSet>,
+    thresholds: Vec<i128>,
+    candidates: BTreeMap<u32, Candidate>,
+    /// Labels to run again, by offset.
+    pending: BTreeSet<(u32, u32)>,
+    /// Edges that cannot be taken as far as is known; used only if nothing else reaches the label.
+    postponed: Vec<(u32, State)>,
+    /// By start offset, so that a later, better run of a block replaces what an earlier one said.
+    troubles: BTreeMap<(u32, u32), Trouble>,
+}
+
+impl Engine<'_> {
+    fn iterate<H: Settle>(&mut self, judge: &mut Judge<'_, H>) {
+        loop {
+            while let Some((offset, label)) = self.pending.pop_first() {
+                let Some(candidate) = self.candidates.get(&label) else { continue };
+                let state = candidate.state.clone();
+                match judge.state_at(self.id, &state) {
+                    Ok(state) => self.run(judge, Start::Label(label), state, offset),
+                    Err(error) => self.trouble(Start::Label(label), offset, error),
+                }
+            }
+            let Some(at) =
+                self.postponed.iter().position(|(l, _)| !self.candidates.contains_key(l))
+            else {
+                return;
+            };
+            let (label, state) = self.postponed.swap_remove(at);
+            self.merge(judge, label, state);
+        }
+    }
+
+    fn trouble(&mut self, start: Start, offset: u32, error: Error) {
+        self.troubles.insert((offset, 0), Trouble::Block { start, error: Box::new(error) });
+    }
+
+    /// Runs a block from its start to its exits.
+    fn run<H: Settle>(
+        &mut self,
+        judge: &mut Judge<'_, H>,
+        start: Start,
+        mut state: State,
+        begin: u32,
+    ) {
+        self.troubles.remove(&(begin, 0));
+        let mut offset = begin;
+        let result = loop {
+            if offset != begin
+                && let Some(&label) = self.starts.get(&offset)
+            {
+                self.edge(judge, label, state);
+                break Ok(());
+            }
+            match judge.exec(&mut state, offset) {
+                Ok(Flow::Next(next)) => offset = next,
+                Ok(Flow::Jump(to)) => {
+                    self.to(judge, to, state);
+                    break Ok(());
+                }
+                Ok(Flow::Branch { cc, to, next }) => match judge.branch(&state, cc) {
+                    Ok((taken, falls)) => {
+                        self.to(judge, to, taken);
+                        state = falls;
+                        offset = next;
+                    }
+                    Err(error) => break Err(error),
+                },
+                Ok(Flow::Table { table, index }) => {
+                    self.table(judge, table, &index, &state);
+                    break Ok(());
+                }
+                Ok(Flow::Return | Flow::Stop) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if let Err(error) = result {
+            let error = Error { site: error.site.or(Some(offset)), ..error };
+            self.trouble(start, begin, error);
+        }
+    }
+
+    fn to<H: Settle>(&mut self, judge: &mut Judge<'_, H>, target: Target, state: State) {
+        if let Target::Label(label) = target {
+            self.edge(judge, label, state);
+        }
+    }
+
+    /// One edge for each place of the jump table.
+    fn table<H: Settle>(
+        &mut self,
+        judge: &mut Judge<'_, H>,
+        table: tal_core::ty::DataId,
+        index: &Term,
+        state: &State,
+    ) {
+        for (place, label) in table_labels(judge.image, table).into_iter().enumerate() {
+            let mut state = state.clone();
+            let value = i64::try_from(place).map(Term::int);
+            if let Ok(term) = value.map_err(|_| ()).and_then(|v| index.sub(&v).map_err(|_| ())) {
+                state.facts.push(Fact { rel: Rel::Eq, term });
+            }
+            self.edge(judge, label, state);
+        }
+    }
+
+    fn edge<H: Settle>(&mut self, judge: &mut Judge<'_, H>, label: u32, state: State) {
+        if contradictory(&state.facts) {
+            self.postponed.push((label, state));
+        } else {
+            self.merge(judge, label, state);
+        }
+    }
+
+    fn merge<H: Settle>(&mut self, judge: &mut Judge<'_, H>, label: u32, mut state: State) {
+        let Some(site) = self.labels.get(&label).copied() else { return };
+        H::settle(judge, &mut state);
+        let visits = self.candidates.get(&label).map_or(0, |c| c.visits);
+        let left = match self.candidates.get(&label) {
+            None => state.clone(),
+            Some(candidate) => match judge.state_at(self.id, &candidate.state) {
+                Ok(left) => left,
+                Err(error) => return self.trouble(Start::Label(label), site.offset, error),
+            },
+        };
+        let live = self.live.get(&site.offset).copied().unwrap_or(u16::MAX);
+        let form = match zip::zip(&left, &state, self.fixed, self.fixed_views, live) {
+            Ok(form) => form,
+            Err(mismatch) => return self.mismatch(label, site.offset, mismatch),
+        };
+        let written = site.written.as_ref();
+        let written = written.map_or(Vec::new(), |w| written::facts(w, &form, self.fixed));
+        let sides = Sides {
+            left: &left,
+            right: &state,
+            fixed: self.fixed,
+            fixed_facts: self.fixed_facts,
+            thresholds: &self.thresholds,
+            visits,
+        };
+        let facts = choose(&form, &sides, written);
+        let refinements = self.refinements(&left, &state);
+        let found = finish(form, facts, refinements);
+        let old = self.candidates.get(&label).map(|c| &c.state);
+        if old == Some(&found) {
+            return;
+        }
+        if visits >= MAX_VISITS {
+            self.troubles.insert((site.offset, 1), Trouble::Unstable { label });
+            return;
+        }
+        self.candidates.insert(label, Candidate { state: found, visits: visits + 1 });
+        self.pending.insert((site.offset, label));
+    }
+
+    fn mismatch(&mut self, label: u32, offset: u32, mismatch: Mismatch) {
+        let (depths, capability) = match mismatch {
+            Mismatch::Depth(a, b) => (Some((a, b)), None),
+            Mismatch::Capability(_, cap) => (None, Some(cap)),
+            Mismatch::Lent | Mismatch::Limit => (None, None),
+        };
+        self.troubles.insert((offset, 2), Trouble::Join { label, depths, capability });
+    }
+
+    /// Names of the function of which both sides know more than was declared.
+    fn refinements(&self, left: &State, right: &State) -> Vec<(Var, NameSet)> {
+        let mut refined = Vec::new();
+        let sides = left.scope.iter().zip(&right.scope).take(self.fixed);
+        for (i, (l, r)) in sides.enumerate() {
+            if !matches!(l.kind, Kind::Addr { .. }) {
+                continue;
+            }
+            let set = NameSet {
+                address: l.set.address || r.set.address,
+                small: if l.set.small == r.set.small {
+                    l.set.small
+                } else {
+                    match (l.set.small, r.set.small) {
+                        ([None, None], other) | (other, [None, None]) => other,
+                        _ => self.declared[i].small,
+                    }
+                },
+            };
+            if set != self.declared[i]
+                && let Ok(i) = u16::try_from(i)
+            {
+                refined.push((Var::Free(i), set));
+            }
+        }
+        refined
+    }
+}
+
+fn finish(form: Form, facts: Vec<Fact>, refinements: Vec<(Var, NameSet)>) -> LabelState {
+    LabelState {
+        vars: form.keys.into_iter().map(|k| k.kind).collect(),
+        refinements,
+        facts,
+        regs: form.regs,
+        delta: form.delta,
+        touched: form.touched,
+        slots: form.slots,
+        lent: form.lent,
+        views: form.views,
+        caps: form.caps,
+    }
+}
+
+/// The labels, by index, that a jump table names, in its order.
+#[must_use]
+pub fn table_labels(image: &Image<'_>, table: tal_core::ty::DataId) -> Vec<u32> {
+    let Some(data) = image.data.get(usize::from(table.0)) else { return Vec::new() };
+    let Contents::Bytes(bytes) = data.contents else { return Vec::new() };
+    bytes
+        .chunks_exact(8)
+        .filter_map(|word| {
+            let address = u64::from_le_bytes(word.try_into().ok()?);
+            let offset = u32::try_from(address.checked_sub(u64::from(image.text_address))?).ok()?;
+            let at = image.labels.binary_search_by_key(&offset, |l| l.offset).ok()?;
+            u32::try_from(at).ok()
+        })
+        .collect()
+}

@@ -1,0 +1,662 @@
+//! Not trusted: a bug here can reject, never admit. The least general state that covers two.
+//!
+//! Anti-unification (Plotkin 1970; Reynolds 1970) of states: where both sides agree the common
+//! thing stays, where they differ a variable of the label stands, with its value on each side. Every
+//! pair of values gets one variable, so what was equal on both sides stays equal. Joining a state
+//! with itself gives the state of a label that is reached for the first time.
+
+use std::rc::Rc;
+use tal_core::limits;
+use tal_core::state::{Scope, State};
+use tal_core::term::{Term, Var};
+use tal_core::ty::{
+    Base, Block, Cap, Entry, Field, FieldTy, Guard, Kind, Lent, Mem, NameSet, Reg, Region, Small,
+    View, Word,
+};
+
+use super::live::RegSet;
+
+/// What a variable of the label is on one side.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Value {
+    Int(Term),
+    /// A name that is an address: at offset zero of it.
+    Name(Base),
+    /// A name that is a small integer.
+    Small(Term),
+    Region(Region),
+}
+
+/// A variable of the label with its values.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Key {
+    pub(crate) kind: Kind,
+    pub(crate) left: Value,
+    pub(crate) right: Value,
+}
+
+/// Why two states have no common form.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Mismatch {
+    /// Different stack depths.
+    Depth(i64, i64),
+    /// Lent parts of the frame differ.
+    Lent,
+    /// Something owned on one side (left: true) has no partner.
+    Capability(bool, Cap),
+    /// Too many variables.
+    Limit,
+}
+
+/// The common form, facts not yet included.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Form {
+    pub(crate) keys: Vec<Key>,
+    pub(crate) regs: [Word; 16],
+    pub(crate) delta: i64,
+    pub(crate) touched: i64,
+    pub(crate) slots: Vec<(i64, Word)>,
+    pub(crate) lent: Vec<Lent>,
+    pub(crate) views: Vec<View>,
+    pub(crate) caps: Vec<Cap>,
+}
+
+/// Joins two states of one function. `fixed` variables and `fixed_views` views are the function's.
+pub(crate) fn zip(
+    left: &State,
+    right: &State,
+    fixed: usize,
+    fixed_views: usize,
+    live: RegSet,
+) -> Result<Form, Mismatch> {
+    let mut zip = Zip { left, right, fixed, keys: Vec::new() };
+    if left.stack.delta != right.stack.delta {
+        return Err(Mismatch::Depth(left.stack.delta, right.stack.delta));
+    }
+    let mut regs = [const { Word::Junk }; 16];
+    for reg in Reg::ALL {
+        let i = reg as usize;
+        if live & (1 << i) != 0 && reg != Reg::Rsp {
+            regs[i] = zip.word(&left.regs[i], &right.regs[i]);
+        }
+    }
+    regs[Reg::Rsp as usize] = Word::Frame(left.stack.delta);
+    let mut slots = Vec::new();
+    for (offset, word) in &left.stack.slots {
+        let other = right.stack.slots.iter().find(|(o, _)| o == offset);
+        let common = other.map_or(Word::Junk, |(_, w)| zip.word(word, w));
+        if common != Word::Junk && slots.len() < limits::LABEL_SLOTS {
+            slots.push((*offset, common));
+        }
+    }
+    let lent = zip.lent()?;
+    let caps = zip.caps()?;
+    let views = zip.views(fixed_views);
+    if zip.keys.len() > limits::LABEL_VARS {
+        return Err(Mismatch::Limit);
+    }
+    let touched = left.stack.touched.max(right.stack.touched);
+    Ok(Form { keys: zip.keys, regs, delta: left.stack.delta, touched, slots, lent, views, caps })
+}
+
+struct Zip<'a> {
+    left: &'a State,
+    right: &'a State,
+    fixed: usize,
+    keys: Vec<Key>,
+}
+
+impl Zip<'_> {
+    fn is_fixed(&self, v: Var) -> bool {
+        !matches!(v, Var::Free(i) if usize::from(i) >= self.fixed)
+    }
+
+    fn all_fixed(&self, term: &Term) -> bool {
+        term.vars().all(|v| self.is_fixed(v))
+    }
+
+    fn variable(&self, key: usize) -> Var {
+        Var::Free(u16::try_from(self.fixed + key).unwrap_or(u16::MAX))
+    }
+
+    fn key(&mut self, kind: Kind, left: Value, right: Value) -> Var {
+        let known = |k: &Key| k.left == left && k.right == right;
+        let at = self.keys.iter().position(known).unwrap_or_else(|| {
+            self.keys.push(Key { kind, left, right });
+            self.keys.len() - 1
+        });
+        self.variable(at)
+    }
+
+    /// The common form of two integers: themselves, a multiple of a known variable plus something
+    /// fixed, or a new variable, times the stride that both share.
+    fn term(&mut self, left: &Term, right: &Term) -> Option<Term> {
+        if left == right && self.all_fixed(left) {
+            return Some(left.clone());
+        }
+        if let Some(found) = (0..self.keys.len()).find_map(|i| self.through(i, left, right)) {
+            return Some(found);
+        }
+        let (stride, rest) = self.stride(left, right)?;
+        let quotient = |t: &Term| {
+            let shifted = t.sub(&rest).ok()?;
+            shifted.floor_div(stride).ok()
+        };
+        let (l, r) = (quotient(left)?, quotient(right)?);
+        let v = self.key(Kind::Int, Value::Int(l), Value::Int(r));
+        Term::var(v).scale(stride).ok()?.add(&rest).ok()
+    }
+
+    /// `factor * key + fixed rest`, if both sides are that.
+    fn through(&self, key: usize, left: &Term, right: &Term) -> Option<Term> {
+        let Key { left: Value::Int(l), right: Value::Int(r), .. } = &self.keys[key] else {
+            return None;
+        };
+        let mut factors: Vec<i128> = Vec::new();
+        for (term, value) in [(left, l), (right, r)] {
+            for m in term.monomials() {
+                let part = value.monomials().iter().find(|p| p.atom == m.atom);
+                if let Some(part) = part
+                    && m.coefficient % part.coefficient == 0
+                {
+                    factors.push(m.coefficient / part.coefficient);
+                }
+            }
+        }
+        let (rise, step) = (left.constant() - right.constant(), l.constant() - r.constant());
+        if step != 0 && rise % step == 0 {
+            factors.push(rise / step);
+        }
+        factors.into_iter().filter(|f| *f != 0).find_map(|factor| {
+            let rest = left.add_scaled(l, -factor).ok()?;
+            let same = rest == right.add_scaled(r, -factor).ok()? && self.all_fixed(&rest);
+            let var = Term::var(self.variable(key));
+            if same { rest.add_scaled(&var, factor).ok() } else { None }
+        })
+    }
+
+    /// The greatest stride of the difference, and the common remainder.
+    fn stride(&self, left: &Term, right: &Term) -> Option<(i128, Term)> {
+        let mut stride = (left.constant() - right.constant()).abs();
+        let mut fixed_left = Term::ZERO;
+        for (term, is_left) in [(left, true), (right, false)] {
+            let other = if is_left { right } else { left };
+            for m in term.monomials() {
+                let (a, b) = m.atom.factors();
+                let fixed = self.is_fixed(a) && b.is_none_or(|b| self.is_fixed(b));
+                if !fixed {
+                    stride = gcd(stride, m.coefficient);
+                    continue;
+                }
+                let twin = other.monomials().iter().find(|o| o.atom == m.atom);
+                stride = gcd(stride, m.coefficient - twin.map_or(0, |t| t.coefficient));
+                if is_left {
+                    let part = Term::from_parts(0, vec![*m]).ok()?;
+                    fixed_left = fixed_left.add(&part).ok()?;
+                }
+            }
+        }
+        let stride = stride.max(1);
+        let rest = fixed_left.plus(left.constant()).ok()?;
+        let mut remainder = Term::constant_of(rest.constant().rem_euclid(stride)).ok()?;
+        for m in rest.monomials() {
+            let coefficient = m.coefficient.rem_euclid(stride);
+            if coefficient != 0 {
+                let part = tal_core::term::Monomial { atom: m.atom, coefficient };
+                remainder = remainder.add(&Term::from_parts(0, vec![part]).ok()?).ok()?;
+            }
+        }
+        Some((stride, remainder))
+    }
+
+    fn word(&mut self, left: &Word, right: &Word) -> Word {
+        let before = self.keys.len();
+        let (left, right) = (read(self.left, left), read(self.right, right));
+        let common = self.word_of(&left, &right);
+        if common.is_none() {
+            self.keys.truncate(before);
+        }
+        common.unwrap_or(Word::Junk)
+    }
+
+    fn word_of(&mut self, left: &Word, right: &Word) -> Option<Word> {
+        match (left, right) {
+            (Word::Int(l), Word::Int(r)) => Some(Word::Int(self.term(l, r)?)),
+            (Word::Ptr(a, l), Word::Ptr(b, r)) => {
+                let base = self.base(*a, *b)?;
+                Some(Word::Ptr(base, self.term(l, r)?))
+            }
+            (Word::Int(l), Word::Ptr(Base::Name(x), r)) if r.as_int() == Some(0) => {
+                let set = small_or(&self.scope(false, *x)?.set, l)?;
+                let block = self.block_of(false, *x);
+                self.nullable(set, block, Value::Small(l.clone()), Value::Name(Base::Name(*x)))
+            }
+            (Word::Ptr(Base::Name(x), l), Word::Int(r)) if l.as_int() == Some(0) => {
+                let set = small_or(&self.scope(true, *x)?.set, r)?;
+                let block = self.block_of(true, *x);
+                self.nullable(set, block, Value::Name(Base::Name(*x)), Value::Small(r.clone()))
+            }
+            _ if left == right && !matches!(left, Word::Int(_) | Word::Ptr(..)) => {
+                Some(left.clone())
+            }
+            _ => None,
+        }
+    }
+
+    fn nullable(
+        &mut self,
+        set: NameSet,
+        block: Option<Block>,
+        left: Value,
+        right: Value,
+    ) -> Option<Word> {
+        let v = self.key(Kind::Addr { set, block }, left, right);
+        Some(Word::Ptr(Base::Name(v), Term::ZERO))
+    }
+
+    fn scope(&self, left: bool, v: Var) -> Option<&Scope> {
+        let state = if left { self.left } else { self.right };
+        match v {
+            Var::Free(i) => state.scope.get(usize::from(i)),
+            _ => None,
+        }
+    }
+
+    /// The claim about a name on one side, when its extent is fixed.
+    fn block_of(&self, left: bool, v: Var) -> Option<Block> {
+        match &self.scope(left, v)?.kind {
+            Kind::Addr { block: Some(block), .. } if self.all_fixed(&block.extent) => {
+                Some(block.clone())
+            }
+            _ => None,
+        }
+    }
+
+    fn base(&mut self, left: Base, right: Base) -> Option<Base> {
+        match (left, right) {
+            (Base::Name(a), Base::Name(b)) => {
+                if a == b && self.is_fixed(a) {
+                    return Some(left);
+                }
+                let known = |k: &Key| k.left == Value::Name(left) && k.right == Value::Name(right);
+                if let Some(at) = self.keys.iter().position(known) {
+                    return Some(Base::Name(self.variable(at)));
+                }
+                let kind = self.name_kind(a, b)?;
+                Some(Base::Name(self.key(kind, Value::Name(left), Value::Name(right))))
+            }
+            _ if left == right => Some(left),
+            _ => None,
+        }
+    }
+
+    fn name_kind(&mut self, a: Var, b: Var) -> Option<Kind> {
+        let (l, r) = (self.scope(true, a)?.clone(), self.scope(false, b)?.clone());
+        match (&l.kind, &r.kind) {
+            (Kind::Addr { block: p, .. }, Kind::Addr { block: q, .. }) => {
+                let set = union(&l.set, &r.set)?;
+                let block = match (p, q) {
+                    (Some(p), Some(q)) if p.origin == q.origin => {
+                        let extent = self.term(&p.extent, &q.extent)?;
+                        Some(Block { origin: p.origin, extent })
+                    }
+                    _ => None,
+                };
+                Some(Kind::Addr { set, block })
+            }
+            (Kind::Code(p), Kind::Code(q)) if p == q => Some(l.kind.clone()),
+            (Kind::Word, Kind::Word) => Some(Kind::Word),
+            _ => None,
+        }
+    }
+
+    fn var_name(&mut self, left: Var, right: Var) -> Option<Var> {
+        match self.base(Base::Name(left), Base::Name(right))? {
+            Base::Name(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    fn region(&mut self, left: Region, right: Region) -> Option<Region> {
+        match (left, right) {
+            (Region::Var(a), Region::Var(b)) if a != b || !self.is_fixed(a) => {
+                let v = self.key(Kind::Region, Value::Region(left), Value::Region(right));
+                Some(Region::Var(v))
+            }
+            _ if left == right => Some(left),
+            _ => None,
+        }
+    }
+
+    fn mem(&mut self, left: &Mem, right: &Mem) -> Option<Mem> {
+        Some(match (left, right) {
+            (Mem::Struct { fields: a, size: n }, Mem::Struct { fields: b, size: m })
+                if n == m && a.len() == b.len() =>
+            {
+                let fields = a.iter().zip(b).map(|(a, b)| self.field(a, b));
+                Mem::Struct { fields: fields.collect::<Option<_>>()?, size: *n }
+            }
+            (Mem::Array(n, a), Mem::Array(m, b)) => {
+                let element = self.mem(a, b)?;
+                Mem::Array(self.term(n, m)?, Rc::new(element))
+            }
+            (Mem::Bytes(n), Mem::Bytes(m)) => Mem::Bytes(self.term(n, m)?),
+            (Mem::Junk(n), Mem::Junk(m)) => Mem::Junk(self.term(n, m)?),
+            (Mem::Zero(n), Mem::Zero(m)) => Mem::Zero(self.term(n, m)?),
+            (Mem::Cat(a, b), Mem::Cat(c, d)) => {
+                let first = self.mem(a, c)?;
+                Mem::Cat(Rc::new(first), Rc::new(self.mem(b, d)?))
+            }
+            (Mem::Named(a, p), Mem::Named(b, q)) if a == b && p.len() == q.len() => {
+                let args = p.iter().zip(q).map(|(p, q)| self.term(p, q));
+                Mem::Named(*a, args.collect::<Option<_>>()?)
+            }
+            // Packages of the same text; their free variables must be the function's.
+            (Mem::Ex { facts, .. }, Mem::Ex { .. }) if left == right => {
+                let fixed = facts.iter().all(|f| self.all_fixed(&f.term));
+                if !fixed {
+                    return None;
+                }
+                left.clone()
+            }
+            _ => return None,
+        })
+    }
+
+    fn field(&mut self, left: &Field, right: &Field) -> Option<Field> {
+        if left.offset != right.offset || left.writable != right.writable {
+            return None;
+        }
+        let ty = match (&left.ty, &right.ty) {
+            (FieldTy::Known(a), FieldTy::Known(b)) => match self.word(a, b) {
+                Word::Junk => return None,
+                word => FieldTy::Known(word),
+            },
+            (
+                FieldTy::Int { bits, signed, facts: a },
+                FieldTy::Int { bits: m, signed: s, facts: b },
+            ) if bits == m && signed == s && a.len() == b.len() => {
+                let mut facts = Vec::new();
+                for (a, b) in a.iter().zip(b) {
+                    let term = self.term(&a.term, &b.term)?;
+                    if a.rel != b.rel {
+                        return None;
+                    }
+                    facts.push(tal_core::ty::Fact { rel: a.rel, term });
+                }
+                FieldTy::Int { bits: *bits, signed: *signed, facts }
+            }
+            (a, b) if a == b => a.clone(),
+            (
+                FieldTy::Own { nullable, origin, mem: a },
+                FieldTy::Own { nullable: n, origin: o, mem: b },
+            ) if nullable == n && origin == o => {
+                FieldTy::Own { nullable: *nullable, origin: *origin, mem: Rc::new(self.mem(a, b)?) }
+            }
+            (
+                FieldTy::Ref { nullable, mode, mem: a },
+                FieldTy::Ref { nullable: n, mode: o, mem: b },
+            ) if nullable == n && mode == o => {
+                FieldTy::Ref { nullable: *nullable, mode: *mode, mem: Rc::new(self.mem(a, b)?) }
+            }
+            _ => return None,
+        };
+        Some(Field { offset: left.offset, writable: left.writable, ty })
+    }
+
+    fn guards(&mut self, left: &[Guard], right: &[Guard]) -> Option<Vec<Guard>> {
+        if left.len() != right.len() {
+            return None;
+        }
+        let pairs = left.iter().zip(right);
+        pairs
+            .map(|pair| match pair {
+                (Guard::IsAddress(a), Guard::IsAddress(b)) => {
+                    Some(Guard::IsAddress(self.var_name(*a, *b)?))
+                }
+                (Guard::IsSmall(a, l, h), Guard::IsSmall(b, m, i)) if (l, h) == (m, i) => {
+                    Some(Guard::IsSmall(self.var_name(*a, *b)?, *l, *h))
+                }
+                (Guard::Range(a, l, h), Guard::Range(b, m, i)) if (l, h) == (m, i) => {
+                    Some(Guard::Range(self.term(a, b)?, *l, *h))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn entry(&mut self, left: &Entry, right: &Entry) -> Option<Entry> {
+        let guards = self.guards(&left.guards, &right.guards)?;
+        let name = self.var_name(left.name, right.name)?;
+        let offset = self.term(&left.offset, &right.offset)?;
+        let mem = Rc::new(self.mem(&left.mem, &right.mem)?);
+        Some(Entry { guards, name, offset, mem })
+    }
+
+    fn cap(&mut self, left: &Cap, right: &Cap) -> Option<Cap> {
+        let before = self.keys.clone();
+        let common = match (left, right) {
+            (Cap::Entry(a), Cap::Entry(b)) => self.entry(a, b).map(Cap::Entry),
+            (Cap::Token(r, a), Cap::Token(s, b)) => {
+                match self.region(Region::Var(*r), Region::Var(*s)) {
+                    Some(Region::Var(v)) => self.entry(a, b).map(|e| Cap::Token(v, e)),
+                    _ => None,
+                }
+            }
+            (Cap::Store(a), Cap::Store(b)) if a == b && self.is_fixed(*a) => Some(left.clone()),
+            _ => None,
+        };
+        if common.is_none() {
+            self.keys = before;
+        }
+        common
+    }
+
+    fn lent(&mut self) -> Result<Vec<Lent>, Mismatch> {
+        let (left, right) = (&self.left.stack.lent, &self.right.stack.lent);
+        if left.len() != right.len() {
+            return Err(Mismatch::Lent);
+        }
+        left.iter()
+            .zip(right)
+            .map(|(a, b)| {
+                if (a.offset, a.size) != (b.offset, b.size) {
+                    return Err(Mismatch::Lent);
+                }
+                let name = self.var_name(a.name, b.name).ok_or(Mismatch::Lent)?;
+                Ok(Lent { name, ..*a })
+            })
+            .collect()
+    }
+
+    /// Pairs what is owned: first by names that are paired already, then by shape, last what exists
+    /// on one side only because on the other the name is no address.
+    fn caps(&mut self) -> Result<Vec<Cap>, Mismatch> {
+        let (left, right) = (&self.left.caps, &self.right.caps);
+        let mut partner: Vec<Option<Cap>> = vec![None; left.len()];
+        let mut taken = vec![false; right.len()];
+        for by_name in [true, false] {
+            let mut progress = true;
+            while progress {
+                progress = false;
+                for (i, a) in left.iter().enumerate() {
+                    if partner[i].is_some() {
+                        continue;
+                    }
+                    let found = right.iter().enumerate().find_map(|(j, b)| {
+                        let fits = !taken[j] && (!by_name || self.paired(a, b));
+                        if fits { self.cap(a, b).map(|c| (j, c)) } else { None }
+                    });
+                    if let Some((j, common)) = found {
+                        partner[i] = Some(common);
+                        taken[j] = true;
+                        progress = true;
+                    }
+                }
+            }
+        }
+        let mut caps = Vec::new();
+        for (cap, partner) in left.iter().zip(partner) {
+            let one_sided = || Mismatch::Capability(true, cap.clone());
+            caps.push(match partner {
+                Some(common) => common,
+                None => self.one_sided(cap, true).ok_or_else(one_sided)?,
+            });
+        }
+        for (cap, _) in right.iter().zip(taken).filter(|(_, taken)| !taken) {
+            let one_sided = || Mismatch::Capability(false, cap.clone());
+            caps.push(self.one_sided(cap, false).ok_or_else(one_sided)?);
+        }
+        Ok(caps)
+    }
+
+    /// Do the names of two entries belong together by what is known so far?
+    fn paired(&self, left: &Cap, right: &Cap) -> bool {
+        let (a, b) = match (left, right) {
+            (Cap::Entry(a), Cap::Entry(b)) | (Cap::Token(_, a), Cap::Token(_, b)) => {
+                (a.name, b.name)
+            }
+            (Cap::Store(_), Cap::Store(_)) => return true,
+            _ => return false,
+        };
+        if a == b && self.is_fixed(a) {
+            return true;
+        }
+        self.keys
+            .iter()
+            .any(|k| k.left == Value::Name(Base::Name(a)) && k.right == Value::Name(Base::Name(b)))
+    }
+
+    /// An entry that exists on one side; on the other its name is a small integer.
+    fn one_sided(&mut self, cap: &Cap, left: bool) -> Option<Cap> {
+        let Cap::Entry(entry) = cap else { return None };
+        let me = Value::Name(Base::Name(entry.name));
+        let at = self.keys.iter().position(|k| {
+            let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
+            *mine == me && matches!(other, Value::Small(_))
+        })?;
+        let name = self.variable(at);
+        let mem = self.mem_alone(&entry.mem)?;
+        let offset =
+            if self.all_fixed(&entry.offset) { entry.offset.clone() } else { return None };
+        let mut guards: Vec<Guard> = Vec::new();
+        for guard in &entry.guards {
+            guards.push(match guard {
+                Guard::IsAddress(v) if *v == entry.name => continue,
+                Guard::Range(term, ..) if self.all_fixed(term) => guard.clone(),
+                _ => return None,
+            });
+        }
+        guards.push(Guard::IsAddress(name));
+        Some(Cap::Entry(Entry { guards, name, offset, mem: Rc::new(mem) }))
+    }
+
+    fn mem_alone(&mut self, mem: &Mem) -> Option<Mem> {
+        let before = self.keys.len();
+        let same = self.mem(mem, mem)?;
+        // A variable would have no value on the other side.
+        if self.keys.len() == before { Some(same) } else { None }
+    }
+
+    /// Views worth carrying: at names of the label, or opened ones whose witnesses are in use.
+    fn views(&mut self, fixed_views: usize) -> Vec<View> {
+        let mut views = Vec::new();
+        let left: Vec<View> = self.left.views.iter().skip(fixed_views).cloned().collect();
+        let right: Vec<View> = self.right.views.iter().skip(fixed_views).cloned().collect();
+        let mut done = vec![false; left.len()];
+        let mut progress = true;
+        while progress {
+            progress = false;
+            for (i, a) in left.iter().enumerate() {
+                if done[i] || !self.worth(a) || views.len() >= limits::VIEWS / 2 {
+                    continue;
+                }
+                if let Some(common) = right.iter().find_map(|b| self.view(a, b)) {
+                    done[i] = true;
+                    progress = true;
+                    if !views.contains(&common) {
+                        views.push(common);
+                    }
+                }
+            }
+        }
+        views
+    }
+
+    fn worth(&self, view: &View) -> bool {
+        let in_use = |name: Base| self.keys.iter().any(|k| k.left == Value::Name(name));
+        match view.base {
+            Base::Name(v) if !self.is_fixed(v) => in_use(view.base),
+            _ => matches!(&*view.mem, Mem::Struct { fields, .. } if fields.iter().any(|f| {
+                match &f.ty {
+                    FieldTy::Known(Word::Int(t)) => t.as_var().is_some_and(|v| {
+                        self.keys.iter().any(|k| k.left == Value::Int(Term::var(v)))
+                    }),
+                    FieldTy::Known(Word::Ptr(base, _)) => in_use(*base),
+                    _ => false,
+                }
+            })),
+        }
+    }
+
+    fn view(&mut self, left: &View, right: &View) -> Option<View> {
+        if left.mode != right.mode {
+            return None;
+        }
+        let before = self.keys.clone();
+        let common = (|| {
+            let guards = self.guards(&left.guards, &right.guards)?;
+            let region = self.region(left.region, right.region)?;
+            let base = self.base(left.base, right.base)?;
+            let offset = self.term(&left.offset, &right.offset)?;
+            let mem = Rc::new(self.mem(&left.mem, &right.mem)?);
+            Some(View { guards, region, mode: left.mode, base, offset, mem })
+        })();
+        if common.is_none() {
+            self.keys = before;
+        }
+        common
+    }
+}
+
+/// The word with names that are integers replaced.
+fn read(state: &State, word: &Word) -> Word {
+    if let Word::Ptr(Base::Name(Var::Free(i)), offset) = word
+        && let Some(Scope { is: Some(value), .. }) = state.scope.get(usize::from(*i))
+        && let Ok(sum) = value.add(offset)
+    {
+        return Word::Int(sum);
+    }
+    word.clone()
+}
+
+fn gcd(a: i128, b: i128) -> i128 {
+    num_integer::Integer::gcd(&a, &b)
+}
+
+/// The set of a name that may also be the small constant `term`.
+fn small_or(set: &NameSet, term: &Term) -> Option<NameSet> {
+    let c = i16::try_from(term.as_int()?).ok()?;
+    union(set, &NameSet { address: true, small: [Some((c, c)), None] })
+}
+
+/// Both alternatives; `None` if that takes more intervals than there are.
+fn union(left: &NameSet, right: &NameSet) -> Option<NameSet> {
+    let mut intervals: Vec<(i16, i16)> =
+        left.small.iter().chain(&right.small).copied().flatten().collect();
+    intervals.sort_unstable();
+    let mut merged: Vec<(i16, i16)> = Vec::new();
+    for (low, high) in intervals {
+        match merged.last_mut() {
+            Some((_, h)) if low <= *h => *h = high.max(*h),
+            _ => merged.push((low, high)),
+        }
+    }
+    let small: Small = match merged.as_slice() {
+        [] => [None, None],
+        [a] => [Some(*a), None],
+        [a, b] => [Some(*a), Some(*b)],
+        _ => return None,
+    };
+    Some(NameSet { address: true, small })
+}
