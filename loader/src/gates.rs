@@ -3,7 +3,8 @@
 //! `interface/*.tali` says, because only judged code calls it; it owes results that are what the
 //! signature says, for the program's types are built on them.
 //!
-//! * Failure is `-errno` in `[-4095, -1]`; nothing outside the declared range ever returns ([`within`]).
+//! * Failure is `-errno` in `[-4095, -1]`; nothing outside the declared range ever returns
+//!   ([`within`]).
 //! * A parameter `out T` holds a T afterwards even on failure: zeroes.
 //! * A capability that was given (`munmap`, `free`) is gone whatever happens.
 #![allow(unsafe_code, reason = "system calls take addresses; each block says why it may")]

@@ -1,8 +1,8 @@
-//! TCB. ELF, in the one form that is admitted. Every offset, size and address of the file is checked
-//! here, once; nobody else in this crate reads a header.
+//! TCB. ELF, in the one form that is admitted. Every offset, size and address of the file is
+//! checked here, once; nobody else in this crate reads a header.
 //!
-//! A file that any tool could read in two ways is refused: what is not listed is an error that names
-//! the feature and its offset in the file.
+//! A file that any tool could read in two ways is refused: what is not listed is an error that
+//! names the feature and its offset in the file.
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,5 +1,5 @@
-//! TCB. The interface that this host offers, compiled in: the wire form that `cargo xtask interface`
-//! made of `interface/*.tali`. An object's own idea of it counts for nothing.
+//! TCB. The interface that this host offers, compiled in: the wire form that `cargo xtask
+//! interface` made of `interface/*.tali`. An object's own idea of it counts for nothing.
 
 use core::fmt;
 use tal_core::image::Interface;

@@ -1,5 +1,5 @@
-//! TCB. The gate: a file becomes an allegation ([`image`]), the allegation is judged ([`verify()`]),
-//! and only what was judged can be mapped (`map`, feature `user`).
+//! TCB. The gate: a file becomes an allegation ([`image`]), the allegation is judged
+//! ([`verify()`]), and only what was judged can be mapped (`map`, feature `user`).
 //!
 //! Without the feature `user` this is `no_std` and what the kernel links: it reads bytes and says
 //! yes or no.

@@ -1,5 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. The words of a refusal of machine code, the same
-//! in the kernel's log and in `tal-load verify`.
+//! Not trusted: a bug here can reject, never admit. The words of a refusal of machine code, the
+//! same in the kernel's log and in `tal-load verify`.
 
 use core::fmt;
 use tal_core::error::{Error, Kind};

@@ -1,6 +1,6 @@
 //! Not trusted: a bug here can reject, never admit. DWARF, so that `objdump -dl` and `gdb` show the
-//! lines of the source. Version 4 with strings in place: every tool reads it, and the paths are those
-//! that the user gave, so the same source makes the same bytes everywhere.
+//! lines of the source. Version 4 with strings in place: every tool reads it, and the paths are
+//! those that the user gave, so the same source makes the same bytes everywhere.
 
 use crate::program::{Program, SymbolKind};
 use gimli::write::{

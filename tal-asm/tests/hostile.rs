@@ -1,5 +1,5 @@
-//! Not trusted. Files that are not of the admitted form: each reason to refuse has a file that differs
-//! by one thing from one that is admitted; and no change of bytes makes the loader panic.
+//! Not trusted. Files that are not of the admitted form: each reason to refuse has a file that
+//! differs by one thing from one that is admitted; and no change of bytes makes the loader panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

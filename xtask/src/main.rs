@@ -1,2 +1,53 @@
 //! Not trusted. Developer commands; `cargo xtask help` lists them.
-fn main() {}
+
+mod bare_metal;
+mod manifests;
+mod run;
+mod tests;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Commands for those who work on this repository.
+#[derive(Parser)]
+#[command(version, about, long_about = None)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that has to hold: format, lints, tests, bare metal. What CI runs.
+    Test,
+    /// Builds the judge and the verifying half of the loader for x86_64-unknown-none.
+    BareMetal,
+    /// Checks what compilers do not: first lines, line lengths, arrows between crates.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match command(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!(
+                "error: {}",
+                error.chain().map(|e| e.to_string()).collect::<Vec<_>>().join(": ")
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(command: Command) -> Result<()> {
+    match command {
+        Command::Test => tests::all(),
+        Command::BareMetal => bare_metal::build(),
+        Command::Tidy => {
+            manifests::arrows()?;
+            tidy::check()
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Not trusted. `cargo xtask test`: everything that has to hold, the fast checks first.
+
+use crate::run::{cargo, run, step};
+use crate::{bare_metal, manifests, tidy};
+use anyhow::Result;
+
+/// Runs all of it; the last lines are those of `cargo test`.
+pub(crate) fn all() -> Result<()> {
+    let cargo = cargo();
+    run(&cargo, &["fmt", "--all", "--", "--check"])?;
+    step("tidy");
+    manifests::arrows()?;
+    tidy::check()?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    run(&cargo, &clippy)?;
+    bare_metal::build()?;
+    run(&cargo, &["test", "--workspace"])
+}
