@@ -1,7 +1,8 @@
 //! Not trusted: a bug here can reject, never admit. Diagnostics as data.
 //!
-//! What is needed is the primary label; where the knowledge came from or ended are the others; notes say what is known, in
-//! the names of the source; a help is one edit. How a diagnostic looks is the business of `render.rs`.
+//! What is needed is the primary label; where the knowledge came from or ended are the others;
+//! notes say what is known, in the names of the source; a help is one edit. How a diagnostic looks
+//! is the business of `render.rs`.
 
 use crate::span::Span;
 

@@ -96,7 +96,8 @@ impl Width {
 pub enum Reg {
     /// `rax`, `eax`, `ax`, `al` and so on.
     Gpr(Gpr, Width),
-    /// `ah`, `ch`, `dh`, `bh`: parsed so that they can be refused with a reason. Only the first four occur.
+    /// `ah`, `ch`, `dh`, `bh`: parsed so that they can be refused with a reason. Only the first
+    /// four occur.
     High(Gpr),
     /// `xmm0` to `xmm15`.
     Xmm(u8),

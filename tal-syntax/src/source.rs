@@ -1,4 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. The texts of the source files, and lines in them.
+//! Not trusted: a bug here can reject, never admit. The texts of the source files, and lines in
+//! them.
 
 use crate::span::{FileId, Span};
 

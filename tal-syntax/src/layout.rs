@@ -1,0 +1,269 @@
+//! Not trusted: a bug here can reject, never admit. Line ends and words, where they stand.
+//!
+//! The grammar stays LR(1) because two questions are answered before it: which line ends end a
+//! statement, and which words are keywords at their place. Words that declare things are keywords
+//! only where a declaration begins, so `entry`, `data`, `sum` or `byte` stay good names elsewhere.
+
+use crate::ast::{IntType, Prefix, Reg, Size};
+use crate::codes;
+use crate::delimit::continues;
+use crate::diag::Diag;
+use crate::span::{FileId, Span};
+use crate::token::{Placed, Token};
+
+/// The tokens for the grammar: no superfluous line end, each word a keyword or a name.
+pub(crate) fn layout<'s>(
+    file: FileId,
+    tokens: &[Placed<'s>],
+    diags: &mut Vec<Diag>,
+) -> Vec<Placed<'s>> {
+    let out = Vec::with_capacity(tokens.len());
+    let mut pass = Layout {
+        file,
+        tokens,
+        diags,
+        out,
+        brackets: 0,
+        braces: 0,
+        blocks: 0,
+        decl: Token::End,
+        carried: 0,
+    };
+    for (at, placed) in tokens.iter().enumerate() {
+        pass.step(at, *placed);
+    }
+    let end = tokens.last().map_or(0, |last| last.2);
+    pass.line_end(tokens.len(), end, end);
+    pass.out
+}
+
+struct Layout<'a, 's> {
+    file: FileId,
+    tokens: &'a [Placed<'s>],
+    diags: &'a mut Vec<Diag>,
+    out: Vec<Placed<'s>>,
+    /// Open `(` and `[`.
+    brackets: u32,
+    /// Open `{`.
+    braces: u32,
+    /// Open `{` that stand in code, where they have no meaning.
+    blocks: u32,
+    /// The keyword of the declaration around; `End` outside.
+    decl: Token<'s>,
+    /// Line ends before the token of this index end nothing.
+    carried: usize,
+}
+
+impl<'s> Layout<'_, 's> {
+    fn step(&mut self, at: usize, (start, token, end): Placed<'s>) {
+        let token = match token {
+            Token::Nl => return self.line_end(at, start, end),
+            Token::Ident(word) => self.word(at, word),
+            token => token,
+        };
+        match token {
+            Token::LParen | Token::LBracket => self.brackets += 1,
+            Token::RParen | Token::RBracket => self.brackets = self.brackets.saturating_sub(1),
+            Token::LBrace if self.decl == Token::Fn && self.braces > 0 => {
+                self.blocks += 1;
+                let span = Span::new(self.file, start, end);
+                return self.diags.push(
+                    Diag::error(codes::BLOCK_IN_CODE, span, "code has no blocks")
+                        .with_help("labels and jumps do what blocks do elsewhere"),
+                );
+            }
+            Token::LBrace => self.braces += 1,
+            Token::RBrace if self.blocks > 0 => {
+                self.blocks -= 1;
+                return;
+            }
+            Token::RBrace => self.close(start),
+            Token::Use
+            | Token::Const
+            | Token::Type
+            | Token::Struct
+            | Token::Sum
+            | Token::Fn
+            | Token::Rodata
+            | Token::Data
+            | Token::Bss
+            | Token::Origin
+                if self.begins_declaration(true) =>
+            {
+                self.decl = token;
+            }
+            _ => {}
+        }
+        self.out.push((start, token, end));
+    }
+
+    /// The last statement before `}` needs no line end of its own.
+    fn close(&mut self, start: u32) {
+        let ended = match self.last() {
+            Token::Nl | Token::LBrace => true,
+            Token::Comma => self.decl != Token::Fn,
+            _ => false,
+        };
+        if !ended {
+            self.out.push((start, Token::Nl, start));
+        }
+        self.braces = self.braces.saturating_sub(1);
+    }
+
+    fn line_end(&mut self, at: usize, start: u32, end: u32) {
+        let last = self.last();
+        if at < self.carried
+            || self.brackets > 0
+            || matches!(last, Token::Nl | Token::End | Token::LBrace)
+        {
+            return;
+        }
+        if at < self.tokens.len() && (continues(last) || self.next_carries_on(at)) {
+            return;
+        }
+        if self.braces > 0 {
+            self.out.push((start, Token::Nl, end));
+        } else {
+            self.out.push((start, Token::End, end));
+            self.decl = Token::End;
+        }
+    }
+
+    /// Whether the next line begins with something that carries on this one.
+    fn next_carries_on(&mut self, at: usize) -> bool {
+        let rest = self.tokens.get(at..).unwrap_or(&[]);
+        let Some(next) = rest.iter().position(|(_, token, _)| *token != Token::Nl) else {
+            return false;
+        };
+        let outside = self.braces == 0;
+        let carries_on = match rest.get(next).map(|(_, token, _)| *token) {
+            Some(Token::Ident("where")) => true,
+            Some(Token::Arrow | Token::LBrace | Token::Ident("or" | "exists" | "packed")) => {
+                outside
+            }
+            Some(Token::Ident("clobbers" | "keeps")) => outside,
+            _ => false,
+        };
+        if carries_on {
+            self.carried = at + next;
+        }
+        carries_on
+    }
+
+    /// The token before the place, `End` at the start of the file.
+    fn last(&self) -> Token<'s> {
+        self.before(1)
+    }
+
+    fn before(&self, back: usize) -> Token<'s> {
+        let at = self.out.len().checked_sub(back);
+        at.and_then(|at| self.out.get(at)).map_or(Token::End, |(_, token, _)| *token)
+    }
+
+    fn next(&self, at: usize) -> Option<Token<'s>> {
+        self.tokens.get(at + 1).map(|(_, token, _)| *token)
+    }
+
+    fn begins_declaration(&self, after_entry: bool) -> bool {
+        self.braces == 0
+            && self.brackets == 0
+            && match self.last() {
+                Token::End | Token::Pub => true,
+                Token::Entry => after_entry,
+                _ => false,
+            }
+    }
+
+    /// Whether a statement begins here: at the start of a line in braces, or behind a label.
+    fn begins_statement(&self) -> bool {
+        let line = |token| matches!(token, Token::Nl | Token::LBrace);
+        self.braces > 0
+            && self.brackets == 0
+            && (line(self.last())
+                || self.last() == Token::Colon
+                    && matches!(self.before(2), Token::Local(_))
+                    && line(self.before(3)))
+    }
+
+    /// Which token a word is at its place.
+    fn word(&self, at: usize, word: &'s str) -> Token<'s> {
+        let name = Token::Ident(word);
+        if let Some(reg) = Reg::parse(word) {
+            return Token::Reg(reg);
+        }
+        let if_ = |keyword, here| if here { keyword } else { name };
+        let outside = self.braces == 0 && self.brackets == 0;
+        let begins = |keyword| if_(keyword, self.begins_declaration(false));
+        match word {
+            "where" => Token::Where,
+            "sizeof" => Token::SizeOf,
+            "own" => Token::Own,
+            "ref" => Token::Ref,
+            "inout" => Token::InOut,
+            "some" => Token::Some,
+            "of" => Token::Of,
+            "fn" => Token::Fn,
+            "out" => if_(Token::Out, !self.begins_statement()),
+            "rw" => if_(Token::Rw, matches!(self.last(), Token::Ref | Token::Amp)),
+            "use" => begins(Token::Use),
+            "const" => begins(Token::Const),
+            "type" => begins(Token::Type),
+            "struct" => begins(Token::Struct),
+            "sum" => begins(Token::Sum),
+            "rodata" => begins(Token::Rodata),
+            "data" => begins(Token::Data),
+            "bss" => begins(Token::Bss),
+            "origin" => begins(Token::Origin),
+            "pub" => begins(Token::Pub),
+            "entry" if self.next(at) == Some(Token::Ident("fn")) => begins(Token::Entry),
+            "by" => if_(Token::By, outside && self.decl == Token::Sum && !self.names()),
+            "exists" => if_(Token::Exists, outside && self.decl == Token::Struct && !self.names()),
+            "packed" => if_(Token::Packed, outside && self.decl == Token::Struct && !self.names()),
+            "table" => {
+                let local = matches!(self.next(at), Some(Token::Local(_)));
+                if_(Token::Table, local && self.begins_statement())
+            }
+            "times" => {
+                let data = matches!(self.decl, Token::Rodata | Token::Data | Token::Bss);
+                let list = matches!(self.last(), Token::Eq | Token::Comma);
+                if_(Token::Times, outside && data && list)
+            }
+            "or" => if_(Token::Or, self.last() == Token::RParen),
+            "never" => if_(Token::Never, self.last() == Token::Arrow),
+            "clobbers" | "keeps" => {
+                let keyword = if word == "keeps" { Token::Keeps } else { Token::Clobbers };
+                let list = self.next(at) == Some(Token::LParen);
+                if_(keyword, outside && self.decl == Token::Fn && list && !self.names())
+            }
+            "align" => {
+                let number = matches!(self.next(at), Some(Token::Int(_)));
+                if_(Token::Align, number && !self.begins_statement())
+            }
+            _ => self.machine_word(at, word),
+        }
+    }
+
+    /// Sizes, prefixes and integer types.
+    fn machine_word(&self, at: usize, word: &'s str) -> Token<'s> {
+        let bracket = self.next(at) == Some(Token::LBracket);
+        if let Some(size) = Size::ALL.into_iter().find(|size| size.text() == word) {
+            return if bracket { Token::Size(size) } else { Token::Ident(word) };
+        }
+        if self.begins_statement() {
+            let word_ = match word {
+                "repz" => "repe",
+                "repnz" => "repne",
+                word => word,
+            };
+            let prefix = Prefix::ALL.into_iter().find(|prefix| prefix.text() == word_);
+            return prefix.map_or(Token::Ident(word), Token::Prefix);
+        }
+        let int = IntType::ALL.into_iter().find(|int| int.text() == word);
+        int.map_or(Token::Ident(word), Token::IntType)
+    }
+
+    /// Whether the word before this place wants a name.
+    fn names(&self) -> bool {
+        matches!(self.last(), Token::Struct | Token::Sum | Token::Fn)
+    }
+}

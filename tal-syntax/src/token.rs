@@ -1,0 +1,209 @@
+//! Not trusted: a bug here can reject, never admit. Tokens, without regard to lines and context.
+//!
+//! `logos` finds the tokens; words come out as [`Token::Ident`], and `layout.rs` decides which of
+//! them are keywords where they stand.
+
+use logos::Logos;
+
+use crate::ast::{Comment, Int, IntType, Prefix, Reg, Size};
+use crate::codes;
+use crate::diag::Diag;
+use crate::literal;
+use crate::span::{FileId, Span};
+
+/// A token. The second half is made by `layout.rs` out of words and line ends.
+#[derive(Logos, Clone, Copy, Debug, PartialEq)]
+#[logos(skip r"[ \t\r\u{feff}]+")]
+#[allow(missing_docs)] // the texts say it
+pub(crate) enum Token<'s> {
+    #[token("\n")]
+    Nl,
+    #[regex(r";[^\n]*", allow_greedy = true)]
+    Comment(&'s str),
+    #[regex(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")]
+    Ident(&'s str),
+    #[regex(r"\.[A-Za-z_][A-Za-z0-9_]*")]
+    Local(&'s str),
+    #[regex(r"[0-9][0-9A-Za-z_]*")]
+    Number(&'s str),
+    #[regex(r"'([^'\\\n]|\\[^\n])*'?")]
+    Quote(&'s str),
+    #[regex(r#""([^"\\\n]|\\[^\n])*"?"#)]
+    Str(&'s str),
+    #[token(":")]
+    Colon,
+    #[token(",")]
+    Comma,
+    #[token("=")]
+    Eq,
+    #[token("?")]
+    Quest,
+    #[token("@")]
+    At,
+    #[token("&")]
+    Amp,
+    #[token("(")]
+    LParen,
+    #[token(")")]
+    RParen,
+    #[token("[")]
+    LBracket,
+    #[token("]")]
+    RBracket,
+    #[token("{")]
+    LBrace,
+    #[token("}")]
+    RBrace,
+    #[token("+")]
+    Plus,
+    #[token("-")]
+    Minus,
+    #[token("*")]
+    Star,
+    #[token("/")]
+    Slash,
+    #[token("%")]
+    Percent,
+    #[token("<<")]
+    Shl,
+    #[token(">>")]
+    Shr,
+    #[token("|")]
+    Bar,
+    #[token("^")]
+    Caret,
+    #[token("~")]
+    Tilde,
+    #[token("<")]
+    Lt,
+    #[token("<=")]
+    Le,
+    #[token(">")]
+    Gt,
+    #[token(">=")]
+    Ge,
+    #[token("!=")]
+    Ne,
+    #[token("->")]
+    Arrow,
+    #[token("..")]
+    DotDot,
+
+    /// The end of a declaration: a line end outside of braces. Inside it is `Nl`.
+    End,
+    Int(Int),
+    Char(u8),
+    Reg(Reg),
+    Size(Size),
+    Prefix(Prefix),
+    IntType(IntType),
+    Use,
+    Const,
+    Type,
+    Struct,
+    Sum,
+    By,
+    Exists,
+    Where,
+    Packed,
+    Rodata,
+    Data,
+    Bss,
+    Origin,
+    Fn,
+    Entry,
+    Pub,
+    Table,
+    Times,
+    SizeOf,
+    Own,
+    Ref,
+    Rw,
+    InOut,
+    Out,
+    Or,
+    Some,
+    Of,
+    Never,
+    Clobbers,
+    Keeps,
+    Align,
+}
+
+/// A token between two byte offsets.
+pub(crate) type Placed<'s> = (u32, Token<'s>, u32);
+
+/// The tokens of a file, its comments, and what is wrong with single tokens.
+pub(crate) struct Scan<'s> {
+    pub(crate) tokens: Vec<Placed<'s>>,
+    pub(crate) comments: Vec<Comment>,
+    pub(crate) diags: Vec<Diag>,
+}
+
+/// Finds the tokens. `text` is shorter than 2^32 bytes.
+pub(crate) fn scan(file: FileId, text: &str) -> Scan<'_> {
+    let mut out = Scan { tokens: Vec::new(), comments: Vec::new(), diags: Vec::new() };
+    let mut bad: Option<Span> = None;
+    for (token, range) in Token::lexer(text).spanned() {
+        let span = Span::new(file, range.start as u32, range.end as u32);
+        let token = match token {
+            Ok(token) => token,
+            Err(()) => {
+                // Neighbouring bad characters are one mistake.
+                match &mut bad {
+                    Some(run) if run.end == span.start => run.end = span.end,
+                    _ => {
+                        out.diags.extend(bad.map(|run| unexpected_character(text, run)));
+                        bad = Some(span);
+                    }
+                }
+                continue;
+            }
+        };
+        let token = match token {
+            Token::Comment(comment) => {
+                let trailing = !matches!(out.tokens.last(), None | Some((_, Token::Nl, _)));
+                let comment = comment.trim_end();
+                let span = Span::new(file, span.start, span.start + comment.len() as u32);
+                out.comments.push(Comment { text: comment.to_owned(), span, trailing });
+                continue;
+            }
+            Token::Number(number) => Token::Int(literal::number(number, span, &mut out.diags)),
+            Token::Quote(quote) => Token::Char(literal::character(quote, span, &mut out.diags)),
+            Token::Str(string) => {
+                // The grammar decodes it again; complaints are made once, here.
+                literal::string(string, span, &mut out.diags);
+                token
+            }
+            token => token,
+        };
+        out.tokens.push((span.start, token, span.end));
+    }
+    out.diags.extend(bad.map(|run| unexpected_character(text, run)));
+    out
+}
+
+fn unexpected_character(text: &str, span: Span) -> Diag {
+    let run = text.get(span.range()).unwrap_or("");
+    let first = run.chars().next().unwrap_or('?');
+    let shown: String = first.escape_default().collect();
+    let message = match run.chars().nth(1) {
+        None if first.is_ascii_graphic() => format!("`{first}` has no meaning"),
+        None if first.is_control() => format!("the character {shown} has no meaning"),
+        None => format!("`{first}` ({shown}) has no meaning outside of strings"),
+        Some(_) => "these characters have no meaning outside of strings".to_owned(),
+    };
+    let diag = Diag::error(codes::UNEXPECTED_CHARACTER, span, message);
+    match first {
+        '$' => Diag { code: codes::ATT_SYNTAX, ..diag }
+            .with_primary("no sign stands before a constant")
+            .with_edit("remove the sign", span, ""),
+        '#' => diag.with_help("comments begin with `;`"),
+        '\u{2018}'..='\u{201f}' => diag.with_help("quotes are `'` and `\"`"),
+        '\u{2212}' | '\u{2013}' => diag.with_edit("minus is `-`", span, "-"),
+        '\u{2264}' => diag.with_edit("write `<=`", span, "<="),
+        '\u{2265}' => diag.with_edit("write `>=`", span, ">="),
+        '\u{2260}' => diag.with_edit("write `!=`", span, "!="),
+        _ => diag,
+    }
+}
