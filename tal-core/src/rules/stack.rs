@@ -1,84 +1,325 @@
 //! TCB. The stack of the running function (core.md 4.11).
+//!
+//! `delta` is rsp minus the entry rsp, `touched` the lowest offset known to be touched; a slot that
+//! is not listed is unreadable; lent parts are linear (redteam U5, U6).
 
-use crate::error::{Error, Kind, Rule};
+use crate::decode::{Src, Width};
+use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Place};
-use crate::judge::{Judge, Result};
+use crate::judge::{Judge, Result, range_goals};
+use crate::limits;
+use crate::rules::operand::{Out, reg_word};
 use crate::state::State;
-use crate::term::Var;
-use crate::ty::{Reg, Word};
+use crate::term::{Term, Var};
+use crate::ty::{
+    self, Base, Cap, Entry, Fact, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, Reg, Region,
+    View, Word,
+};
+use alloc::{boxed::Box, rc::Rc, vec::Vec};
 
-fn refused<T>(rule: Rule) -> Result<T> {
-    Err(Error::new(rule, Kind::BadHint))
+const WORD: i64 = 8;
+
+fn depth(rule: Rule, at: i64) -> Error {
+    Error::new(rule, Kind::Depth(at))
+}
+
+fn slot(rule: Rule, at: i64) -> Error {
+    Error::new(rule, Kind::WrongSlot(at))
+}
+
+/// Does a lent part meet `[from, to)`?
+fn meets_lent(state: &State, from: i64, to: i64) -> bool {
+    state.stack.lent.iter().any(|l| l.offset < to && from < l.offset.saturating_add(l.size))
+}
+
+/// Sets a slot; junk is not listed.
+fn set_slot(state: &mut State, at: i64, word: Word) -> Result<()> {
+    let slots = &mut state.stack.slots;
+    let place = slots.binary_search_by_key(&at, |(k, _)| *k);
+    match (place, word) {
+        (Ok(i), Word::Junk) => {
+            slots.remove(i);
+        }
+        (Err(_), Word::Junk) => {}
+        (Ok(i), word) => {
+            if let Some(old) = slots.get_mut(i) {
+                old.1 = word;
+            }
+        }
+        (Err(_), _) if slots.len() >= limits::SLOTS => {
+            return Err(Error::new(Rule::Limit, Kind::Limit));
+        }
+        (Err(i), word) => slots.insert(i, (at, word)),
+    }
+    Ok(())
+}
+
+fn get_slot(state: &State, at: i64) -> Word {
+    let found = state.stack.slots.iter().find(|(k, _)| *k == at);
+    found.map_or(Word::Junk, |(_, word)| word.clone())
 }
 
 impl<H: Hints> Judge<'_, H> {
-    /// rule[stack-move]: rsp becomes the entry rsp plus `depth`.
+    /// rule[stack-move]: rsp becomes the entry rsp plus `to`.
     ///
     /// # Errors
     /// When a premise fails; so for each method here.
-    pub fn stack_move(&mut self, _state: &mut State, _depth: i64) -> Result<()> {
-        refused(Rule::StackMove)
+    pub fn stack_move(&mut self, state: &mut State, to: i64) -> Result<()> {
+        let rule = Rule::StackMove;
+        let fits = (-limits::FRAME..=0).contains(&to) && to.checked_rem_euclid(WORD) == Some(0);
+        let owed = state.stack.touched.checked_sub(to);
+        // Below the lowest touched byte there may be a guard page: never further than one page.
+        if !fits || owed.is_none_or(|owed| owed > limits::PROBE) {
+            return Err(depth(rule, to));
+        }
+        let from = state.stack.delta;
+        if to > from && meets_lent(state, from, to) {
+            return Err(slot(rule, from));
+        }
+        state.stack.slots.retain(|(at, _)| *at >= to);
+        state.stack.delta = to;
+        if let Some(rsp) = state.regs.get_mut(Reg::Rsp as usize) {
+            *rsp = Word::Frame(to);
+        }
+        Ok(())
     }
 
     /// rule[push].
     ///
     /// # Errors
     /// See [`Judge::stack_move`].
-    pub fn push(&mut self, _state: &mut State, _word: Word) -> Result<()> {
-        refused(Rule::Push)
+    pub fn push(&mut self, state: &mut State, word: Word) -> Result<()> {
+        let to = state.stack.delta.checked_sub(WORD).or_refuse(Rule::Push)?;
+        self.stack_move(state, to)?;
+        set_slot(state, to, word)?;
+        state.stack.touched = state.stack.touched.min(to);
+        Ok(())
+    }
+
+    /// rule[push], of a source. `push rsp` is refused (trap 122).
+    pub(super) fn push_source(&mut self, state: &mut State, src: &Src) -> Result<()> {
+        let word = match src {
+            Src::Imm(c) => Word::Int(Term::int(*c)),
+            Src::Reg(r) if *r != Reg::Rsp => reg_word(state, *r).clone(),
+            Src::Reg(_) | Src::Mem(_) => return Err(Error::new(Rule::Push, Kind::BadHint)),
+        };
+        self.push(state, word)
     }
 
     /// rule[pop].
     ///
     /// # Errors
     /// See [`Judge::stack_move`].
-    pub fn pop(&mut self, _state: &mut State, _to: Reg) -> Result<()> {
-        refused(Rule::Pop)
+    pub fn pop(&mut self, state: &mut State, to: Reg) -> Result<()> {
+        let from = state.stack.delta;
+        let above = from.checked_add(WORD).or_refuse(Rule::Pop)?;
+        if from >= 0 || meets_lent(state, from, above) {
+            return Err(slot(Rule::Pop, from));
+        }
+        let word = get_slot(state, from);
+        self.write(state, to, Width::W64, Out::word(word))?;
+        self.stack_move(state, above)
+    }
+
+    /// `leave`: rule[stack-move] to the frame word of rbp, then rule[pop].
+    pub(super) fn row_leave(&mut self, state: &mut State) -> Result<()> {
+        match reg_word(state, Reg::Rbp).clone() {
+            Word::Frame(k) => {
+                self.stack_move(state, k)?;
+                self.pop(state, Reg::Rbp)
+            }
+            word => Err(Error::new(Rule::StackMove, Kind::WrongRegister(Reg::Rbp, Box::new(word)))),
+        }
+    }
+
+    /// Is there a slot of this frame here that may be read and written?
+    fn slot_stands(&self, state: &State, at: i64, bytes: u8, rule: Rule) -> Result<()> {
+        let aligned = at.checked_rem_euclid(WORD) == Some(0) && i64::from(bytes) == WORD;
+        let inside = state.stack.delta <= at && (at < 0 || self.own.slot(at));
+        let lent = meets_lent(state, at, at.saturating_add(WORD));
+        if aligned && inside && !lent { Ok(()) } else { Err(slot(rule, at)) }
     }
 
     /// rule[load-slot]: `bytes` must be 8.
     ///
     /// # Errors
     /// See [`Judge::stack_move`].
-    pub fn load_slot(&mut self, _state: &State, _at: i64, _bytes: u8) -> Result<Word> {
-        refused(Rule::LoadSlot)
+    pub fn load_slot(&mut self, state: &State, at: i64, bytes: u8) -> Result<Word> {
+        self.slot_stands(state, at, bytes, Rule::LoadSlot)?;
+        Ok(get_slot(state, at))
     }
 
-    /// rule[store-slot]: `bytes` must be 8.
+    /// rule[store-slot]: `bytes` must be 8. Any word may be stored.
     ///
     /// # Errors
     /// See [`Judge::stack_move`].
-    pub fn store_slot(
+    pub fn store_slot(&mut self, state: &mut State, at: i64, bytes: u8, w: &Word) -> Result<()> {
+        self.slot_stands(state, at, bytes, Rule::StoreSlot)?;
+        set_slot(state, at, w.clone())?;
+        state.stack.touched = state.stack.touched.min(at);
+        Ok(())
+    }
+
+    /// rule[carve]: `[offset, offset + size)` becomes a location; nothing at or above the return
+    /// address (trap 115), nothing that is lent already.
+    ///
+    /// # Errors
+    /// See [`Judge::stack_move`].
+    pub fn carve(&mut self, state: &mut State, offset: i64, size: i64) -> Result<()> {
+        let rule = Rule::Carve;
+        let end = offset.checked_add(size).or_refuse(rule)?;
+        let multiple = |n: i64| n.checked_rem_euclid(WORD) == Some(0);
+        let fits = multiple(offset) && multiple(size) && size > 0;
+        if !fits || offset < state.stack.delta || end > 0 || meets_lent(state, offset, end) {
+            return Err(slot(rule, offset));
+        }
+        let words = usize::try_from(size).map_or(usize::MAX, |s| s >> 3);
+        let full = state.caps.len() >= limits::CAPS || state.stack.lent.len() >= limits::CAPS;
+        if full || words > limits::FIELDS {
+            return Err(Error::new(Rule::Limit, Kind::Limit));
+        }
+        let mem = Rc::new(carved(state, offset, size).or_refuse(rule)?);
+        let set = NameSet::ADDRESS;
+        let name = self.fresh(state, ty::Kind::Addr { set, block: None })?;
+        state.stack.slots.retain(|(at, _)| *at < offset || end <= *at);
+        let place = state.stack.lent.partition_point(|l| l.offset < offset);
+        state.stack.lent.insert(place, Lent { offset, size, name });
+        let entry = Entry { guards: Vec::new(), name, offset: Term::ZERO, mem };
+        state.caps.push(Cap::Entry(entry));
+        Ok(())
+    }
+
+    /// rule[uncarve]: the whole of a lent part comes back, without own fields; `entry` is a position
+    /// in the capabilities.
+    ///
+    /// # Errors
+    /// See [`Judge::stack_move`].
+    pub fn uncarve(&mut self, state: &mut State, name: Var, entry: u16) -> Result<()> {
+        let rule = Rule::Uncarve;
+        let record = state.stack.lent.iter().position(|l| l.name == name).or_refuse(rule)?;
+        let lent = *state.stack.lent.get(record).or_refuse(rule)?;
+        let entry = usize::from(entry);
+        let Some(Cap::Entry(owned)) = state.caps.get(entry) else {
+            return Err(Error::new(rule, Kind::Capability));
+        };
+        let whole = owned.guards.is_empty() && owned.name == name && owned.offset == Term::ZERO;
+        let fields = match owned.mem.as_ref() {
+            Mem::Struct { fields, size } if whole && i64::from(*size) == lent.size => {
+                fields.clone()
+            }
+            _ => return Err(Error::new(rule, Kind::Capability)),
+        };
+        if fields.iter().any(|f| matches!(f.ty, FieldTy::Own { .. })) {
+            return Err(Error::new(rule, Kind::Capability));
+        }
+        let mut slots = Vec::new();
+        for field in &fields {
+            let at = lent.offset.checked_add(i64::from(field.offset)).or_refuse(rule)?;
+            if at.checked_rem_euclid(WORD) == Some(0) {
+                slots.push((at, self.field_word(state, &field.ty)?));
+            }
+        }
+        state.stack.lent.remove(record);
+        state.caps.remove(entry);
+        for (at, word) in slots {
+            set_slot(state, at, word)?;
+        }
+        Ok(())
+    }
+
+    /// The slot word that an eight-byte field leaves behind; every other field leaves junk.
+    fn field_word(&mut self, state: &mut State, ty: &FieldTy) -> Result<Word> {
+        match ty {
+            FieldTy::Known(word @ (Word::Int(_) | Word::Ptr(..))) => Ok(word.clone()),
+            FieldTy::Int { bits: 64, signed, facts } => self.field_int(state, *signed, facts),
+            FieldTy::Ref { nullable, mode, mem } => self.field_ref(state, *nullable, *mode, mem),
+            FieldTy::Known(_) | FieldTy::Int { .. } | FieldTy::Own { .. } | FieldTy::Junk(_) => {
+                Ok(Word::Junk)
+            }
+        }
+    }
+
+    /// A 64-bit integer field: a fresh integer with rule[range-facts].
+    fn field_int(&mut self, state: &mut State, signed: bool, facts: &[Fact]) -> Result<Word> {
+        let rule = Rule::RangeFacts;
+        let n = self.fresh_int(state)?;
+        let value = |v: Var| (v == Var::Value).then(|| n.clone());
+        let mut known = Vec::from(range_goals(&n, 64, signed).or_refuse(rule)?);
+        for fact in facts {
+            let term = fact.term.subst(&value).or_refuse(rule)?;
+            known.push(Fact { rel: fact.rel, term });
+        }
+        if self.hints.range_facts(state, &known)? {
+            for fact in known {
+                self.learn(state, fact.rel, fact.term)?;
+            }
+        }
+        Ok(Word::Int(n))
+    }
+
+    /// A `ref` field: a fresh name with its view.
+    fn field_ref(
         &mut self,
-        _state: &mut State,
-        _at: i64,
-        _bytes: u8,
-        _w: &Word,
-    ) -> Result<()> {
-        refused(Rule::StoreSlot)
+        state: &mut State,
+        nullable: bool,
+        mode: Mode,
+        mem: &Rc<Mem>,
+    ) -> Result<Word> {
+        if state.views.len() >= limits::VIEWS {
+            return Err(Error::new(Rule::Limit, Kind::Limit));
+        }
+        let set = if nullable { NameSet::NULLABLE } else { NameSet::ADDRESS };
+        let name = self.fresh(state, ty::Kind::Addr { set, block: None })?;
+        let guards = if nullable { Vec::from([Guard::IsAddress(name)]) } else { Vec::new() };
+        let base = Base::Name(name);
+        let offset = Term::ZERO;
+        let mem = Rc::clone(mem);
+        state.views.push(View { guards, region: Region::Always, mode, base, offset, mem });
+        Ok(Word::Ptr(base, Term::ZERO))
     }
 
-    /// rule[carve].
+    /// rule[frame-word]: an address in a lent part is a frame word, and the other way round. rsp
+    /// itself stays a frame word.
     ///
     /// # Errors
     /// See [`Judge::stack_move`].
-    pub fn carve(&mut self, _state: &mut State, _offset: i64, _size: i64) -> Result<()> {
-        refused(Rule::Carve)
+    pub fn frame_word(&mut self, state: &mut State, place: Place, name: Var) -> Result<()> {
+        let rule = Rule::FrameWord;
+        let lent = state.stack.lent.iter().find(|l| l.name == name).copied().or_refuse(rule)?;
+        let word = match place {
+            Place::Reg(r) => reg_word(state, r).clone(),
+            Place::Slot(at) => get_slot(state, at),
+        };
+        let inside = |j: i64| (0..=lent.size).contains(&j).then_some(j).or_refuse(rule);
+        let word = match word {
+            Word::Frame(j) => {
+                let at = inside(j.checked_sub(lent.offset).or_refuse(rule)?)?;
+                Word::Ptr(Base::Name(name), Term::int(at))
+            }
+            Word::Ptr(Base::Name(x), at) if x == name => {
+                let at = at.as_int().and_then(|c| i64::try_from(c).ok()).or_refuse(rule)?;
+                Word::Frame(lent.offset.checked_add(inside(at)?).or_refuse(rule)?)
+            }
+            word => return Err(Error::new(rule, Kind::WrongWord(Box::new(word)))),
+        };
+        match place {
+            Place::Reg(r) => self.write(state, r, Width::W64, Out::word(word)),
+            Place::Slot(at) => set_slot(state, at, word),
+        }
     }
+}
 
-    /// rule[uncarve]: `entry` is a position in the capabilities.
-    ///
-    /// # Errors
-    /// See [`Judge::stack_move`].
-    pub fn uncarve(&mut self, _state: &mut State, _name: Var, _entry: u16) -> Result<()> {
-        refused(Rule::Uncarve)
+/// The struct that the slots `[offset, offset + size)` become: readable words as known fields.
+fn carved(state: &State, offset: i64, size: i64) -> Option<Mem> {
+    let mut fields = Vec::new();
+    let mut at = 0;
+    while at < size {
+        let ty = match get_slot(state, offset.checked_add(at)?) {
+            word @ (Word::Int(_) | Word::Ptr(..)) => FieldTy::Known(word),
+            Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => FieldTy::Junk(8),
+        };
+        fields.push(Field { offset: u32::try_from(at).ok()?, writable: true, ty });
+        at = at.checked_add(WORD)?;
     }
-
-    /// rule[frame-word].
-    ///
-    /// # Errors
-    /// See [`Judge::stack_move`].
-    pub fn frame_word(&mut self, _state: &mut State, _place: Place, _name: Var) -> Result<()> {
-        refused(Rule::FrameWord)
-    }
+    Some(Mem::Struct { fields, size: u32::try_from(size).ok()? })
 }
