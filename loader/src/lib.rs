@@ -19,6 +19,12 @@ pub mod gates;
 #[cfg(feature = "user")]
 pub mod interface;
 #[cfg(feature = "user")]
+pub mod lines;
+#[cfg(feature = "user")]
+pub mod link;
+#[cfg(feature = "user")]
+pub mod listing;
+#[cfg(feature = "user")]
 pub mod map;
 
 pub use image::Image;

@@ -1,0 +1,56 @@
+//! Not trusted: a bug here can reject, never admit. Files appear whole or not at all.
+
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Writes beside the target and renames: who opens `path` sees the old file or the whole new one.
+/// What fails leaves no file behind.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_whole(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // Of these rights the file gets what the mask of the user leaves.
+    let rights = Permissions::from_mode(if executable { 0o777 } else { 0o666 });
+    let mut builder = tempfile::Builder::new();
+    let mut file = builder.prefix(".tal-asm-").permissions(rights).tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_whole;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_is_replaced_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        write_whole(&path, b"old", false).unwrap();
+        write_whole(&path, b"new", true).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o100, 0o100);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn failure_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let taken = directory.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        fs::write(taken.join("inside"), b"").unwrap();
+        // A directory that is not empty cannot be replaced by a file.
+        write_whole(&taken, b"bytes", true).unwrap_err();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        write_whole(&directory.path().join("no/such/place"), b"bytes", true).unwrap_err();
+    }
+}
