@@ -1,1 +1,454 @@
-//! Not trusted: a bug here can reject, never admit. (To be written.)
+//! Not trusted: a bug here can reject, never admit. The finder: answers the judge's questions by
+//! search.
+//!
+//! It is asked in the order in which the judge needs answers, with the state at that point, and
+//! remembers nothing that it could not find again: the same question in the same state gets the
+//! same answer. When it finds nothing it gives an answer that cannot be right, so that the judge
+//! refuses with the rule that failed, and keeps in [`Finder::trouble`] what it looked for.
+//!
+//! Ghosts are planned in [`crate::ghosts`] by trying: a second judge executes the instruction on a
+//! copy of the state, and what it stumbles over says what to make.
+
+use crate::ghosts;
+use crate::prove;
+use crate::theta::Sizes;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use tal_core::error::{Error, Kind as ErrorKind, Rule};
+use tal_core::hint::{Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
+use tal_core::image::{Image, Interface};
+use tal_core::judge::{Judge, Own, range_goals};
+use tal_core::state::State;
+use tal_core::term::{Term, Var};
+use tal_core::ty::{
+    Assertion, Base, Cap, DataId, Fact, FnId, Kind, Mem, Mode, Region, Rel, Sig, View, Word,
+};
+
+mod access;
+mod cmov;
+mod same;
+mod size;
+
+pub(crate) use access::at_least;
+pub use access::{How, position};
+pub(crate) use size::width_of;
+
+/// What was looked for in vain, for the words of a diagnostic.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// This fact does not follow from what is known.
+    Fact(Fact),
+    /// Nothing covers this access.
+    Access {
+        /// What the address is computed from.
+        base: Base,
+        /// Bytes from there.
+        offset: Term,
+        /// Bytes accessed.
+        width: u32,
+        /// Is it a store?
+        store: bool,
+        /// The bound that is missing, where one memory would otherwise do.
+        bound: Option<Fact>,
+    },
+    /// Nothing in the state is, or can be made, this capability.
+    Cap(Cap),
+    /// Nothing in the state is, or can be made, this view.
+    View(tal_core::ty::View),
+    /// The variable of this index of the callee, label or post-state could not be determined.
+    Variable(usize),
+    /// An optional consequence that could not be drawn, for lack of this fact.
+    Skipped(Fact),
+    /// A conditional move has no template.
+    Cmov,
+}
+
+/// A ghost written in the source: tried at its place before any search.
+pub type Written = BTreeMap<u32, Vec<Ghost>>;
+
+/// Answers by search.
+#[derive(Debug)]
+pub struct Finder<'a> {
+    /// What is judged.
+    pub image: &'a Image<'a>,
+    /// What the host offers.
+    pub interface: &'a Interface,
+    /// What was looked for in vain since the last instruction.
+    pub trouble: Vec<Trouble>,
+    /// Named types that the source mentions in an operand, by text offset of the instruction: the
+    /// layout of memory that has none yet.
+    pub layouts: BTreeMap<u32, tal_core::ty::TypeId>,
+    /// Ghosts of the source, run at their place before any search.
+    pub written: Written,
+    pub(crate) site: Option<Site>,
+    pub(crate) plan: Option<(Site, VecDeque<Ghost>)>,
+    /// Regions made for a call at this offset, over when it is done.
+    pub(crate) ends: BTreeMap<u32, Vec<Var>>,
+    proof: Option<(Term, usize, VecDeque<Proof>)>,
+    memo: Memo,
+}
+
+/// Certificates found, for the facts as they last were.
+#[derive(Debug, Default)]
+struct Memo {
+    facts: Vec<Fact>,
+    proofs: BTreeMap<Term, Option<Rc<Vec<Proof>>>>,
+}
+
+impl Memo {
+    /// The certificate of `goal >= 0`.
+    fn prove(&mut self, facts: &[Fact], goal: &Term) -> Option<Rc<Vec<Proof>>> {
+        if self.facts != facts {
+            // What followed from fewer facts still follows, by the same certificate as long as
+            // the old facts are a prefix; what did not may follow now.
+            if facts.starts_with(&self.facts) {
+                self.proofs.retain(|_, p| p.as_ref().is_some_and(|p| p.len() == 1));
+            } else {
+                self.proofs.clear();
+            }
+            self.facts = facts.to_vec();
+        }
+        if let Some(known) = self.proofs.get(goal) {
+            return known.clone();
+        }
+        let found = prove::prove(facts, goal).map(Rc::new);
+        self.proofs.insert(goal.clone(), found.clone());
+        found
+    }
+}
+
+impl<'a> Finder<'a> {
+    /// A finder for this image.
+    #[must_use]
+    pub fn new(image: &'a Image<'a>, interface: &'a Interface) -> Self {
+        Finder {
+            image,
+            interface,
+            trouble: Vec::new(),
+            layouts: BTreeMap::new(),
+            written: Written::new(),
+            site: None,
+            plan: None,
+            ends: BTreeMap::new(),
+            proof: None,
+            memo: Memo::default(),
+        }
+    }
+
+    /// The function that the instruction at this offset belongs to.
+    #[must_use]
+    pub fn function(&self, offset: u32) -> Option<FnId> {
+        let after = self.image.functions.partition_point(|f| f.offset <= offset);
+        u32::try_from(after.checked_sub(1)?).ok().map(FnId)
+    }
+
+    /// The signature of a function.
+    #[must_use]
+    pub fn sig(&self, f: FnId) -> Option<&'a Rc<Sig>> {
+        let function = self.image.functions.get(usize::try_from(f.0).ok()?)?;
+        self.image.sigs.get(usize::try_from(function.sig).ok()?)
+    }
+
+    /// The ghosts that the source writes before this instruction.
+    pub(crate) fn written_at(&self, at: u32) -> Vec<Ghost> {
+        self.written.get(&at).cloned().unwrap_or_default()
+    }
+
+    /// Whose activation runs at this site.
+    #[must_use]
+    pub fn own(&self, site: Site) -> Option<Own> {
+        let (Site::At(at)
+        | Site::Edge { from: at, .. }
+        | Site::CodeSub { from: at }
+        | Site::Return(at)) = site;
+        let f = self.function(at)?;
+        Some(Own::function(Some(f), self.sig(f)?.clone()))
+    }
+
+    /// A second judge that shares this finder's answers, inserts no ghosts, and whose refusals
+    /// mean nothing.
+    pub(crate) fn judge(&mut self, own: Own) -> Judge<'a, Probe<'_, 'a>> {
+        let (image, interface) = (self.image, self.interface);
+        Judge { image, interface, hints: Probe(self), fuel: u64::MAX, own }
+    }
+
+    /// Does the fact follow?
+    pub fn holds(&mut self, st: &State, fact: &Fact) -> bool {
+        if let Some(c) = fact.term.as_int() {
+            return match fact.rel {
+                Rel::Ge => c >= 0,
+                Rel::Eq => c == 0,
+                Rel::Ne => c != 0,
+            };
+        }
+        match fact.rel {
+            Rel::Ge => self.memo.prove(&st.facts, &fact.term).is_some(),
+            Rel::Eq => {
+                let Ok(negated) = fact.term.scale(-1) else { return false };
+                self.memo.prove(&st.facts, &fact.term).is_some()
+                    && self.memo.prove(&st.facts, &negated).is_some()
+            }
+            Rel::Ne => self.how_ne(st, &fact.term).is_some(),
+        }
+    }
+
+    /// `term >= 0`?
+    pub fn ge(&mut self, st: &State, term: &Term) -> bool {
+        self.holds(st, &Fact { rel: Rel::Ge, term: term.clone() })
+    }
+
+    /// `a = b`, identically or by proof?
+    pub fn same(&mut self, st: &State, a: &Term, b: &Term) -> bool {
+        a == b || a.sub(b).is_ok_and(|term| self.holds(st, &Fact { rel: Rel::Eq, term }))
+    }
+
+    /// `a <= b`?
+    pub fn le(&mut self, st: &State, a: &Term, b: &Term) -> bool {
+        b.sub(a).is_ok_and(|d| self.ge(st, &d))
+    }
+
+    fn how_ne(&mut self, st: &State, term: &Term) -> Option<Option<bool>> {
+        let negated = term.scale(-1).ok()?;
+        let listed = |f: &Fact| f.rel == Rel::Ne && (f.term == *term || f.term == negated);
+        if st.facts.iter().any(listed) {
+            return Some(None);
+        }
+        if term.plus(-1).is_ok_and(|t| self.ge(st, &t)) {
+            return Some(Some(true));
+        }
+        negated.plus(-1).is_ok_and(|t| self.ge(st, &t)).then_some(Some(false))
+    }
+
+    /// Is the region live, as the function at the site sees it?
+    pub(crate) fn live(&self, st: &State, region: Region) -> bool {
+        match self.site.and_then(|s| self.own(s)) {
+            Some(own) => own.live(region, st),
+            None => region == Region::Always,
+        }
+    }
+
+    fn answer_prove(&mut self, st: &State, goal: &Fact) -> Proof {
+        if let Some((term, facts, rest)) = &mut self.proof
+            && *term == goal.term
+            && *facts == st.facts.len()
+            && let Some(next) = rest.pop_front()
+        {
+            *facts += usize::from(matches!(next, Proof::Step(_)));
+            return next;
+        }
+        self.proof = None;
+        let Some(found) = self.memo.prove(&st.facts, &goal.term) else {
+            self.trouble.push(Trouble::Fact(goal.clone()));
+            return Proof::Lookup;
+        };
+        let mut rest: VecDeque<Proof> = found.iter().cloned().collect();
+        let first = rest.pop_front().unwrap_or(Proof::Lookup);
+        let facts = st.facts.len() + usize::from(matches!(first, Proof::Step(_)));
+        if !rest.is_empty() {
+            self.proof = Some((goal.term.clone(), facts, rest));
+        }
+        first
+    }
+
+    fn answer_want(&mut self, st: &State, goals: &[Fact]) -> bool {
+        for goal in goals {
+            if !self.holds(st, goal) {
+                self.trouble.push(Trouble::Skipped(goal.clone()));
+                return false;
+            }
+        }
+        true
+    }
+
+    fn answer_element(&mut self, at: &Term, size: u32) -> (Term, u32) {
+        position(at, size).unwrap_or((Term::ZERO, 0))
+    }
+
+    fn answer_take(&mut self, st: &State, wanted: &Cap) -> u16 {
+        let exact = st.caps.iter().position(|c| c == wanted);
+        let found = exact.or_else(|| st.caps.iter().position(|c| self.fits_cap(st, c, wanted)));
+        match found.and_then(|i| u16::try_from(i).ok()) {
+            Some(i) => i,
+            None => {
+                self.trouble.push(Trouble::Cap(wanted.clone()));
+                u16::MAX
+            }
+        }
+    }
+
+    fn answer_view(&mut self, st: &State, wanted: &View) -> Through {
+        if let Base::Data(d) = wanted.base
+            && self.data_view(d).is_some_and(|v| v == *wanted)
+        {
+            return Through::Data(d);
+        }
+        let exact = st.views.iter().position(|v| v == wanted);
+        let found = exact.or_else(|| st.views.iter().position(|v| self.alike_view(st, v, wanted)));
+        match found.and_then(|i| u16::try_from(i).ok()) {
+            Some(i) => Through::View(i),
+            None => {
+                self.trouble.push(Trouble::View(wanted.clone()));
+                Through::View(u16::MAX)
+            }
+        }
+    }
+
+    /// The object that an absolute address most likely speaks of: the one its constant part lies
+    /// in, or the next one, for `[table + 8*r - 8]`.
+    fn answer_data(&mut self, address: &Term) -> DataId {
+        let c = address.constant();
+        let inside = |d: &tal_core::image::Data<'_>| {
+            let low = i128::from(d.address);
+            low <= c && c < low + i128::from(d.size.max(1))
+        };
+        let after = |d: &tal_core::image::Data<'_>| i128::from(d.address) > c;
+        let data = &self.image.data;
+        let found = data.iter().position(inside).or_else(|| data.iter().position(after));
+        DataId(found.and_then(|i| u16::try_from(i).ok()).unwrap_or(u16::MAX))
+    }
+
+    /// Are the two equal but for terms that are equal?
+    fn fits_cap(&mut self, st: &State, have: &Cap, want: &Cap) -> bool {
+        match (have, want) {
+            (Cap::Entry(a), Cap::Entry(b)) => {
+                a.name == b.name
+                    && a.guards == b.guards
+                    && self.same(st, &a.offset, &b.offset)
+                    && self.alike(st, &a.mem, &b.mem)
+            }
+            (Cap::Token(r, a), Cap::Token(s, b)) => r == s && a.name == b.name,
+            _ => false,
+        }
+    }
+}
+
+impl Sizes for Finder<'_> {
+    fn size(&self, mem: &Mem) -> Option<Term> {
+        size::size(self.image, self.interface, mem)
+    }
+}
+
+/// The answers of a finder without its ghosts.
+#[derive(Debug)]
+pub(crate) struct Probe<'f, 'a>(pub(crate) &'f mut Finder<'a>);
+
+/// What both the finder and its probe answer alike.
+macro_rules! answers {
+    ($self:ident => $finder:expr) => {
+        fn prove(&mut $self, st: &State, goal: &Fact) -> Result<Proof, Error> {
+            Ok($finder.answer_prove(st, goal))
+        }
+        fn prove_ne(&mut $self, st: &State, term: &Term) -> Result<Option<bool>, Error> {
+            let how = $finder.how_ne(st, term);
+            if how.is_none() {
+                $finder.trouble.push(Trouble::Fact(Fact { rel: Rel::Ne, term: term.clone() }));
+            }
+            Ok(how.flatten())
+        }
+        fn in_range(
+            &mut $self,
+            st: &State,
+            term: &Term,
+            bits: u8,
+            signed: bool,
+        ) -> Result<bool, Error> {
+            Ok(range_goals(term, bits, signed).is_ok_and(|g| $finder.answer_want(st, &g)))
+        }
+        fn want(&mut $self, st: &State, goals: &[Fact]) -> Result<bool, Error> {
+            Ok($finder.answer_want(st, goals))
+        }
+        fn access(
+            &mut $self,
+            st: &State,
+            base: Base,
+            offset: &Term,
+            width: u32,
+            store: bool,
+        ) -> Result<Through, Error> {
+            Ok($finder.answer_access(st, base, offset, width, store))
+        }
+        fn element(
+            &mut $self,
+            _: &State,
+            at: &Term,
+            size: u32,
+            _: &Term,
+            _: u32,
+        ) -> Result<(Term, u32), Error> {
+            Ok($finder.answer_element(at, size))
+        }
+        fn call(&mut $self, st: &State, sig: &Sig) -> Result<Vec<Inst>, Error> {
+            ghosts::answer_call(&mut *$finder, st, sig)
+        }
+        fn post(
+            &mut $self,
+            st: &State,
+            kinds: &[Kind],
+            post: &Assertion,
+        ) -> Result<Vec<Inst>, Error> {
+            ghosts::answer_post(&mut *$finder, st, kinds, post)
+        }
+        fn label(&mut $self, st: &State, to: u32) -> Result<Vec<Inst>, Error> {
+            ghosts::answer_label(&mut *$finder, st, to)
+        }
+        fn cmov(&mut $self, st: &State, moved: &Word, kept: &Word) -> Result<Template, Error> {
+            $finder.answer_cmov(st, moved, kept)
+        }
+        fn take(&mut $self, st: &State, wanted: &Cap) -> Result<u16, Error> {
+            Ok($finder.answer_take(st, wanted))
+        }
+        fn view(&mut $self, st: &State, wanted: &View) -> Result<Through, Error> {
+            Ok($finder.answer_view(st, wanted))
+        }
+        fn data(&mut $self, _: &State, address: &Term) -> Result<DataId, Error> {
+            Ok($finder.answer_data(address))
+        }
+        fn range_facts(&mut $self, st: &State, facts: &[Fact]) -> Result<bool, Error> {
+            // Room is kept for what rows, edges and certificates add.
+            Ok(st.facts.len() + facts.len() < tal_core::limits::FACTS - 80)
+        }
+    };
+}
+
+impl Hints for Probe<'_, '_> {
+    fn ghost(&mut self, _: &State, _: Site) -> Result<Option<Ghost>, Error> {
+        Ok(None)
+    }
+    answers!(self => self.0);
+}
+
+impl Hints for Finder<'_> {
+    fn block(&mut self, _: Start) -> Result<(), Error> {
+        self.plan = None;
+        self.ends.clear();
+        self.trouble.clear();
+        Ok(())
+    }
+
+    fn ghost(&mut self, st: &State, site: Site) -> Result<Option<Ghost>, Error> {
+        if self.plan.as_ref().is_none_or(|(planned, _)| *planned != site) {
+            self.site = Some(site);
+            self.trouble.clear();
+            let ghosts = ghosts::plan(self, st, site);
+            self.trouble.clear();
+            self.plan = Some((site, ghosts.into()));
+        }
+        let next = self.plan.as_mut().and_then(|(_, queue)| queue.pop_front());
+        if next.is_none() {
+            self.plan = None;
+        }
+        Ok(next)
+    }
+
+    answers!(self => self);
+}
+
+/// The refusal of a question that has no answer at all.
+pub(crate) fn unknown(rule: Rule) -> Error {
+    Error::new(rule, ErrorKind::BadHint)
+}
+
+/// May memory in this mode be written?
+pub(crate) fn writes(mode: Mode) -> bool {
+    mode == Mode::Rw
+}

@@ -9,6 +9,7 @@
 
 pub mod asm;
 pub mod find;
+pub mod ghosts;
 pub mod infer;
 pub mod interface;
 pub mod layout;
@@ -18,3 +19,4 @@ pub mod prove;
 pub mod resolve;
 mod simplex;
 pub mod sourcemap;
+pub mod theta;

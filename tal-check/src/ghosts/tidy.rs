@@ -1,0 +1,130 @@
+//! Not trusted: a bug here can reject, never admit. The closed form of a state: what inference joins.
+
+use super::{DEPTH, Planner};
+use crate::find::Finder;
+use tal_core::hint::{Ghost, Site};
+use tal_core::judge::{Judge, Result};
+use tal_core::state::State;
+use tal_core::term::{Term, Var};
+use tal_core::ty::{Base, Cap, FieldTy, Mem, TypeId, Word};
+
+/// Closes everything that can be closed at an edge from the instruction at `from`: lent frames of
+/// plain words go back, memory of a parameter gets its declared type again, packages are packed.
+///
+/// # Errors
+/// When the judge refuses a ghost that the planner tried before: never.
+pub fn settle(judge: &mut Judge<'_, Finder<'_>>, st: &mut State, from: u32) -> Result<()> {
+    for ghost in ghosts(&mut judge.hints, st, from) {
+        judge.ghost(st, &ghost)?;
+    }
+    Ok(())
+}
+
+fn ghosts(f: &mut Finder<'_>, st: &State, from: u32) -> Vec<Ghost> {
+    let site = Site::Edge { from, to: from };
+    f.site = Some(site);
+    let Some(own) = f.own(site) else { return Vec::new() };
+    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own };
+    p.end_regions(from.saturating_add(1));
+    p.tidy();
+    p.f.trouble.clear();
+    p.out
+}
+
+impl Planner<'_, '_> {
+    fn tidy(&mut self) {
+        self.clear_false();
+        self.uncarve_plain();
+        self.close_declared();
+        self.close_rest();
+    }
+
+    /// The frame comes back where nothing is lost by it: words only.
+    fn uncarve_plain(&mut self) {
+        for l in self.st.stack.lent.clone() {
+            let whole = self.starting(l.name, &Term::ZERO);
+            let Some(e) = whole.and_then(|i| self.entry(i)).cloned() else { continue };
+            let words = |m: &Mem| match m {
+                Mem::Struct { fields, .. } => {
+                    fields.iter().all(|f| crate::find::width_of(&f.ty) == 8)
+                }
+                _ => false,
+            };
+            let mut mem = (*e.mem).clone();
+            for _ in 0..3 {
+                mem = match &mem {
+                    Mem::Named(..) => match self.f.body(&mem) {
+                        Some(m) => m,
+                        None => break,
+                    },
+                    Mem::Ex { body, .. } => (**body).clone(),
+                    _ => break,
+                };
+            }
+            if words(&mem) {
+                self.attempt(|p| p.uncarve_one(l.name, l.size));
+            }
+        }
+    }
+
+    /// Memory of our parameters returns to what the signature says of it.
+    fn close_declared(&mut self) {
+        let sig = self.own.sig.clone();
+        let post = sig.post.iter().flat_map(|p| p.state.caps.iter());
+        for cap in sig.pre.caps.iter().chain(post) {
+            let Cap::Entry(want) = cap else { continue };
+            let Var::Free(i) = want.name else { continue };
+            if usize::from(i) >= sig.vars.len() {
+                continue;
+            }
+            // Only if something of it is here: what was moved out stays out.
+            let here = |c: &Cap| matches!(c, Cap::Entry(e) if e.name == want.name);
+            if self.st.caps.iter().any(here) {
+                let mut plain = want.clone();
+                plain.guards.clear();
+                let decided = self.starting(want.name, &want.offset).is_some();
+                let want = if decided { &plain } else { want };
+                self.obtain(want);
+            }
+        }
+    }
+
+    /// Structs at other names become named types, where exactly one fits.
+    fn close_rest(&mut self) {
+        for _ in 0..tal_core::limits::CAPS {
+            let open = self.st.caps.iter().find_map(|c| match c {
+                Cap::Entry(e) if e.guards.is_empty() => match &*e.mem {
+                    Mem::Struct { fields, size } => {
+                        let known =
+                            |t: &FieldTy| matches!(t, FieldTy::Known(Word::Ptr(Base::Name(_), _)));
+                        let kept = fields.iter().any(|f| known(&f.ty));
+                        kept.then_some((e.name, e.offset.clone(), *size))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            });
+            let Some((name, offset, size)) = open else { return };
+            if !self.close_one(name, &offset, size) {
+                return;
+            }
+        }
+    }
+
+    fn close_one(&mut self, name: Var, offset: &Term, size: u32) -> bool {
+        let count = self.f.interface.types.len() + self.f.image.types.len();
+        let ids = (0..count).filter_map(|i| u32::try_from(i).ok()).map(TypeId);
+        for id in ids {
+            let fits = self
+                .f
+                .image
+                .named(self.f.interface, id)
+                .is_some_and(|t| t.size == size && t.arity == 0);
+            let mem = Mem::Named(id, Vec::new());
+            if fits && self.make(name, offset, &mem, DEPTH).is_some() {
+                return true;
+            }
+        }
+        false
+    }
+}
