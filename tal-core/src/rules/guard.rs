@@ -1,44 +1,363 @@
 //! TCB. Names and guards (core.md 4.4).
+//!
+//! A name is one fixed 64-bit value, an address or one of a few small integers. What is known of it
+//! lives in the state and only ever shrinks there, so nothing learnt on one edge is believed on
+//! another (redteam A4).
 
-use crate::error::{Error, Kind, Rule};
-use crate::hint::Hints;
+use crate::error::{Error, Kind, OrRefuse, Rule};
+use crate::hint::{Hints, Through};
 use crate::judge::{Judge, Result};
-use crate::state::State;
-use crate::term::Var;
-use crate::ty::{Guard, NameSet};
+use crate::limits;
+use crate::mem::{integer_of, resolve, scope_of};
+use crate::state::{FlagKind, State};
+use crate::term::{Term, Var};
+use crate::ty::{self, Cap, Entry, Guard, NameSet, View};
+use alloc::vec::Vec;
+
+/// What is known of a condition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Truth {
+    True,
+    False,
+    Open,
+}
 
 impl<H: Hints> Judge<'_, H> {
-    /// rule[name-narrow]: `keep(lo, hi)` says whether the condition of the edge holds on the whole interval
-    /// (`Some(true)`), on none of it (`Some(false)`), or splits it (`None`: refused).
+    /// rule[name-narrow]: `keep(lo, hi)` says whether the condition of the edge holds on the whole
+    /// interval (`Some(true)`), on none of it (`Some(false)`), or splits it (`None`: refused, for it
+    /// would tell a bit of an address).
     ///
     /// # Errors
-    /// When a premise fails.
+    /// When the name is decided, or an alternative is split.
     pub fn narrow(
         &mut self,
-        _st: &mut State,
-        _name: Var,
-        _keep: impl Fn(i64, i64) -> Option<bool>,
+        st: &mut State,
+        name: Var,
+        keep: impl Fn(i64, i64) -> Option<bool>,
     ) -> Result<()> {
-        Err(Error::new(Rule::NameNarrow, Kind::BadHint))
+        let rule = Rule::NameNarrow;
+        let scope = scope_of(st, name).or_refuse(rule)?;
+        if !matches!(scope.kind, ty::Kind::Addr { .. }) || scope.is.is_some() {
+            return Err(Error::new(rule, Kind::Undecided(name)));
+        }
+        let old = scope.set;
+        let keeps = |low: i64, high: i64| keep(low, high).ok_or(Error::new(rule, Kind::Flags));
+        let address = old.address && keeps(address_low(), address_high())?;
+        let mut small = [None, None];
+        let mut places = small.iter_mut();
+        for (low, high) in old.small.into_iter().flatten() {
+            if keeps(i64::from(low), i64::from(high))? {
+                if let Some(place) = places.next() {
+                    *place = Some((low, high));
+                }
+            }
+        }
+        let left = NameSet { address, small };
+        // No execution takes an edge that contradicts all alternatives; it is judged all the same.
+        let left =
+            if !left.address && left.small == [None, None] { NameSet::ADDRESS } else { left };
+        self.refine(st, name, left)
     }
 
-    /// The name's set becomes `set` (a subset): new integer if it is none, guards decided. For labels, too.
+    /// The set of the name becomes `set`: if that holds no address, the name is a new integer.
+    /// Registers and slots are rewritten, guards on the name are decided where they can be.
     ///
     /// # Errors
-    /// When a premise fails.
-    pub fn refine(&mut self, _st: &mut State, _name: Var, _set: NameSet) -> Result<()> {
-        Err(Error::new(Rule::NameNarrow, Kind::BadHint))
+    /// When the name is decided already to be an integer, or `set` is empty.
+    pub fn refine(&mut self, st: &mut State, name: Var, set: NameSet) -> Result<()> {
+        let rule = Rule::NameNarrow;
+        let Var::Free(index) = name else { return Err(Error::new(rule, Kind::BadHint)) };
+        let is = if set.address {
+            None
+        } else {
+            let hull = hull(&set).or_refuse(rule)?;
+            let n = self.fresh_int(st)?;
+            self.learn_range(st, &n, i128::from(hull.0), i128::from(hull.1))?;
+            Some(n)
+        };
+        let scope = st.scope.get_mut(usize::from(index)).or_refuse(rule)?;
+        if !matches!(scope.kind, ty::Kind::Addr { .. }) || scope.is.is_some() {
+            return Err(Error::new(rule, Kind::Undecided(name)));
+        }
+        scope.set = set;
+        scope.is = is;
+        self.forget_name(st, name)?;
+        self.decide_all(st)
     }
 
-    /// Drops guards on decided names that are true; false: the thing does not exist.
+    /// `P(x,e)` reads as `I(n+e)` once x is n. Flags that speak of x say nothing any more.
+    fn forget_name(&mut self, st: &mut State, name: Var) -> Result<()> {
+        if integer_of(st, name).is_none() {
+            return Ok(());
+        }
+        self.burn(st.stack.slots.len().saturating_add(st.regs.len()))?;
+        let mut regs = st.regs.clone();
+        for word in &mut regs {
+            *word = resolve(st, word)?;
+        }
+        let mut slots = st.stack.slots.clone();
+        for (_, word) in &mut slots {
+            *word = resolve(st, word)?;
+        }
+        st.regs = regs;
+        st.stack.slots = slots;
+        if matches!(st.flags.kind, FlagKind::Pick(x, _) if x == name) {
+            st.flags.kind = FlagKind::None;
+        }
+        Ok(())
+    }
+
+    /// Decides the guards of everything owned or lent. Tokens keep theirs until the region ends.
+    fn decide_all(&mut self, st: &mut State) -> Result<()> {
+        let mut caps = Vec::with_capacity(st.caps.len());
+        for cap in &st.caps {
+            match cap {
+                Cap::Entry(entry) => caps.extend(self.decide_entry(st, entry)?.map(Cap::Entry)),
+                Cap::Token(..) | Cap::Store(_) => caps.push(cap.clone()),
+            }
+        }
+        let mut views = Vec::with_capacity(st.views.len());
+        for view in &st.views {
+            let mut view = view.clone();
+            if self.decide_guards(st, &mut view.guards)? {
+                views.push(view);
+            }
+        }
+        st.caps = caps;
+        st.views = views;
+        Ok(())
+    }
+
+    /// The entry with its guards decided; `None` when it does not exist.
+    pub(crate) fn decide_entry(&mut self, st: &State, entry: &Entry) -> Result<Option<Entry>> {
+        let mut entry = entry.clone();
+        Ok(self.decide_guards(st, &mut entry.guards)?.then_some(entry))
+    }
+
+    /// Drops guards on names that are true and rewrites those on names that are integers; false: the
+    /// thing does not exist. Guards on integers stay (rule[guard-true] is for them).
     ///
     /// # Errors
-    /// When a premise fails.
-    pub fn decide_guards(
-        &mut self,
-        _st: &State,
-        _guards: &mut alloc::vec::Vec<Guard>,
-    ) -> Result<bool> {
-        Err(Error::new(Rule::NameNarrow, Kind::BadHint))
+    /// Out of fuel.
+    pub fn decide_guards(&mut self, st: &State, guards: &mut Vec<Guard>) -> Result<bool> {
+        self.burn(guards.len())?;
+        let mut left = Vec::with_capacity(guards.len());
+        for guard in guards.iter() {
+            match name_guard(st, guard) {
+                Truth::True => {}
+                Truth::False => return Ok(false),
+                Truth::Open => left.push(as_integer(st, guard)),
+            }
+        }
+        *guards = left;
+        Ok(true)
+    }
+
+    /// rule[guard-true].
+    pub(crate) fn guard_true(&mut self, st: &mut State, of: Through, guard: u16) -> Result<()> {
+        let rule = Rule::GuardTrue;
+        let condition = guards_of(st, of, rule)?.get(usize::from(guard)).or_refuse(rule)?.clone();
+        self.prove_guard(st, &condition, rule)?;
+        let guards = guards_mut(st, of, rule)?;
+        if usize::from(guard) < guards.len() {
+            guards.remove(usize::from(guard));
+        }
+        Ok(())
+    }
+
+    /// rule[guard-false].
+    pub(crate) fn guard_false(&mut self, st: &mut State, of: Through, guard: u16) -> Result<()> {
+        let rule = Rule::GuardFalse;
+        let condition = guards_of(st, of, rule)?.get(usize::from(guard)).or_refuse(rule)?.clone();
+        self.refute_guard(st, &condition, rule)?;
+        match of {
+            Through::Entry(i) => drop(take_entry(st, i, rule)?),
+            Through::View(i) => drop(st.views.remove(checked(i, st.views.len(), rule)?)),
+            Through::Data(_) => return Err(Error::new(rule, Kind::BadHint)),
+        }
+        Ok(())
+    }
+
+    /// rule[guard-add]: a condition that holds changes nothing; a view may be forgotten wherever the
+    /// condition is false.
+    pub(crate) fn guard_add(&mut self, st: &mut State, of: Through, guard: &Guard) -> Result<()> {
+        let rule = Rule::GuardAdd;
+        self.wf_guard(st, guard)?;
+        if guards_of(st, of, rule)?.len() >= limits::GUARDS {
+            return Err(Error::new(rule, Kind::Limit));
+        }
+        match of {
+            Through::Entry(_) => {
+                self.prove_guard(st, guard, rule)?;
+                guards_mut(st, of, rule)?.push(guard.clone());
+            }
+            Through::View(i) => {
+                let mut view = view_at(st, i, rule)?.clone();
+                view.guards.push(guard.clone());
+                self.add_view(st, view)?;
+            }
+            Through::Data(_) => return Err(Error::new(rule, Kind::BadHint)),
+        }
+        Ok(())
+    }
+
+    /// rule[guard-void]: what does not exist may be written down.
+    pub(crate) fn guard_void(&mut self, st: &mut State, entry: &Entry, guard: u16) -> Result<()> {
+        let rule = Rule::GuardVoid;
+        self.wf_entry(st, entry)?;
+        let condition = entry.guards.get(usize::from(guard)).or_refuse(rule)?.clone();
+        self.refute_guard(st, &condition, rule)?;
+        self.add_cap(st, Cap::Entry(entry.clone()))
+    }
+
+    /// Proves the condition.
+    fn prove_guard(&mut self, st: &mut State, guard: &Guard, rule: Rule) -> Result<()> {
+        match name_guard(st, guard) {
+            Truth::True => return Ok(()),
+            Truth::False => return Err(Error::new(rule, Kind::Capability)),
+            Truth::Open => {}
+        }
+        let Guard::Range(term, low, high) = as_integer(st, guard) else {
+            return Err(undecided(guard, rule));
+        };
+        let above = term.plus(i128::from(low).saturating_neg()).or_refuse(rule)?;
+        let below = Term::int(high).sub(&term).or_refuse(rule)?;
+        self.prove_ge(st, &above, rule)?;
+        self.prove_ge(st, &below, rule)
+    }
+
+    /// Proves the negation of the condition. For a range the hint says on which side.
+    fn refute_guard(&mut self, st: &mut State, guard: &Guard, rule: Rule) -> Result<()> {
+        match name_guard(st, guard) {
+            Truth::False => return Ok(()),
+            Truth::True => return Err(Error::new(rule, Kind::Capability)),
+            Truth::Open => {}
+        }
+        let Guard::Range(term, low, high) = as_integer(st, guard) else {
+            return Err(undecided(guard, rule));
+        };
+        let above = term.plus(i128::from(high).saturating_add(1).saturating_neg());
+        let below = Term::int(low).plus(-1).and_then(|l| l.sub(&term));
+        let side = match term.as_int() {
+            Some(c) => Some(c > i128::from(high)),
+            None => {
+                let from_low = term.plus(i128::from(low).saturating_neg()).or_refuse(rule)?;
+                self.hints.prove_ne(st, &from_low)?
+            }
+        };
+        match side {
+            Some(true) => self.prove_ge(st, &above.or_refuse(rule)?, rule),
+            Some(false) => self.prove_ge(st, &below.or_refuse(rule)?, rule),
+            None => Err(Error::new(rule, Kind::BadHint)),
+        }
+    }
+}
+
+fn address_low() -> i64 {
+    i64::try_from(limits::ADDRESS_LOW).unwrap_or(i64::MAX)
+}
+
+fn address_high() -> i64 {
+    i64::try_from(limits::ADDRESS_HIGH.saturating_sub(1)).unwrap_or(i64::MAX)
+}
+
+/// Least and greatest of the small integers.
+fn hull(set: &NameSet) -> Option<(i16, i16)> {
+    let mut all = set.small.iter().flatten();
+    let first = *all.next()?;
+    Some(all.fold(first, |(low, high), (a, b)| (low.min(*a), high.max(*b))))
+}
+
+/// What the present set of the name says about a guard on it.
+fn name_guard(st: &State, guard: &Guard) -> Truth {
+    let (x, small) = match guard {
+        Guard::Range(..) => return Truth::Open,
+        Guard::IsAddress(x) => (*x, None),
+        Guard::IsSmall(x, low, high) => (*x, Some((*low, *high))),
+    };
+    let Some(scope) = scope_of(st, x) else { return Truth::Open };
+    let set = &scope.set;
+    match small {
+        None if set.is_address() => Truth::True,
+        None if !set.address => Truth::False,
+        None => Truth::Open,
+        Some(wanted) => {
+            let apart = |(low, high): &(i16, i16)| *high < wanted.0 || wanted.1 < *low;
+            if set.small.iter().flatten().all(apart) {
+                Truth::False
+            } else if !set.address && set.small == [Some(wanted), None] {
+                Truth::True
+            } else {
+                Truth::Open
+            }
+        }
+    }
+}
+
+/// `x in [a,b]` as `n in [a,b]` when x is n.
+fn as_integer(st: &State, guard: &Guard) -> Guard {
+    match guard {
+        Guard::IsSmall(x, low, high) => match integer_of(st, *x) {
+            Some(n) => Guard::Range(n.clone(), i64::from(*low), i64::from(*high)),
+            None => guard.clone(),
+        },
+        Guard::Range(..) | Guard::IsAddress(_) => guard.clone(),
+    }
+}
+
+fn undecided(guard: &Guard, rule: Rule) -> Error {
+    match guard {
+        Guard::IsAddress(x) | Guard::IsSmall(x, ..) => Error::new(rule, Kind::Undecided(*x)),
+        Guard::Range(..) => Error::new(rule, Kind::BadHint),
+    }
+}
+
+/// A position, if there is something at it.
+pub(crate) fn checked(at: u16, len: usize, rule: Rule) -> Result<usize> {
+    let at = usize::from(at);
+    if at < len { Ok(at) } else { Err(Error::new(rule, Kind::BadHint)) }
+}
+
+/// The entry at this position of C.
+pub(crate) fn entry_at(st: &State, at: u16, rule: Rule) -> Result<&Entry> {
+    match st.caps.get(usize::from(at)) {
+        Some(Cap::Entry(entry)) => Ok(entry),
+        _ => Err(Error::new(rule, Kind::BadHint)),
+    }
+}
+
+/// As [`entry_at`], to be changed.
+pub(crate) fn entry_mut(st: &mut State, at: u16, rule: Rule) -> Result<&mut Entry> {
+    match st.caps.get_mut(usize::from(at)) {
+        Some(Cap::Entry(entry)) => Ok(entry),
+        _ => Err(Error::new(rule, Kind::BadHint)),
+    }
+}
+
+/// Takes the entry at this position out of C.
+pub(crate) fn take_entry(st: &mut State, at: u16, rule: Rule) -> Result<Entry> {
+    let entry = entry_at(st, at, rule)?.clone();
+    st.caps.remove(checked(at, st.caps.len(), rule)?);
+    Ok(entry)
+}
+
+/// The view at this position.
+pub(crate) fn view_at(st: &State, at: u16, rule: Rule) -> Result<&View> {
+    st.views.get(usize::from(at)).or_refuse(rule)
+}
+
+fn guards_of(st: &State, of: Through, rule: Rule) -> Result<&[Guard]> {
+    match of {
+        Through::Entry(i) => Ok(&entry_at(st, i, rule)?.guards),
+        Through::View(i) => Ok(&view_at(st, i, rule)?.guards),
+        Through::Data(_) => Err(Error::new(rule, Kind::BadHint)),
+    }
+}
+
+fn guards_mut(st: &mut State, of: Through, rule: Rule) -> Result<&mut Vec<Guard>> {
+    match of {
+        Through::Entry(i) => Ok(&mut entry_mut(st, i, rule)?.guards),
+        Through::View(i) => Ok(&mut st.views.get_mut(usize::from(i)).or_refuse(rule)?.guards),
+        Through::Data(_) => Err(Error::new(rule, Kind::BadHint)),
     }
 }

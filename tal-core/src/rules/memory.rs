@@ -1,11 +1,22 @@
 //! TCB. Memory access (core.md 4.7).
+//!
+//! An access is inside the bytes that an owned entry or a live view covers, by arithmetic over Z:
+//! whatever registers hold modulo 2^64, the address is then the one that was reasoned about.
 
-use crate::error::{Error, Kind, Rule};
-use crate::hint::Hints;
-use crate::judge::{Judge, Result};
+use crate::error::{Error, Kind, OrRefuse, Rule};
+use crate::hint::{Hints, Through};
+use crate::judge::{Judge, Result, range_goals};
+use crate::mem::{Subst, decided, exact, exactly, resolve, width};
+use crate::rules::entry::unguarded;
+use crate::rules::guard::entry_mut;
+use crate::rules::operand::reg_word;
 use crate::state::State;
-use crate::term::Term;
-use crate::ty::{Base, DataId, Reg, Word};
+use crate::term::{Term, Var};
+use crate::ty::{
+    Base, Block, Cap, DataId, Entry, Fact, FieldTy, Guard, Kind as Decl, Mem, Mode, NameSet,
+    OriginId, Reg, Region, View, Word,
+};
+use alloc::{boxed::Box, rc::Rc, vec::Vec};
 
 /// Where an operand stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,48 +27,519 @@ pub enum Address {
     Mem(Base, Term),
 }
 
+/// What an access goes through, with the memory's place and type.
+enum Access {
+    /// Position in C.
+    Entry(u16),
+    /// A usable view.
+    View(View),
+}
+
+/// rule[shape]: the field that an access meets exactly.
+struct Target {
+    ty: FieldTy,
+    /// May it be written through a view?
+    writable: bool,
+    /// Its number, if it stands at a constant offset in a struct that is not part of an array.
+    strong: Option<usize>,
+}
+
 impl<H: Hints> Judge<'_, H> {
-    /// rule[ea-form]
+    /// rule[ea-form]: `base + index * scale + disp`, at most one of the words a pointer, unscaled.
     ///
     /// # Errors
-    /// When a premise fails.
+    /// When a register holds something else, or the pointer may be no address.
     pub fn address(
         &mut self,
-        _st: &State,
-        _base: Option<Reg>,
-        _index: Option<(Reg, u8)>,
-        _disp: i64,
+        st: &State,
+        base: Option<Reg>,
+        index: Option<(Reg, u8)>,
+        disp: i64,
     ) -> Result<Address> {
-        Err(Error::new(Rule::EaForm, Kind::BadHint))
+        let rule = Rule::EaForm;
+        let mut sum = Term::int(disp);
+        let mut pointer = None;
+        for (reg, scale) in base.map(|r| (r, 1)).into_iter().chain(index) {
+            let word = resolve(st, reg_word(st, reg))?;
+            let wrong = || Error::new(rule, Kind::WrongRegister(reg, Box::new(word.clone())));
+            match &word {
+                Word::Int(e) => sum = sum.add_scaled(e, i128::from(scale)).or_refuse(rule)?,
+                Word::Ptr(Base::Name(_) | Base::Data(_), _) | Word::Frame(_)
+                    if scale == 1 && pointer.is_none() =>
+                {
+                    pointer = Some(word);
+                }
+                Word::Ptr(..)
+                | Word::Frame(_)
+                | Word::ReturnAddress
+                | Word::Saved(_)
+                | Word::Junk => return Err(wrong()),
+            }
+        }
+        match pointer {
+            None => {
+                let (object, offset) = self.data_at(st, &sum)?;
+                Ok(Address::Mem(Base::Data(object), offset))
+            }
+            Some(Word::Ptr(base, e)) => {
+                if let Base::Name(x) = base
+                    && !decided(st, x)
+                {
+                    return Err(Error::new(rule, Kind::Undecided(x)));
+                }
+                Ok(Address::Mem(base, e.add(&sum).or_refuse(rule)?))
+            }
+            Some(Word::Frame(k)) => {
+                let slot = sum.plus(i128::from(k)).or_refuse(rule)?.as_int();
+                let slot = slot.and_then(|s| i64::try_from(s).ok());
+                Ok(Address::Slot(slot.ok_or(Error::new(rule, Kind::WrongSlot(k)))?))
+            }
+            Some(word) => Err(Error::new(rule, Kind::WrongWord(Box::new(word)))),
+        }
     }
 
-    /// rule[ea-form], no base: the data object that the hint names and the offset in it.
+    /// rule[ea-form], no pointer among the registers: the data object that the hint names and the
+    /// offset in it. The bounds of the object are not checked here but where it is accessed.
     ///
     /// # Errors
-    /// When a premise fails.
-    pub fn data_at(&mut self, _st: &State, _address: &Term) -> Result<(DataId, Term)> {
-        Err(Error::new(Rule::EaForm, Kind::BadHint))
+    /// When there is no such object.
+    pub fn data_at(&mut self, st: &State, address: &Term) -> Result<(DataId, Term)> {
+        let rule = Rule::EaForm;
+        let id = self.hints.data(st, address)?;
+        let object = self.image.data.get(usize::from(id.0)).or_refuse(rule)?;
+        let offset = address.plus(i128::from(object.address).saturating_neg()).or_refuse(rule)?;
+        Ok((id, offset))
     }
 
-    /// rule[load-entry], rule[load-view], rule[load-slot]
+    /// rule[load-entry], rule[load-view], rule[load-slot].
     ///
     /// # Errors
-    /// When a premise fails.
-    pub fn load(&mut self, _st: &mut State, _at: &Address, _bytes: u8) -> Result<Word> {
-        Err(Error::new(Rule::LoadEntry, Kind::BadHint))
+    /// When nothing readable of exactly this width is there.
+    pub fn load(&mut self, st: &mut State, at: &Address, bytes: u8) -> Result<Word> {
+        let (base, e) = match at {
+            Address::Slot(k) => return self.load_slot(st, *k, bytes),
+            Address::Mem(base, e) => (*base, e),
+        };
+        let (access, position, mem) = self.access(st, base, e, bytes.into(), false)?;
+        let target = self.shape(st, base, &mem, position, bytes)?;
+        match access {
+            Access::Entry(i) => self.load_entry(st, i, &target),
+            Access::View(view) => self.load_view(st, &view, &target.ty),
+        }
     }
 
-    /// rule[store-strong], rule[store-weak], rule[store-slot]
+    /// rule[store-strong], rule[store-weak], rule[store-slot].
     ///
     /// # Errors
-    /// When a premise fails.
-    pub fn store(
+    /// When the word may not be put there.
+    pub fn store(&mut self, st: &mut State, at: &Address, bytes: u8, word: &Word) -> Result<()> {
+        let (base, e) = match at {
+            Address::Slot(k) => return self.store_slot(st, *k, bytes, word),
+            Address::Mem(base, e) => (*base, e),
+        };
+        let word = resolve(st, word)?;
+        let (access, position, mem) = self.access(st, base, e, bytes.into(), true)?;
+        let target = self.shape(st, base, &mem, position, bytes)?;
+        match (access, target.strong) {
+            (Access::Entry(i), Some(field)) => {
+                self.store_strong(st, (i, field), &target.ty, bytes, &word)
+            }
+            (Access::Entry(_), None) => self.store_weak(st, &target, bytes, &word),
+            (Access::View(view), _) if view.mode == Mode::Rw => {
+                self.store_weak(st, &target, bytes, &word)
+            }
+            (Access::View(_), _) => Err(Error::new(Rule::StoreWeak, Kind::Capability)),
+        }
+    }
+
+    /// rule[access-entry], rule[access-view]: what the access goes through, the position in it,
+    /// and its type.
+    fn access(
         &mut self,
-        _st: &mut State,
-        _at: &Address,
-        _bytes: u8,
-        _word: &Word,
-    ) -> Result<()> {
-        Err(Error::new(Rule::StoreStrong, Kind::BadHint))
+        st: &State,
+        base: Base,
+        e: &Term,
+        bytes: u32,
+        store: bool,
+    ) -> Result<(Access, Term, Rc<Mem>)> {
+        let through = self.hints.access(st, base, e, bytes, store)?;
+        let (access, offset, mem) = self.reach(st, base, through)?;
+        let position = e.sub(&offset).or_refuse(Rule::AccessEntry)?;
+        Ok((access, position, mem))
     }
+
+    /// What is named by the hint, if it stands at this base and may be used now.
+    fn reach(&self, st: &State, base: Base, of: Through) -> Result<(Access, Term, Rc<Mem>)> {
+        match of {
+            Through::Entry(i) => {
+                let rule = Rule::AccessEntry;
+                let entry = unguarded(st, i, rule)?;
+                if base != Base::Name(entry.name) || !decided(st, entry.name) {
+                    return Err(Error::new(rule, Kind::Capability));
+                }
+                Ok((Access::Entry(i), entry.offset, entry.mem))
+            }
+            Through::View(_) | Through::Data(_) => {
+                let rule = Rule::AccessView;
+                let view = self.view_through(st, of, rule)?;
+                let address = match view.base {
+                    Base::Name(x) => decided(st, x),
+                    Base::Data(_) => true,
+                    Base::Code(_) => false,
+                };
+                if base != view.base || !address || !view.guards.is_empty() {
+                    return Err(Error::new(rule, Kind::Capability));
+                }
+                if !self.own.live(view.region, st) {
+                    return Err(Error::new(rule, Kind::DeadRegion));
+                }
+                let (offset, mem) = (view.offset.clone(), view.mem.clone());
+                Ok((Access::View(view), offset, mem))
+            }
+        }
+    }
+
+    /// rule[shape].
+    fn shape(
+        &mut self,
+        st: &mut State,
+        base: Base,
+        mem: &Rc<Mem>,
+        position: Term,
+        bytes: u8,
+    ) -> Result<Target> {
+        let rule = Rule::Shape;
+        let mut strong = true;
+        let (mut mem, mut position) = (mem.clone(), position);
+        loop {
+            self.burn(1)?;
+            let none = Kind::NoAccess(base, Box::new(position.clone()), bytes.into());
+            match &*mem.clone() {
+                Mem::Struct { fields, .. } => {
+                    self.burn(fields.len())?;
+                    let here = position.as_int();
+                    let exactly = fields.iter().position(|f| {
+                        here == Some(i128::from(f.offset)) && width(&f.ty) == u32::from(bytes)
+                    });
+                    let index = exactly.ok_or(Error::new(rule, none))?;
+                    let field = fields.get(index).or_refuse(rule)?;
+                    let (ty, writable) = (field.ty.clone(), field.writable);
+                    return Ok(Target { ty, writable, strong: strong.then_some(index) });
+                }
+                Mem::Array(count, element) => {
+                    position = self.element(st, &position, count, element, bytes)?;
+                    mem = element.clone();
+                    strong = false;
+                }
+                Mem::Bytes(count) => {
+                    self.prove_ge(st, &position, rule)?;
+                    let end = position.plus(i128::from(bytes)).or_refuse(rule)?;
+                    self.prove_ge(st, &count.sub(&end).or_refuse(rule)?, rule)?;
+                    let bits = bytes.checked_mul(8).or_refuse(rule)?;
+                    let ty = FieldTy::Int { bits, signed: false, facts: Vec::new() };
+                    return Ok(Target { ty, writable: true, strong: None });
+                }
+                Mem::Cat(..) | Mem::Junk(_) | Mem::Zero(_) | Mem::Ex { .. } | Mem::Named(..) => {
+                    return Err(Error::new(rule, none));
+                }
+            }
+        }
+    }
+
+    /// rule[shape] of an array: `position = size * j + c` with j an index and the access inside the
+    /// element. The equation is an identity, so the hint cannot choose another field (redteam A22).
+    fn element(
+        &mut self,
+        st: &mut State,
+        position: &Term,
+        count: &Term,
+        element: &Mem,
+        bytes: u8,
+    ) -> Result<Term> {
+        let rule = Rule::Shape;
+        let size = self.element_size(element)?;
+        let (j, c) = self.hints.element(st, position, size, count, bytes.into())?;
+        self.scoped(st, &j, rule)?;
+        let within = Term::int(i64::from(c));
+        let there = j.scale(i128::from(size)).and_then(|t| t.add(&within)).or_refuse(rule)?;
+        let inside = c.checked_add(u32::from(bytes)).is_some_and(|end| end <= size);
+        if *position != there || !inside {
+            return Err(Error::new(rule, Kind::BadHint));
+        }
+        self.prove_ge(st, &j, rule)?;
+        let last = count.sub(&j).and_then(|t| t.plus(-1)).or_refuse(rule)?;
+        self.prove_ge(st, &last, rule)?;
+        Ok(within)
+    }
+
+    /// rule[load-entry]. A load at a strong place names the content, and the field keeps the word.
+    fn load_entry(&mut self, st: &mut State, entry: u16, target: &Target) -> Result<Word> {
+        let rule = Rule::LoadEntry;
+        match &target.ty {
+            FieldTy::Int { bits, signed, facts } => {
+                let (e, fresh) = self.load_int(st, *bits, *signed, facts)?;
+                if fresh && let Some(field) = target.strong {
+                    let ty = match bits {
+                        64 => FieldTy::Known(Word::Int(e.clone())),
+                        _ => exactly(*bits, *signed, &e)?,
+                    };
+                    set_field(st, entry, field, ty, rule)?;
+                }
+                Ok(Word::Int(e))
+            }
+            FieldTy::Known(word) => resolve(st, word),
+            FieldTy::Ref { nullable, mode, mem } => {
+                let y = self.load_ref(st, *nullable, *mode, mem)?;
+                let word = Word::Ptr(Base::Name(y), Term::ZERO);
+                if let Some(field) = target.strong {
+                    set_field(st, entry, field, FieldTy::Known(word.clone()), rule)?;
+                }
+                Ok(word)
+            }
+            FieldTy::Own { nullable, origin, mem } => {
+                let field = target.strong.ok_or(Error::new(rule, Kind::Capability))?;
+                let y = self.load_own(st, *nullable, *origin, mem)?;
+                let word = Word::Ptr(Base::Name(y), Term::ZERO);
+                set_field(st, entry, field, FieldTy::Known(word.clone()), rule)?;
+                Ok(word)
+            }
+            FieldTy::Junk(_) => Err(Error::new(rule, Kind::WrongWord(Box::new(Word::Junk)))),
+        }
+    }
+
+    /// rule[load-view]: nothing in the view changes; what it owns is lent on.
+    fn load_view(&mut self, st: &mut State, view: &View, ty: &FieldTy) -> Result<Word> {
+        let rule = Rule::LoadView;
+        match ty {
+            FieldTy::Int { bits, signed, facts } => {
+                Ok(Word::Int(self.load_int(st, *bits, *signed, facts)?.0))
+            }
+            FieldTy::Known(word) => resolve(st, word),
+            FieldTy::Ref { nullable, mode, mem } => {
+                let y = self.load_ref(st, *nullable, *mode, mem)?;
+                Ok(Word::Ptr(Base::Name(y), Term::ZERO))
+            }
+            FieldTy::Own { nullable, mem, .. } => {
+                let y = self.content(st, *nullable, None)?;
+                let part = pointee(y, *nullable, view.region, view.mode, mem);
+                self.add_view(st, part)?;
+                Ok(Word::Ptr(Base::Name(y), Term::ZERO))
+            }
+            FieldTy::Junk(_) => Err(Error::new(rule, Kind::WrongWord(Box::new(Word::Junk)))),
+        }
+    }
+
+    /// The value of an integer field: the known one, or a fresh one (true). rule[range-facts]: what
+    /// the type says of it may be kept, as the hints like.
+    fn load_int(
+        &mut self,
+        st: &mut State,
+        bits: u8,
+        signed: bool,
+        facts: &[Fact],
+    ) -> Result<(Term, bool)> {
+        let rule = Rule::RangeFacts;
+        let known = exact(facts);
+        let fresh = known.is_none();
+        let e = match known {
+            Some(e) => e,
+            None => self.fresh_int(st)?,
+        };
+        let mut offered: Vec<Fact> = range_goals(&e, bits, signed).or_refuse(rule)?.into();
+        offered.extend(self.subst_facts(facts, Subst::Value(&e))?);
+        offered.retain(|f| f.term.as_int().is_none());
+        if !offered.is_empty() && self.hints.range_facts(st, &offered)? {
+            for fact in offered {
+                self.learn(st, fact.rel, fact.term)?;
+            }
+        }
+        Ok((e, fresh))
+    }
+
+    /// The content of a ref field: shared for ever.
+    fn load_ref(
+        &mut self,
+        st: &mut State,
+        nullable: bool,
+        mode: Mode,
+        mem: &Rc<Mem>,
+    ) -> Result<Var> {
+        let y = self.content(st, nullable, None)?;
+        self.add_view(st, pointee(y, nullable, Region::Always, mode, mem))?;
+        Ok(y)
+    }
+
+    /// The content of an own field enters C, once: the field is no own field any more.
+    fn load_own(
+        &mut self,
+        st: &mut State,
+        nullable: bool,
+        origin: Option<OriginId>,
+        mem: &Rc<Mem>,
+    ) -> Result<Var> {
+        let block = match origin {
+            None => None,
+            Some(origin) => Some(Block { origin, extent: self.size(mem)? }),
+        };
+        let y = self.content(st, nullable, block)?;
+        let guards = guard_of(y, nullable);
+        let entry = Entry { guards, name: y, offset: Term::ZERO, mem: mem.clone() };
+        self.add_cap(st, Cap::Entry(entry))?;
+        Ok(y)
+    }
+
+    /// A name for what a pointer field holds.
+    fn content(&mut self, st: &mut State, nullable: bool, block: Option<Block>) -> Result<Var> {
+        let set = if nullable { NameSet::NULLABLE } else { NameSet::ADDRESS };
+        self.fresh(st, Decl::Addr { set, block })
+    }
+
+    /// rule[store-strong]: the owner may change the type of a field, if nothing is lost by it.
+    fn store_strong(
+        &mut self,
+        st: &mut State,
+        (entry, field): (u16, usize),
+        old: &FieldTy,
+        bytes: u8,
+        word: &Word,
+    ) -> Result<()> {
+        let rule = Rule::StoreStrong;
+        if matches!(old, FieldTy::Own { .. }) {
+            return Err(Error::new(rule, Kind::Capability));
+        }
+        let ty = match (bytes, word) {
+            (8, Word::Int(_) | Word::Ptr(..)) => FieldTy::Known(word.clone()),
+            (1 | 2 | 4, Word::Int(e)) => {
+                let bits = bytes.checked_mul(8).or_refuse(rule)?;
+                exactly(bits, false, &self.in_range(st, e, bits, false)?)?
+            }
+            // Local words never enter memory (redteam U16), nor do parts of pointers.
+            _ => return Err(Error::new(rule, Kind::WrongWord(Box::new(word.clone())))),
+        };
+        set_field(st, entry, field, ty, rule)
+    }
+
+    /// rule[store-weak]: others rely on the type, so the word must have it.
+    fn store_weak(
+        &mut self,
+        st: &mut State,
+        target: &Target,
+        bytes: u8,
+        word: &Word,
+    ) -> Result<()> {
+        let rule = Rule::StoreWeak;
+        let copyable = !matches!(target.ty, FieldTy::Own { .. } | FieldTy::Junk(_));
+        if !target.writable || !copyable {
+            return Err(Error::new(rule, Kind::Capability));
+        }
+        match (bytes, word, &target.ty) {
+            (8, Word::Int(_) | Word::Ptr(..), ty) => self.has_type(st, word, ty),
+            (1 | 2 | 4, Word::Int(e), FieldTy::Int { bits, signed, facts }) => {
+                let e = self.in_range(st, e, *bits, *signed)?;
+                for goal in self.subst_facts(facts, Subst::Value(&e))? {
+                    self.prove(st, &goal, rule)?;
+                }
+                Ok(())
+            }
+            _ => Err(Error::new(rule, Kind::WrongWord(Box::new(word.clone())))),
+        }
+    }
+
+    /// The range `e .. e + bytes` through a view or entry whose type is plain: for the string rows.
+    /// Says what it goes through.
+    pub(super) fn plain_range(
+        &mut self,
+        st: &mut State,
+        (base, e): (Base, &Term),
+        bytes: &Term,
+        rule: Rule,
+    ) -> Result<()> {
+        let (_, position, mem) = self.access(st, base, e, 1, false)?;
+        if !self.plain(&mem)? {
+            return Err(Error::new(rule, Kind::Capability));
+        }
+        self.inside(st, &mem, &position, bytes, rule)
+    }
+
+    /// The range is where a string row writes. `becomes`: what an entry that is exactly this range
+    /// is from now on, if it may change.
+    pub(super) fn written_range(
+        &mut self,
+        st: &mut State,
+        (base, e): (Base, &Term),
+        bytes: &Term,
+        becomes: Mem,
+        rule: Rule,
+    ) -> Result<()> {
+        let (access, position, mem) = self.access(st, base, e, 1, true)?;
+        let uninitialised = matches!(*mem, Mem::Junk(_));
+        if !uninitialised && !self.plain_writable(&mem)? {
+            return Err(Error::new(rule, Kind::Capability));
+        }
+        match access {
+            Access::View(view) if uninitialised || view.mode != Mode::Rw => {
+                Err(Error::new(rule, Kind::Capability))
+            }
+            Access::View(_) => self.inside(st, &mem, &position, bytes, rule),
+            Access::Entry(entry) => {
+                let rest = self.size(&mem)?.sub(bytes).or_refuse(rule)?;
+                let whole = [equal(position.clone()), equal(rest)];
+                let zeroed = matches!(becomes, Mem::Zero(_));
+                if uninitialised {
+                    whole.iter().try_for_each(|goal| self.prove(st, goal, rule))?;
+                } else if !zeroed || !self.wanted(st, &whole, rule)? {
+                    return self.inside(st, &mem, &position, bytes, rule);
+                }
+                entry_mut(st, entry, rule)?.mem = Rc::new(becomes);
+                Ok(())
+            }
+        }
+    }
+
+    /// `0 <= position` and `position + bytes <= size(mem)`.
+    fn inside(
+        &mut self,
+        st: &mut State,
+        mem: &Mem,
+        position: &Term,
+        bytes: &Term,
+        rule: Rule,
+    ) -> Result<()> {
+        self.prove_ge(st, position, rule)?;
+        let rest = self.size(mem)?.sub(position).and_then(|t| t.sub(bytes)).or_refuse(rule)?;
+        self.prove_ge(st, &rest, rule)
+    }
+}
+
+fn equal(term: Term) -> Fact {
+    Fact { rel: crate::ty::Rel::Eq, term }
+}
+
+/// `y in A`, where y may be null.
+fn guard_of(y: Var, nullable: bool) -> Vec<Guard> {
+    if nullable { [Guard::IsAddress(y)].into() } else { Vec::new() }
+}
+
+/// The view of what a pointer field points to.
+fn pointee(y: Var, nullable: bool, region: Region, mode: Mode, mem: &Rc<Mem>) -> View {
+    View {
+        guards: guard_of(y, nullable),
+        region,
+        mode,
+        base: Base::Name(y),
+        offset: Term::ZERO,
+        mem: mem.clone(),
+    }
+}
+
+/// The type of one field of an owned struct.
+fn set_field(st: &mut State, entry: u16, field: usize, ty: FieldTy, rule: Rule) -> Result<()> {
+    let entry = entry_mut(st, entry, rule)?;
+    let Mem::Struct { fields, size } = &*entry.mem else {
+        return Err(Error::new(rule, Kind::BadHint));
+    };
+    let mut fields = fields.clone();
+    fields.get_mut(field).or_refuse(rule)?.ty = ty;
+    entry.mem = Rc::new(Mem::Struct { fields, size: *size });
+    Ok(())
 }

@@ -1,40 +1,308 @@
-//! TCB. Words and the one place where a word gets a declared type (core.md 4.5).
+//! TCB. Words: comparison, and the one place where a word gets a declared type (core.md 4.5, 4.13).
 
-use crate::error::{Error, Kind, Rule};
-use crate::hint::Hints;
+use crate::error::{Error, Kind, OrRefuse, Rule};
+use crate::hint::{Hints, Place};
 use crate::judge::{Judge, Result};
+use crate::mem::{Subst, decided, resolve, scope_of};
+use crate::rules::guard::{checked, entry_at};
 use crate::state::State;
-use crate::ty::{Cap, FieldTy, Word};
+use crate::term::Var;
+use crate::ty::{
+    self, Base, Cap, Entry, FieldTy, Guard, Mem, Mode, NameSet, OriginId, Region, View, Word,
+};
+use alloc::{rc::Rc, vec::Vec};
+
+/// Words are known modulo this.
+const MODULUS: i128 = 1 << 64;
 
 impl<H: Hints> Judge<'_, H> {
-    /// `S |- w : tau -| S'`: the rules has-int .. has-ref.
+    /// rule[match-word] for two words of which `want` is already instantiated: the only comparison
+    /// modulo 2^64.
     ///
     /// # Errors
-    /// When a premise fails.
-    pub fn has_type(&mut self, _st: &mut State, _word: &Word, _ty: &FieldTy) -> Result<()> {
-        Err(Error::new(Rule::HasInt, Kind::BadHint))
-    }
-
-    /// rule[match-word] for two words of which `want` is already instantiated.
-    ///
-    /// # Errors
-    /// When a premise fails.
+    /// `rule`.
     pub fn same_word(
         &mut self,
-        _st: &mut State,
-        _have: &Word,
-        _want: &Word,
-        _rule: Rule,
+        st: &mut State,
+        have: &Word,
+        want: &Word,
+        rule: Rule,
     ) -> Result<()> {
-        Err(Error::new(Rule::MatchWord, Kind::BadHint))
+        let (have, want) = (resolve(st, have)?, resolve(st, want)?);
+        let wrong = || Err(Error::new(rule, Kind::WrongWord(have.clone().into())));
+        let (a, b) = match (&have, &want) {
+            (_, Word::Junk) => return Ok(()),
+            (Word::Int(a), Word::Int(b)) => (a, b),
+            (Word::Ptr(x, a), Word::Ptr(y, b)) if x == y => (a, b),
+            (Word::Frame(a), Word::Frame(b)) if a == b => return Ok(()),
+            (Word::ReturnAddress, Word::ReturnAddress) => return Ok(()),
+            (Word::Saved(a), Word::Saved(b)) if a == b => return Ok(()),
+            (
+                Word::Int(_)
+                | Word::Ptr(..)
+                | Word::Frame(_)
+                | Word::ReturnAddress
+                | Word::Saved(_)
+                | Word::Junk,
+                _,
+            ) => return wrong(),
+        };
+        let difference = a.sub(b).or_refuse(rule)?;
+        match difference.as_int() {
+            Some(c) if c.checked_rem(MODULUS) == Some(0) => Ok(()),
+            Some(_) => wrong(),
+            None => self.prove_eq(st, &difference, rule),
+        }
     }
 
-    /// Takes `wanted` (an entry or token, after substitution) out of C: asks which (`Hints::take`), compares
-    /// over Z with guards decided, terms may differ by what is proved zero.
+    /// Takes `wanted` out of C. The hint says which it is; it must be the same, each guard on a
+    /// decided name aside, with terms that are identical or proved equal over Z.
     ///
     /// # Errors
-    /// When a premise fails.
-    pub fn take(&mut self, _st: &mut State, _wanted: &Cap, _rule: Rule) -> Result<Cap> {
-        Err(Error::new(Rule::Apply, Kind::BadHint))
+    /// `rule`.
+    pub fn take(&mut self, st: &mut State, wanted: &Cap, rule: Rule) -> Result<Cap> {
+        let at = self.hints.take(st, wanted)?;
+        let at = checked(at, st.caps.len(), rule)?;
+        let have = st.caps.get(at).or_refuse(rule)?.clone();
+        match (&have, wanted) {
+            (Cap::Entry(have), Cap::Entry(wanted)) => self.same_entry(st, have, wanted, rule)?,
+            (Cap::Token(r, have), Cap::Token(s, wanted)) if r == s => {
+                self.same_entry(st, have, wanted, rule)?;
+            }
+            (Cap::Store(r), Cap::Store(s)) if r == s => {}
+            (Cap::Entry(_) | Cap::Token(..) | Cap::Store(_), _) => {
+                return Err(Error::new(rule, Kind::Capability));
+            }
+        }
+        st.caps.remove(at);
+        Ok(have)
     }
+
+    /// `S |- w : tau -| S'`: the word may be put where the type is promised. What an own type
+    /// promises leaves C.
+    ///
+    /// # Errors
+    /// The rule of the type.
+    pub fn has_type(&mut self, st: &mut State, word: &Word, ty: &FieldTy) -> Result<()> {
+        self.gets_type(st, word, ty).map(drop)
+    }
+
+    /// As [`Judge::has_type`]; says at which position the entry stood that left C.
+    pub(crate) fn gets_type(
+        &mut self,
+        st: &mut State,
+        word: &Word,
+        ty: &FieldTy,
+    ) -> Result<Option<u16>> {
+        let word = &resolve(st, word)?;
+        match ty {
+            FieldTy::Int { bits, signed, facts } => {
+                self.has_int(st, word, (*bits, *signed), facts, None)?;
+            }
+            FieldTy::Known(known) => self.has_known(st, word, known)?,
+            FieldTy::Own { nullable: true, .. } | FieldTy::Ref { nullable: true, .. }
+                if matches!(word, Word::Int(_)) =>
+            {
+                self.has_null(st, word)?;
+            }
+            FieldTy::Own { nullable, origin, mem } => {
+                return self.has_own(st, word, *nullable, *origin, mem).map(Some);
+            }
+            FieldTy::Ref { nullable, mode, mem } => {
+                self.has_ref(st, word, *nullable, *mode, mem)?;
+            }
+            FieldTy::Junk(_) => return Err(Error::new(Rule::FieldClose, Kind::BadHint)),
+        }
+        Ok(None)
+    }
+
+    /// rule[has-int]. `proved`: a range that the place of the word already guarantees.
+    pub(crate) fn has_int(
+        &mut self,
+        st: &mut State,
+        word: &Word,
+        range: (u8, bool),
+        facts: &[ty::Fact],
+        proved: Option<(u8, bool)>,
+    ) -> Result<()> {
+        let rule = Rule::HasInt;
+        let Word::Int(e) = word else {
+            return Err(Error::new(rule, Kind::WrongWord(word.clone().into())));
+        };
+        if range.0 == 64 && facts.is_empty() {
+            return Ok(());
+        }
+        if proved != Some(range) {
+            self.prove_range(st, e, range.0, range.1, rule)?;
+        }
+        for goal in self.subst_facts(facts, Subst::Value(e))? {
+            self.prove(st, &goal, rule)?;
+        }
+        Ok(())
+    }
+
+    /// rule[has-known].
+    fn has_known(&mut self, st: &mut State, word: &Word, known: &Word) -> Result<()> {
+        let rule = Rule::HasKnown;
+        match known {
+            Word::Int(_) | Word::Ptr(..) => self.same_word(st, word, known, rule),
+            // Local words are in no type (rule[wf-word-type]).
+            Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => {
+                Err(Error::new(rule, Kind::IllFormed))
+            }
+        }
+    }
+
+    /// rule[has-null].
+    fn has_null(&mut self, st: &mut State, word: &Word) -> Result<()> {
+        match word {
+            Word::Int(e) => self.prove_eq(st, e, Rule::HasNull),
+            _ => Err(Error::new(Rule::HasNull, Kind::WrongWord(word.clone().into()))),
+        }
+    }
+
+    /// rule[has-own]: the entry leaves C.
+    fn has_own(
+        &mut self,
+        st: &mut State,
+        word: &Word,
+        nullable: bool,
+        origin: Option<OriginId>,
+        mem: &Rc<Mem>,
+    ) -> Result<u16> {
+        let rule = Rule::HasOwn;
+        let Word::Ptr(Base::Name(x), e) = word else {
+            return Err(Error::new(rule, Kind::WrongWord(word.clone().into())));
+        };
+        let wanted = Entry { guards: Vec::new(), name: *x, offset: e.clone(), mem: mem.clone() };
+        let at = self.hints.take(st, &Cap::Entry(wanted.clone()))?;
+        let have = entry_at(st, at, rule)?.clone();
+        // An entry that exists only where x is an address fits only what may be null.
+        let alternative = Entry { guards: [Guard::IsAddress(*x)].into(), ..wanted.clone() };
+        let guarded = nullable && have.guards == alternative.guards && !decided(st, *x);
+        self.same_entry(st, &have, if guarded { &alternative } else { &wanted }, rule)?;
+        known_but_null(st, *x, nullable, rule)?;
+        if (nullable || origin.is_some()) && e.as_int() != Some(0) {
+            return Err(Error::new(rule, Kind::WrongWord(word.clone().into())));
+        }
+        if let Some(origin) = origin {
+            self.whole_block(st, *x, origin, mem)?;
+        }
+        st.caps.remove(checked(at, st.caps.len(), rule)?);
+        Ok(at)
+    }
+
+    /// The claim of x says that `mem` is the whole block.
+    fn whole_block(&mut self, st: &mut State, x: Var, origin: OriginId, mem: &Mem) -> Result<()> {
+        let rule = Rule::HasOwn;
+        let claim = scope_of(st, x).map(|s| &s.kind);
+        let Some(ty::Kind::Addr { block: Some(block), .. }) = claim else {
+            return Err(Error::new(rule, Kind::Capability));
+        };
+        if block.origin != origin {
+            return Err(Error::new(rule, Kind::Capability));
+        }
+        let rest = block.extent.sub(&self.size(mem)?).or_refuse(rule)?;
+        self.prove_eq(st, &rest, rule)
+    }
+
+    /// rule[has-ref].
+    fn has_ref(
+        &mut self,
+        st: &mut State,
+        word: &Word,
+        nullable: bool,
+        mode: Mode,
+        mem: &Rc<Mem>,
+    ) -> Result<()> {
+        let rule = Rule::HasRef;
+        let Word::Ptr(base, e) = word else {
+            return Err(Error::new(rule, Kind::WrongWord(word.clone().into())));
+        };
+        let mut guards = Vec::new();
+        match base {
+            Base::Name(x) => {
+                known_but_null(st, *x, nullable, rule)?;
+                if !decided(st, *x) {
+                    if e.as_int() != Some(0) {
+                        return Err(Error::new(rule, Kind::WrongWord(word.clone().into())));
+                    }
+                    guards.push(Guard::IsAddress(*x));
+                }
+            }
+            Base::Data(_) => {}
+            Base::Code(_) => return Err(Error::new(rule, Kind::WrongWord(word.clone().into()))),
+        }
+        let (base, offset, mem) = (*base, e.clone(), mem.clone());
+        let wanted = View { guards, region: Region::Always, mode, base, offset, mem };
+        self.holds_view(st, &wanted, rule)
+    }
+
+    /// rule[entry-equal] for a word: another term for the same value.
+    ///
+    /// # Errors
+    /// rule[entry-equal].
+    pub(crate) fn equal_word(&mut self, st: &mut State, place: Place, word: &Word) -> Result<()> {
+        let rule = Rule::EntryEqual;
+        let (Word::Int(e) | Word::Ptr(_, e)) = word else {
+            return Err(Error::new(rule, Kind::BadHint));
+        };
+        self.scoped(st, e, rule)?;
+        let have = self.word_at(st, place, rule)?.clone();
+        self.same_word(st, &have, word, rule)?;
+        let there = match place {
+            Place::Reg(reg) => st.regs.get_mut(reg as usize),
+            Place::Slot(at) => {
+                st.stack.slots.iter_mut().find(|(k, _)| *k == at).map(|(_, word)| word)
+            }
+        };
+        *there.or_refuse(rule)? = word.clone();
+        Ok(())
+    }
+
+    /// What a register or slot holds.
+    fn word_at<'s>(&mut self, st: &'s State, place: Place, rule: Rule) -> Result<&'s Word> {
+        self.burn(st.stack.slots.len())?;
+        match place {
+            Place::Reg(reg) => st.regs.get(reg as usize).or_refuse(rule),
+            Place::Slot(at) => {
+                let slot = st.stack.slots.iter().find(|(k, _)| *k == at);
+                slot.map(|(_, word)| word).or_refuse(rule)
+            }
+        }
+    }
+
+    /// rule[entry-equal] for the extent of a block claim.
+    ///
+    /// # Errors
+    /// rule[entry-equal].
+    pub(crate) fn equal_block(
+        &mut self,
+        st: &mut State,
+        name: Var,
+        extent: &crate::term::Term,
+    ) -> Result<()> {
+        let rule = Rule::EntryEqual;
+        self.scoped(st, extent, rule)?;
+        let claim = scope_of(st, name).map(|s| &s.kind);
+        let Some(ty::Kind::Addr { block: Some(block), .. }) = claim else {
+            return Err(Error::new(rule, Kind::BadHint));
+        };
+        let difference = block.extent.sub(extent).or_refuse(rule)?;
+        self.prove_eq(st, &difference, rule)?;
+        let Var::Free(i) = name else { return Err(Error::new(rule, Kind::BadHint)) };
+        let scope = st.scope.get_mut(usize::from(i)).or_refuse(rule)?;
+        if let ty::Kind::Addr { block: Some(block), .. } = &mut scope.kind {
+            block.extent = extent.clone();
+        }
+        Ok(())
+    }
+}
+
+/// x is an address, or, where null is allowed, an address or null.
+fn known_but_null(st: &State, x: Var, nullable: bool, rule: Rule) -> Result<()> {
+    let scope = scope_of(st, x).or_refuse(rule)?;
+    let name = matches!(scope.kind, ty::Kind::Addr { .. });
+    let fits = scope.set.is_address() || (nullable && scope.set == NameSet::NULLABLE);
+    if name && fits { Ok(()) } else { Err(Error::new(rule, Kind::Undecided(x))) }
 }

@@ -1,0 +1,367 @@
+//! TCB. Comparison of types, entries, views and signatures: over Z, never modulo 2^64 (core.md 4.5,
+//! redteam A23). Types are compared by structure and named types by number; terms may differ, and
+//! what they differ by is handed to whoever asked, to be proved zero.
+
+use super::deeper;
+use crate::error::{Error, Kind, OrRefuse, Rule};
+use crate::hint::Hints;
+use crate::judge::{Judge, Result};
+use crate::state::State;
+use crate::term::{Term, Var};
+use crate::ty::{
+    self, Assertion, Cap, Entry, Fact, Field, FieldTy, Guard, Mem, Rel, Sig, View, Word,
+};
+use alloc::vec::Vec;
+
+fn other(rule: Rule) -> Error {
+    Error::new(rule, Kind::Capability)
+}
+
+/// Refuses unless `same`.
+fn check(same: bool, rule: Rule) -> Result<()> {
+    if same { Ok(()) } else { Err(other(rule)) }
+}
+
+impl<H: Hints> Judge<'_, H> {
+    /// Equal shapes; what the terms differ by, where they do, is appended to `out`. Below a binder,
+    /// and where a signature's own variables occur, terms must be identical.
+    ///
+    /// # Errors
+    /// `rule` when the shapes differ.
+    pub fn differ_mem(&mut self, a: &Mem, b: &Mem, rule: Rule, out: &mut Vec<Term>) -> Result<()> {
+        self.differ_below(a, b, rule, out, 0)
+    }
+
+    fn differ_below(
+        &mut self,
+        a: &Mem,
+        b: &Mem,
+        rule: Rule,
+        out: &mut Vec<Term>,
+        depth: usize,
+    ) -> Result<()> {
+        let depth = deeper(depth)?;
+        self.burn(1)?;
+        if core::ptr::eq(a, b) {
+            return Ok(());
+        }
+        match (a, b) {
+            (Mem::Struct { fields: f, size: s }, Mem::Struct { fields: g, size: t }) => {
+                check(s == t && f.len() == g.len(), rule)?;
+                f.iter().zip(g).try_for_each(|(f, g)| self.differ_field(f, g, rule, out, depth))
+            }
+            (Mem::Array(n, x), Mem::Array(m, y)) => {
+                self.differ_term(n, m, rule, out)?;
+                self.differ_below(x, y, rule, out, depth)
+            }
+            (Mem::Bytes(n), Mem::Bytes(m))
+            | (Mem::Junk(n), Mem::Junk(m))
+            | (Mem::Zero(n), Mem::Zero(m)) => self.differ_term(n, m, rule, out),
+            (Mem::Cat(a, x), Mem::Cat(b, y)) => {
+                self.differ_below(a, b, rule, out, depth)?;
+                self.differ_below(x, y, rule, out, depth)
+            }
+            (Mem::Ex { vars: v, facts: f, body: x }, Mem::Ex { vars: w, facts: g, body: y }) => {
+                check(v == w, rule)?;
+                self.differ_facts(f, g, rule, out)?;
+                self.differ_below(x, y, rule, out, depth)
+            }
+            (Mem::Named(i, args), Mem::Named(j, brgs)) => {
+                check(i == j && args.len() == brgs.len(), rule)?;
+                args.iter().zip(brgs).try_for_each(|(t, u)| self.differ_term(t, u, rule, out))
+            }
+            (
+                Mem::Struct { .. }
+                | Mem::Array(..)
+                | Mem::Bytes(_)
+                | Mem::Junk(_)
+                | Mem::Zero(_)
+                | Mem::Cat(..)
+                | Mem::Ex { .. }
+                | Mem::Named(..),
+                _,
+            ) => Err(other(rule)),
+        }
+    }
+
+    fn differ_field(
+        &mut self,
+        a: &Field,
+        b: &Field,
+        rule: Rule,
+        out: &mut Vec<Term>,
+        depth: usize,
+    ) -> Result<()> {
+        check(a.offset == b.offset && a.writable == b.writable, rule)?;
+        self.differ_type(&a.ty, &b.ty, rule, out, depth)
+    }
+
+    fn differ_type(
+        &mut self,
+        a: &FieldTy,
+        b: &FieldTy,
+        rule: Rule,
+        out: &mut Vec<Term>,
+        depth: usize,
+    ) -> Result<()> {
+        self.burn(1)?;
+        match (a, b) {
+            (
+                FieldTy::Int { bits: a, signed: s, facts: f },
+                FieldTy::Int { bits: b, signed: t, facts: g },
+            ) => {
+                check(a == b && s == t, rule)?;
+                self.differ_facts(f, g, rule, out)
+            }
+            (FieldTy::Known(a), FieldTy::Known(b)) => self.differ_word(a, b, rule, out),
+            (
+                FieldTy::Own { nullable: a, origin: o, mem: x },
+                FieldTy::Own { nullable: b, origin: p, mem: y },
+            ) => {
+                check(a == b && o == p, rule)?;
+                self.differ_below(x, y, rule, out, depth)
+            }
+            (
+                FieldTy::Ref { nullable: a, mode: o, mem: x },
+                FieldTy::Ref { nullable: b, mode: p, mem: y },
+            ) => {
+                check(a == b && o == p, rule)?;
+                self.differ_below(x, y, rule, out, depth)
+            }
+            (FieldTy::Junk(a), FieldTy::Junk(b)) => check(a == b, rule),
+            (
+                FieldTy::Int { .. }
+                | FieldTy::Known(_)
+                | FieldTy::Own { .. }
+                | FieldTy::Ref { .. }
+                | FieldTy::Junk(_),
+                _,
+            ) => Err(other(rule)),
+        }
+    }
+
+    /// Words in memory and in signatures: exactly equal, up to what is proved.
+    fn differ_word(&mut self, a: &Word, b: &Word, rule: Rule, out: &mut Vec<Term>) -> Result<()> {
+        match (a, b) {
+            (Word::Int(a), Word::Int(b)) => self.differ_term(a, b, rule, out),
+            (Word::Ptr(x, a), Word::Ptr(y, b)) => {
+                check(x == y, rule)?;
+                self.differ_term(a, b, rule, out)
+            }
+            (Word::Junk, Word::Junk) => Ok(()),
+            (Word::Frame(a), Word::Frame(b)) => check(a == b, rule),
+            (Word::ReturnAddress, Word::ReturnAddress) => Ok(()),
+            (Word::Saved(a), Word::Saved(b)) => check(a == b, rule),
+            (
+                Word::Int(_)
+                | Word::Ptr(..)
+                | Word::Junk
+                | Word::Frame(_)
+                | Word::ReturnAddress
+                | Word::Saved(_),
+                _,
+            ) => Err(other(rule)),
+        }
+    }
+
+    fn differ_facts(
+        &mut self,
+        a: &[Fact],
+        b: &[Fact],
+        rule: Rule,
+        out: &mut Vec<Term>,
+    ) -> Result<()> {
+        check(a.len() == b.len(), rule)?;
+        for (f, g) in a.iter().zip(b) {
+            check(f.rel == g.rel, rule)?;
+            let flipped = matches!(f.rel, Rel::Eq | Rel::Ne)
+                && f.term.add(&g.term).is_ok_and(|sum| sum.as_int() == Some(0));
+            if !flipped {
+                self.differ_term(&f.term, &g.term, rule, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends `a - b` unless it is zero.
+    pub(crate) fn differ_term(
+        &mut self,
+        a: &Term,
+        b: &Term,
+        rule: Rule,
+        out: &mut Vec<Term>,
+    ) -> Result<()> {
+        self.burn(a.monomials().len().saturating_add(1))?;
+        let difference = a.sub(b).or_refuse(rule)?;
+        match difference.as_int() {
+            Some(0) => Ok(()),
+            Some(_) => Err(other(rule)),
+            None => {
+                check(difference.vars().all(|v| matches!(v, Var::Free(_))), rule)?;
+                out.push(difference);
+                Ok(())
+            }
+        }
+    }
+
+    /// The same memory: equal up to what is proved zero.
+    ///
+    /// # Errors
+    /// `rule`.
+    pub fn same_mem(&mut self, st: &mut State, have: &Mem, want: &Mem, rule: Rule) -> Result<()> {
+        let mut differences = Vec::new();
+        self.differ_mem(have, want, rule, &mut differences)?;
+        self.prove_zero(st, &differences, rule)
+    }
+
+    /// The same entry: name, place, guards once those on decided names are dropped, memory.
+    ///
+    /// # Errors
+    /// `rule`.
+    pub fn same_entry(
+        &mut self,
+        st: &mut State,
+        have: &Entry,
+        want: &Entry,
+        rule: Rule,
+    ) -> Result<()> {
+        check(have.name == want.name, rule)?;
+        let mut differences = Vec::new();
+        self.differ_term(&have.offset, &want.offset, rule, &mut differences)?;
+        self.differ_guards(st, &have.guards, &want.guards, rule, &mut differences)?;
+        self.differ_mem(&have.mem, &want.mem, rule, &mut differences)?;
+        self.prove_zero(st, &differences, rule)
+    }
+
+    /// The same view.
+    ///
+    /// # Errors
+    /// `rule`.
+    pub fn same_view(
+        &mut self,
+        st: &mut State,
+        have: &View,
+        want: &View,
+        rule: Rule,
+    ) -> Result<()> {
+        check(have.base == want.base, rule)?;
+        check(have.region == want.region && have.mode == want.mode, rule)?;
+        let mut differences = Vec::new();
+        self.differ_term(&have.offset, &want.offset, rule, &mut differences)?;
+        self.differ_guards(st, &have.guards, &want.guards, rule, &mut differences)?;
+        self.differ_mem(&have.mem, &want.mem, rule, &mut differences)?;
+        self.prove_zero(st, &differences, rule)
+    }
+
+    /// Guards one to one, in any order. Any pairing whose differences are proved will do.
+    fn differ_guards(
+        &mut self,
+        st: &State,
+        have: &[Guard],
+        want: &[Guard],
+        rule: Rule,
+        out: &mut Vec<Term>,
+    ) -> Result<()> {
+        let (mut have, mut want) = (have.to_vec(), want.to_vec());
+        let both = self.decide_guards(st, &mut have)? == self.decide_guards(st, &mut want)?;
+        check(both && have.len() == want.len(), rule)?;
+        self.burn(have.len().saturating_mul(want.len()))?;
+        for wanted in &want {
+            let same = have.iter().position(|g| g == wanted);
+            let close = || have.iter().position(|g| alike(g, wanted));
+            let at = same.or_else(close).ok_or(other(rule))?;
+            let found = have.remove(at);
+            if let (Guard::Range(a, ..), Guard::Range(b, ..)) = (&found, wanted) {
+                self.differ_term(a, b, rule, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same capability: no difference is proved, for places where facts are not at hand.
+    fn identical_cap(&mut self, a: &Cap, b: &Cap, rule: Rule, out: &mut Vec<Term>) -> Result<()> {
+        match (a, b) {
+            (Cap::Store(r), Cap::Store(s)) => check(r == s, rule),
+            (Cap::Entry(a), Cap::Entry(b)) => {
+                check(a.name == b.name && a.guards == b.guards, rule)?;
+                self.differ_term(&a.offset, &b.offset, rule, out)?;
+                self.differ_mem(&a.mem, &b.mem, rule, out)
+            }
+            (Cap::Store(_) | Cap::Entry(_) | Cap::Token(..), _) => Err(other(rule)),
+        }
+    }
+
+    fn identical_view(
+        &mut self,
+        a: &View,
+        b: &View,
+        rule: Rule,
+        out: &mut Vec<Term>,
+    ) -> Result<()> {
+        let same =
+            a.guards == b.guards && a.region == b.region && a.mode == b.mode && a.base == b.base;
+        check(same, rule)?;
+        self.differ_term(&a.offset, &b.offset, rule, out)?;
+        self.differ_mem(&a.mem, &b.mem, rule, out)
+    }
+
+    fn identical_assertion(
+        &mut self,
+        a: &Assertion,
+        b: &Assertion,
+        rule: Rule,
+        out: &mut Vec<Term>,
+    ) -> Result<()> {
+        self.differ_facts(&a.facts, &b.facts, rule, out)?;
+        for (v, w) in a.regs.iter().zip(&b.regs) {
+            self.differ_word(v, w, rule, out)?;
+        }
+        check(a.args.len() == b.args.len(), rule)?;
+        for ((i, v), (j, w)) in a.args.iter().zip(&b.args) {
+            check(i == j, rule)?;
+            self.differ_word(v, w, rule, out)?;
+        }
+        check(a.views.len() == b.views.len() && a.caps.len() == b.caps.len(), rule)?;
+        for (v, w) in a.views.iter().zip(&b.views) {
+            self.identical_view(v, w, rule, out)?;
+        }
+        a.caps.iter().zip(&b.caps).try_for_each(|(c, d)| self.identical_cap(c, d, rule, out))
+    }
+
+    /// Identical signatures of code variables.
+    ///
+    /// # Errors
+    /// `rule`.
+    pub fn same_sig(&mut self, a: &Sig, b: &Sig, rule: Rule) -> Result<()> {
+        if core::ptr::eq(a, b) {
+            return Ok(());
+        }
+        let out = &mut Vec::new();
+        check(a.vars.len() == b.vars.len() && a.post.is_some() == b.post.is_some(), rule)?;
+        for (k, l) in a.vars.iter().zip(&b.vars) {
+            check(identical_kind(k, l), rule)?;
+        }
+        self.identical_assertion(&a.pre, &b.pre, rule, out)?;
+        if let (Some(p), Some(q)) = (&a.post, &b.post) {
+            check(p.vars.len() == q.vars.len(), rule)?;
+            for (k, l) in p.vars.iter().zip(&q.vars) {
+                check(identical_kind(k, l), rule)?;
+            }
+            self.identical_assertion(&p.state, &q.state, rule, out)?;
+        }
+        check(out.is_empty(), rule)
+    }
+}
+
+/// Guards that can be equal when their terms are.
+fn alike(a: &Guard, b: &Guard) -> bool {
+    match (a, b) {
+        (Guard::Range(_, i, j), Guard::Range(_, k, l)) => i == k && j == l,
+        _ => a == b,
+    }
+}
+
+/// Code parameters of code parameters do not exist (rule[wf-sig]), so this is shallow.
+fn identical_kind(a: &ty::Kind, b: &ty::Kind) -> bool {
+    !matches!(a, ty::Kind::Code(_)) && a == b
+}
