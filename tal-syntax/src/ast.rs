@@ -11,6 +11,7 @@
 mod code;
 mod decl;
 mod item;
+mod spans;
 
 pub use code::*;
 pub use decl::*;

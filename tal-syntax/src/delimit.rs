@@ -90,10 +90,12 @@ impl<'s> Delimit<'_, 's> {
                         *stay = self.close(at, *token);
                     }
                 }
-                Token::Ident(word) if !self.open.is_empty() && self.begins_line(at) => {
-                    if self.begins_declaration(at, word) {
-                        self.close_braces(at);
-                    }
+                Token::Ident(word)
+                    if !self.open.is_empty()
+                        && self.begins_line(at)
+                        && self.begins_declaration(at, word) =>
+                {
+                    self.close_braces(at);
                 }
                 _ => {}
             }

@@ -14,6 +14,7 @@ mod expected;
 mod layout;
 mod literal;
 mod parse;
+pub mod print;
 pub mod reg;
 pub mod source;
 pub mod span;
