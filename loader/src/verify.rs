@@ -79,7 +79,8 @@ pub fn judge<'a>(image: Image<'a>, interface: &Interface) -> Result<Verified<'a>
     let checked = verify_section(text, at, image.data(), image.annotations(), interface)
         .map_err(Refusal::Code)?;
     let judged = checked.image();
-    let index = usize::try_from(judged.start.0).map_err(|_| Refusal::Start)?;
+    let start = judged.start.ok_or(Refusal::Start)?;
+    let index = usize::try_from(start.0).map_err(|_| Refusal::Start)?;
     let start = judged.functions.get(index).ok_or(Refusal::Start)?;
     let same_text = core::ptr::eq(judged.text, text) && judged.text_address == at;
     let same_start = at.checked_add(start.offset) == Some(image.entry());

@@ -301,7 +301,7 @@ impl Lowered {
             labels: labels.to_vec(),
             data: self.data.iter().map(DataInfo::data).collect(),
             imports: self.imports.clone(),
-            start: self.start.unwrap_or(FnId(u32::MAX)),
+            start: self.start,
         }
     }
 

@@ -9,7 +9,8 @@ use crate::error::{Error, Kind as Refusal, Rule};
 use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{
-    Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, Mem, Mode, Reg, Region, Sig, View, Word,
+    Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, LabelState, Mem, Mode, Reg, Region, Sig,
+    View, Word,
 };
 use alloc::{rc::Rc, vec::Vec};
 
@@ -291,6 +292,32 @@ pub trait Hints {
     /// # Errors
     /// See [`Hints::ghost`].
     fn label(&mut self, state: &State, to: u32) -> Result<Vec<Inst>, Error>;
+    /// As [`Hints::post`]; our own post-state's variables are `Free(first..)` in `post`.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn post_values(
+        &mut self,
+        state: &State,
+        _first: u16,
+        kinds: &[Kind],
+        post: &crate::ty::Assertion,
+    ) -> Result<Vec<Inst>, Error> {
+        self.post(state, kinds, post)
+    }
+    /// As [`Hints::label`]; the label's own variables are `Free(first..)` in its declaration.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn label_values(
+        &mut self,
+        state: &State,
+        to: u32,
+        _first: u16,
+        _declared: &LabelState,
+    ) -> Result<Vec<Inst>, Error> {
+        self.label(state, to)
+    }
     /// Template of a conditional move of `moved` over `kept`; the fresh integers start at
     /// `Free(state.scope.len())`.
     ///

@@ -110,8 +110,9 @@ pub struct Image<'a> {
     pub data: Vec<Data<'a>>,
     /// Interface imports used: gate i calls `interface.imports[imports[i]]`.
     pub imports: Vec<u16>,
-    /// The function where the program starts; must have the interface's start signature.
-    pub start: FnId,
+    /// The function where the program starts; must have the interface's start signature. A library
+    /// has none.
+    pub start: Option<FnId>,
 }
 
 impl Image<'_> {

@@ -82,9 +82,9 @@ impl<H: Hints> Judge<'_, H> {
             return Err(Error::new(Rule::Jump, Evidence::BadTarget(u64::from(*offset))));
         }
         self.burn(size(state))?;
-        let insts = self.hints.label(state, *offset)?;
-        let values = self.values(state, &wanted.vars, insts, false)?;
         let first = u16::try_from(self.own.sig.vars.len()).ok().or_refuse(Rule::Entail)?;
+        let insts = self.hints.label_values(state, *offset, first, wanted)?;
+        let values = self.values(state, &wanted.vars, insts, false)?;
         let subst = Subst::Free(first, &values);
         self.claims(state, &wanted.vars, &values, subst, None)?;
         self.entail_frame(state, wanted, subst)?;

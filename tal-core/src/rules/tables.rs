@@ -93,7 +93,8 @@ impl<H: Hints> Judge<'_, H> {
 
     /// The program starts in a function of exactly the signature that the host starts.
     fn start(&mut self) -> Result<()> {
-        let sig = self.function_sig(self.image.start)?;
+        let Some(start) = self.image.start else { return Ok(()) };
+        let sig = self.function_sig(start)?;
         let wanted = Rc::clone(&self.interface.start);
         self.same_sig(&sig, &wanted, Rule::Driver)?;
         if sig.post.is_some() { refused(Rule::Driver) } else { Ok(()) }

@@ -1,86 +1,142 @@
-//! TCB. The hint stream: answers in the order of the questions.
+//! TCB (total, bounded). The hint stream: answers in the order of the questions, without a word about
+//! what the question was or where: a hint cannot be misplaced, only missing or left over.
 
-use crate::error::{Error, Kind as Evidence, Rule};
+use super::guess::{self, Own, Pattern};
+use super::read::Reader;
 use crate::hint::{Ghost, Hints, Inst, Proof, Site, Template, Through};
+use crate::judge::Result;
 use crate::state::State;
 use crate::term::Term;
-use crate::ty::{Assertion, Base, Cap, Fact, Kind, Sig, Word};
+use crate::ty::{Assertion, Base, Cap, DataId, Fact, Kind, LabelState, Sig, View, Word};
 use alloc::vec::Vec;
 
 /// The hints of an annotation section.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stream<'a> {
-    /// What is left.
-    bytes: &'a [u8],
+    reader: Reader<'a>,
 }
 
-impl Stream<'_> {
-    fn malformed<T>(&self) -> Result<T, Error> {
-        let at = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        Err(Error::new(Rule::Wire, Evidence::Malformed(at)))
+impl<'a> Stream<'a> {
+    pub(super) fn new(reader: Reader<'a>) -> Self {
+        Stream { reader }
+    }
+
+    /// A guess that is right by one bit, or the answer, which then is another.
+    fn guessed<T: PartialEq>(
+        &mut self,
+        guess: Option<T>,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T>,
+    ) -> Result<T> {
+        let Some(guess) = guess else { return read(&mut self.reader) };
+        if self.reader.bit()? {
+            return Ok(guess);
+        }
+        let answer = read(&mut self.reader)?;
+        if answer == guess { self.reader.malformed() } else { Ok(answer) }
+    }
+
+    fn insts(&mut self, state: &State, pattern: &Pattern<'_>) -> Result<Vec<Inst>> {
+        let guesses = pattern.guesses(state);
+        guesses.into_iter().map(|guess| self.guessed(guess, Reader::inst)).collect()
     }
 }
 
 impl Hints for Stream<'_> {
-    fn ghost(&mut self, _state: &State, _site: Site) -> Result<Option<Ghost>, Error> {
-        self.malformed()
+    fn end(&mut self) -> Result<()> {
+        self.reader.end()
     }
-    fn prove(&mut self, _state: &State, _goal: &Fact) -> Result<Proof, Error> {
-        self.malformed()
+
+    fn ghost(&mut self, _state: &State, _site: Site) -> Result<Option<Ghost>> {
+        Ok(if self.reader.bit()? { Some(self.reader.ghost()?) } else { None })
     }
-    fn prove_ne(&mut self, _state: &State, _term: &Term) -> Result<Option<bool>, Error> {
-        self.malformed()
+
+    fn prove(&mut self, _state: &State, _goal: &Fact) -> Result<Proof> {
+        self.reader.proof()
     }
-    fn in_range(
-        &mut self,
-        _state: &State,
-        _term: &Term,
-        _bits: u8,
-        _signed: bool,
-    ) -> Result<bool, Error> {
-        self.malformed()
+
+    fn prove_ne(&mut self, _state: &State, _term: &Term) -> Result<Option<bool>> {
+        Ok(if self.reader.bit()? { Some(self.reader.bit()?) } else { None })
     }
-    fn want(&mut self, _state: &State, _goals: &[Fact]) -> Result<bool, Error> {
-        self.malformed()
+
+    fn in_range(&mut self, _: &State, _: &Term, _bits: u8, _signed: bool) -> Result<bool> {
+        self.reader.bit()
     }
+
+    fn want(&mut self, _state: &State, _goals: &[Fact]) -> Result<bool> {
+        self.reader.bit()
+    }
+
+    fn range_facts(&mut self, _state: &State, _facts: &[Fact]) -> Result<bool> {
+        self.reader.bit()
+    }
+
     fn access(
         &mut self,
-        _state: &State,
-        _base: Base,
+        state: &State,
+        base: Base,
         _offset: &Term,
         _width: u32,
         _store: bool,
-    ) -> Result<Through, Error> {
-        self.malformed()
+    ) -> Result<Through> {
+        self.guessed(guess::access(state, base), Reader::through)
     }
+
     fn element(
         &mut self,
         _state: &State,
-        _position: &Term,
-        _size: u32,
+        position: &Term,
+        size: u32,
         _count: &Term,
         _width: u32,
-    ) -> Result<(Term, u32), Error> {
-        self.malformed()
+    ) -> Result<(Term, u32)> {
+        self.guessed(guess::element(position, size), |r| Ok((r.term()?, r.u32()?)))
     }
-    fn call(&mut self, _state: &State, _sig: &Sig) -> Result<Vec<Inst>, Error> {
-        self.malformed()
+
+    fn call(&mut self, state: &State, sig: &Sig) -> Result<Vec<Inst>> {
+        self.insts(state, &Pattern::of(guess::own_of(sig), &sig.vars, &sig.pre))
     }
-    fn post(
+
+    fn post(&mut self, s: &State, kinds: &[Kind], post: &Assertion) -> Result<Vec<Inst>> {
+        self.post_values(s, 0, kinds, post)
+    }
+
+    fn post_values(
         &mut self,
-        _state: &State,
-        _kinds: &[Kind],
-        _post: &Assertion,
-    ) -> Result<Vec<Inst>, Error> {
-        self.malformed()
+        state: &State,
+        first: u16,
+        kinds: &[Kind],
+        post: &Assertion,
+    ) -> Result<Vec<Inst>> {
+        self.insts(state, &Pattern::of(Own::Free(first), kinds, post))
     }
-    fn label(&mut self, _state: &State, _to: u32) -> Result<Vec<Inst>, Error> {
-        self.malformed()
+
+    fn label(&mut self, _state: &State, _to: u32) -> Result<Vec<Inst>> {
+        self.reader.malformed()
     }
-    fn cmov(&mut self, _state: &State, _moved: &Word, _kept: &Word) -> Result<Template, Error> {
-        self.malformed()
+
+    fn label_values(
+        &mut self,
+        state: &State,
+        _to: u32,
+        first: u16,
+        declared: &LabelState,
+    ) -> Result<Vec<Inst>> {
+        self.insts(state, &Pattern::label(first, declared))
     }
-    fn take(&mut self, _state: &State, _wanted: &Cap) -> Result<u16, Error> {
-        self.malformed()
+
+    fn cmov(&mut self, _state: &State, _moved: &Word, _kept: &Word) -> Result<Template> {
+        self.reader.template()
+    }
+
+    fn take(&mut self, state: &State, wanted: &Cap) -> Result<u16> {
+        self.guessed(guess::take(state, wanted), Reader::u16)
+    }
+
+    fn view(&mut self, state: &State, wanted: &View) -> Result<Through> {
+        self.guessed(guess::view(state, wanted), Reader::through)
+    }
+
+    fn data(&mut self, _state: &State, _address: &Term) -> Result<DataId> {
+        Ok(DataId(self.reader.u16()?))
     }
 }

@@ -1,0 +1,481 @@
+//! Not trusted: a bug here can reject, never admit. Writes what `read.rs` reads, form by form.
+
+use super::read::{has_short_form, single_int};
+use crate::term::{Monomial, Term, Var};
+use crate::ty::{
+    Assertion, Base, Cap, Entry, Fact, Field, FieldTy, Guard, Kind, Lent, Mem, Mode, NameSet, Reg,
+    Region, Rel, Sig, TypeId, View, Word,
+};
+use alloc::vec::Vec;
+
+/// Bytes, and the place of the byte that takes bits now.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Writer {
+    pub(super) bytes: Vec<u8>,
+    bits_at: usize,
+    left: u8,
+}
+
+impl Writer {
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.bytes.push(byte);
+    }
+
+    pub(super) fn bit(&mut self, bit: bool) {
+        if self.left == 0 {
+            self.bits_at = self.bytes.len();
+            self.bytes.push(0);
+            self.left = 8;
+        }
+        let place = 8_u8.saturating_sub(self.left);
+        if let Some(byte) = self.bytes.get_mut(self.bits_at) {
+            *byte |= u8::from(bit) << place;
+        }
+        self.left = self.left.saturating_sub(1);
+    }
+
+    fn leb(&mut self, mut value: u128) {
+        loop {
+            let group = u8::try_from(value & 0x7F).unwrap_or(0);
+            value >>= 7;
+            if value == 0 {
+                return self.bytes.push(group);
+            }
+            self.bytes.push(group | 0x80);
+        }
+    }
+
+    pub(super) fn uint(&mut self, value: impl Into<u64>) {
+        self.leb(u128::from(value.into()));
+    }
+
+    pub(super) fn len(&mut self, value: usize) {
+        self.uint(u64::try_from(value).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn int(&mut self, value: impl Into<i128>) {
+        let value: i128 = value.into();
+        // Zigzag: the sign goes to the lowest bit.
+        let shifted = value.cast_unsigned() << 1;
+        self.leb(if value < 0 { !shifted } else { shifted });
+    }
+
+    pub(super) fn many<T>(&mut self, all: &[T], mut one: impl FnMut(&mut Self, &T)) {
+        self.len(all.len());
+        for each in all {
+            one(self, each);
+        }
+    }
+
+    /// The code of a variable, and the index that follows it.
+    fn var_code(v: Var) -> (u64, Option<u16>) {
+        match v {
+            Var::Value => (0, None),
+            Var::Inner(i) => (1, Some(i)),
+            Var::Param(i) => (2, Some(i)),
+            Var::Bound(i) => (3, Some(i)),
+            Var::Free(i) => (u64::from(i).saturating_add(4), None),
+        }
+    }
+
+    pub(super) fn var(&mut self, v: Var) {
+        let (code, index) = Self::var_code(v);
+        self.uint(code);
+        if let Some(index) = index {
+            self.uint(index);
+        }
+    }
+
+    fn monomial(&mut self, m: &Monomial) {
+        let (first, second) = m.atom.factors();
+        let (code, index) = Self::var_code(first);
+        let flags = (u64::from(second.is_some()) << 1) | u64::from(m.coefficient != 1);
+        self.uint((code << 2) | flags);
+        if let Some(index) = index {
+            self.uint(index);
+        }
+        if let Some(second) = second {
+            self.var(second);
+        }
+        if m.coefficient != 1 {
+            self.int(m.coefficient);
+        }
+    }
+
+    fn term_header(term: &Term) -> u64 {
+        let count = u64::try_from(term.monomials().len()).unwrap_or(u64::MAX >> 4);
+        (count << 1) | u64::from(term.constant() != 0)
+    }
+
+    fn term_rest(&mut self, term: &Term) {
+        if term.constant() != 0 {
+            self.int(term.constant());
+        }
+        for m in term.monomials() {
+            self.monomial(m);
+        }
+    }
+
+    pub(super) fn term(&mut self, term: &Term) {
+        self.uint(Self::term_header(term));
+        self.term_rest(term);
+    }
+
+    pub(super) fn terms(&mut self, terms: &[Term]) {
+        self.many(terms, Self::term);
+    }
+
+    pub(super) fn fact(&mut self, fact: &Fact) {
+        let rel = match fact.rel {
+            Rel::Ge => 0,
+            Rel::Eq => 1,
+            Rel::Ne => 2,
+        };
+        self.uint(Self::term_header(&fact.term).saturating_mul(3).saturating_add(rel));
+        self.term_rest(&fact.term);
+    }
+
+    pub(super) fn facts(&mut self, facts: &[Fact]) {
+        self.many(facts, Self::fact);
+    }
+
+    pub(super) fn base(&mut self, base: Base) {
+        let (number, class, index) = match base {
+            Base::Name(v) => {
+                let (code, index) = Self::var_code(v);
+                (code, 0, index)
+            }
+            Base::Data(d) => (u64::from(d.0), 1, None),
+            Base::Code(f) => (u64::from(f.0), 2, None),
+        };
+        self.uint(number.saturating_mul(3).saturating_add(class));
+        if let Some(index) = index {
+            self.uint(index);
+        }
+    }
+
+    pub(super) fn word(&mut self, word: &Word) {
+        let short = |number: u16, k: u64| (u64::from(number) << 2 | k).saturating_add(5);
+        match word {
+            Word::Int(term) if has_short_form(word) => {
+                if let Some(Var::Free(i)) = term.as_var() {
+                    self.uint(short(i, 0));
+                }
+            }
+            Word::Ptr(Base::Name(Var::Free(i)), _) if has_short_form(word) => {
+                self.uint(short(*i, 1));
+            }
+            Word::Ptr(Base::Data(d), _) if has_short_form(word) => self.uint(short(d.0, 2)),
+            Word::Saved(reg) => self.uint(short(*reg as u16, 3)),
+            Word::Junk => self.uint(0_u8),
+            Word::ReturnAddress => self.uint(1_u8),
+            Word::Frame(k) => {
+                self.uint(2_u8);
+                self.int(*k);
+            }
+            Word::Int(term) => {
+                self.uint(3_u8);
+                self.term(term);
+            }
+            Word::Ptr(base, offset) => {
+                self.uint(4_u8);
+                self.base(*base);
+                self.term(offset);
+            }
+        }
+    }
+
+    pub(super) fn reg(&mut self, reg: Reg) {
+        self.uint(reg as u8);
+    }
+
+    fn mode_number(mode: Mode) -> u64 {
+        match mode {
+            Mode::Rw => 0,
+            Mode::Ro => 1,
+            Mode::Rd => 2,
+        }
+    }
+
+    pub(super) fn mode(&mut self, mode: Mode) {
+        self.uint(Self::mode_number(mode));
+    }
+
+    pub(super) fn named(&mut self, id: TypeId, args: &[Term]) {
+        self.uint(id.0);
+        self.terms(args);
+    }
+
+    pub(super) fn mem(&mut self, mem: &Mem) {
+        match mem {
+            Mem::Struct { fields, size } => match single_int(mem) {
+                Some(kind) => self.uint(kind.saturating_add(8)),
+                None => {
+                    self.uint(0_u8);
+                    self.uint(*size);
+                    self.many(fields, Self::field);
+                }
+            },
+            Mem::Array(count, element) => {
+                self.uint(1_u8);
+                self.term(count);
+                self.mem(element);
+            }
+            Mem::Bytes(n) => self.sized(2, n),
+            Mem::Junk(n) => self.sized(3, n),
+            Mem::Zero(n) => self.sized(4, n),
+            Mem::Cat(a, b) => {
+                self.uint(5_u8);
+                self.mem(a);
+                self.mem(b);
+            }
+            Mem::Ex { vars, facts, body } => {
+                self.uint(6_u8);
+                self.uint(*vars);
+                self.facts(facts);
+                self.mem(body);
+            }
+            Mem::Named(id, args) => {
+                self.uint(7_u8);
+                self.named(*id, args);
+            }
+        }
+    }
+
+    fn sized(&mut self, tag: u8, size: &Term) {
+        self.uint(tag);
+        self.term(size);
+    }
+
+    fn field(&mut self, field: &Field) {
+        self.uint(field.offset);
+        self.uint(field_tag(&field.ty) << 1 | u64::from(field.writable));
+        self.field_rest(&field.ty);
+    }
+
+    pub(super) fn field_ty(&mut self, ty: &FieldTy) {
+        self.uint(field_tag(ty));
+        self.field_rest(ty);
+    }
+
+    fn field_rest(&mut self, ty: &FieldTy) {
+        match ty {
+            FieldTy::Int { facts, .. } if facts.is_empty() => {}
+            FieldTy::Int { facts, .. } => self.facts(facts),
+            FieldTy::Known(word) => self.word(word),
+            FieldTy::Own { origin, mem, .. } => {
+                if let Some(origin) = origin {
+                    self.uint(origin.0);
+                }
+                self.mem(mem);
+            }
+            FieldTy::Ref { mem, .. } => self.mem(mem),
+            FieldTy::Junk(_) => {}
+        }
+    }
+
+    pub(super) fn guard(&mut self, guard: &Guard) {
+        match guard {
+            Guard::Range(term, low, high) => {
+                self.uint(0_u8);
+                self.term(term);
+                self.int(*low);
+                self.int(*high);
+            }
+            Guard::IsAddress(v) => {
+                self.uint(1_u8);
+                self.var(*v);
+            }
+            Guard::IsSmall(v, low, high) => {
+                self.uint(2_u8);
+                self.var(*v);
+                self.int(*low);
+                self.int(*high);
+            }
+        }
+    }
+
+    fn guards_header(guards: &[Guard], offset: &Term) -> u64 {
+        let count = u64::try_from(guards.len()).unwrap_or(u64::MAX >> 4);
+        (count << 1) | u64::from(*offset != Term::ZERO)
+    }
+
+    fn offset(&mut self, offset: &Term) {
+        if *offset != Term::ZERO {
+            self.term(offset);
+        }
+    }
+
+    fn entry_rest(&mut self, e: &Entry) {
+        for guard in &e.guards {
+            self.guard(guard);
+        }
+        self.var(e.name);
+        self.offset(&e.offset);
+        self.mem(&e.mem);
+    }
+
+    pub(super) fn entry(&mut self, e: &Entry) {
+        self.uint(Self::guards_header(&e.guards, &e.offset));
+        self.entry_rest(e);
+    }
+
+    pub(super) fn cap(&mut self, cap: &Cap) {
+        let header = |e: &Entry| Self::guards_header(&e.guards, &e.offset).saturating_mul(3);
+        match cap {
+            Cap::Entry(e) => {
+                self.uint(header(e));
+                self.entry_rest(e);
+            }
+            Cap::Token(rho, e) => {
+                self.uint(header(e).saturating_add(1));
+                self.var(*rho);
+                self.entry_rest(e);
+            }
+            Cap::Store(v) => {
+                self.uint(2_u8);
+                self.var(*v);
+            }
+        }
+    }
+
+    pub(super) fn caps(&mut self, caps: &[Cap]) {
+        self.many(caps, Self::cap);
+    }
+
+    pub(super) fn view(&mut self, v: &View) {
+        let header = Self::guards_header(&v.guards, &v.offset).saturating_mul(3);
+        let header = header.saturating_add(Self::mode_number(v.mode)) << 1;
+        self.uint(header | u64::from(v.region != Region::Always));
+        if let Region::Var(rho) = v.region {
+            self.var(rho);
+        }
+        for guard in &v.guards {
+            self.guard(guard);
+        }
+        self.base(v.base);
+        self.offset(&v.offset);
+        self.mem(&v.mem);
+    }
+
+    pub(super) fn views(&mut self, views: &[View]) {
+        self.many(views, Self::view);
+    }
+
+    pub(super) fn region(&mut self, region: Region) {
+        self.bit(region != Region::Always);
+        if let Region::Var(rho) = region {
+            self.var(rho);
+        }
+    }
+
+    pub(super) fn name_set(&mut self, set: &NameSet) {
+        let count = u64::try_from(set.small.iter().flatten().count()).unwrap_or(0);
+        self.uint(count << 1 | u64::from(set.address));
+        for (low, high) in set.small.iter().flatten() {
+            self.int(*low);
+            self.int(*high);
+        }
+    }
+
+    pub(super) fn kind(&mut self, kind: &Kind) {
+        match kind {
+            Kind::Int => self.uint(0_u8),
+            Kind::Word => self.uint(1_u8),
+            Kind::Region => self.uint(2_u8),
+            Kind::Store => self.uint(3_u8),
+            Kind::Code(sig) => {
+                self.uint(4_u8);
+                self.sig(sig);
+            }
+            Kind::Addr { set, block } => {
+                let class: u64 = match *set {
+                    NameSet::ADDRESS => 0,
+                    NameSet::NULLABLE => 1,
+                    _ => 2,
+                };
+                self.uint((class << 1 | u64::from(block.is_some())).saturating_add(5));
+                if class == 2 {
+                    self.name_set(set);
+                }
+                if let Some(block) = block {
+                    self.uint(block.origin.0);
+                    self.term(&block.extent);
+                }
+            }
+        }
+    }
+
+    pub(super) fn kinds(&mut self, kinds: &[Kind]) {
+        self.many(kinds, Self::kind);
+    }
+
+    pub(super) fn sig(&mut self, sig: &Sig) {
+        self.kinds(&sig.vars);
+        self.assertion(&sig.pre);
+        match &sig.post {
+            None => self.uint(0_u8),
+            Some(post) => {
+                self.uint(1_u8);
+                self.kinds(&post.vars);
+                self.assertion(&post.state);
+            }
+        }
+    }
+
+    pub(super) fn regs(&mut self, regs: &[Word; 16], usual: &[Word; 16]) {
+        let differs = |number: &usize| regs.get(*number) != usual.get(*number);
+        let mask = (0..16).filter(differs).fold(0_u16, |mask, number| mask | 1 << number);
+        let [low, high] = mask.to_le_bytes();
+        self.byte(low);
+        self.byte(high);
+        for word in regs.iter().zip(usual).filter(|(a, b)| a != b).map(|(a, _)| a) {
+            self.word(word);
+        }
+    }
+
+    fn assertion(&mut self, a: &Assertion) {
+        self.facts(&a.facts);
+        self.regs(&a.regs, &[const { Word::Junk }; 16]);
+        self.many(&a.args, |w, (at, word)| {
+            w.uint(*at);
+            w.word(word);
+        });
+        self.views(&a.views);
+        self.caps(&a.caps);
+    }
+
+    pub(super) fn lent(&mut self, lent: &Lent) {
+        self.int(lent.offset);
+        self.int(lent.size);
+        self.var(lent.name);
+    }
+}
+
+/// As `read.rs` numbers field types. What has no number gets one that is refused.
+fn field_tag(ty: &FieldTy) -> u64 {
+    match ty {
+        FieldTy::Int { bits, signed, facts } => {
+            let width = match bits {
+                8 => 0,
+                16 => 2,
+                32 => 4,
+                _ => 6,
+            };
+            width | u64::from(*signed) | if facts.is_empty() { 0 } else { 8 }
+        }
+        FieldTy::Known(_) => 16,
+        FieldTy::Own { nullable, origin, .. } => {
+            let of = u64::from(origin.is_some()) << 1 | u64::from(*nullable);
+            of.saturating_add(17)
+        }
+        FieldTy::Ref { nullable, mode, .. } => {
+            (Writer::mode_number(*mode) << 1 | u64::from(*nullable)).saturating_add(21)
+        }
+        FieldTy::Junk(1) => 27,
+        FieldTy::Junk(2) => 28,
+        FieldTy::Junk(4) => 29,
+        FieldTy::Junk(8) => 30,
+        FieldTy::Junk(_) => 31,
+    }
+}

@@ -1,0 +1,580 @@
+//! TCB. Reading the parts that tables and hints are made of. Every form is the only one of its
+//! value, every count is bounded by the bytes that are left, nesting by [`limits::NESTING`].
+
+use crate::error::{Error, Kind as Evidence, Rule};
+use crate::judge::Result;
+use crate::limits;
+use crate::term::{Atom, Monomial, Term, Var};
+use crate::ty::{
+    Assertion, Base, Block, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind, Lent, Mem,
+    Mode, NameSet, OriginId, Post, Reg, Region, Rel, Sig, TypeId, View, Word,
+};
+use alloc::{rc::Rc, vec::Vec};
+
+/// Where reading stands: bytes, and bits of a byte that was begun.
+#[derive(Clone, Debug)]
+pub(super) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// Bits not read yet of the last byte of bits, lowest next.
+    bits: u8,
+    left: u8,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Reader { bytes, at: 0, bits: 0, left: 0, depth: 0 }
+    }
+
+    /// A refusal at this place.
+    pub(super) fn malformed<T>(&self) -> Result<T> {
+        let at = u32::try_from(self.at).unwrap_or(u32::MAX);
+        Err(Error::new(Rule::Wire, Evidence::Malformed(at)))
+    }
+
+    fn need(&self, holds: bool) -> Result<()> {
+        if holds { Ok(()) } else { self.malformed() }
+    }
+
+    fn some<T>(&self, value: Option<T>) -> Result<T> {
+        match value {
+            Some(value) => Ok(value),
+            None => self.malformed(),
+        }
+    }
+
+    /// Bytes that are left.
+    pub(super) fn remaining(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
+    }
+
+    /// Nothing may be left, not even a bit that is set.
+    pub(super) fn end(&self) -> Result<()> {
+        self.need(self.remaining() == 0 && self.bits == 0)
+    }
+
+    pub(super) fn byte(&mut self) -> Result<u8> {
+        let byte = self.some(self.bytes.get(self.at).copied())?;
+        self.at = self.at.saturating_add(1);
+        Ok(byte)
+    }
+
+    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8]> {
+        let end = self.some(self.at.checked_add(count))?;
+        let bytes = self.some(self.bytes.get(self.at..end))?;
+        self.at = end;
+        Ok(bytes)
+    }
+
+    /// Bits come from a byte of their own, taken where the first of them is needed.
+    pub(super) fn bit(&mut self) -> Result<bool> {
+        if self.left == 0 {
+            self.bits = self.byte()?;
+            self.left = 8;
+        }
+        let bit = self.bits & 1 == 1;
+        self.bits >>= 1;
+        self.left = self.left.saturating_sub(1);
+        Ok(bit)
+    }
+
+    /// LEB128 of at most 128 bits in its shortest form.
+    fn leb(&mut self) -> Result<u128> {
+        let mut value: u128 = 0;
+        for shift in (0..128_u32).step_by(7) {
+            let byte = self.byte()?;
+            let group = u128::from(byte & 0x7F);
+            // The last group has two bits.
+            self.need(shift < 126 || group < 4)?;
+            value |= group << shift;
+            if byte & 0x80 == 0 {
+                self.need(byte != 0 || shift == 0)?;
+                return Ok(value);
+            }
+        }
+        self.malformed()
+    }
+
+    pub(super) fn uint(&mut self) -> Result<u64> {
+        let value = self.leb()?;
+        self.some(u64::try_from(value).ok())
+    }
+
+    /// Zigzag LEB128.
+    pub(super) fn int(&mut self) -> Result<i128> {
+        let value = self.leb()?;
+        let half = self.some(i128::try_from(value >> 1).ok())?;
+        Ok(if value & 1 == 0 { half } else { !half })
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32> {
+        let value = self.uint()?;
+        self.some(u32::try_from(value).ok())
+    }
+
+    pub(super) fn u16(&mut self) -> Result<u16> {
+        let value = self.uint()?;
+        self.some(u16::try_from(value).ok())
+    }
+
+    pub(super) fn i64(&mut self) -> Result<i64> {
+        let value = self.int()?;
+        self.some(i64::try_from(value).ok())
+    }
+
+    fn i16(&mut self) -> Result<i16> {
+        let value = self.int()?;
+        self.some(i16::try_from(value).ok())
+    }
+
+    /// A number below `limit`.
+    pub(super) fn tag(&mut self, limit: u64) -> Result<u64> {
+        let value = self.uint()?;
+        self.need(value < limit)?;
+        Ok(value)
+    }
+
+    /// A count of things of at least one byte each.
+    pub(super) fn count(&mut self, limit: usize) -> Result<usize> {
+        let count = self.uint()?;
+        let count = self.some(usize::try_from(count).ok())?;
+        self.need(count <= limit && count <= self.remaining())?;
+        Ok(count)
+    }
+
+    /// `count` things.
+    pub(super) fn many<T>(
+        &mut self,
+        count: usize,
+        mut one: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut all = Vec::with_capacity(count.min(self.remaining()));
+        for _ in 0..count {
+            all.push(one(self)?);
+        }
+        Ok(all)
+    }
+
+    /// One level deeper.
+    fn nested<T>(&mut self, one: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.need(self.depth < limits::NESTING)?;
+        self.depth = self.depth.saturating_add(1);
+        let result = one(self);
+        self.depth = self.depth.saturating_sub(1);
+        result
+    }
+
+    /// `Value` 0, `Inner` 1, `Param` 2, `Bound` 3 (index follows), `Free(i)` 4 + i.
+    fn var_of(&mut self, code: u64) -> Result<Var> {
+        Ok(match code {
+            0 => Var::Value,
+            1 => Var::Inner(self.u16()?),
+            2 => Var::Param(self.u16()?),
+            3 => Var::Bound(self.u16()?),
+            free => Var::Free(self.some(u16::try_from(free.saturating_sub(4)).ok())?),
+        })
+    }
+
+    pub(super) fn var(&mut self) -> Result<Var> {
+        let code = self.uint()?;
+        self.var_of(code)
+    }
+
+    /// `4 * variable + 2 * is a product + coefficient is not 1`.
+    fn monomial(&mut self) -> Result<Monomial> {
+        let code = self.uint()?;
+        let first = self.var_of(code >> 2)?;
+        let atom = if code & 2 == 0 {
+            Atom::var(first)
+        } else {
+            let second = self.var()?;
+            self.need(first <= second)?;
+            Atom::product(first, second)
+        };
+        let coefficient = if code & 1 == 0 { 1 } else { self.int()? };
+        self.need(code & 1 == 0 || coefficient != 1)?;
+        Ok(Monomial { atom, coefficient })
+    }
+
+    /// Header: `2 * monomials + constant is not 0`.
+    fn term_of(&mut self, header: u64) -> Result<Term> {
+        let count = self.some(usize::try_from(header >> 1).ok())?;
+        self.need(count <= limits::MONOMIALS)?;
+        let constant = if header & 1 == 0 { 0 } else { self.int()? };
+        self.need(header & 1 == 0 || constant != 0)?;
+        let monomials = self.many(count, Self::monomial)?;
+        let term = Term::from_parts(constant, monomials);
+        self.some(term.ok())
+    }
+
+    pub(super) fn term(&mut self) -> Result<Term> {
+        let header = self.uint()?;
+        self.term_of(header)
+    }
+
+    pub(super) fn terms(&mut self) -> Result<Vec<Term>> {
+        let count = self.count(limits::SIG_VARS)?;
+        self.many(count, Self::term)
+    }
+
+    /// Header: `3 * header of the term + relation`.
+    pub(super) fn fact(&mut self) -> Result<Fact> {
+        let header = self.uint()?;
+        let rel = match header.checked_rem(3) {
+            Some(0) => Rel::Ge,
+            Some(1) => Rel::Eq,
+            _ => Rel::Ne,
+        };
+        let term = self.term_of(header.checked_div(3).unwrap_or(0))?;
+        Ok(Fact { rel, term })
+    }
+
+    pub(super) fn facts(&mut self) -> Result<Vec<Fact>> {
+        let count = self.count(limits::FACTS)?;
+        self.many(count, Self::fact)
+    }
+
+    /// `3 * number + (0 name, 1 data, 2 code)`.
+    pub(super) fn base(&mut self) -> Result<Base> {
+        let code = self.uint()?;
+        let number = code.checked_div(3).unwrap_or(0);
+        Ok(match code.checked_rem(3) {
+            Some(0) => Base::Name(self.var_of(number)?),
+            Some(1) => Base::Data(DataId(self.some(u16::try_from(number).ok())?)),
+            _ => Base::Code(FnId(self.some(u32::try_from(number).ok())?)),
+        })
+    }
+
+    /// Below 5 the long forms; from 5 on `5 + 4 * i + k`: integer variable i, name i, data i,
+    /// entry value of register i.
+    pub(super) fn word(&mut self) -> Result<Word> {
+        let code = self.uint()?;
+        let Some(short) = code.checked_sub(5) else { return self.long_word(code) };
+        let number = self.some(u16::try_from(short >> 2).ok())?;
+        Ok(match short & 3 {
+            0 => Word::Int(Term::var(Var::Free(number))),
+            1 => Word::Ptr(Base::Name(Var::Free(number)), Term::ZERO),
+            2 => Word::Ptr(Base::Data(DataId(number)), Term::ZERO),
+            _ => Word::Saved(self.reg_of(u64::from(number))?),
+        })
+    }
+
+    fn long_word(&mut self, code: u64) -> Result<Word> {
+        let word = match code {
+            0 => Word::Junk,
+            1 => Word::ReturnAddress,
+            2 => Word::Frame(self.i64()?),
+            3 => Word::Int(self.term()?),
+            _ => Word::Ptr(self.base()?, self.term()?),
+        };
+        self.need(!has_short_form(&word))?;
+        Ok(word)
+    }
+
+    fn reg_of(&self, number: u64) -> Result<Reg> {
+        let number = self.some(usize::try_from(number).ok())?;
+        self.some(Reg::ALL.get(number).copied())
+    }
+
+    pub(super) fn reg(&mut self) -> Result<Reg> {
+        let number = self.uint()?;
+        self.reg_of(number)
+    }
+
+    pub(super) fn mode_of(&self, number: u64) -> Mode {
+        match number {
+            0 => Mode::Rw,
+            1 => Mode::Ro,
+            _ => Mode::Rd,
+        }
+    }
+
+    pub(super) fn mode(&mut self) -> Result<Mode> {
+        let number = self.tag(3)?;
+        Ok(self.mode_of(number))
+    }
+
+    pub(super) fn named(&mut self) -> Result<(TypeId, Vec<Term>)> {
+        let id = TypeId(self.u32()?);
+        let count = self.count(limits::ARITY)?;
+        Ok((id, self.many(count, Self::term)?))
+    }
+
+    pub(super) fn mem(&mut self) -> Result<Rc<Mem>> {
+        self.nested(Self::mem_here)
+    }
+
+    /// 0..8: struct, array, bytes, junk, zero, cat, ex, named; 8..16: a struct of one plain integer.
+    fn mem_here(&mut self) -> Result<Rc<Mem>> {
+        let tag = self.tag(16)?;
+        Ok(Rc::new(match tag {
+            0 => {
+                let size = self.u32()?;
+                let count = self.count(limits::FIELDS)?;
+                let fields = self.many(count, Self::field)?;
+                let mem = Mem::Struct { fields, size };
+                self.need(single_int(&mem).is_none())?;
+                mem
+            }
+            1 => Mem::Array(self.term()?, self.mem()?),
+            2 => Mem::Bytes(self.term()?),
+            3 => Mem::Junk(self.term()?),
+            4 => Mem::Zero(self.term()?),
+            5 => Mem::Cat(self.mem()?, self.mem()?),
+            6 => Mem::Ex { vars: self.u16()?, facts: self.facts()?, body: self.mem()? },
+            7 => {
+                let (id, args) = self.named()?;
+                Mem::Named(id, args)
+            }
+            kind => single_int_mem(kind.saturating_sub(8)),
+        }))
+    }
+
+    /// `2 * type + writable`.
+    fn field(&mut self) -> Result<Field> {
+        let offset = self.u32()?;
+        let tag = self.tag(62)?;
+        let ty = self.field_ty_of(tag >> 1)?;
+        Ok(Field { offset, writable: tag & 1 == 1, ty })
+    }
+
+    pub(super) fn field_ty(&mut self) -> Result<FieldTy> {
+        let tag = self.tag(31)?;
+        self.field_ty_of(tag)
+    }
+
+    /// 0..8 plain integers, 8..16 refined ones, 16 known, 17..21 own, 21..27 ref, 27..31 junk.
+    fn field_ty_of(&mut self, tag: u64) -> Result<FieldTy> {
+        Ok(match tag {
+            0..8 => plain_int(tag),
+            8..16 => {
+                let FieldTy::Int { bits, signed, .. } = plain_int(tag.saturating_sub(8)) else {
+                    return self.malformed();
+                };
+                let facts = self.facts()?;
+                self.need(!facts.is_empty())?;
+                FieldTy::Int { bits, signed, facts }
+            }
+            16 => FieldTy::Known(self.word()?),
+            17..21 => {
+                let of = tag.saturating_sub(17);
+                let origin = if of & 2 == 0 { None } else { Some(OriginId(self.u16()?)) };
+                FieldTy::Own { nullable: of & 1 == 1, origin, mem: self.mem()? }
+            }
+            21..27 => {
+                let of = tag.saturating_sub(21);
+                let mode = self.mode_of(of >> 1);
+                FieldTy::Ref { nullable: of & 1 == 1, mode, mem: self.mem()? }
+            }
+            27 => FieldTy::Junk(1),
+            28 => FieldTy::Junk(2),
+            29 => FieldTy::Junk(4),
+            30 => FieldTy::Junk(8),
+            _ => return self.malformed(),
+        })
+    }
+
+    pub(super) fn guard(&mut self) -> Result<Guard> {
+        Ok(match self.tag(3)? {
+            0 => Guard::Range(self.term()?, self.i64()?, self.i64()?),
+            1 => Guard::IsAddress(self.var()?),
+            _ => Guard::IsSmall(self.var()?, self.i16()?, self.i16()?),
+        })
+    }
+
+    /// `2 * guards + offset is not 0`, then the guards.
+    fn guards_and_offset(&mut self, header: u64) -> Result<(Vec<Guard>, bool)> {
+        let count = self.some(usize::try_from(header >> 1).ok())?;
+        self.need(count <= limits::GUARDS)?;
+        Ok((self.many(count, Self::guard)?, header & 1 == 1))
+    }
+
+    fn offset(&mut self, given: bool) -> Result<Term> {
+        if !given {
+            return Ok(Term::ZERO);
+        }
+        let offset = self.term()?;
+        self.need(offset != Term::ZERO)?;
+        Ok(offset)
+    }
+
+    fn entry_of(&mut self, header: u64) -> Result<Entry> {
+        let (guards, given) = self.guards_and_offset(header)?;
+        let name = self.var()?;
+        Ok(Entry { guards, name, offset: self.offset(given)?, mem: self.mem()? })
+    }
+
+    pub(super) fn entry(&mut self) -> Result<Entry> {
+        let header = self.uint()?;
+        self.entry_of(header)
+    }
+
+    /// `3 * header of the entry + (0 entry, 1 token)`, or 2 for a store.
+    pub(super) fn cap(&mut self) -> Result<Cap> {
+        let code = self.uint()?;
+        let header = code.checked_div(3).unwrap_or(0);
+        Ok(match code.checked_rem(3) {
+            Some(0) => Cap::Entry(self.entry_of(header)?),
+            Some(1) => Cap::Token(self.var()?, self.entry_of(header)?),
+            _ => {
+                self.need(header == 0)?;
+                Cap::Store(self.var()?)
+            }
+        })
+    }
+
+    pub(super) fn caps(&mut self) -> Result<Vec<Cap>> {
+        let count = self.count(limits::CAPS)?;
+        self.many(count, Self::cap)
+    }
+
+    /// `(3 * header of guards and offset + mode) * 2 + region is a variable`.
+    pub(super) fn view(&mut self) -> Result<View> {
+        let code = self.uint()?;
+        let mode = self.mode_of((code >> 1).checked_rem(3).unwrap_or(0));
+        let header = (code >> 1).checked_div(3).unwrap_or(0);
+        let region = if code & 1 == 0 { Region::Always } else { Region::Var(self.var()?) };
+        let (guards, given) = self.guards_and_offset(header)?;
+        let base = self.base()?;
+        Ok(View { guards, region, mode, base, offset: self.offset(given)?, mem: self.mem()? })
+    }
+
+    pub(super) fn views(&mut self) -> Result<Vec<View>> {
+        let count = self.count(limits::VIEWS)?;
+        self.many(count, Self::view)
+    }
+
+    pub(super) fn region(&mut self) -> Result<Region> {
+        Ok(match self.bit()? {
+            false => Region::Always,
+            true => Region::Var(self.var()?),
+        })
+    }
+
+    /// `2 * intervals + may be an address`, then the intervals.
+    pub(super) fn name_set(&mut self) -> Result<NameSet> {
+        let header = self.tag(6)?;
+        let mut small = [None, None];
+        let count = self.some(usize::try_from(header >> 1).ok())?;
+        for place in small.iter_mut().take(count) {
+            *place = Some((self.i16()?, self.i16()?));
+        }
+        Ok(NameSet { address: header & 1 == 1, small })
+    }
+
+    /// 0 int, 1 word, 2 region, 3 store, 4 code; addresses from 5 on: `5 + 2 * (certain, or null,
+    /// other) + block`.
+    pub(super) fn kind(&mut self) -> Result<Kind> {
+        let tag = self.tag(11)?;
+        Ok(match tag {
+            0 => Kind::Int,
+            1 => Kind::Word,
+            2 => Kind::Region,
+            3 => Kind::Store,
+            4 => Kind::Code(self.nested(Self::sig)?),
+            _ => {
+                let of = tag.saturating_sub(5);
+                let set = match of >> 1 {
+                    0 => NameSet::ADDRESS,
+                    1 => NameSet::NULLABLE,
+                    _ => {
+                        let set = self.name_set()?;
+                        self.need(set != NameSet::ADDRESS && set != NameSet::NULLABLE)?;
+                        set
+                    }
+                };
+                let block = if of & 1 == 0 {
+                    None
+                } else {
+                    Some(Block { origin: OriginId(self.u16()?), extent: self.term()? })
+                };
+                Kind::Addr { set, block }
+            }
+        })
+    }
+
+    pub(super) fn kinds(&mut self, limit: usize) -> Result<Vec<Kind>> {
+        let count = self.count(limit)?;
+        self.many(count, Self::kind)
+    }
+
+    pub(super) fn sig(&mut self) -> Result<Rc<Sig>> {
+        let vars = self.kinds(limits::SIG_VARS)?;
+        let pre = self.assertion()?;
+        let post = match self.tag(2)? {
+            0 => None,
+            _ => Some(Post { vars: self.kinds(limits::SIG_VARS)?, state: self.assertion()? }),
+        };
+        Ok(Rc::new(Sig { vars, pre, post }))
+    }
+
+    /// Registers that are not as `usual`: two bytes of mask, then their words.
+    pub(super) fn regs(&mut self, usual: &[Word; 16]) -> Result<[Word; 16]> {
+        let mask = u16::from(self.byte()?) | (u16::from(self.byte()?) << 8);
+        let mut regs = usual.clone();
+        for (number, reg) in regs.iter_mut().enumerate() {
+            if (mask >> number) & 1 == 1 {
+                let word = self.word()?;
+                self.need(word != *reg)?;
+                *reg = word;
+            }
+        }
+        Ok(regs)
+    }
+
+    fn assertion(&mut self) -> Result<Assertion> {
+        let facts = self.facts()?;
+        let regs = self.regs(&[const { Word::Junk }; 16])?;
+        let count = self.count(limits::LABEL_SLOTS)?;
+        let args = self.many(count, |r| Ok((r.u16()?, r.word()?)))?;
+        Ok(Assertion { facts, regs, args, views: self.views()?, caps: self.caps()? })
+    }
+
+    pub(super) fn lent(&mut self) -> Result<Lent> {
+        Ok(Lent { offset: self.i64()?, size: self.i64()?, name: self.var()? })
+    }
+}
+
+/// Words whose short form must be taken.
+pub(super) fn has_short_form(word: &Word) -> bool {
+    match word {
+        Word::Int(term) => matches!(term.as_var(), Some(Var::Free(_))),
+        Word::Ptr(Base::Name(Var::Free(_)) | Base::Data(_), offset) => *offset == Term::ZERO,
+        Word::Saved(_) => true,
+        Word::Ptr(..) | Word::Frame(_) | Word::ReturnAddress | Word::Junk => false,
+    }
+}
+
+/// `2 * log2(bytes) + signed`.
+fn plain_int(kind: u64) -> FieldTy {
+    let bits = match kind >> 1 {
+        0 => 8,
+        1 => 16,
+        2 => 32,
+        _ => 64,
+    };
+    FieldTy::Int { bits, signed: kind & 1 == 1, facts: Vec::new() }
+}
+
+/// A struct of one plain integer that may be written.
+fn single_int_mem(kind: u64) -> Mem {
+    let ty = plain_int(kind);
+    let size = match kind >> 1 {
+        0 => 1,
+        1 => 2,
+        2 => 4,
+        _ => 8,
+    };
+    Mem::Struct { fields: Vec::from([Field { offset: 0, writable: true, ty }]), size }
+}
+
+/// Which [`single_int_mem`] it is.
+pub(super) fn single_int(mem: &Mem) -> Option<u64> {
+    match mem {
+        Mem::Struct { fields, .. } if fields.len() == 1 => {
+            (0..8).find(|kind| *mem == single_int_mem(*kind))
+        }
+        _ => None,
+    }
+}
