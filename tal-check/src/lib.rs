@@ -8,6 +8,7 @@
 //! exactly as a loader will judge it.
 
 pub mod asm;
+pub mod check;
 pub mod find;
 pub mod ghosts;
 pub mod infer;

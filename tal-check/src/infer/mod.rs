@@ -10,6 +10,8 @@ mod live;
 mod written;
 mod zip;
 
+use crate::find::Finder;
+use crate::ghosts;
 use crate::lowered::Written;
 use crate::prove::contradictory;
 use facts::{Sides, choose};
@@ -30,9 +32,19 @@ const MAX_VISITS: u32 = 40;
 
 /// What inference asks of whoever answers the judge's questions.
 pub trait Settle: Hints + Sized {
-    /// Brings the state at an edge to the form in which labels are stated: closed packages, joined
-    /// pieces, ended borrows.
-    fn settle(judge: &mut Judge<'_, Self>, state: &mut State);
+    /// Brings the state at an edge from the instruction at `from` to the form in which labels are
+    /// stated: closed packages, joined pieces, ended borrows.
+    ///
+    /// # Errors
+    /// When the judge refuses a step of that.
+    fn settle(judge: &mut Judge<'_, Self>, state: &mut State, from: u32) -> Result<(), Error>;
+}
+
+impl Settle for Finder<'_> {
+    fn settle(judge: &mut Judge<'_, Self>, state: &mut State, from: u32) -> Result<(), Error> {
+        // The judge's lifetime is that of the finder's image; the planner needs both to agree.
+        ghosts::settle(judge, state, from)
+    }
 }
 
 /// A label of the function to be inferred.
@@ -147,7 +159,7 @@ struct Engine<'a> {
     /// Labels to run again, by offset.
     pending: BTreeSet<(u32, u32)>,
     /// Edges that cannot be taken as far as is known; used only if nothing else reaches the label.
-    postponed: Vec<(u32, State)>,
+    postponed: Vec<(u32, u32, State)>,
     /// By start offset, so that a later, better run of a block replaces what an earlier one said.
     troubles: BTreeMap<(u32, u32), Trouble>,
 }
@@ -164,12 +176,12 @@ impl Engine<'_> {
                 }
             }
             let Some(at) =
-                self.postponed.iter().position(|(l, _)| !self.candidates.contains_key(l))
+                self.postponed.iter().position(|(_, l, _)| !self.candidates.contains_key(l))
             else {
                 return;
             };
-            let (label, state) = self.postponed.swap_remove(at);
-            self.merge(judge, label, state);
+            let (from, label, state) = self.postponed.swap_remove(at);
+            self.merge(judge, from, label, state);
         }
     }
 
@@ -186,30 +198,31 @@ impl Engine<'_> {
         begin: u32,
     ) {
         self.troubles.remove(&(begin, 0));
-        let mut offset = begin;
+        let (mut offset, mut last) = (begin, begin);
         let result = loop {
             if offset != begin
                 && let Some(&label) = self.starts.get(&offset)
             {
-                self.edge(judge, label, state);
+                self.edge(judge, last, label, state);
                 break Ok(());
             }
+            last = offset;
             match judge.exec(&mut state, offset) {
                 Ok(Flow::Next(next)) => offset = next,
                 Ok(Flow::Jump(to)) => {
-                    self.to(judge, to, state);
+                    self.to(judge, offset, to, state);
                     break Ok(());
                 }
                 Ok(Flow::Branch { cc, to, next }) => match judge.branch(&state, cc) {
                     Ok((taken, falls)) => {
-                        self.to(judge, to, taken);
+                        self.to(judge, offset, to, taken);
                         state = falls;
                         offset = next;
                     }
                     Err(error) => break Err(error),
                 },
                 Ok(Flow::Table { table, index }) => {
-                    self.table(judge, table, &index, &state);
+                    self.table(judge, offset, (table, &index), &state);
                     break Ok(());
                 }
                 Ok(Flow::Return | Flow::Stop) => break Ok(()),
@@ -222,9 +235,9 @@ impl Engine<'_> {
         }
     }
 
-    fn to<H: Settle>(&mut self, judge: &mut Judge<'_, H>, target: Target, state: State) {
+    fn to<H: Settle>(&mut self, judge: &mut Judge<'_, H>, from: u32, target: Target, state: State) {
         if let Target::Label(label) = target {
-            self.edge(judge, label, state);
+            self.edge(judge, from, label, state);
         }
     }
 
@@ -232,8 +245,8 @@ impl Engine<'_> {
     fn table<H: Settle>(
         &mut self,
         judge: &mut Judge<'_, H>,
-        table: tal_core::ty::DataId,
-        index: &Term,
+        from: u32,
+        (table, index): (tal_core::ty::DataId, &Term),
         state: &State,
     ) {
         for (place, label) in table_labels(judge.image, table).into_iter().enumerate() {
@@ -242,21 +255,29 @@ impl Engine<'_> {
             if let Ok(term) = value.map_err(|_| ()).and_then(|v| index.sub(&v).map_err(|_| ())) {
                 state.facts.push(Fact { rel: Rel::Eq, term });
             }
-            self.edge(judge, label, state);
+            self.edge(judge, from, label, state);
         }
     }
 
-    fn edge<H: Settle>(&mut self, judge: &mut Judge<'_, H>, label: u32, state: State) {
+    fn edge<H: Settle>(&mut self, judge: &mut Judge<'_, H>, from: u32, label: u32, state: State) {
         if contradictory(&state.facts) {
-            self.postponed.push((label, state));
+            self.postponed.push((from, label, state));
         } else {
-            self.merge(judge, label, state);
+            self.merge(judge, from, label, state);
         }
     }
 
-    fn merge<H: Settle>(&mut self, judge: &mut Judge<'_, H>, label: u32, mut state: State) {
+    fn merge<H: Settle>(
+        &mut self,
+        judge: &mut Judge<'_, H>,
+        from: u32,
+        label: u32,
+        mut state: State,
+    ) {
         let Some(site) = self.labels.get(&label).copied() else { return };
-        H::settle(judge, &mut state);
+        if let Err(error) = H::settle(judge, &mut state, from) {
+            return self.trouble(Start::Label(label), site.offset, error);
+        }
         let visits = self.candidates.get(&label).map_or(0, |c| c.visits);
         let left = match self.candidates.get(&label) {
             None => state.clone(),

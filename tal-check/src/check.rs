@@ -1,0 +1,160 @@
+//! Not trusted: a bug here can reject, never admit. From a file to a judged, annotated program.
+
+use crate::find::Finder;
+use crate::infer::{Inferred, LabelSite, Trouble, infer};
+use crate::lowered::{FnInfo, Lowered};
+use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
+use std::collections::BTreeMap;
+use tal_core::error::Error;
+use tal_core::image::{Image, Label};
+use tal_core::judge::Judge;
+use tal_core::ty::{FnId, LabelState, Word};
+use tal_core::wire::{self, Recorder};
+
+/// A program that the judge accepted, with its annotations.
+#[derive(Debug)]
+pub struct Checked {
+    /// What it was lowered to.
+    pub lowered: Lowered,
+    /// The states found for its labels, in address order.
+    pub labels: Vec<Label>,
+    /// The `.tal` section: types, states, and the answers that convinced the judge.
+    pub section: Vec<u8>,
+}
+
+/// Why a lowered program was not accepted.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// Inference stopped here.
+    Trouble(FnId, Trouble),
+    /// No way leads to this label: (function, text offset).
+    Unreached(FnId, u32),
+    /// All states were found, but the judge refused.
+    Judge(Box<Error>),
+}
+
+/// Judges a lowered program with answers by search.
+///
+/// # Errors
+/// Every reason found, in address order, with the program for the report.
+pub fn check(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
+    let found = find_labels(&lowered);
+    let labels = match found {
+        Ok(labels) => labels,
+        Err(refusals) => return Err((Box::new(lowered), refusals)),
+    };
+    match record(&lowered, &labels) {
+        Ok(section) => Ok(Checked { lowered, labels, section }),
+        Err(error) => Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))])),
+    }
+}
+
+/// One judging of the whole image, its answers written down.
+fn record(lowered: &Lowered, labels: &[Label]) -> Result<Vec<u8>, Error> {
+    let interface = &lowered.host.interface;
+    let image = lowered.image(labels);
+    let recorder = Recorder::new(Finder::new(&image, interface));
+    let mut judge = Judge::new(&image, interface, recorder, u64::MAX);
+    judge.verify()?;
+    Ok(wire::encode(&image, interface, &judge.hints.recorded))
+}
+
+/// The states of all labels.
+///
+/// # Errors
+/// What is missing, by function.
+pub fn find_labels(lowered: &Lowered) -> Result<Vec<Label>, Vec<Refusal>> {
+    let sites = sites(lowered);
+    let unknown: Vec<Label> =
+        sites.iter().map(|(_, site)| Label { offset: site.offset, state: nothing() }).collect();
+    let image = lowered.image(&unknown);
+    let interface = &lowered.host.interface;
+    let mut judge = Judge::new(&image, interface, Finder::new(&image, interface), u64::MAX);
+    let mut states: BTreeMap<u32, LabelState> = BTreeMap::new();
+    let mut refusals = Vec::new();
+    let mut rest = sites.as_slice();
+    for (i, function) in lowered.functions.iter().enumerate() {
+        let Ok(id) = u32::try_from(i).map(FnId) else { break };
+        let own = rest.partition_point(|(f, _)| *f <= id);
+        let labels: Vec<LabelSite> = rest[..own].iter().map(|(_, s)| s.clone()).collect();
+        rest = &rest[own..];
+        let range = (function.offset, function.offset + function.size);
+        let thresholds = thresholds(&image, function);
+        let Inferred { labels: found, troubles } =
+            infer(&mut judge, id, range, &labels, &thresholds);
+        if troubles.is_empty() {
+            let missing = labels.iter().filter(|l| !found.contains_key(&l.index));
+            refusals.extend(missing.map(|l| Refusal::Unreached(id, l.offset)));
+        }
+        refusals.extend(troubles.into_iter().map(|t| Refusal::Trouble(id, t)));
+        states.extend(found);
+    }
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    let labelled = sites.iter().zip(states);
+    Ok(labelled.map(|((_, site), (_, state))| Label { offset: site.offset, state }).collect())
+}
+
+/// The labels that control reaches other than by running on, with those whose state is written.
+fn sites(lowered: &Lowered) -> Vec<(FnId, LabelSite)> {
+    let mut sites = Vec::new();
+    for (i, function) in lowered.functions.iter().enumerate() {
+        for label in &function.labels {
+            let end = function.offset + function.size;
+            if (label.target || label.state.is_some()) && label.offset < end {
+                let index = u32::try_from(sites.len()).unwrap_or(u32::MAX);
+                let id = FnId(u32::try_from(i).unwrap_or(u32::MAX));
+                let written = label.state.clone();
+                sites.push((id, LabelSite { index, offset: label.offset, written }));
+            }
+        }
+    }
+    sites
+}
+
+fn nothing() -> LabelState {
+    LabelState {
+        vars: Vec::new(),
+        refinements: Vec::new(),
+        facts: Vec::new(),
+        regs: [const { Word::Junk }; 16],
+        delta: 0,
+        touched: 0,
+        slots: Vec::new(),
+        lent: Vec::new(),
+        views: Vec::new(),
+        caps: Vec::new(),
+    }
+}
+
+/// Constants of the function and their neighbours: where bounds tend to lie.
+fn thresholds(image: &Image<'_>, function: &FnInfo) -> Vec<i128> {
+    let range = function.offset as usize..(function.offset + function.size) as usize;
+    let bytes = image.text.get(range).unwrap_or_default();
+    let mut decoder = Decoder::new(64, bytes, DecoderOptions::NONE);
+    let mut instruction = Instruction::default();
+    let mut thresholds = Vec::new();
+    while decoder.can_decode() {
+        decoder.decode_out(&mut instruction);
+        for operand in 0..instruction.op_count() {
+            let value = match instruction.op_kind(operand) {
+                OpKind::Immediate8 => i128::from(instruction.immediate8()),
+                OpKind::Immediate8to16 => i128::from(instruction.immediate8to16()),
+                OpKind::Immediate8to32 => i128::from(instruction.immediate8to32()),
+                OpKind::Immediate8to64 => i128::from(instruction.immediate8to64()),
+                OpKind::Immediate16 => i128::from(instruction.immediate16()),
+                OpKind::Immediate32 => i128::from(instruction.immediate32()),
+                OpKind::Immediate32to64 => i128::from(instruction.immediate32to64()),
+                OpKind::Immediate64 => i128::from(instruction.immediate64()),
+                _ => continue,
+            };
+            for near in [value - 1, value, value + 1] {
+                thresholds.extend([near, -near]);
+            }
+        }
+    }
+    thresholds.sort_unstable();
+    thresholds.dedup();
+    thresholds
+}
