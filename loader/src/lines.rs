@@ -1,5 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. Names and source lines of machine code, from the
-//! parts of an ELF file that the judge does not look at. What cannot be read is not told.
+//! Not trusted: a bug here can reject, never admit. Names and source lines of machine code, from
+//! the parts of an ELF file that the judge does not look at. What cannot be read is not told.
 
 use gimli::{DebugLine, DebugLineOffset, LittleEndian};
 use object::{Object, ObjectSection, ObjectSymbol};

@@ -1,6 +1,6 @@
-//! Not trusted: a bug here can reject, never admit. Links one relocatable object of `tal-asm` at the
-//! fixed addresses, into the bytes of an executable of the admitted form: these are then read and
-//! judged like any other file.
+//! Not trusted: a bug here can reject, never admit. Links one relocatable object of `tal-asm` at
+//! the fixed addresses, into the bytes of an executable of the admitted form: these are then read
+//! and judged like any other file.
 
 use crate::image::{IMAGE_LOW, PAGE, PT_TAL};
 use core::fmt;
@@ -40,11 +40,11 @@ pub fn is_object(file: &[u8]) -> bool {
 }
 
 /// A loaded section with the address that it gets.
-struct Placed {
-    name: &'static str,
-    address: u64,
-    bytes: Vec<u8>,
-    in_memory: u64,
+pub(crate) struct Placed {
+    pub(crate) name: &'static str,
+    pub(crate) address: u64,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) in_memory: u64,
 }
 
 /// The executable, as bytes.
@@ -143,7 +143,7 @@ fn relocate(
 }
 
 /// File header, program headers, segments, annotations; no section headers.
-fn executable(placed: &[Placed], start: u64, annotations: &[u8]) -> Vec<u8> {
+pub(crate) fn executable(placed: &[Placed], start: u64, annotations: &[u8]) -> Vec<u8> {
     let mut headers: Vec<[u64; 7]> = Vec::new();
     let mut body: Vec<u8> = vec![0; usize::try_from(PAGE).unwrap_or(4096)];
     let page = body.len();

@@ -159,7 +159,8 @@ fn environment() -> Vec<OsString> {
     env::vars_os().map(join).collect()
 }
 
-/// The loader has no parser: the assembler beside it makes the file, which is judged like any other.
+/// The loader has no parser: the assembler beside it makes the file, which is judged like any
+/// other.
 fn assemble(path: &Path) -> Result<Vec<u8>, String> {
     let beside = env::current_exe().ok().map(|me| me.with_file_name("tal-asm"));
     let assembler =

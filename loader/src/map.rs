@@ -7,7 +7,8 @@
 //! a gate ends in the function whose signature the judge used, on a stack of the host.
 #![allow(unsafe_code, reason = "mapping memory and jumping to it is what this file is for")]
 
-use crate::gates;
+use crate::gates::{self, Gate};
+use crate::image::Image;
 use crate::verify::Verified;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +16,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::string::{String, ToString};
+use std::vec::Vec;
 use std::{format, ptr, slice};
 use tal_core::limits;
 
@@ -48,7 +50,11 @@ fn refuse<T>(words: &str) -> Result<T> {
 /// Runs the program in this process with these arguments and environment. Returns only when it
 /// cannot be started; then nothing of it has run.
 pub fn run(program: &Verified<'_>, arguments: &[OsString], environment: &[OsString]) -> CannotRun {
-    match prepare(program, arguments, environment) {
+    let gates = program.imports().iter().map(|import| gates::function(*import));
+    let Some(gates) = gates.collect::<Option<Vec<Gate>>>() else {
+        return CannotRun("an import that this host lacks".into());
+    };
+    match prepare(program.image(), &gates, arguments, environment) {
         Err(error) => error,
         // SAFETY: `prepare` made every mapping that the judged program expects, and the program is
         // judged to start at `entry` with this block in registers.
@@ -68,13 +74,14 @@ struct Start {
     environment: u64,
 }
 
+/// Every mapping of a program. Only [`run`] calls it, with what was judged.
 fn prepare(
-    program: &Verified<'_>,
+    image: &Image<'_>,
+    gates: &[Gate],
     arguments: &[OsString],
     environment: &[OsString],
 ) -> Result<Start> {
     features()?;
-    let image = program.image();
     let entry = u64::from(image.entry());
     let text_address = address(image.text_address())?;
     map_copy(text_address, image.text(), image.text().len(), FILL, libc::PROT_EXEC)?;
@@ -83,7 +90,7 @@ fn prepare(
         let size = usize::try_from(segment.size).map_err(|_| CannotRun("too large".into()))?;
         map_copy(address(segment.address)?, segment.bytes, size, 0, rights)?;
     }
-    map_gates(program.imports())?;
+    map_gates(gates)?;
     let block = start_block(arguments, environment)?;
     let stack = map_stack()?;
     Ok(Start { entry, stack, ..block })
@@ -157,19 +164,17 @@ static HOST_STACK: AtomicUsize = AtomicUsize::new(0);
 static ENTRY: AtomicUsize = AtomicUsize::new(0);
 
 /// Two pages: one gate every 16 bytes, then the code that all of them jump to.
-fn map_gates(imports: &[u16]) -> Result<()> {
+fn map_gates(gates: &[Gate]) -> Result<()> {
     let at = usize::try_from(limits::GATES).map_err(|_| CannotRun("gates".into()))?;
     let step = usize::try_from(limits::GATE_SIZE).map_err(|_| CannotRun("gates".into()))?;
-    if imports.len() > limits::IMPORTS {
+    if gates.len() > limits::IMPORTS {
         return refuse("too many imports");
     }
     let mut page = [FILL; PAGE];
-    for ((number, import), place) in (0_u32..).zip(imports).zip(page.chunks_exact_mut(step)) {
-        let function = gates::function(*import);
-        let function = function.ok_or(CannotRun("an import that this host lacks".into()))?;
+    for ((number, function), place) in (0_u32..).zip(gates).zip(page.chunks_exact_mut(step)) {
         let slot = usize::try_from(number).ok().and_then(|n| BOUND.get(n));
         let slot = slot.ok_or(CannotRun("too many imports".into()))?;
-        slot.store(function as usize, Ordering::Relaxed);
+        slot.store(*function as usize, Ordering::Relaxed);
         // mov r11d, number; jmp to the second page
         let to_common = 4096 - (i64::from(number) * 16 + 11);
         let to_common = i32::try_from(to_common).map_err(|_| CannotRun("gates".into()))?;
@@ -301,4 +306,195 @@ fn start_block(arguments: &[OsString], environment: &[OsString]) -> Result<Start
         environment_count: number(environment.len())?,
         environment: number(base + 16 * arguments.len())?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    //! These run machine code that nobody judged, in a child process: what is tested is the
+    //! mapping.
+
+    use super::{CannotRun, Gate, enter, gates, prepare};
+    use crate::image::Image;
+    use crate::link::{Placed, executable};
+    use iced_x86::IcedError;
+    use iced_x86::code_asm::*;
+    use std::ffi::OsString;
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::{FromRawFd, OwnedFd};
+    use std::string::String;
+    use std::vec;
+    use std::vec::Vec;
+
+    const TEXT: u64 = 0x40_0000;
+    const DATA: u64 = 0x50_0000;
+    const GATE: u64 = 0x20_0000;
+
+    type Code = core::result::Result<CodeAssembler, IcedError>;
+
+    /// What became of the child, and what it wrote: (exit status, signal, output).
+    fn outcome(code: Code, gates: &[&str], arguments: &[&str]) -> (i32, i32, String) {
+        let text = code.and_then(|mut a| a.assemble(TEXT)).unwrap();
+        let size = text.len() as u64;
+        let text = Placed { name: ".text", address: TEXT, bytes: text, in_memory: size };
+        let data = Placed { name: ".data", address: DATA, bytes: vec![0xC3], in_memory: 0x3000 };
+        let file = executable(&[text, data], TEXT, b"");
+        let gates: Vec<Gate> = gates.iter().map(|name| gates::by_name(name).unwrap()).collect();
+        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        let mut pipe = [0; 2];
+        // SAFETY: the child makes system calls only, apart from `prepare`, which allocates a
+        // little: glibc keeps its allocator usable in the child of a process with threads.
+        let child = unsafe {
+            assert_eq!(libc::pipe(pipe.as_mut_ptr()), 0);
+            libc::fork()
+        };
+        if child == 0 {
+            // SAFETY: as above; `enter` gets what `prepare` made.
+            unsafe {
+                libc::dup2(pipe[1], 1);
+                let image = Image::parse(&file).map_err(|_| CannotRun(String::new()));
+                let start = image.and_then(|i| prepare(&i, &gates, &arguments, &[]));
+                match start {
+                    Ok(start) => enter(&raw const start),
+                    Err(_) => libc::_exit(99),
+                }
+            }
+        }
+        let mut status = 0;
+        let mut output = String::new();
+        // SAFETY: both ends are ours; the child is ours.
+        let reader = unsafe {
+            drop(OwnedFd::from_raw_fd(pipe[1]));
+            OwnedFd::from_raw_fd(pipe[0])
+        };
+        File::from(reader).read_to_string(&mut output).unwrap();
+        // SAFETY: as above.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        let exit = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -1 };
+        let signal = if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 };
+        (exit, signal, output)
+    }
+
+    fn exit_with(a: &mut CodeAssembler, status: i32) -> core::result::Result<(), IcedError> {
+        a.mov(edi, status)?;
+        a.jmp(GATE)
+    }
+
+    #[test]
+    fn arguments_arrive_and_gates_keep_their_promises() {
+        let code = (|| {
+            let mut a = CodeAssembler::new(64)?;
+            let mut fail = a.create_label();
+            a.mov(rbx, qword_ptr(rsi + 16))?;
+            a.mov(r12, qword_ptr(rsi + 24))?;
+            a.cmp(rdi, 2)?;
+            a.jne(fail)?;
+            a.or(rdx, rdx)?;
+            a.jne(fail)?;
+            // A stack that is neither aligned nor large.
+            a.sub(rsp, (8 << 20) - 24)?;
+            a.mov(edi, 1)?;
+            a.mov(rsi, rbx)?;
+            a.mov(rdx, r12)?;
+            a.call(GATE + 16)?;
+            for register in [rdx, rsi, rdi, r8, r9, r10, r11] {
+                a.or(rcx, register)?;
+            }
+            a.jne(fail)?;
+            a.cmp(rax, r12)?;
+            a.jne(fail)?;
+            exit_with(&mut a, 7)?;
+            a.set_label(&mut fail)?;
+            exit_with(&mut a, 8)?;
+            Ok(a)
+        })();
+        let result = outcome(code, &["exit", "write"], &["program", "argument"]);
+        assert_eq!(result, (7, 0, "argument".into()));
+    }
+
+    #[test]
+    fn registers_are_clear_at_the_start() {
+        let code = (|| {
+            let mut a = CodeAssembler::new(64)?;
+            let mut fail = a.create_label();
+            for register in [rbx, rbp, r8, r9, r10, r11, r12, r13, r14, r15] {
+                a.or(rax, register)?;
+            }
+            a.jne(fail)?;
+            a.mov(rax, rsp)?;
+            a.and(eax, 15)?;
+            a.jne(fail)?;
+            exit_with(&mut a, 7)?;
+            a.set_label(&mut fail)?;
+            exit_with(&mut a, 8)?;
+            Ok(a)
+        })();
+        assert_eq!(outcome(code, &["exit"], &[]), (7, 0, String::new()));
+    }
+
+    /// The first instructions must end the program by a memory fault.
+    fn faults(write: impl Fn(&mut CodeAssembler) -> core::result::Result<(), IcedError>) {
+        let code = CodeAssembler::new(64).and_then(|mut a| {
+            write(&mut a)?;
+            exit_with(&mut a, 8)?;
+            Ok(a)
+        });
+        assert_eq!(outcome(code, &["exit"], &[]), (-1, libc::SIGSEGV, String::new()));
+    }
+
+    #[test]
+    fn text_cannot_be_written() {
+        faults(|a| {
+            a.mov(rax, TEXT)?;
+            a.mov(byte_ptr(rax), 0)
+        });
+    }
+
+    #[test]
+    fn gates_cannot_be_written() {
+        faults(|a| {
+            a.mov(rax, GATE)?;
+            a.mov(byte_ptr(rax), 0)
+        });
+    }
+
+    #[test]
+    fn data_cannot_be_executed() {
+        faults(|a| {
+            a.mov(rax, DATA)?;
+            a.call(rax)
+        });
+    }
+
+    #[test]
+    fn the_stack_has_guards() {
+        faults(|a| {
+            a.sub(rsp, 8 << 20)?;
+            a.push(rax)
+        });
+        faults(|a| a.mov(rax, qword_ptr(rsp)));
+    }
+
+    #[test]
+    fn arguments_cannot_be_written() {
+        faults(|a| a.mov(byte_ptr(rsi), 0));
+    }
+
+    #[test]
+    fn own_text_cannot_be_written_through_proc() {
+        let code = (|| {
+            let mut a = CodeAssembler::new(64)?;
+            a.mov(rdi, qword_ptr(rsi))?;
+            a.mov(rsi, qword_ptr(rsi + 8))?;
+            a.mov(edx, libc::O_RDWR)?;
+            a.xor(ecx, ecx)?;
+            a.call(GATE + 16)?;
+            a.mov(rdi, rax)?;
+            a.neg(rdi)?;
+            a.jmp(GATE)?;
+            Ok(a)
+        })();
+        let (exit, _, _) = outcome(code, &["exit", "open"], &["/proc/self/mem"]);
+        assert_eq!(exit, libc::EACCES);
+    }
 }

@@ -115,3 +115,12 @@ fn ld_links_the_object() {
     let text = tool(directory.path(), &["objdump", "-dl", "linked"]);
     has(&text, "hello.tal:4");
 }
+
+#[test]
+fn the_loader_links_the_object_to_the_same_image() {
+    let program = sample();
+    let executable = write(&program, Output::Executable).unwrap();
+    let linked = loader::link::link(&write(&program, Output::Object).unwrap()).unwrap();
+    assert_eq!(Image::parse(&linked).unwrap(), Image::parse(&executable).unwrap());
+    assert!(!loader::link::is_object(&executable));
+}
