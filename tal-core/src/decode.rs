@@ -1,5 +1,6 @@
 //! TCB. Machine bytes to instructions (core.md 4.9), by iced-x86 with default deny: the code must
-//! stand in the table, the bytes must be its one encoding, the operands must be of the table's kinds.
+//! stand in the table, the bytes must be its one encoding, the operands must be of the table's
+//! kinds.
 //!
 //! "One encoding" (trap 130): prefixes 66, F2, F3 and REX only where the code needs them, in this
 //! order; every bit of REX is used; no redundant SIB byte, the shortest displacement. Opcode and

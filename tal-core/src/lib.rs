@@ -20,6 +20,9 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 extern crate alloc;
+// For the support that unit tests share with the tests outside.
+#[cfg(test)]
+extern crate self as tal_core;
 
 pub mod checked;
 pub mod decode;
@@ -40,3 +43,7 @@ pub mod wire;
 
 pub use checked::{Checked, verify_section};
 pub use driver::verify;
+
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod testing;

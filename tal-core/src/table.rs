@@ -1,5 +1,5 @@
-//! TCB. The one instruction table (core.md 4.9): which encodings are accepted, how the decoder reads
-//! them, which rule they have, what they write. What is refused stays listed with the reason.
+//! TCB. The one instruction table (core.md 4.9): which encodings are accepted, how the decoder
+//! reads them, which rule they have, what they write. What is refused stays listed with the reason.
 //!
 //! `decode` accepts exactly the codes of [`ROWS`], and matches on [`Form`] without a wildcard, so
 //! table and decoder cannot disagree. The declared registers and flags are compared with the

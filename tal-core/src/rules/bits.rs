@@ -38,8 +38,8 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// rule[row-test]: the flags of `and`, so they tell of the masked value (redteam A3); `test r,r`
-    /// of a name: rule[pick].
+    /// rule[row-test]: the flags of `and`, so they tell of the masked value (redteam A3); `test
+    /// r,r` of a name: rule[pick].
     pub(super) fn row_test(
         &mut self,
         state: &mut State,
@@ -183,8 +183,8 @@ impl<H: Hints> Judge<'_, H> {
         self.learn_floor_of(state, v, &rounded, step, rule)
     }
 
-    /// rule[row-shl], rule[row-shr]. The count is masked as the processor does (trap 11); a count of
-    /// zero writes the value and leaves the flags (trap 13).
+    /// rule[row-shl], rule[row-shr]. The count is masked as the processor does (trap 11); a count
+    /// of zero writes the value and leaves the flags (trap 13).
     pub(super) fn row_shift(
         &mut self,
         state: &mut State,

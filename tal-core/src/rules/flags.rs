@@ -127,7 +127,8 @@ fn alternatives(state: &State, name: Var) -> Vec<(i64, i64)> {
     address.into_iter().chain(small).collect()
 }
 
-/// A name that became an integer since the flags were set: they are those of the integer, and public.
+/// A name that became an integer since the flags were set: they are those of the integer, and
+/// public.
 fn refresh(state: &mut State) {
     let FlagKind::Pick(Var::Free(i), c) = state.flags.kind else { return };
     let is = state.scope.get(usize::from(i)).and_then(|s| s.is.clone());
@@ -162,8 +163,8 @@ struct Reading {
 }
 
 impl<H: Hints> Judge<'_, H> {
-    /// rule[cmp-same], rule[cmp-public], rule[cmp-other], rule[pick]: what comparing two words at 64
-    /// bits, or two public words at any width, says.
+    /// rule[cmp-same], rule[cmp-public], rule[cmp-other], rule[pick]: what comparing two words at
+    /// 64 bits, or two public words at any width, says.
     pub(super) fn compared(
         &mut self,
         state: &mut State,
@@ -223,8 +224,8 @@ impl<H: Hints> Judge<'_, H> {
         if goals.is_empty() { Ok(true) } else { self.wanted(state, &goals, rule) }
     }
 
-    /// Goes along one edge of a condition: `cc` must be readable, and its fact (that of the opposite
-    /// condition if not taken) enters the state.
+    /// Goes along one edge of a condition: `cc` must be readable, and its fact (that of the
+    /// opposite condition if not taken) enters the state.
     ///
     /// # Errors
     /// When the flags may not be read, or the condition would split an alternative of a name.
@@ -313,8 +314,8 @@ fn compare_facts(cc: Cc, bits: u8, e: &Term, c: &Term) -> Readings {
     }
 }
 
-/// Different bits: different numbers, for every pair of representatives. A constant gives both of its
-/// representatives, since the other side may be known in either range.
+/// Different bits: different numbers, for every pair of representatives. A constant gives both of
+/// its representatives, since the other side may be known in either range.
 fn differ(bits: u8, e: &Term, c: &Term) -> Readings {
     let mut readings: Vec<Reading> = Vec::new();
     for signed in [true, false] {

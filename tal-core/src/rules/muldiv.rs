@@ -103,8 +103,9 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// rule[row-idiv]: rdx is the sign copy of rax and the divisor is positive, so the quotient fits.
-    /// It is rounded towards zero: no floor facts unless the dividend is not negative (redteam U7).
+    /// rule[row-idiv]: rdx is the sign copy of rax and the divisor is positive, so the quotient
+    /// fits. It is rounded towards zero: no floor facts unless the dividend is not negative
+    /// (redteam U7).
     pub(super) fn row_idiv(
         &mut self,
         state: &mut State,
@@ -165,8 +166,8 @@ impl<H: Hints> Judge<'_, H> {
     }
 }
 
-/// A representative modulo 2^bits with each coefficient nearest to zero: undoes the zero extension of
-/// a sign copy.
+/// A representative modulo 2^bits with each coefficient nearest to zero: undoes the zero extension
+/// of a sign copy.
 fn near_zero(term: &Term, bits: u8) -> core::result::Result<Term, crate::term::TooBig> {
     let mut monomials = Vec::with_capacity(term.monomials().len());
     for m in term.monomials() {

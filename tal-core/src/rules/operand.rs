@@ -134,7 +134,8 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// rule[operand-read]: a term for the low `width` bits of a public word, `None` for any other
-    /// word. A constant is brought into the range; other terms are proved in range or read as fresh.
+    /// word. A constant is brought into the range; other terms are proved in range or read as
+    /// fresh.
     ///
     /// # Errors
     /// When the hints claim a range that is not proved.
@@ -216,7 +217,8 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// rule[write-32]: the upper half becomes zero, whatever the row says of the value (traps 1, 5).
+    /// rule[write-32]: the upper half becomes zero, whatever the row says of the value (traps 1,
+    /// 5).
     fn low_half(&mut self, state: &mut State, out: Out) -> Result<Word> {
         match out.word {
             Word::Int(term) if out.ranged => Ok(Word::Int(term)),

@@ -189,8 +189,8 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// rule[uncarve]: the whole of a lent part comes back, without own fields; `entry` is a position
-    /// in the capabilities.
+    /// rule[uncarve]: the whole of a lent part comes back, without own fields; `entry` is a
+    /// position in the capabilities.
     ///
     /// # Errors
     /// See [`Judge::stack_move`].
