@@ -1,0 +1,426 @@
+//! Not trusted. Someone who answers as the test says, types to speak about, and states.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use tal_core::error::{Error, Kind as Refusal, Rule};
+use tal_core::hint::{Comb, Ghost, Hints, Inst, Proof, Site, Template, Through};
+use tal_core::image::{Data, Image, Interface};
+use tal_core::judge::Judge;
+use tal_core::state::{FlagKind, FlagSet, Flags, Scope, Stack, State};
+use tal_core::term::{Term, Var};
+use tal_core::ty::{
+    Assertion, Base, Block, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind, Mem, Mode,
+    NameSet, NamedType, OriginId, Reg, Region, Rel, Sig, TypeId, View, Word,
+};
+
+/// Answers what the test tells it, and what it is not told by a small search.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Teller {
+    /// Answers to `access`, else the first entry or view at the base.
+    pub(crate) access: VecDeque<Through>,
+    /// Answers to `take`, else the first entry at the name.
+    pub(crate) take: VecDeque<u16>,
+    /// Answers to `view`, else the first view at the base.
+    pub(crate) view: VecDeque<Through>,
+    /// Answer to `element`.
+    pub(crate) element: Option<(Term, u32)>,
+    /// Answer to `want`: not at all if `None`, else as the search says.
+    pub(crate) unwilling: bool,
+    /// Answer to `range_facts` is no.
+    pub(crate) forgetful: bool,
+    /// Answer to `in_range`.
+    pub(crate) in_range: bool,
+    /// Answer to `data`.
+    pub(crate) data: u16,
+}
+
+/// Factors of facts whose sum is below `goal` by a constant.
+fn search(facts: &[Fact], goal: &Term, depth: u32) -> Option<Vec<(u16, i128)>> {
+    if let Some(c) = goal.as_int() {
+        return (c >= 0).then(Vec::new);
+    }
+    if depth == 0 {
+        return None;
+    }
+    let first = goal.monomials()[0];
+    for (number, fact) in (0..).zip(facts) {
+        let Some(m) = fact.term.monomials().iter().find(|m| m.atom == first.atom) else {
+            continue;
+        };
+        let factor = first.coefficient / m.coefficient;
+        let exact = factor * m.coefficient == first.coefficient;
+        if !exact || fact.rel == Rel::Ne || (fact.rel == Rel::Ge && factor < 0) {
+            continue;
+        }
+        let rest = goal.add_scaled(&fact.term, -factor).unwrap();
+        if let Some(mut found) = search(facts, &rest, depth - 1) {
+            match found.iter_mut().find(|(n, _)| *n == number) {
+                Some(twice) => twice.1 += factor,
+                None => found.push((number, factor)),
+            }
+            return Some(found);
+        }
+    }
+    None
+}
+
+fn silent<T>() -> Result<T, Error> {
+    Err(Error::new(Rule::Driver, Refusal::BadHint))
+}
+
+fn found(state: &State, term: &Term) -> bool {
+    search(&state.facts, term, 4).is_some()
+}
+
+impl Hints for Teller {
+    fn ghost(&mut self, _: &State, _: Site) -> Result<Option<Ghost>, Error> {
+        Ok(None)
+    }
+    fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error> {
+        let mut premises = search(&state.facts, &goal.term, 4).unwrap_or_default();
+        premises.sort_unstable();
+        Ok(Proof::Comb(Comb { scale: 1, premises }))
+    }
+    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>, Error> {
+        if found(state, &term.plus(-1).unwrap()) {
+            return Ok(Some(true));
+        }
+        let below = term.scale(-1).unwrap().plus(-1).unwrap();
+        Ok(found(state, &below).then_some(false))
+    }
+    fn in_range(&mut self, _: &State, _: &Term, _: u8, _: bool) -> Result<bool, Error> {
+        Ok(self.in_range)
+    }
+    fn want(&mut self, _: &State, _: &[Fact]) -> Result<bool, Error> {
+        Ok(!self.unwilling)
+    }
+    fn access(
+        &mut self,
+        st: &State,
+        base: Base,
+        _: &Term,
+        _: u32,
+        _: bool,
+    ) -> Result<Through, Error> {
+        if let Some(told) = self.access.pop_front() {
+            return Ok(told);
+        }
+        let owned = |c: &Cap| matches!(c, Cap::Entry(e) if Base::Name(e.name) == base);
+        if let Some(i) = st.caps.iter().position(owned) {
+            return Ok(Through::Entry(u16::try_from(i).unwrap()));
+        }
+        match (st.views.iter().position(|v| v.base == base), base) {
+            (Some(i), _) => Ok(Through::View(u16::try_from(i).unwrap())),
+            (None, Base::Data(d)) => Ok(Through::Data(d)),
+            _ => silent(),
+        }
+    }
+    fn element(
+        &mut self,
+        _: &State,
+        _: &Term,
+        _: u32,
+        _: &Term,
+        _: u32,
+    ) -> Result<(Term, u32), Error> {
+        self.element.clone().map_or_else(silent, Ok)
+    }
+    fn call(&mut self, _: &State, _: &Sig) -> Result<Vec<Inst>, Error> {
+        silent()
+    }
+    fn post(&mut self, _: &State, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>, Error> {
+        silent()
+    }
+    fn label(&mut self, _: &State, _: u32) -> Result<Vec<Inst>, Error> {
+        silent()
+    }
+    fn cmov(&mut self, _: &State, _: &Word, _: &Word) -> Result<Template, Error> {
+        silent()
+    }
+    fn take(&mut self, st: &State, wanted: &Cap) -> Result<u16, Error> {
+        if let Some(told) = self.take.pop_front() {
+            return Ok(told);
+        }
+        let same = |c: &Cap| match (c, wanted) {
+            (Cap::Entry(a), Cap::Entry(b)) => a.name == b.name,
+            (a, b) => a == b,
+        };
+        st.caps.iter().position(same).map_or_else(silent, |i| Ok(u16::try_from(i).unwrap()))
+    }
+    fn view(&mut self, st: &State, wanted: &View) -> Result<Through, Error> {
+        if let Some(told) = self.view.pop_front() {
+            return Ok(told);
+        }
+        let at = st.views.iter().position(|v| v.base == wanted.base);
+        at.map_or_else(silent, |i| Ok(Through::View(u16::try_from(i).unwrap())))
+    }
+    fn data(&mut self, _: &State, _: &Term) -> Result<DataId, Error> {
+        Ok(DataId(self.data))
+    }
+    fn range_facts(&mut self, _: &State, _: &[Fact]) -> Result<bool, Error> {
+        Ok(!self.forgetful)
+    }
+}
+
+/// The named types of every test: see [`types`].
+pub(crate) const NODE: TypeId = TypeId(0);
+pub(crate) const VECTOR: TypeId = TypeId(1);
+pub(crate) const PAIR: TypeId = TypeId(2);
+pub(crate) const HEAP: OriginId = OriginId(0);
+
+/// `node = {own? @heap node; i64}`, `vector = ex n {n >= 0}. {ro =n; own arr(n,u64)}`,
+/// `pair[p] = {u32; u32{v = p}}`.
+pub(crate) fn types() -> Vec<NamedType> {
+    let node = record(
+        16,
+        vec![own(0, true, Some(HEAP), Rc::new(Mem::Named(NODE, vec![]))), int(8, 64, true)],
+    );
+    let n = Term::var(Var::Bound(0));
+    let length = Field { writable: false, ..known(0, Word::Int(n.clone())) };
+    let vector = Mem::Ex {
+        vars: 1,
+        facts: vec![ge(n.clone())],
+        body: record(16, vec![length, own(8, false, None, array(n, u64s()))]),
+    };
+    let p = Term::var(Var::Param(0));
+    let same = Fact { rel: Rel::Eq, term: Term::var(Var::Value).sub(&p).unwrap() };
+    let second = refined(4, 32, false, vec![same]);
+    let pair = record(8, vec![int(0, 32, false), second]);
+    let named = |arity, size, zero_ok, owns, body| NamedType {
+        arity,
+        size,
+        zero_ok,
+        plain: false,
+        owns,
+        body,
+    };
+    vec![
+        named(0, 16, true, true, node),
+        named(0, 16, false, true, Rc::new(vector)),
+        named(1, 8, false, false, pair),
+    ]
+}
+
+pub(crate) fn assertion() -> Assertion {
+    let regs = [const { Word::Junk }; 16];
+    Assertion { facts: vec![], regs, args: vec![], views: vec![], caps: vec![] }
+}
+
+pub(crate) fn never() -> Sig {
+    Sig { vars: vec![], pre: assertion(), post: None }
+}
+
+pub(crate) fn interface() -> Interface {
+    Interface {
+        types: types(),
+        origins: 1,
+        imports: vec![],
+        start: Rc::new(never()),
+        hash: [0; 32],
+    }
+}
+
+/// Runs `f` as a judge of an image with these data objects.
+pub(crate) fn judged_with<T>(
+    teller: Teller,
+    data: Vec<Data<'_>>,
+    f: impl FnOnce(&mut Judge<'_, Teller>) -> T,
+) -> T {
+    let interface = interface();
+    let image = Image {
+        text: &[],
+        text_address: 0x40_0000,
+        types: vec![],
+        sigs: vec![Rc::new(never())],
+        functions: vec![],
+        labels: vec![],
+        data,
+        imports: vec![],
+        start: Some(FnId(0)),
+    };
+    f(&mut Judge::new(&image, &interface, teller, 1 << 20))
+}
+
+/// As [`judged_with`], without data.
+pub(crate) fn judged<T>(teller: Teller, f: impl FnOnce(&mut Judge<'_, Teller>) -> T) -> T {
+    judged_with(teller, vec![], f)
+}
+
+/// Runs ghosts one after the other.
+pub(crate) fn ghosts_with(teller: Teller, st: &mut State, ghosts: &[Ghost]) -> Result<(), Error> {
+    judged(teller, |judge| ghosts.iter().try_for_each(|g| judge.ghost(st, g)))
+}
+
+/// Runs ghosts one after the other.
+pub(crate) fn ghosts(st: &mut State, ghosts: &[Ghost]) -> Result<(), Error> {
+    ghosts_with(Teller::default(), st, ghosts)
+}
+
+/// The rule that refuses.
+pub(crate) fn refusal<T: core::fmt::Debug>(result: Result<T, Error>) -> Rule {
+    result.expect_err("must be refused").rule
+}
+
+pub(crate) fn state() -> State {
+    let mut regs = [const { Word::Junk }; 16];
+    regs[Reg::Rsp as usize] = Word::Frame(0);
+    State {
+        scope: vec![],
+        facts: vec![],
+        regs,
+        flags: Flags { kind: FlagKind::None, readable: FlagSet::default() },
+        stack: Stack { delta: 0, touched: 0, slots: vec![], lent: vec![] },
+        views: vec![],
+        caps: vec![],
+        steps: 0,
+    }
+}
+
+pub(crate) fn declare(st: &mut State, kind: Kind) -> Var {
+    let set = match &kind {
+        Kind::Addr { set, .. } => *set,
+        _ => NameSet::ADDRESS,
+    };
+    st.scope.push(Scope { kind, set, is: None });
+    Var::Free(u16::try_from(st.scope.len() - 1).unwrap())
+}
+
+/// A new integer, not negative.
+pub(crate) fn natural(st: &mut State) -> Term {
+    let n = any(st);
+    st.facts.push(ge(n.clone()));
+    n
+}
+
+/// A new integer.
+pub(crate) fn any(st: &mut State) -> Term {
+    Term::var(declare(st, Kind::Int))
+}
+
+pub(crate) fn name(st: &mut State, set: NameSet) -> Var {
+    declare(st, Kind::Addr { set, block: None })
+}
+
+pub(crate) fn address(st: &mut State) -> Var {
+    name(st, NameSet::ADDRESS)
+}
+
+/// A name that is a whole block of the heap.
+pub(crate) fn block(st: &mut State, set: NameSet, extent: Term) -> Var {
+    declare(st, Kind::Addr { set, block: Some(Block { origin: HEAP, extent }) })
+}
+
+pub(crate) fn k(c: i64) -> Term {
+    Term::int(c)
+}
+
+pub(crate) fn ge(term: Term) -> Fact {
+    Fact { rel: Rel::Ge, term }
+}
+
+pub(crate) fn eq(term: Term) -> Fact {
+    Fact { rel: Rel::Eq, term }
+}
+
+pub(crate) fn ptr(x: Var, e: Term) -> Word {
+    Word::Ptr(Base::Name(x), e)
+}
+
+pub(crate) fn record(size: u32, fields: Vec<Field>) -> Rc<Mem> {
+    Rc::new(Mem::Struct { fields, size })
+}
+
+fn field(offset: u32, ty: FieldTy) -> Field {
+    Field { offset, writable: true, ty }
+}
+
+pub(crate) fn refined(offset: u32, bits: u8, signed: bool, facts: Vec<Fact>) -> Field {
+    field(offset, FieldTy::Int { bits, signed, facts })
+}
+
+pub(crate) fn int(offset: u32, bits: u8, signed: bool) -> Field {
+    refined(offset, bits, signed, vec![])
+}
+
+pub(crate) fn known(offset: u32, word: Word) -> Field {
+    field(offset, FieldTy::Known(word))
+}
+
+pub(crate) fn own(offset: u32, nullable: bool, origin: Option<OriginId>, mem: Rc<Mem>) -> Field {
+    field(offset, FieldTy::Own { nullable, origin, mem })
+}
+
+pub(crate) fn reference(offset: u32, nullable: bool, mode: Mode, mem: Rc<Mem>) -> Field {
+    field(offset, FieldTy::Ref { nullable, mode, mem })
+}
+
+pub(crate) fn unset(offset: u32, bytes: u8) -> Field {
+    field(offset, FieldTy::Junk(bytes))
+}
+
+pub(crate) fn u64s() -> Rc<Mem> {
+    record(8, vec![int(0, 64, false)])
+}
+
+pub(crate) fn array(n: Term, element: Rc<Mem>) -> Rc<Mem> {
+    Rc::new(Mem::Array(n, element))
+}
+
+pub(crate) fn bytes(n: Term) -> Rc<Mem> {
+    Rc::new(Mem::Bytes(n))
+}
+
+pub(crate) fn junk(n: Term) -> Rc<Mem> {
+    Rc::new(Mem::Junk(n))
+}
+
+pub(crate) fn zero(n: Term) -> Rc<Mem> {
+    Rc::new(Mem::Zero(n))
+}
+
+pub(crate) fn cat(first: Rc<Mem>, second: Rc<Mem>) -> Rc<Mem> {
+    Rc::new(Mem::Cat(first, second))
+}
+
+pub(crate) fn named(id: TypeId, args: Vec<Term>) -> Rc<Mem> {
+    Rc::new(Mem::Named(id, args))
+}
+
+pub(crate) fn owned(st: &mut State, x: Var, offset: Term, mem: Rc<Mem>) -> u16 {
+    guarded(st, vec![], x, offset, mem)
+}
+
+pub(crate) fn guarded(
+    st: &mut State,
+    guards: Vec<Guard>,
+    x: Var,
+    offset: Term,
+    mem: Rc<Mem>,
+) -> u16 {
+    st.caps.push(Cap::Entry(Entry { guards, name: x, offset, mem }));
+    u16::try_from(st.caps.len() - 1).unwrap()
+}
+
+pub(crate) fn shared(st: &mut State, mode: Mode, x: Var, mem: Rc<Mem>) -> u16 {
+    lent(st, Region::Always, mode, x, mem)
+}
+
+pub(crate) fn lent(st: &mut State, region: Region, mode: Mode, x: Var, mem: Rc<Mem>) -> u16 {
+    let base = Base::Name(x);
+    st.views.push(View { guards: vec![], region, mode, base, offset: Term::ZERO, mem });
+    u16::try_from(st.views.len() - 1).unwrap()
+}
+
+pub(crate) fn entry(st: &State, i: usize) -> &Entry {
+    match &st.caps[i] {
+        Cap::Entry(entry) => entry,
+        other => panic!("no entry: {other:?}"),
+    }
+}
+
+pub(crate) fn ty(st: &State, i: usize, at: usize) -> &FieldTy {
+    match &*entry(st, i).mem {
+        Mem::Struct { fields, .. } => &fields[at].ty,
+        other => panic!("no struct: {other:?}"),
+    }
+}
