@@ -9,6 +9,7 @@ use crate::{driver, wire};
 #[derive(Debug)]
 pub struct Checked<'a> {
     image: Image<'a>,
+    features: u8,
 }
 
 impl<'a> Checked<'a> {
@@ -16,6 +17,13 @@ impl<'a> Checked<'a> {
     #[must_use]
     pub fn image(&self) -> &Image<'a> {
         &self.image
+    }
+
+    /// CPU features that the text needs ([`crate::table::Feature::bit`]): where one is missing, the
+    /// same bytes mean something else (trap 134), so the host must not run them.
+    #[must_use]
+    pub fn features(&self) -> u8 {
+        self.features
     }
 }
 
@@ -32,6 +40,6 @@ pub fn verify_section<'a>(
 ) -> Result<Checked<'a>> {
     let (image, hints) = wire::decode(text, text_address, segments, section, interface)?;
     let bytes = u64::try_from(text.len().saturating_add(section.len())).unwrap_or(u64::MAX);
-    driver::verify(&image, interface, hints, bytes)?;
-    Ok(Checked { image })
+    let features = driver::verify(&image, interface, hints, bytes)?;
+    Ok(Checked { image, features })
 }

@@ -8,6 +8,7 @@ use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::rules::apply::Callee;
 use crate::state::{FlagKind, State};
+use crate::table::Feature;
 use crate::term::Term;
 use crate::ty::{Base, DataId, Fact, FnId, ImportId, Reg, Rel, Word};
 use alloc::vec::Vec;
@@ -52,6 +53,8 @@ pub enum Flow {
 
 /// Judges the image. `bytes` is the length of text and annotations: what pays for the work.
 ///
+/// Returns the CPU features that the text needs ([`Feature::bit`]).
+///
 /// # Errors
 /// Why it is refused.
 pub fn verify<H: Hints>(
@@ -59,8 +62,10 @@ pub fn verify<H: Hints>(
     interface: &Interface,
     hints: H,
     bytes: u64,
-) -> Result<()> {
-    Judge::new(image, interface, hints, bytes).verify()
+) -> Result<u8> {
+    let mut judge = Judge::new(image, interface, hints, bytes);
+    judge.verify()?;
+    Ok(judge.features)
 }
 
 /// What stays of a state when an edge has been checked: only these grow on the way.
@@ -267,6 +272,7 @@ impl<H: Hints> Judge<'_, H> {
         self.ghosts(state, Site::At(offset))?;
         let decoded = decode::decode(self.image, offset)?;
         self.burn(usize::from(decoded.length))?;
+        self.features |= decoded.row.feature.map_or(0, Feature::bit);
         let behind = offset.checked_add(u32::from(decoded.length)).or_refuse(Rule::Decode)?;
         let flow = match decoded.op {
             Op::Flow(transfer) => self.transfer(state, offset, behind, transfer)?,

@@ -26,6 +26,8 @@ pub struct Judge<'a, H> {
     pub fuel: u64,
     /// Whose activation is judged. Set by the driver.
     pub own: Own,
+    /// CPU features that the instructions judged so far need: [`crate::table::Feature::bit`].
+    pub features: u8,
 }
 
 /// The activation that is judged: a function's, or, within rule[code-sub], that of an entry of the
@@ -83,7 +85,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// A judge with fuel for `bytes` bytes of text and annotations.
     pub fn new(image: &'a Image<'a>, interface: &'a Interface, hints: H, bytes: u64) -> Self {
         let fuel = bytes.saturating_mul(limits::FUEL_FACTOR).saturating_add(1 << 20);
-        Judge { image, interface, hints, fuel, own: Own::function(None, nobody()) }
+        Judge { image, interface, hints, fuel, own: Own::function(None, nobody()), features: 0 }
     }
 
     /// Pays for work.
