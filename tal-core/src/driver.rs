@@ -68,6 +68,9 @@ pub fn verify<H: Hints>(
     Ok(judge.features)
 }
 
+/// The one instruction at which an indirect branch may arrive.
+const ENDBR64: [u8; 4] = [0xF3, 0x0F, 0x1E, 0xFA];
+
 /// What stays of a state when an edge has been checked: only these grow on the way.
 struct Mark {
     scope: usize,
@@ -437,7 +440,12 @@ impl<H: Hints> Judge<'_, H> {
         }
         let label = |word: &[u8; 8]| {
             let address = u64::from_le_bytes(*word);
-            self.label_at(address).ok_or(bad_target(rule, address))
+            let refuse = || bad_target(rule, address);
+            let label = self.label_at(address).ok_or_else(refuse)?;
+            // The processor's branch tracking stops an indirect jump to anything else (trap 141).
+            let offset = self.text_offset(address).and_then(|o| usize::try_from(o).ok());
+            let marked = offset.and_then(|o| self.image.text.get(o..)?.get(..4));
+            if marked == Some(&ENDBR64) { Ok(label) } else { Err(refuse()) }
         };
         words.iter().map(label).collect()
     }

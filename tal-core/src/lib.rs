@@ -47,3 +47,6 @@ pub use driver::verify;
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
 mod testing;
+
+#[cfg(test)]
+mod tests;

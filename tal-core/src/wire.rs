@@ -6,7 +6,7 @@ use crate::judge::Result;
 use alloc::vec::Vec;
 
 mod ghost;
-mod guess;
+pub(crate) mod guess;
 mod put;
 mod read;
 mod record;

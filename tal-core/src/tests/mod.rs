@@ -1,0 +1,355 @@
+//! Not trusted: tests. Hand-made images and an oracle that answers the judge's questions.
+
+mod flow;
+mod page;
+mod section;
+
+use crate::driver;
+use crate::error::{Error, Kind as Evidence, Rule};
+use crate::hint::{Comb, Ghost, Hints, Inst, Proof, Site, Template, Through};
+use crate::image::{Contents, Data, DataKind, Function, Image, Interface, Label, Segment};
+use crate::judge::Result;
+use crate::state::State;
+use crate::term::{Term, Var};
+use crate::ty::{
+    Assertion, Base, Cap, DataId, Fact, FnId, Kind, LabelState, Post, Reg, Rel, Sig, View, Word,
+};
+use crate::wire::{self, guess};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::{rc::Rc, vec, vec::Vec};
+use iced_x86::code_asm::{CodeAssembler, CodeLabel};
+
+pub(super) const TEXT: u32 = 0x40_0000;
+
+/// Answers by guessing, by ghosts written beforehand, and by sums of two facts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Oracle {
+    pub(super) ghosts: BTreeMap<Site, VecDeque<Ghost>>,
+    pub(super) insts: VecDeque<Vec<Inst>>,
+    pub(super) asked: Vec<Site>,
+}
+
+fn unanswered<T>(rule: Rule) -> Result<T> {
+    Err(Error::new(rule, Evidence::BadHint))
+}
+
+impl Oracle {
+    fn values(&mut self, guesses: Vec<Option<Inst>>) -> Result<Vec<Inst>> {
+        if let Some(insts) = self.insts.pop_front() {
+            return Ok(insts);
+        }
+        match guesses.into_iter().collect() {
+            Some(insts) => Ok(insts),
+            None => unanswered(Rule::Apply),
+        }
+    }
+}
+
+/// A sum of at most two facts that is not above the goal.
+fn sum_of_two(facts: &[Fact], goal: &Term) -> Option<Comb> {
+    let usable = |f: &&Fact| f.rel != Rel::Ne;
+    for (i, a) in (0_u16..).zip(facts).filter(|(_, f)| usable(f)) {
+        for (j, b) in (0_u16..).zip(facts).filter(|(_, f)| usable(f)) {
+            let rest = goal.sub(&a.term).ok()?;
+            if i == j && rest.as_int().is_some_and(|c| c >= 0) {
+                return Some(Comb { scale: 1, premises: vec![(i, 1)] });
+            }
+            let rest = rest.sub(&b.term).ok()?;
+            if i < j && rest.as_int().is_some_and(|c| c >= 0) {
+                return Some(Comb { scale: 1, premises: vec![(i, 1), (j, 1)] });
+            }
+        }
+    }
+    None
+}
+
+impl Hints for Oracle {
+    fn ghost(&mut self, _: &State, site: Site) -> Result<Option<Ghost>> {
+        self.asked.push(site);
+        Ok(self.ghosts.get_mut(&site).and_then(VecDeque::pop_front))
+    }
+    fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof> {
+        let known = |f: &Fact| {
+            f.rel == Rel::Ge
+                && f.term.same_shape(&goal.term)
+                && f.term.constant() <= goal.term.constant()
+        };
+        if state.facts.iter().any(known) {
+            return Ok(Proof::Lookup);
+        }
+        Ok(sum_of_two(&state.facts, &goal.term).map_or(Proof::Lookup, Proof::Comb))
+    }
+    fn prove_ne(&mut self, _: &State, _: &Term) -> Result<Option<bool>> {
+        Ok(None)
+    }
+    fn in_range(&mut self, state: &State, term: &Term, bits: u8, signed: bool) -> Result<bool> {
+        let goals = crate::judge::range_goals(term, bits, signed);
+        Ok(goals.is_ok_and(|goals| {
+            goals.iter().all(|g| {
+                g.term.as_int().is_some_and(|c| c >= 0)
+                    || state.facts.iter().any(|f| {
+                        f.rel == Rel::Ge
+                            && f.term.same_shape(&g.term)
+                            && f.term.constant() <= g.term.constant()
+                    })
+            })
+        }))
+    }
+    fn want(&mut self, state: &State, goals: &[Fact]) -> Result<bool> {
+        let holds = |g: &Fact| {
+            g.term.as_int().is_some_and(|c| c >= 0)
+                || state.facts.contains(g)
+                || sum_of_two(&state.facts, &g.term).is_some()
+        };
+        Ok(goals.iter().all(holds))
+    }
+    fn range_facts(&mut self, _: &State, _: &[Fact]) -> Result<bool> {
+        Ok(true)
+    }
+    fn access(&mut self, s: &State, base: Base, _: &Term, _: u32, _: bool) -> Result<Through> {
+        guess::access(s, base).map_or_else(|| unanswered(Rule::AccessEntry), Ok)
+    }
+    fn element(&mut self, _: &State, at: &Term, s: u32, _: &Term, _: u32) -> Result<(Term, u32)> {
+        guess::element(at, s).map_or_else(|| unanswered(Rule::Shape), Ok)
+    }
+    fn call(&mut self, state: &State, sig: &Sig) -> Result<Vec<Inst>> {
+        let pattern = guess::Pattern::of(guess::own_of(sig), &sig.vars, &sig.pre);
+        self.values(pattern.guesses(state))
+    }
+    fn post(&mut self, _: &State, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>> {
+        unanswered(Rule::Return)
+    }
+    fn post_values(
+        &mut self,
+        state: &State,
+        first: u16,
+        kinds: &[Kind],
+        post: &Assertion,
+    ) -> Result<Vec<Inst>> {
+        let pattern = guess::Pattern::of(guess::Own::Free(first), kinds, post);
+        self.values(pattern.guesses(state))
+    }
+    fn label(&mut self, _: &State, _: u32) -> Result<Vec<Inst>> {
+        unanswered(Rule::Entail)
+    }
+    fn label_values(
+        &mut self,
+        state: &State,
+        _: u32,
+        first: u16,
+        declared: &LabelState,
+    ) -> Result<Vec<Inst>> {
+        self.values(guess::Pattern::label(first, declared).guesses(state))
+    }
+    fn cmov(&mut self, _: &State, _: &Word, _: &Word) -> Result<Template> {
+        unanswered(Rule::RowCmov)
+    }
+    fn take(&mut self, state: &State, wanted: &Cap) -> Result<u16> {
+        guess::take(state, wanted).map_or_else(|| unanswered(Rule::Apply), Ok)
+    }
+    fn view(&mut self, state: &State, wanted: &View) -> Result<Through> {
+        guess::view(state, wanted).map_or_else(|| unanswered(Rule::Apply), Ok)
+    }
+    fn data(&mut self, _: &State, _: &Term) -> Result<DataId> {
+        Ok(DataId(0))
+    }
+}
+
+/// A program under test: everything of an image, owned.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    pub(super) text: Vec<u8>,
+    pub(super) sigs: Vec<Rc<Sig>>,
+    pub(super) functions: Vec<Function>,
+    pub(super) labels: Vec<Label>,
+    /// One read-only object at `TABLE`.
+    pub(super) table: Option<(FnId, Vec<u8>)>,
+    pub(super) imports: Vec<u16>,
+    pub(super) start: Option<FnId>,
+    pub(super) oracle: Oracle,
+}
+
+pub(super) const TABLE: u32 = 0x50_0000;
+
+impl Program {
+    /// Functions by offset and signature.
+    pub(super) fn new(text: Vec<u8>, functions: Vec<(u32, Sig)>) -> Self {
+        let mut program = Program {
+            text,
+            sigs: Vec::new(),
+            functions: Vec::new(),
+            labels: Vec::new(),
+            table: None,
+            imports: vec![0],
+            start: None,
+            oracle: Oracle::default(),
+        };
+        for (index, (offset, sig)) in (0..).zip(functions) {
+            program.sigs.push(Rc::new(sig));
+            program.functions.push(Function { offset, sig: index });
+        }
+        program
+    }
+
+    pub(super) fn label(mut self, offset: u32, state: LabelState) -> Self {
+        self.labels.push(Label { offset, state });
+        self
+    }
+
+    pub(super) fn ghost(mut self, site: Site, ghost: Ghost) -> Self {
+        self.oracle.ghosts.entry(site).or_default().push_back(ghost);
+        self
+    }
+
+    pub(super) fn image(&self) -> Image<'_> {
+        let data = self.table.iter().map(|(function, bytes)| Data {
+            address: TABLE,
+            size: u32::try_from(bytes.len()).unwrap(),
+            kind: DataKind::Table { function: *function },
+            contents: Contents::Bytes(bytes),
+            writable: false,
+        });
+        Image {
+            text: &self.text,
+            text_address: TEXT,
+            types: Vec::new(),
+            sigs: self.sigs.clone(),
+            functions: self.functions.clone(),
+            labels: self.labels.clone(),
+            data: data.collect(),
+            imports: self.imports.clone(),
+            start: self.start,
+        }
+    }
+
+    pub(super) fn segments(&self) -> Vec<Segment<'_>> {
+        let segment = |(_, bytes): &'_ (FnId, Vec<u8>)| u32::try_from(bytes.len()).unwrap();
+        self.table
+            .iter()
+            .map(|t| Segment { address: TABLE, size: segment(t), bytes: &t.1, writable: false })
+            .collect()
+    }
+
+    pub(super) fn verify(&self) -> Result<u8> {
+        driver::verify(&self.image(), &interface(), self.oracle.clone(), 1 << 12)
+    }
+
+    /// Accepted, and so is its section, which decodes to the same.
+    pub(super) fn accepted(&self) -> Vec<u8> {
+        let (image, interface) = (self.image(), interface());
+        let mut judge = crate::judge::Judge::new(
+            &image,
+            &interface,
+            wire::Recorder::new(self.oracle.clone()),
+            1 << 12,
+        );
+        judge.verify().unwrap();
+        let section = wire::encode(&image, &interface, &judge.hints.recorded);
+        let segments = self.segments();
+        let checked =
+            crate::verify_section(&self.text, TEXT, &segments, &section, &interface).unwrap();
+        assert_eq!(*checked.image(), image);
+        section
+    }
+
+    pub(super) fn refused(&self, rule: Rule) -> Error {
+        let error = self.verify().unwrap_err();
+        assert_eq!(error.rule, rule, "{error:?}");
+        error
+    }
+}
+
+/// Exit: `fn [n](rdi = n) -> never`; read: `fn [n](rdi = n) -> [m] {m >= 0} (rax = m)`.
+pub(super) fn interface() -> Interface {
+    let exit = never(1, &[(Reg::Rdi, int(0))]);
+    let mut get = function(1, &[(Reg::Rdi, int(0))], 1, &[(Reg::Rax, int(1))]);
+    get.post.as_mut().unwrap().state.facts.push(ge(t(1)));
+    Interface {
+        types: Vec::new(),
+        origins: 1,
+        imports: vec![Rc::new(exit), Rc::new(get)],
+        start: Rc::new(never(0, &[])),
+        hash: [7; 32],
+    }
+}
+
+/// Machine code, and the offsets of the labels it was given.
+pub(super) fn asm(
+    labels: usize,
+    write: impl FnOnce(&mut CodeAssembler, &mut [CodeLabel]),
+) -> (Vec<u8>, Vec<u32>) {
+    use iced_x86::BlockEncoderOptions;
+    let mut a = CodeAssembler::new(64).unwrap();
+    let mut marks: Vec<CodeLabel> = (0..labels).map(|_| a.create_label()).collect();
+    write(&mut a, &mut marks);
+    let options = BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
+    let result = a.assemble_options(u64::from(TEXT), options).unwrap();
+    let offset = |l: &CodeLabel| {
+        let ip = result.label_ip(l).unwrap();
+        u32::try_from(ip - u64::from(TEXT)).unwrap()
+    };
+    let offsets = marks.iter().map(offset).collect();
+    (result.inner.code_buffer, offsets)
+}
+
+pub(super) fn t(i: u16) -> Term {
+    Term::var(Var::Free(i))
+}
+
+pub(super) fn int(i: u16) -> Word {
+    Word::Int(t(i))
+}
+
+pub(super) fn ge(term: Term) -> Fact {
+    Fact { rel: Rel::Ge, term }
+}
+
+pub(super) fn assertion(regs: &[(Reg, Word)]) -> Assertion {
+    let mut a = Assertion {
+        facts: Vec::new(),
+        regs: [const { Word::Junk }; 16],
+        args: Vec::new(),
+        views: Vec::new(),
+        caps: Vec::new(),
+    };
+    for (reg, word) in regs {
+        a.regs[*reg as usize] = word.clone();
+    }
+    a
+}
+
+pub(super) fn never(ints: usize, regs: &[(Reg, Word)]) -> Sig {
+    Sig { vars: vec![Kind::Int; ints], pre: assertion(regs), post: None }
+}
+
+pub(super) fn function(
+    ints: usize,
+    regs: &[(Reg, Word)],
+    results: usize,
+    after: &[(Reg, Word)],
+) -> Sig {
+    let post = Post { vars: vec![Kind::Int; results], state: assertion(after) };
+    Sig { post: Some(post), ..never(ints, regs) }
+}
+
+/// A label of a returning function without frame.
+pub(super) fn label(ints: usize, regs: &[(Reg, Word)]) -> LabelState {
+    let mut state = LabelState {
+        vars: vec![Kind::Int; ints],
+        refinements: Vec::new(),
+        facts: Vec::new(),
+        regs: assertion(regs).regs,
+        delta: 0,
+        touched: 0,
+        slots: vec![(0, Word::ReturnAddress)],
+        lent: Vec::new(),
+        views: Vec::new(),
+        caps: Vec::new(),
+    };
+    for reg in Reg::ALL.into_iter().filter(|r| r.callee_saved()) {
+        if state.regs[reg as usize] == Word::Junk {
+            state.regs[reg as usize] = Word::Saved(reg);
+        }
+    }
+    state
+}

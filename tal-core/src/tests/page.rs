@@ -1,0 +1,1 @@
+//! Not trusted: tests.
