@@ -169,7 +169,7 @@ impl<'a> Finder<'a> {
     /// mean nothing.
     pub(crate) fn judge(&mut self, own: Own) -> Judge<'a, Probe<'_, 'a>> {
         let (image, interface) = (self.image, self.interface);
-        Judge { image, interface, hints: Probe(self), fuel: u64::MAX, own }
+        Judge { image, interface, hints: Probe(self), fuel: u64::MAX, own, features: 0 }
     }
 
     /// Does the fact follow?
