@@ -21,7 +21,8 @@ use tal_core::judge::{Judge, Own, range_goals};
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Cap, DataId, Fact, FnId, Kind, Mem, Mode, Region, Rel, Sig, View, Word,
+    Assertion, Base, Cap, DataId, Entry, Fact, FnId, Guard, Kind, Mem, Mode, Region, Rel, Sig,
+    View, Word,
 };
 
 mod access;
@@ -88,32 +89,52 @@ pub struct Finder<'a> {
     memo: Memo,
 }
 
-/// Certificates found, for the facts as they last were.
+/// Certificates found, for the last few lists of facts.
 #[derive(Debug, Default)]
 struct Memo {
+    /// The latest last.
+    known: Vec<Found>,
+}
+
+/// What was asked about one list of facts.
+#[derive(Debug)]
+struct Found {
     facts: Vec<Fact>,
     proofs: BTreeMap<Term, Option<Rc<Vec<Proof>>>>,
 }
 
+/// How many lists of facts are remembered: rehearsals go back and forth between a few.
+const REMEMBERED: usize = 6;
+
 impl Memo {
     /// The certificate of `goal >= 0`.
     fn prove(&mut self, facts: &[Fact], goal: &Term) -> Option<Rc<Vec<Proof>>> {
-        if self.facts != facts {
-            // What followed from fewer facts still follows, by the same certificate as long as
-            // the old facts are a prefix; what did not may follow now.
-            if facts.starts_with(&self.facts) {
-                self.proofs.retain(|_, p| p.as_ref().is_some_and(|p| p.len() == 1));
-            } else {
-                self.proofs.clear();
-            }
-            self.facts = facts.to_vec();
-        }
-        if let Some(known) = self.proofs.get(goal) {
+        let at = match self.known.iter().rposition(|k| k.facts == facts) {
+            Some(at) => at,
+            None => self.learn(facts),
+        };
+        let found = self.known.get_mut(at)?;
+        if let Some(known) = found.proofs.get(goal) {
             return known.clone();
         }
-        let found = prove::prove(facts, goal).map(Rc::new);
-        self.proofs.insert(goal.clone(), found.clone());
-        found
+        let proof = prove::prove(facts, goal).map(Rc::new);
+        found.proofs.insert(goal.clone(), proof.clone());
+        proof
+    }
+
+    /// A new list of facts. What followed from a prefix still follows, by the same certificate if
+    /// that has no steps; what did not may follow now.
+    fn learn(&mut self, facts: &[Fact]) -> usize {
+        let prefix = self.known.iter().rev().find(|k| facts.starts_with(&k.facts));
+        let proofs = prefix.map_or_else(BTreeMap::new, |k| {
+            let kept = |p: &Option<Rc<Vec<Proof>>>| p.as_ref().is_some_and(|p| p.len() == 1);
+            k.proofs.iter().filter(|(_, p)| kept(p)).map(|(g, p)| (g.clone(), p.clone())).collect()
+        });
+        if self.known.len() == REMEMBERED {
+            self.known.remove(0);
+        }
+        self.known.push(Found { facts: facts.to_vec(), proofs });
+        self.known.len() - 1
     }
 }
 
@@ -210,13 +231,14 @@ impl<'a> Finder<'a> {
     fn how_ne(&mut self, st: &State, term: &Term) -> Option<Option<bool>> {
         let negated = term.scale(-1).ok()?;
         let listed = |f: &Fact| f.rel == Rel::Ne && (f.term == *term || f.term == negated);
-        if st.facts.iter().any(listed) {
-            return Some(None);
-        }
+        // Guards are refuted by a side, so sides come first.
         if term.plus(-1).is_ok_and(|t| self.ge(st, &t)) {
             return Some(Some(true));
         }
-        negated.plus(-1).is_ok_and(|t| self.ge(st, &t)).then_some(Some(false))
+        if negated.plus(-1).is_ok_and(|t| self.ge(st, &t)) {
+            return Some(Some(false));
+        }
+        st.facts.iter().any(listed).then_some(None)
     }
 
     /// Is the region live, as the function at the site sees it?
@@ -267,6 +289,7 @@ impl<'a> Finder<'a> {
     fn answer_take(&mut self, st: &State, wanted: &Cap) -> u16 {
         let exact = st.caps.iter().position(|c| c == wanted);
         let found = exact.or_else(|| st.caps.iter().position(|c| self.fits_cap(st, c, wanted)));
+        let found = found.or_else(|| self.nullable_cap(st, wanted));
         match found.and_then(|i| u16::try_from(i).ok()) {
             Some(i) => i,
             None => {
@@ -274,6 +297,17 @@ impl<'a> Finder<'a> {
                 u16::MAX
             }
         }
+    }
+
+    /// An own field that may be null takes the entry that exists where the name is an address.
+    fn nullable_cap(&mut self, st: &State, wanted: &Cap) -> Option<usize> {
+        let Cap::Entry(e) = wanted else { return None };
+        if !e.guards.is_empty() {
+            return None;
+        }
+        let guards = vec![Guard::IsAddress(e.name)];
+        let guarded = Cap::Entry(Entry { guards, ..e.clone() });
+        st.caps.iter().position(|c| self.fits_cap(st, c, &guarded))
     }
 
     fn answer_view(&mut self, st: &State, wanted: &View) -> Through {

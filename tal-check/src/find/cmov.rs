@@ -1,8 +1,8 @@
 //! Not trusted: a bug here can reject, never admit. What both outcomes of a conditional move share.
 
-use super::{Finder, Trouble, unknown};
+use super::{Finder, Trouble};
 use tal_core::decode::{self, Op};
-use tal_core::error::{Error, Rule};
+use tal_core::error::Error;
 use tal_core::hint::{Site, Template};
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
@@ -17,11 +17,11 @@ impl Finder<'_> {
         moved: &Word,
         kept: &Word,
     ) -> Result<Template, Error> {
-        let found = self.template(st, moved, kept);
-        found.ok_or_else(|| {
+        Ok(self.template(st, moved, kept).unwrap_or_else(|| {
             self.trouble.push(Trouble::Cmov);
-            unknown(Rule::RowCmov)
-        })
+            let (facts, moved, kept) = (Vec::new(), Vec::new(), Vec::new());
+            Template { fresh: 0, word: Word::Junk, facts, moved, kept }
+        }))
     }
 
     fn template(&mut self, st: &State, moved: &Word, kept: &Word) -> Option<Template> {

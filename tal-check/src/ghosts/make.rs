@@ -132,7 +132,10 @@ impl Planner<'_, '_> {
                 let middle = off.add(&self.size(a)?).ok()?;
                 self.make(name, off, a, depth)?;
                 self.make(name, &middle, b, depth)?;
+                let second = self.find_exact(name, &middle, b)?;
+                self.rename(second, &middle, b)?;
                 let first = self.find_exact(name, off, a)?;
+                self.rename(first, off, a)?;
                 let second = self.find_exact(name, &middle, b)?;
                 let (first, second) = (Self::number(first), Self::number(second));
                 self.emit(Ghost::Join { first, second }).then_some(())?;
@@ -474,6 +477,10 @@ impl Planner<'_, '_> {
             if first.is_some() {
                 let a = self.starting_nth(name, off)?;
                 let b = self.exactly(name, &at, &piece, a)?;
+                // Joining wants offsets that fit identically.
+                let e = self.entry(a)?.clone();
+                let end = e.offset.add(&self.size(&e.mem)?).ok()?;
+                self.rename(b, &end, &piece)?;
                 let (a, b) = (Self::number(a), Self::number(b));
                 self.emit(Ghost::Join { first: a, second: b }).then_some(())?;
             }
