@@ -16,18 +16,20 @@ mod support;
 use fastrand::Rng;
 use forms::{encode, instruction, value};
 use iced_x86::{
-    Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, OpAccess, RflagsBits,
+    Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, MemoryOperand, OpAccess,
+    RflagsBits,
 };
 use machine::{Cpu, Machine};
 use model::{Values, compare, solve};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use support::{Prover, declare, empty_state, image_of, no_interface};
 use tal_core::decode::{Cc, Decoded, Op, Rm, Src, decode_at};
 use tal_core::judge::Judge;
 use tal_core::state::{FlagKind, FlagSet, Flags, State};
 use tal_core::table::{Feature, Form, ROWS, Row, Target};
 use tal_core::term::Term;
-use tal_core::ty::{Base, Fact, Kind, NameSet, Reg, Rel, Word};
+use tal_core::ty::{Base, Cap, Entry, Fact, Field, FieldTy, Kind, Mem, NameSet, Reg, Rel, Word};
 
 const ROUNDS: usize = 64;
 
@@ -132,9 +134,10 @@ fn named(rng: &mut Rng, state: &mut State, values: &mut Values) -> (Base, u64) {
 
 fn case(rng: &mut Rng, machine: &Machine, secrets: bool) -> Case {
     let mut state = empty_state();
-    let entry_rsp = machine.memory() + machine::MEMORY_SIZE as u64 - 256;
-    let mut values = Values { free: vec![], entry_rsp };
-    let mut cpu = Cpu { regs: [0; 16], flags: rng.u8(0..64) };
+    let entry_rsp = machine.entry_rsp();
+    let mut values = Values { free: vec![], entry_rsp, field: None };
+    let memory = value(rng) as u64;
+    let mut cpu = Cpu { regs: [0; 16], flags: rng.u8(0..64), memory, slots: [0; 16] };
     let shared = secrets.then(|| named(rng, &mut state, &mut values));
     for reg in Reg::ALL {
         let (word, actual) = match (reg, shared) {
@@ -196,14 +199,19 @@ fn involved(bytes: &[u8], d: &Decoded, before: &Cpu, after: &Cpu) -> Vec<u64> {
     let used = info.used_registers().iter().map(|u| u.register()).filter(|r| r.is_gpr());
     let numbers = used.map(|r| r.full_register().number());
     let mut found: Vec<u64> = numbers.flat_map(|n| [before.regs[n], after.regs[n]]).collect();
-    if let Op::Test { left: Rm::Reg(left), right, .. } = &d.op {
+    if let Op::Test { left, right, .. } = &d.op {
+        let left = match left {
+            Rm::Reg(r) => before.regs[*r as usize],
+            Rm::Mem(_) => before.memory,
+        };
         let right = match right {
             Src::Reg(r) => before.regs[*r as usize],
             Src::Imm(c) => *c as u64,
-            Src::Mem(_) => 0,
+            Src::Mem(_) => before.memory,
         };
-        found.push(before.regs[*left as usize] & right);
+        found.push(left & right);
     }
+    found.extend([before.memory, after.memory]);
     found.sort_unstable();
     found.dedup();
     found
@@ -452,6 +460,103 @@ fn what_is_public_does_not_depend_on_what_is_not() {
             }
             independent(&mut rng, &mut machine, &bytes, &d, &c);
         }
+    }
+}
+
+/// An owned field of `bits` bits at the operand's address, and a register that points to it.
+fn with_field(rng: &mut Rng, machine: &Machine, c: &mut Case, bits: u8, base: Reg) {
+    let set = NameSet::ADDRESS;
+    let x = declare(&mut c.state, Kind::Addr { set, block: None });
+    c.values.free.push(i128::from(machine.operand()));
+    let ty = if bits == 64 && rng.bool() {
+        FieldTy::Known(public_word(rng, &mut c.state, &mut c.values, c.cpu.memory))
+    } else {
+        FieldTy::Int { bits, signed: rng.bool(), facts: vec![] }
+    };
+    let fields = vec![Field { offset: 0, writable: true, ty }];
+    let mem = Rc::new(Mem::Struct { fields, size: u32::from(bits / 8) });
+    let entry = Entry { guards: vec![], name: x, offset: Term::ZERO, mem };
+    c.state.caps.push(Cap::Entry(entry));
+    c.state.regs[base as usize] = Word::Ptr(Base::Name(x), Term::ZERO);
+    c.cpu.regs[base as usize] = machine.operand();
+}
+
+#[test]
+fn what_the_rows_claim_of_memory_is_true() {
+    let mut machine = Machine::new();
+    let mut rng = Rng::with_seed(5);
+    for (row, code) in alone() {
+        let no_memory = matches!(row.form, Form::Lea | Form::Xchg | Form::Setcc | Form::BitTest(_));
+        if no_memory || forms::takes_memory(code).is_none() {
+            continue;
+        }
+        let mut ran = 0;
+        for round in 0..ROUNDS {
+            let base = Reg::ALL[[3, 6, 7, 9, 12, 13][rng.usize(0..6)]];
+            let operand = MemoryOperand::with_base(forms::WIDE[base as usize]);
+            let i = instruction(&mut rng, code, Some(operand));
+            let bytes = encode(&i);
+            let d = decode_at(&bytes, 0x40_0000, 0).unwrap_or_else(|e| panic!("{i:?} {e:?}"));
+            let bits = 8 * i.memory_size().size() as u8;
+            let mut c = case(&mut rng, &machine, round % 3 == 0);
+            if let Some((signed, bits, reg)) = divides(&d) {
+                for_division(&mut rng, &mut c, signed, bits, reg);
+            }
+            with_field(&mut rng, &machine, &mut c, bits, base);
+            ran += usize::from(check(&mut machine, &bytes, &d, &c));
+        }
+        let least = if matches!(row.form, Form::Div | Form::Idiv) { 0 } else { ROUNDS / 16 };
+        assert!(ran >= least, "{code:?} was accepted {ran} times only");
+    }
+}
+
+#[test]
+fn memory_forms_without_a_rule_are_refused() {
+    let mut rng = Rng::with_seed(6);
+    for (row, code) in alone() {
+        if matches!(row.form, Form::Xchg | Form::Setcc | Form::BitTest(_))
+            && forms::takes_memory(code).is_some()
+        {
+            let operand = MemoryOperand::with_base(forms::WIDE[3]);
+            let i = instruction(&mut rng, code, Some(operand));
+            assert!(decode_at(&encode(&i), 0x40_0000, 0).is_err(), "{code:?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_stack_rows_claim_is_true() {
+    let mut machine = Machine::new();
+    let mut rng = Rng::with_seed(7);
+    let of_stack = |r: &&Row| matches!(r.form, Form::Push | Form::Pop | Form::Leave);
+    for (_, code) in ROWS.iter().filter(of_stack).flat_map(|r| r.codes.iter().map(move |c| (r, *c)))
+    {
+        let mut ran = 0;
+        for _ in 0..ROUNDS {
+            let i = instruction(&mut rng, code, None);
+            let bytes = encode(&i);
+            let d = decode_at(&bytes, 0x40_0000, 0).unwrap();
+            let mut c = case(&mut rng, &machine, true);
+            let delta = -8 * rng.i64(0..12);
+            let frame = rng.i64(delta / 8..=0) * 8;
+            c.state.stack.delta = delta;
+            c.state.stack.touched = delta;
+            c.state.regs[Reg::Rsp as usize] = Word::Frame(delta);
+            c.state.regs[Reg::Rbp as usize] = Word::Frame(frame);
+            c.cpu.regs[Reg::Rsp as usize] = c.values.entry_rsp.wrapping_add(delta as u64);
+            c.cpu.regs[Reg::Rbp as usize] = c.values.entry_rsp.wrapping_add(frame as u64);
+            let mut at = delta;
+            while at < 0 {
+                let v = value(&mut rng) as u64;
+                let word = public_word(&mut rng, &mut c.state, &mut c.values, v);
+                let place = c.state.stack.slots.len() - 1;
+                c.state.stack.slots.insert(place, (at, word));
+                c.cpu.slots[(at + 128) as usize / 8] = v;
+                at += 8;
+            }
+            ran += usize::from(check(&mut machine, &bytes, &d, &c));
+        }
+        assert!(ran * 2 >= ROUNDS, "{code:?} was accepted {ran} times only");
     }
 }
 

@@ -13,10 +13,8 @@ const OUT: u64 = 256;
 const FLAGS_IN: u64 = 512;
 const FLAGS_OUT: u64 = 520;
 const OWN_RSP: u64 = 528;
-/// Memory for operands and for the stack of the tested instruction.
-pub(crate) const MEMORY: usize = PAGE + 1024;
-/// Its size.
-pub(crate) const MEMORY_SIZE: usize = 2048;
+const OPERAND: usize = PAGE + 1024;
+const ENTRY_RSP: usize = PAGE + 3072;
 
 /// The six flags in rflags, in the order of the bits of a flag set: CF PF AF ZF SF OF.
 const RFLAGS: [u64; 6] = [0, 2, 4, 6, 7, 11];
@@ -28,6 +26,17 @@ pub(crate) struct Cpu {
     pub(crate) regs: [u64; 16],
     /// As a flag set.
     pub(crate) flags: u8,
+    /// The eight bytes at the operand's address.
+    pub(crate) memory: u64,
+    /// The slots from 128 bytes below the entry rsp upwards.
+    pub(crate) slots: [u64; 16],
+}
+
+impl Cpu {
+    /// The content of the slot at this offset from the entry rsp.
+    pub(crate) fn slot(&self, at: i64) -> Option<u64> {
+        self.slots.get(usize::try_from(at + 128).ok()? / 8).copied()
+    }
 }
 
 /// A page of code and a page of data.
@@ -52,27 +61,20 @@ impl Machine {
         Machine { start, hole }
     }
 
-    /// Address of the memory for operands.
-    pub(crate) fn memory(&self) -> u64 {
-        self.start as u64 + MEMORY as u64
+    /// Address of the operand in memory.
+    pub(crate) fn operand(&self) -> u64 {
+        self.start as u64 + OPERAND as u64
     }
 
-    pub(crate) fn read(&self, address: u64) -> u64 {
-        let at = self.checked(address);
-        // SAFETY: `checked` has shown that eight bytes from here lie in the memory for operands.
-        unsafe { at.cast::<u64>().read_unaligned() }
+    /// rsp at the entry of the function that the instruction is in.
+    pub(crate) fn entry_rsp(&self) -> u64 {
+        self.start as u64 + ENTRY_RSP as u64
     }
 
-    pub(crate) fn write(&mut self, address: u64, value: u64) {
-        let at = self.checked(address);
-        // SAFETY: as in `read`.
-        unsafe { at.cast::<u64>().write_unaligned(value) }
-    }
-
-    fn checked(&self, address: u64) -> *mut u8 {
-        let offset = address - self.memory();
-        assert!(offset as usize + 8 <= MEMORY_SIZE);
-        address as *mut u8
+    /// The operand, then the slots.
+    fn places(&self) -> Vec<*mut u64> {
+        let slots = (0..16).map(|i| self.entry_rsp() - 128 + 8 * i);
+        std::iter::once(self.operand()).chain(slots).map(|a| a as *mut u64).collect()
     }
 
     /// Runs the instruction. rsp must point into the memory for operands.
@@ -84,7 +86,8 @@ impl Machine {
             flags |= u64::from(input.flags >> bit & 1) << at;
         }
         let data = |offset: u64| (self.start as u64 + PAGE as u64 + offset) as *mut u64;
-        let mut out = Cpu { regs: [0; 16], flags: 0 };
+        let mut out = *input;
+        out.flags = 0;
         // SAFETY: the stub saves what the calling convention wants saved and touches our two pages
         // only; the judge has accepted the instruction, which is what this test is about, and its
         // memory operands were made to point into the memory for operands.
@@ -94,12 +97,20 @@ impl Machine {
                 data(IN + 8 * i as u64).write_volatile(*value);
             }
             data(FLAGS_IN).write_volatile(flags);
+            for (place, value) in self.places().into_iter().zip(contents(input)) {
+                place.write_volatile(value);
+            }
             let enter: extern "sysv64" fn() = std::mem::transmute(self.start);
             enter();
             for (i, value) in out.regs.iter_mut().enumerate() {
                 *value = data(OUT + 8 * i as u64).read_volatile();
             }
             flags = data(FLAGS_OUT).read_volatile();
+            let places = self.places();
+            out.memory = places[0].read_volatile();
+            for (value, place) in out.slots.iter_mut().zip(&places[1..]) {
+                *value = place.read_volatile();
+            }
         }
         for (bit, at) in RFLAGS.iter().enumerate() {
             out.flags |= ((flags >> at & 1) as u8) << bit;
@@ -113,6 +124,11 @@ impl Drop for Machine {
         // SAFETY: our own mapping, whole; nobody keeps a pointer into it.
         unsafe { libc::munmap(self.start.cast(), 2 * PAGE) };
     }
+}
+
+/// The operand, then the slots.
+fn contents(cpu: &Cpu) -> impl Iterator<Item = u64> + '_ {
+    std::iter::once(cpu.memory).chain(cpu.slots)
 }
 
 /// The code around the instruction, for this address, and where the instruction stands.

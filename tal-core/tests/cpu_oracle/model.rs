@@ -3,9 +3,10 @@
 //! fresh are searched for.
 
 use crate::machine::Cpu;
+use tal_core::rules::operand::wrap;
 use tal_core::state::{FlagKind, FlagSet, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Fact, Rel, Word};
+use tal_core::ty::{Base, Cap, Fact, FieldTy, Mem, Rel, Word};
 
 /// Values of `Free(0..)`, as far as they are known.
 #[derive(Clone, Debug, Default)]
@@ -13,12 +14,15 @@ pub(crate) struct Values {
     pub(crate) free: Vec<i128>,
     /// rsp at entry.
     pub(crate) entry_rsp: u64,
+    /// The integer field whose refinement is looked at.
+    pub(crate) field: Option<i128>,
 }
 
 impl Values {
     fn of(&self, v: Var) -> Option<i128> {
         match v {
             Var::Free(i) => self.free.get(usize::from(i)).copied(),
+            Var::Value => self.field,
             _ => None,
         }
     }
@@ -131,9 +135,40 @@ fn flags_fit(values: &Values, state: &State, actual: u8) -> Option<bool> {
     })
 }
 
+/// Does memory hold what the first capability says? All tests have one field at most.
+fn memory_fits(values: &Values, state: &State, cpu: &Cpu) -> Option<bool> {
+    let Some(Cap::Entry(entry)) = state.caps.first() else { return Some(true) };
+    let Mem::Struct { fields, .. } = entry.mem.as_ref() else { panic!("no struct") };
+    match &fields[0].ty {
+        FieldTy::Known(word) => values.word(word, cpu.memory),
+        FieldTy::Int { bits, signed, facts } => {
+            let mut with = values.clone();
+            with.field = Some(wrap(i128::from(cpu.memory), *bits, *signed));
+            let mut all = true;
+            for fact in facts {
+                all &= with.fact(fact)?;
+            }
+            Some(all)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Do the slots hold their words?
+fn slots_fit(values: &Values, state: &State, cpu: &Cpu) -> Option<bool> {
+    let mut all = true;
+    for (at, word) in &state.stack.slots {
+        if let Some(actual) = cpu.slot(*at) {
+            all &= values.word(word, actual)?;
+        }
+    }
+    Some(all)
+}
+
 /// Everything that the state claims of registers, flags and facts. `None`: a variable is missing.
 fn satisfied(values: &Values, state: &State, cpu: &Cpu) -> Option<bool> {
     let mut all = flags_fit(values, state, cpu.flags)?;
+    all &= memory_fits(values, state, cpu)? && slots_fit(values, state, cpu)?;
     for (word, actual) in state.regs.iter().zip(cpu.regs) {
         all &= values.word(word, actual)?;
     }
@@ -149,6 +184,7 @@ fn plausible(values: &Values, state: &State, cpu: &Cpu) -> bool {
     state.facts.iter().all(|f| values.fact(f) != Some(false))
         && words.into_iter().all(|(w, actual)| values.word(w, actual) != Some(false))
         && flags_fit(values, state, cpu.flags) != Some(false)
+        && memory_fits(values, state, cpu) != Some(false)
 }
 
 /// Numbers that a fresh variable may stand for: `more` at any width, and the ends of its
