@@ -19,6 +19,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{format, ptr, slice};
 use tal_core::limits;
+use tal_core::table::Feature;
 
 const PAGE: usize = 4096;
 /// Size of the program's stack.
@@ -54,6 +55,12 @@ pub fn run(program: &Verified<'_>, arguments: &[OsString], environment: &[OsStri
     let Some(gates) = gates.collect::<Option<Vec<Gate>>>() else {
         return CannotRun("an import that this host lacks".into());
     };
+    if let Err(error) = features(program.features()) {
+        return error;
+    }
+    // SAFETY: nobody else handles signals here. The runtime of Rust ignores SIGPIPE; programs start
+    // with what the system has for everybody.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     match prepare(program.image(), &gates, arguments, environment) {
         Err(error) => error,
         // SAFETY: `prepare` made every mapping that the judged program expects, and the program is
@@ -81,7 +88,6 @@ fn prepare(
     arguments: &[OsString],
     environment: &[OsString],
 ) -> Result<Start> {
-    features()?;
     let entry = u64::from(image.entry());
     let text_address = address(image.text_address())?;
     map_copy(text_address, image.text(), image.text().len(), FILL, libc::PROT_EXEC)?;
@@ -100,13 +106,16 @@ fn address(address: u32) -> Result<usize> {
     usize::try_from(address).map_err(|_| CannotRun("address out of range".into()))
 }
 
-/// Rows of the instruction table that some processors lack, or worse, execute as something else:
-/// `tzcnt` is `bsf` on a processor without BMI1, `lzcnt` is `bsr`.
-fn features() -> Result<()> {
-    let present = std::is_x86_feature_detected!("popcnt")
-        && std::is_x86_feature_detected!("lzcnt")
-        && std::is_x86_feature_detected!("bmi1");
-    if present { Ok(()) } else { refuse("this processor lacks popcnt, lzcnt or bmi1") }
+/// Instructions that some processors lack, or worse, execute as something else: `tzcnt` is `bsf`
+/// on a processor without BMI1, `lzcnt` is `bsr`. `needed` is what the judge met.
+fn features(needed: u8) -> Result<()> {
+    let known = [
+        (Feature::Popcnt, std::is_x86_feature_detected!("popcnt")),
+        (Feature::Bmi1, std::is_x86_feature_detected!("bmi1")),
+        (Feature::Lzcnt, std::is_x86_feature_detected!("lzcnt")),
+    ];
+    let present = known.iter().filter(|(_, here)| *here).fold(0, |all, (f, _)| all | f.bit());
+    if needed & !present == 0 { Ok(()) } else { refuse("this processor lacks an instruction") }
 }
 
 /// A fresh mapping of zeroes; at a fixed address it never replaces another.

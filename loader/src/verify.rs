@@ -33,6 +33,12 @@ impl<'a> Verified<'a> {
         &self.checked.image().imports
     }
 
+    /// CPU features without which the text means something else ([`tal_core::table::Feature`]).
+    #[must_use]
+    pub fn features(&self) -> u8 {
+        self.checked.features()
+    }
+
     /// What the annotations said, now known to be true.
     #[must_use]
     pub fn judged(&self) -> &tal_core::image::Image<'a> {

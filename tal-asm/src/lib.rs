@@ -7,3 +7,55 @@ pub mod debug;
 pub mod elf;
 pub mod output;
 pub mod program;
+
+use elf::{ElfError, Output};
+use loader::Refusal;
+use loader::link::CannotLink;
+use program::Program;
+use std::fmt;
+use tal_core::image::Interface;
+
+/// Why there is no file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// The parts of the program contradict each other.
+    Write(ElfError),
+    /// The loader cannot link the object that was made.
+    Link(CannotLink),
+    /// The loader refuses what was made: a mistake in the assembler, or in the checker.
+    Refused(Refusal),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Write(error) => error.fmt(f),
+            Failure::Link(error) => error.fmt(f),
+            Failure::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The bytes of the file, and the loader has said that they are safe.
+///
+/// # Errors
+/// When it says anything else.
+pub fn assemble(
+    program: &Program,
+    output: Output,
+    interface: &Interface,
+) -> Result<Vec<u8>, Failure> {
+    let bytes = elf::write(program, output).map_err(Failure::Write)?;
+    match output {
+        Output::Executable => {
+            loader::verify(&bytes, interface).map_err(Failure::Refused)?;
+        }
+        Output::Object => {
+            let linked = loader::link::link(&bytes).map_err(Failure::Link)?;
+            loader::verify(&linked, interface).map_err(Failure::Refused)?;
+        }
+    }
+    Ok(bytes)
+}

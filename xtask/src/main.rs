@@ -1,6 +1,9 @@
 //! Not trusted. Developer commands; `cargo xtask help` lists them.
 
 mod bare_metal;
+mod bench;
+mod demo;
+mod examples;
 mod manifests;
 mod run;
 mod tests;
@@ -24,6 +27,12 @@ enum Command {
     Test,
     /// Builds the judge and the verifying half of the loader for x86_64-unknown-none.
     BareMetal,
+    /// Builds everything, runs the examples on real files, shows what is refused.
+    Demo,
+    /// Runs the examples on real files and compares them with the tools of the system.
+    Examples,
+    /// Time to check, assemble and verify generated programs of 10k, 50k and 200k lines.
+    Bench,
     /// Checks what compilers do not: first lines, line lengths, arrows between crates.
     Tidy,
 }
@@ -45,6 +54,9 @@ fn command(command: Command) -> Result<()> {
     match command {
         Command::Test => tests::all(),
         Command::BareMetal => bare_metal::build(),
+        Command::Demo => demo::demo(),
+        Command::Examples => examples::run(&demo::build()?),
+        Command::Bench => bench::bench(),
         Command::Tidy => {
             manifests::arrows()?;
             tidy::check()
