@@ -257,7 +257,13 @@ impl<'a> Planner<'_, 'a> {
     fn improve(&mut self, at: u32) {
         for _ in 0..4 {
             let mark = self.f.trouble.len();
-            let done = self.rehearse(|judge, st| judge.exec(st, at));
+            let done = self.rehearse(|judge, st| {
+                let flow = judge.exec(st, at)?;
+                if let tal_core::driver::Flow::Branch { cc, .. } = flow {
+                    judge.branch(st, cc)?;
+                }
+                Ok(())
+            });
             if self.draw(mark) {
                 continue;
             }

@@ -52,6 +52,12 @@ impl Theta {
         Theta::new(space, vec![Kind::Int; usize::from(count)])
     }
 
+    /// Which variables are sought.
+    #[must_use]
+    pub fn space(&self) -> Space {
+        self.space
+    }
+
     /// The place of a sought variable.
     fn slot(&self, v: Var) -> Option<usize> {
         let i = match (self.space, v) {
@@ -423,13 +429,8 @@ impl Theta {
     fn guard(&self, st: &State, g: &Guard) -> Option<Guarded<Option<Guard>>> {
         let truth = |b: bool| if b { Guarded::There(None) } else { Guarded::Gone };
         Some(match g {
-            Guard::Range(t, a, b) => {
-                let t = self.term(t)?;
-                match t.as_int() {
-                    Some(c) => truth(i128::from(*a) <= c && c <= i128::from(*b)),
-                    None => Guarded::There(Some(Guard::Range(t, *a, *b))),
-                }
-            }
+            // Only the rules for guards decide those on integers, constant or not.
+            Guard::Range(t, a, b) => Guarded::There(Some(Guard::Range(self.term(t)?, *a, *b))),
             Guard::IsAddress(x) => match self.get(*x) {
                 None if self.seeks(*x) => return None,
                 None => undecided(st, *x, |s| s.is_address(), |s| s.address, g.clone()),

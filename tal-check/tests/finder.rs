@@ -359,3 +359,482 @@ fn table_find() {
     b.label("table_find.done", l);
     b.accept();
 }
+
+/// `arena exists r { next: own zero[16*r]; left = 16*r: u64 }`, T0.
+fn with_arena(b: &mut Bench) -> Mem {
+    let r = Term::var(Var::Bound(0));
+    let size = r.scale(16).unwrap();
+    let left = Fact { rel: Rel::Eq, term: Term::var(Var::Value).sub(&size).unwrap() };
+    let body = Mem::Struct {
+        fields: vec![
+            Field { offset: 0, writable: false, ty: own(false, None, Mem::Zero(size)) },
+            Field {
+                offset: 8,
+                writable: false,
+                ty: FieldTy::Int { bits: 64, signed: false, facts: vec![left] },
+            },
+        ],
+        size: 16,
+    };
+    b.named(0, Mem::Ex { vars: 1, facts: vec![], body: Rc::new(body) }, false, false, true);
+    Mem::Named(TypeId(0), vec![])
+}
+
+#[test]
+fn arena_alloc() {
+    let mut b = Bench::new();
+    let arena = with_arena(&mut b);
+    let n = int(1);
+    let h = entry(vec![], f(0), arena);
+    // post: some q (2), x (3): n <= 16 q, rax = P(x,0), x in A: x ~> zero(16 q)
+    let q16 = int(2).scale(16).unwrap();
+    let got = entry(vec![Guard::IsAddress(f(3))], f(3), Mem::Zero(q16.clone()));
+    let s = sig(
+        vec![addr(), Kind::Int],
+        assertion(
+            vec![ge(add(&n, -1)), ge(Term::int(1 << 40).sub(&n).unwrap())],
+            &[("rdi", name(0)), ("rsi", word(n.clone()))],
+            vec![],
+            vec![h.clone()],
+        ),
+        post(
+            vec![Kind::Int, Kind::Addr { set: NameSet::NULLABLE, block: None }],
+            assertion(vec![ge(q16.sub(&n).unwrap())], &[("rax", name(3))], vec![], vec![got, h]),
+        ),
+    );
+    b.function(
+        "arena_alloc",
+        s,
+        "add rsi, 15
+         and rsi, -16
+         cmp rsi, [rdi + 8]
+         ja .full
+         mov rax, [rdi]
+         sub [rdi + 8], rsi
+         add [rdi], rsi
+         ret
+.full:
+         xor eax, eax
+         ret",
+    );
+    b.accept();
+}
+
+#[test]
+fn arena_init() {
+    let mut b = Bench::new();
+    let arena = with_arena(&mut b);
+    // mmap(rdi = 4096 k) -> x : addr [-4095,-1] block(map, 4096 k)
+    let bytes = int(0).scale(4096).unwrap();
+    let errno = NameSet { address: true, small: [Some((-4095, -1)), None] };
+    let claim = Some(Block { origin: OriginId(1), extent: bytes.clone() });
+    let limits = |k: &Term| {
+        vec![
+            ge(add(&k.scale(4096).unwrap(), -4096)),
+            ge(Term::int(1 << 40).sub(&k.scale(4096).unwrap()).unwrap()),
+        ]
+    };
+    b.import(
+        "mmap",
+        sig(
+            vec![Kind::Int],
+            assertion(limits(&int(0)), &[("rdi", word(bytes.clone()))], vec![], vec![]),
+            post(
+                vec![Kind::Addr { set: errno, block: claim }],
+                assertion(
+                    vec![],
+                    &[("rax", name(1))],
+                    vec![],
+                    vec![entry(vec![Guard::IsAddress(f(1))], f(1), Mem::Zero(bytes))],
+                ),
+            ),
+        ),
+    );
+    let r = int(2);
+    let range = |a, z| Guard::Range(int(2), a, z);
+    let s = sig(
+        vec![addr(), Kind::Int],
+        assertion(
+            limits(&int(1)),
+            &[("rdi", name(0)), ("rsi", word(int(1).scale(4096).unwrap()))],
+            vec![],
+            vec![entry(vec![], f(0), Mem::Junk(Term::int(16)))],
+        ),
+        post(
+            vec![Kind::Int],
+            assertion(
+                vec![ge(add(&r, 4095)), ge(r.scale(-1).unwrap())],
+                &[("rax", word(r))],
+                vec![],
+                vec![
+                    entry(vec![range(0, 0)], f(0), arena),
+                    entry(vec![range(-4095, -1)], f(0), Mem::Junk(Term::int(16))),
+                ],
+            ),
+        ),
+    );
+    b.function(
+        "arena_init",
+        s,
+        "push rbx
+         push r12
+         sub rsp, 8
+         mov rbx, rdi
+         mov r12, rsi
+         mov rdi, rsi
+         call mmap
+         test rax, rax
+         js .failed
+         mov [rbx], rax
+         mov [rbx + 8], r12
+         xor eax, eax
+         add rsp, 8
+         pop r12
+         pop rbx
+         ret
+.failed:
+         add rsp, 8
+         pop r12
+         pop rbx
+         ret",
+    );
+    b.accept();
+}
+
+#[test]
+fn total_lends_its_frame() {
+    let mut b = Bench::new();
+    let i64t = || FieldTy::Int { bits: 64, signed: true, facts: vec![] };
+    let field = |offset| Field { offset, writable: true, ty: i64t() };
+    b.named(0, Mem::Struct { fields: vec![field(0), field(8)], size: 16 }, true, true, false);
+    let tally = Mem::Named(TypeId(0), vec![]);
+    // add_to(rdi = x: inout i64, rsi = t: inout tally)
+    let both = vec![entry(vec![], f(0), i64s()), entry(vec![], f(1), tally)];
+    let g = sig(
+        vec![addr(), addr()],
+        assertion(vec![], &[("rdi", name(0)), ("rsi", name(1))], vec![], both.clone()),
+        post(vec![], assertion(vec![], &[], vec![], both)),
+    );
+    // for_each: [a, n, v : word, f : code, R]
+    let inner = |i: u16| tal_core::ty::Word::Ptr(Base::Name(Var::Inner(i)), Term::ZERO);
+    let cell = Cap::Entry(Entry {
+        guards: vec![],
+        name: Var::Inner(0),
+        offset: Term::ZERO,
+        mem: Rc::new(i64s()),
+    });
+    let store = Cap::Store(f(4));
+    let sigma = sig(
+        vec![addr()],
+        assertion(
+            vec![],
+            &[("rdi", inner(0)), ("rsi", name(2))],
+            vec![],
+            vec![cell.clone(), store.clone()],
+        ),
+        post(vec![], assertion(vec![], &[], vec![], vec![cell, store.clone()])),
+    );
+    let whole = entry(vec![], f(0), array(int(1), i64s()));
+    let each = sig(
+        vec![addr(), Kind::Int, Kind::Word, Kind::Code(sigma), Kind::Store],
+        assertion(
+            vec![],
+            &[("rdi", name(0)), ("rsi", word(int(1))), ("rdx", name(3)), ("rcx", name(2))],
+            vec![],
+            vec![whole.clone(), store.clone()],
+        ),
+        post(vec![], assertion(vec![], &[], vec![], vec![whole.clone(), store.clone()])),
+    );
+    b.function(
+        "for_each",
+        each,
+        "push rbx
+         push r12
+         push r13
+         push r14
+         push r15
+         mov r12, rdi
+         lea r13, [rdi + rsi*8]
+         mov r14, rdx
+         mov r15, rcx
+         jmp .test
+.each:
+         mov rdi, r12
+         mov rsi, r15
+         call r14
+         add r12, 8
+.test:
+         cmp r12, r13
+         jne .each
+         pop r15
+         pop r14
+         pop r13
+         pop r12
+         pop rbx
+         ret",
+    );
+    let i = int(5);
+    let mut l = bench::label_state(
+        vec![Kind::Int],
+        vec![ge(i.clone()), ge(int(1).sub(&i).unwrap())],
+        &[
+            ("r12", tal_core::ty::Word::Ptr(Base::Name(f(0)), i.scale(8).unwrap())),
+            ("r13", tal_core::ty::Word::Ptr(Base::Name(f(0)), int(1).scale(8).unwrap())),
+            ("r14", name(3)),
+            ("r15", name(2)),
+        ],
+        vec![whole.clone(), store],
+    );
+    l.delta = -40;
+    l.touched = -48;
+    l.regs[5] = tal_core::ty::Word::Saved(tal_core::ty::Reg::Rbp);
+    use tal_core::ty::{Reg, Word as W};
+    l.slots = vec![
+        (-40, W::Saved(Reg::R15)),
+        (-32, W::Saved(Reg::R14)),
+        (-24, W::Saved(Reg::R13)),
+        (-16, W::Saved(Reg::R12)),
+        (-8, W::Saved(Reg::Rbx)),
+        (0, W::ReturnAddress),
+    ];
+    l.touched = -40;
+    b.label("for_each.test", l);
+    b.function("add_to", g, "endbr64\nmov rax, [rdi]\nadd [rsi], rax\ninc qword [rsi + 8]\nret");
+    let s = sig(
+        vec![addr(), Kind::Int],
+        assertion(vec![], &[("rdi", name(0)), ("rsi", word(int(1)))], vec![], vec![whole.clone()]),
+        post(
+            vec![Kind::Int, Kind::Int],
+            assertion(vec![], &[("rax", word(int(2))), ("rdx", word(int(3)))], vec![], vec![whole]),
+        ),
+    );
+    b.function(
+        "total",
+        s,
+        "sub rsp, 24
+         mov qword [rsp], 0
+         mov qword [rsp + 8], 0
+         lea rdx, [add_to]
+         mov rcx, rsp
+         call for_each
+         mov rax, [rsp]
+         mov rdx, [rsp + 8]
+         add rsp, 24
+         ret",
+    );
+    b.accept();
+}
+
+#[test]
+fn lower_bound_cmov() {
+    let mut b = Bench::new();
+    let n = int(1);
+    let v = View {
+        guards: vec![],
+        region: tal_core::ty::Region::Var(f(3)),
+        mode: Mode::Rd,
+        base: Base::Name(f(0)),
+        offset: Term::ZERO,
+        mem: Rc::new(array(n.clone(), i64s())),
+    };
+    let r = int(4);
+    let s = sig(
+        vec![addr(), Kind::Int, Kind::Int, Kind::Region],
+        assertion(
+            vec![],
+            &[("rdi", name(0)), ("rsi", word(n.clone())), ("rdx", word(int(2)))],
+            vec![v],
+            vec![],
+        ),
+        post(
+            vec![Kind::Int],
+            assertion(
+                vec![ge(r.clone()), ge(n.sub(&r).unwrap())],
+                &[("rax", word(r))],
+                vec![],
+                vec![],
+            ),
+        ),
+    );
+    b.function(
+        "lower_bound_cmov",
+        s,
+        "mov rax, rdi
+         test rsi, rsi
+         jz .none
+         jmp .test
+.halve:
+         mov rcx, rsi
+         shr rcx, 1
+         lea r8, [rax + rcx*8]
+         cmp [r8 - 8], rdx
+         cmovl rax, r8
+         sub rsi, rcx
+.test:
+         cmp rsi, 1
+         ja .halve
+         xor ecx, ecx
+         cmp [rax], rdx
+         setl cl
+         sub rax, rdi
+         sar rax, 3
+         add rax, rcx
+         ret
+.none:
+         xor eax, eax
+         ret",
+    );
+    // some k (4), m (5): rax = a + 8k, rsi = m, 0 <= k, 1 <= m, k + m <= n
+    use tal_core::ty::{Reg, Word as W};
+    let (k, m) = (int(4), int(5));
+    let mut l = bench::label_state(
+        vec![Kind::Int, Kind::Int],
+        vec![ge(k.clone()), ge(add(&m, -1)), ge(n.sub(&k).unwrap().sub(&m).unwrap())],
+        &[
+            ("rax", W::Ptr(Base::Name(f(0)), k.scale(8).unwrap())),
+            ("rsi", word(m)),
+            ("rdi", name(0)),
+            ("rdx", word(int(2))),
+        ],
+        vec![],
+    );
+    l.slots = vec![(0, W::ReturnAddress)];
+    for r in [3, 5, 12, 13, 14, 15] {
+        l.regs[r] = W::Saved(Reg::ALL[r]);
+    }
+    b.label("lower_bound_cmov.test", l);
+    b.accept();
+}
+
+#[test]
+fn lends_owned_array_and_takes_it_back() {
+    let mut b = Bench::new();
+    let view = |mode, mem: Mem, off: Term, rho| View {
+        guards: vec![],
+        region: tal_core::ty::Region::Var(rho),
+        mode,
+        base: Base::Name(f(0)),
+        offset: off,
+        mem: Rc::new(mem),
+    };
+    // write(rsi = buf: &bytes[n], rdx = n)
+    b.import(
+        "write",
+        sig(
+            vec![addr(), Kind::Int, Kind::Region],
+            assertion(
+                vec![],
+                &[("rsi", name(0)), ("rdx", word(int(1)))],
+                vec![view(Mode::Rd, Mem::Bytes(int(1)), Term::ZERO, f(2))],
+                vec![],
+            ),
+            post(vec![], assertion(vec![], &[], vec![], vec![])),
+        ),
+    );
+    let whole = entry(vec![], f(0), array(int(1), i64s()));
+    let s = sig(
+        vec![addr(), Kind::Int],
+        assertion(
+            vec![ge(add(&int(1), -4))],
+            &[("rdi", name(0)), ("rsi", word(int(1)))],
+            vec![],
+            vec![whole.clone()],
+        ),
+        post(vec![], assertion(vec![], &[], vec![], vec![whole])),
+    );
+    b.function(
+        "f",
+        s,
+        "push rbx
+         mov rbx, rdi
+         lea rsi, [rdi + 9]
+         mov edx, 7
+         call write
+         mov rax, [rbx]
+         mov [rbx + 24], rax
+         mov rsi, rbx
+         mov edx, 32
+         call write
+         pop rbx
+         ret",
+    );
+    b.accept();
+}
+
+#[test]
+fn args_are_opened() {
+    let mut b = Bench::new();
+    let n = Term::var(Var::Bound(0));
+    let len = Fact { rel: Rel::Eq, term: Term::var(Var::Value).sub(&n).unwrap() };
+    let text = FieldTy::Ref { nullable: false, mode: Mode::Ro, mem: Rc::new(Mem::Bytes(n)) };
+    let body = Mem::Struct {
+        fields: vec![
+            Field { offset: 0, writable: false, ty: text },
+            Field {
+                offset: 8,
+                writable: false,
+                ty: FieldTy::Int { bits: 64, signed: false, facts: vec![len] },
+            },
+        ],
+        size: 16,
+    };
+    b.named(0, Mem::Ex { vars: 1, facts: vec![], body: Rc::new(body) }, false, false, false);
+    let v = |mode, mem: Mem, region| View {
+        guards: vec![],
+        region,
+        mode,
+        base: Base::Name(f(0)),
+        offset: Term::ZERO,
+        mem: Rc::new(mem),
+    };
+    let argv =
+        v(Mode::Ro, array(int(1), Mem::Named(TypeId(0), vec![])), tal_core::ty::Region::Always);
+    b.import(
+        "write",
+        sig(
+            vec![addr(), Kind::Int, Kind::Region],
+            assertion(
+                vec![],
+                &[("rsi", name(0)), ("rdx", word(int(1)))],
+                vec![v(Mode::Rd, Mem::Bytes(int(1)), tal_core::ty::Region::Var(f(2)))],
+                vec![],
+            ),
+            post(vec![], assertion(vec![], &[], vec![], vec![])),
+        ),
+    );
+    let s = sig(
+        vec![addr(), Kind::Int, Kind::Int],
+        assertion(
+            vec![ge(int(2)), ge(add(&int(1).sub(&int(2)).unwrap(), -1))],
+            &[
+                ("rdi", name(0)),
+                ("rsi", word(int(1))),
+                ("rbx", word(int(2))),
+                ("rdx", word(int(2))),
+            ],
+            vec![argv],
+            vec![],
+        ),
+        post(vec![], assertion(vec![], &[], vec![], vec![])),
+    );
+    b.function(
+        "f",
+        s,
+        "sub rsp, 8
+         mov rax, rdx
+         shl rax, 4
+         cmp qword [rdi + rax + 8], 2
+         jne .all
+         mov rcx, [rdi + rax]
+         cmp word [rcx], 28205
+         je .out
+.all:
+         mov rsi, [rdi + rax]
+         mov rdx, [rdi + rax + 8]
+         call write
+.out:
+         add rsp, 8
+         ret",
+    );
+    b.accept();
+}

@@ -126,7 +126,7 @@ impl Planner<'_, '_> {
         }) {
             return Some(r);
         }
-        let i = self.covering(x, &want.offset).or_else(|| self.starting(x, &want.offset))?;
+        let i = self.covering(x, &want.offset, false).or_else(|| self.starting(x, &want.offset))?;
         self.borrow(i, want.mode, want)
     }
 

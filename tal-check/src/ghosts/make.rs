@@ -202,9 +202,12 @@ impl Planner<'_, '_> {
         if self.release(name) {
             return self.piece(name, off, depth.checked_sub(1)?);
         }
-        if let Some(i) = self.covering(name, off) {
-            self.attempt(|p| p.cut(i, off))?;
-            return self.piece(name, off, depth.checked_sub(1)?);
+        for strictly in [true, false] {
+            if let Some(i) = self.covering(name, off, strictly)
+                && self.attempt(|p| p.cut(i, off)).is_some()
+            {
+                return self.piece(name, off, depth.checked_sub(1)?);
+            }
         }
         let lent = self.st.caps.iter().find_map(|c| match c {
             Cap::Token(rho, e) if e.name == name => Some(*rho),
@@ -250,12 +253,15 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Removes entries whose guards are refuted: nothing is there.
-    pub(crate) fn clear_false(&mut self) {
+    /// Removes entries whose guards are refuted and that nobody wants: nothing is there.
+    pub(crate) fn clear_false(&mut self, wanted: &[Entry]) {
         'again: loop {
             for i in 0..self.st.caps.len() {
-                let Some(e) = self.entry(i) else { continue };
-                for (k, g) in e.guards.clone().iter().enumerate() {
+                let Some(e) = self.entry(i).cloned() else { continue };
+                if wanted.contains(&e) {
+                    continue;
+                }
+                for (k, g) in e.guards.iter().enumerate() {
                     let (of, guard) = (Through::Entry(Self::number(i)), Self::number(k));
                     if self.refuted(g) && self.emit(Ghost::GuardFalse { of, guard }) {
                         continue 'again;
@@ -266,8 +272,8 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// The unguarded entry that `off` lies inside of.
-    pub(crate) fn covering(&mut self, name: Var, off: &Term) -> Option<usize> {
+    /// The unguarded entry that `off` lies inside of, or, unless `strictly`, at the end of.
+    pub(crate) fn covering(&mut self, name: Var, off: &Term, strictly: bool) -> Option<usize> {
         (0..self.st.caps.len()).find(|i| {
             let Some(e) = self.entry(*i) else { return false };
             if e.name != name || !e.guards.is_empty() {
@@ -276,8 +282,8 @@ impl Planner<'_, '_> {
             let (start, mem) = (e.offset.clone(), e.mem.clone());
             let Some(size) = self.size(&mem) else { return false };
             let Ok(end) = start.add(&size) else { return false };
-            let strictly = end.sub(off).and_then(|d| d.plus(-1));
-            self.f.le(&self.st, &start, off) && strictly.is_ok_and(|d| self.f.ge(&self.st, &d))
+            let left = end.sub(off).and_then(|d| d.plus(if strictly { -1 } else { 0 }));
+            self.f.le(&self.st, &start, off) && left.is_ok_and(|d| self.f.ge(&self.st, &d))
         })
     }
 
@@ -611,6 +617,18 @@ impl Planner<'_, '_> {
 
     fn alike_field(&mut self, a: &FieldTy, b: &FieldTy) -> bool {
         self.f.alike_field(&self.st, a, b)
+    }
+
+    /// The entries that the capabilities of a pattern stand for under theta.
+    pub(crate) fn under(&self, theta: &Theta, caps: &[Cap]) -> Vec<Entry> {
+        let entry = |c: &Cap| match c {
+            Cap::Entry(e) => match theta.entry(&self.st, e) {
+                Some(Guarded::There(e)) => Some(e),
+                _ => None,
+            },
+            _ => None,
+        };
+        caps.iter().filter_map(entry).collect()
     }
 
     /// The wanted capability of a pattern under theta, made. False when it cannot be.

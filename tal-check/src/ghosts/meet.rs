@@ -215,8 +215,8 @@ fn label_theta(f: &mut Finder<'_>, st: &State, to: u32, l: &LabelState) -> Theta
     theta
 }
 
-/// Reads theta of a label state off the state.
-pub(crate) fn match_label(f: &mut Finder<'_>, st: &State, l: &LabelState, theta: &mut Theta) {
+/// Reads theta of a label state off registers and slots.
+fn label_words(st: &State, l: &LabelState, theta: &mut Theta) {
     for round in 0..2 {
         let simple = |w: &Word| match w {
             Word::Int(t) => t.as_var().is_some(),
@@ -236,6 +236,11 @@ pub(crate) fn match_label(f: &mut Finder<'_>, st: &State, l: &LabelState, theta:
             }
         }
     }
+}
+
+/// Reads theta of a label state off the state.
+pub(crate) fn match_label(f: &mut Finder<'_>, st: &State, l: &LabelState, theta: &mut Theta) {
+    label_words(st, l, theta);
     for lent in &l.lent {
         if let Some(have) = st.stack.lent.iter().find(|h| h.offset == lent.offset) {
             theta.bind(lent.name, Inst::Ptr(Base::Name(have.name), Term::ZERO));
@@ -344,12 +349,13 @@ impl Planner<'_, '_> {
     /// Capabilities first, since lending takes them away; then views, then what `R` stands for.
     fn bring_all(&mut self, sig: &Sig) {
         let st = self.st.clone();
+        let mut early = Theta::new(space_of(&st, sig), sig.vars.clone());
+        let frame = callee_frame(self.f, &st);
+        unify_words(&mut early, &st, &sig.pre, &|k| slot(&st, frame + i64::from(k)));
+        self.satisfy_early(&early, &sig.pre.caps);
+        let st = self.st.clone();
         let mut theta = call_theta(self.f, &st, sig);
-        for cap in &sig.pre.caps {
-            if !self.satisfy(&theta, cap) {
-                self.f.trouble.push(Trouble::Cap(cap.clone()));
-            }
-        }
+        self.satisfy_all(&theta, &sig.pre.caps);
         let wants = store_wants(self.f, &self.st.clone(), sig, &theta);
         for want in wants {
             if let Cap::Entry(e) = want {
@@ -358,6 +364,26 @@ impl Planner<'_, '_> {
         }
         for v in &sig.pre.views {
             self.bring_view(&mut theta, v);
+        }
+    }
+
+    /// Makes the capabilities that the words alone determine: what is left then shows the sizes of
+    /// the others.
+    fn satisfy_early(&mut self, theta: &Theta, caps: &[Cap]) {
+        for cap in caps {
+            if let Cap::Entry(e) = cap
+                && theta.entry(&self.st, e).is_some()
+            {
+                self.satisfy(theta, cap);
+            }
+        }
+    }
+
+    fn satisfy_all(&mut self, theta: &Theta, caps: &[Cap]) {
+        for cap in caps {
+            if !self.satisfy(theta, cap) {
+                self.f.trouble.push(Trouble::Cap(cap.clone()));
+            }
         }
     }
 
@@ -395,16 +421,18 @@ impl Planner<'_, '_> {
         self.give_back();
         let Some(post) = self.own.sig.post.clone() else { return };
         let st = self.st.clone();
+        let first = first_choice(self.f, &post.vars, &post.state);
+        let mut early = Theta::new(Space::Free(first), post.vars.clone());
+        unify_words(&mut early, &st, &post.state, &|k| slot(&st, i64::from(k)));
+        self.satisfy_early(&early, &post.state.caps);
+        let st = self.st.clone();
         let mut theta = post_theta(self.f, &st, &post.vars, &post.state);
-        for cap in &post.state.caps {
-            if !self.satisfy(&theta, cap) {
-                self.f.trouble.push(Trouble::Cap(cap.clone()));
-            }
-        }
+        self.satisfy_all(&theta, &post.state.caps);
         for v in &post.state.views {
             self.bring_view(&mut theta, v);
         }
-        self.clear_false();
+        let wanted = self.under(&theta, &post.state.caps);
+        self.clear_false(&wanted);
         self.polish_ret();
     }
 
@@ -444,16 +472,17 @@ impl Planner<'_, '_> {
             }
         }
         let st = self.st.clone();
+        let mut early = Theta::new(theta.space(), l.state.vars.clone());
+        label_words(&st, &l.state, &mut early);
+        self.satisfy_early(&early, &l.state.caps);
+        let st = self.st.clone();
         theta = label_theta(self.f, &st, l.offset, &l.state);
-        for cap in &l.state.caps {
-            if !self.satisfy(&theta, cap) {
-                self.f.trouble.push(Trouble::Cap(cap.clone()));
-            }
-        }
+        self.satisfy_all(&theta, &l.state.caps);
         for v in &l.state.views {
             self.bring_view(&mut theta, v);
         }
-        self.clear_false();
+        let wanted = self.under(&theta, &l.state.caps);
+        self.clear_false(&wanted);
         self.polish(|judge, st| judge.entail(st, label));
     }
 

@@ -33,7 +33,7 @@ fn ghosts(f: &mut Finder<'_>, st: &State, from: u32) -> Vec<Ghost> {
 
 impl Planner<'_, '_> {
     fn tidy(&mut self) {
-        self.clear_false();
+        self.clear_false(&[]);
         self.uncarve_plain();
         self.close_declared();
         self.close_rest();
