@@ -48,6 +48,16 @@ pub fn width(ty: &FieldTy) -> u32 {
     }
 }
 
+/// What it costs to copy a struct.
+#[must_use]
+pub(crate) fn weight(fields: &[Field]) -> usize {
+    let of = |f: &Field| match &f.ty {
+        FieldTy::Int { facts, .. } => facts.len().saturating_add(1),
+        FieldTy::Known(_) | FieldTy::Own { .. } | FieldTy::Ref { .. } | FieldTy::Junk(_) => 1,
+    };
+    fields.iter().fold(0, |sum, f| sum.saturating_add(of(f)))
+}
+
 /// The type of a narrow field that holds exactly `e`: `int(bits,sign){v = e}`.
 ///
 /// # Errors

@@ -16,6 +16,9 @@ use crate::ty::{
 };
 use alloc::rc::Rc;
 
+/// Facts of one integer field: copying a struct is paid by them, and nobody needs more.
+const REFINEMENTS: usize = 16;
+
 /// Declarations by number.
 #[derive(Clone, Copy)]
 pub(crate) enum Vars<'c> {
@@ -185,6 +188,7 @@ impl<H: Hints> Judge<'_, H> {
         match ty {
             FieldTy::Int { bits, facts, .. } => {
                 check(matches!(bits, 8 | 16 | 32 | 64), rule)?;
+                check(facts.len() <= REFINEMENTS, rule)?;
                 self.wf_facts(Ctx { value: true, ..ctx }, facts, rule)
             }
             FieldTy::Known(Word::Int(e)) => self.wf_term(ctx, e, Rule::WfWordType),

@@ -293,8 +293,8 @@ impl<H: Hints> Judge<'_, H> {
         Ok((!gone).then_some(left))
     }
 
-    /// rule[term-subst] in an entry; `None` when a guard is false. What has no false guard stands at
-    /// an address: core.md 9.3.
+    /// rule[term-subst] in an entry; `None` when a guard is false. What has no false guard stands
+    /// at an address: core.md 9.3.
     ///
     /// # Errors
     /// When the name stands for an integer or for what nobody owns.

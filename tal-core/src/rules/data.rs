@@ -47,8 +47,8 @@ impl<'a, H: Hints> Judge<'a, H> {
         self.image.data.get(usize::from(id.0)).ok_or(ill(rule))
     }
 
-    /// rule[data-object]: a closed type that owns nothing (redteam A16), of the object's size; pages
-    /// are writable exactly for `rw`.
+    /// rule[data-object]: a closed type that owns nothing (redteam A16), of the object's size;
+    /// pages are writable exactly for `rw`.
     ///
     /// # Errors
     /// rule[data-object] and the rules of wf.

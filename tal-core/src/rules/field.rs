@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::judge::{Judge, Result};
-use crate::mem::{exact, width};
+use crate::mem::{exact, weight, width};
 use crate::rules::entry::unguarded;
 use crate::rules::guard::entry_mut;
 use crate::state::State;
@@ -29,8 +29,8 @@ impl<H: Hints> Judge<'_, H> {
         if width(&old.ty) != width(ty) {
             return Err(Error::new(rule, Kind::BadHint));
         }
+        self.burn(weight(fields))?;
         let mut fields = fields.clone();
-        self.burn(fields.len())?;
         let taken = self.close_word(st, &old.ty, ty)?;
         let at = still_at(entry, taken).ok_or(Error::new(rule, Kind::Capability))?;
         let changed = Field { ty: ty.clone(), ..old.clone() };

@@ -24,8 +24,8 @@ enum Truth {
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[name-narrow]: `keep(lo, hi)` says whether the condition of the edge holds on the whole
-    /// interval (`Some(true)`), on none of it (`Some(false)`), or splits it (`None`: refused, for it
-    /// would tell a bit of an address).
+    /// interval (`Some(true)`), on none of it (`Some(false)`), or splits it (`None`: refused, for
+    /// it would tell a bit of an address).
     ///
     /// # Errors
     /// When the name is decided, or an alternative is split.
@@ -109,6 +109,7 @@ impl<H: Hints> Judge<'_, H> {
 
     /// Decides the guards of everything owned or lent. Tokens keep theirs until the region ends.
     fn decide_all(&mut self, st: &mut State) -> Result<()> {
+        self.burn(st.caps.len().saturating_add(st.views.len()))?;
         let mut caps = Vec::with_capacity(st.caps.len());
         for cap in &st.caps {
             match cap {
@@ -134,8 +135,8 @@ impl<H: Hints> Judge<'_, H> {
         Ok(self.decide_guards(st, &mut entry.guards)?.then_some(entry))
     }
 
-    /// Drops guards on names that are true and rewrites those on names that are integers; false: the
-    /// thing does not exist. Guards on integers stay (rule[guard-true] is for them).
+    /// Drops guards on names that are true and rewrites those on names that are integers; false:
+    /// the thing does not exist. Guards on integers stay (rule[guard-true] is for them).
     ///
     /// # Errors
     /// Out of fuel.
@@ -178,8 +179,8 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// rule[guard-add]: a condition that holds changes nothing; a view may be forgotten wherever the
-    /// condition is false.
+    /// rule[guard-add]: a condition that holds changes nothing; a view may be forgotten wherever
+    /// the condition is false.
     pub(crate) fn guard_add(&mut self, st: &mut State, of: Through, guard: &Guard) -> Result<()> {
         let rule = Rule::GuardAdd;
         self.wf_guard(st, guard)?;

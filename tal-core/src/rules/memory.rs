@@ -6,7 +6,7 @@
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Through};
 use crate::judge::{Judge, Result, range_goals};
-use crate::mem::{Subst, decided, exact, exactly, resolve, width};
+use crate::mem::{Subst, decided, exact, exactly, resolve, weight, width};
 use crate::rules::entry::unguarded;
 use crate::rules::guard::entry_mut;
 use crate::rules::operand::reg_word;
@@ -216,7 +216,7 @@ impl<H: Hints> Judge<'_, H> {
             let none = Kind::NoAccess(base, Box::new(position.clone()), bytes.into());
             match &*mem.clone() {
                 Mem::Struct { fields, .. } => {
-                    self.burn(fields.len())?;
+                    self.burn(weight(fields))?;
                     let here = position.as_int();
                     let exactly = fields.iter().position(|f| {
                         here == Some(i128::from(f.offset)) && width(&f.ty) == u32::from(bytes)

@@ -1,8 +1,8 @@
 //! TCB. Owned memory seen at another type of the same size (core.md 4.5).
 //!
-//! An entry lies inside one object, so its size is between 0 and 2^46 whatever its type. What has to
-//! be proved of a new type is that none of its parts is negative: with several parts a negative one
-//! could hide in the sum (redteam U11).
+//! An entry lies inside one object, so its size is between 0 and 2^46 whatever its type. What has
+//! to be proved of a new type is that none of its parts is negative: with several parts a negative
+//! one could hide in the sum (redteam U11).
 
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::Hints;

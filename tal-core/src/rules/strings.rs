@@ -1,8 +1,9 @@
 //! TCB. Rep and string rows (core.md 4.9). All of them go up: the direction flag is clear at every
 //! entry, and no row sets it (trap 63).
 //!
-//! The count is an integer that is proved not negative and to fit the memory, so it is the count the
-//! processor sees (trap 64). Memory is plain, so no type changes by copying pieces of it (U13, U14).
+//! The count is an integer that is proved not negative and to fit the memory, so it is the count
+//! the processor sees (trap 64). Memory is plain, so no type changes by copying pieces of it (U13,
+//! U14).
 
 use crate::decode::Width;
 use crate::error::{Error, Kind, OrRefuse, Rule};

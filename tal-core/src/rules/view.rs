@@ -102,7 +102,8 @@ impl<H: Hints> Judge<'_, H> {
         self.add_view(st, view)
     }
 
-    /// rule[region-end]: the entry comes back as it was; if its guard is false by now, nothing does.
+    /// rule[region-end]: the entry comes back as it was; if its guard is false by now, nothing
+    /// does.
     pub(crate) fn region_end(&mut self, st: &mut State, token: u16) -> Result<()> {
         let rule = Rule::RegionEnd;
         let at = checked(token, st.caps.len(), rule)?;
@@ -208,8 +209,8 @@ impl<H: Hints> Judge<'_, H> {
         self.add_view(st, View { mem, ..view })
     }
 
-    /// rule[view-open]: whoever may write through an alias cannot change what mentions the witnesses
-    /// (Grossman's problem: redteam A9).
+    /// rule[view-open]: whoever may write through an alias cannot change what mentions the
+    /// witnesses (Grossman's problem: redteam A9).
     pub(crate) fn view_open(&mut self, st: &mut State, view: u16) -> Result<()> {
         let rule = Rule::ViewOpen;
         let view = unguarded(st, view, rule)?;

@@ -1,5 +1,5 @@
-//! Not trusted. A word gets a type (core.md 4.5: field-close, has-*; U2, trap 94; core.md 9.1, 9.24,
-//! 9.29, 9.43).
+//! Not trusted. A word gets a type (core.md 4.5: field-close, has-*; U2, trap 94; core.md 9.1,
+//! 9.24, 9.29, 9.43).
 
 use crate::support::*;
 use std::rc::Rc;

@@ -1,4 +1,5 @@
-//! Not trusted. Memory access (core.md 4.7; traps 57 to 60, 67, 68, 72, 73; U12, U14, U15, U16, A22).
+//! Not trusted. Memory access (core.md 4.7; traps 57 to 60, 67, 68, 72, 73; U12, U14, U15, U16,
+//! A22).
 
 use crate::support::*;
 use tal_core::error::{Error, Rule};
