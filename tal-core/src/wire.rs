@@ -1,17 +1,17 @@
-//! TCB. The annotations as bytes: docs/spec/format.md. Reading is trusted to be total, canonical and
-//! bounded; that the annotations are right is for the judge to find out.
+//! TCB. The annotations as bytes: docs/spec/format.md. Reading is trusted to be total, canonical
+//! and bounded; that the annotations are right is for the judge to find out.
 
 use crate::image::{Image, Interface, Segment};
 use crate::judge::Result;
 use alloc::vec::Vec;
 
-mod ghost;
+pub(crate) mod ghost;
 pub(crate) mod guess;
-mod put;
-mod read;
+pub(crate) mod put;
+pub(crate) mod read;
 mod record;
 mod stream;
-mod tables;
+pub(crate) mod tables;
 pub use record::{Recorded, Recorder};
 pub use stream::Stream;
 

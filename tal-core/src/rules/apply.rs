@@ -102,8 +102,8 @@ impl<H: Hints> Judge<'_, H> {
         Err(Error::new(rule, Evidence::WrongSlot(at)))
     }
 
-    /// rule[apply]: theta is checked, the pre-state is matched and its capabilities leave the state.
-    /// `entry` is the callee's entry rsp. Returns theta.
+    /// rule[apply]: theta is checked, the pre-state is matched and its capabilities leave the
+    /// state. `entry` is the callee's entry rsp. Returns theta.
     ///
     /// # Errors
     /// When a premise fails.
@@ -260,8 +260,8 @@ impl<H: Hints> Judge<'_, H> {
         }
         let base = u16::try_from(state.scope.len()).ok().or_refuse(rule)?;
         let renamed = self.renamed(sigma, base)?;
-        // Variables, names and facts of the caller are about fixed values: they stay true. Its frame,
-        // views and capabilities are not there when `sigma` is used.
+        // Variables, names and facts of the caller are about fixed values: they stay true. Its
+        // frame, views and capabilities are not there when `sigma` is used.
         let mut sub = empty_state();
         sub.scope.clone_from(&state.scope);
         sub.facts.clone_from(&state.facts);
@@ -309,8 +309,8 @@ impl<H: Hints> Judge<'_, H> {
     }
 }
 
-/// The activation at `sigma`: its own regions live, and so do those of its views, since whoever uses
-/// it must have shown that (rule[apply]).
+/// The activation at `sigma`: its own regions live, and so do those of its views, since whoever
+/// uses it must have shown that (rule[apply]).
 fn nested_own(sigma: Rc<Sig>, base: u16) -> Own {
     let mut own = Own::function(None, Rc::clone(&sigma));
     let shifted = |v: &Var| match v {

@@ -1,5 +1,5 @@
-//! Not trusted: tests. One accepted program for each rule of transfers, and refused twins that differ
-//! by one thing.
+//! Not trusted: tests. One accepted program for each rule of transfers, and refused twins that
+//! differ by one thing.
 
 use super::*;
 use crate::limits;
@@ -290,7 +290,8 @@ fn counter() -> (Program, u32) {
 fn labels_are_entailed_on_every_edge() {
     let (good, _) = counter();
     let error = good.verify();
-    // i <= n at the back edge needs i /= n and i <= n: rule[step-neq], which the oracle does not know.
+    // i <= n at the back edge needs i /= n and i <= n: rule[step-neq], which the oracle does not
+    // know.
     assert_eq!(error.unwrap_err().rule, Rule::Entail);
 }
 
@@ -620,4 +621,12 @@ fn fuel_runs_out_and_refuses() {
     let mut judge = crate::judge::Judge::new(&image, &interface, program.oracle.clone(), 0);
     judge.fuel = 20;
     assert_eq!(judge.verify().unwrap_err().rule, Rule::Limit);
+}
+
+/// Programs of every shape, for the tests of sections.
+pub(super) fn programs() -> Vec<Program> {
+    let zero = |p: &Program, i: usize| u64::from(TEXT) + u64::from(p.labels[i].offset);
+    let shape = table(1, &[0, 0], FnId(0));
+    let words = [zero(&shape, 0), zero(&shape, 1)];
+    vec![caller(true), weak(|_| {}), table(1, &words, FnId(0)), passes(1)]
 }

@@ -9,7 +9,7 @@ use crate::ty::DataId;
 use alloc::vec::Vec;
 
 /// The ghosts in the order of their opcodes. docs/spec/format.md shows this list.
-pub(super) const OPCODES: [&str; 38] = [
+pub(crate) const OPCODES: [&str; 38] = [
     "step",
     "size-facts",
     "guard-true",
@@ -52,7 +52,7 @@ pub(super) const OPCODES: [&str; 38] = [
 
 impl Reader<'_> {
     /// A ghost by its opcode.
-    pub(super) fn ghost(&mut self) -> Result<Ghost> {
+    pub(crate) fn ghost(&mut self) -> Result<Ghost> {
         let r = self;
         let limit = u64::try_from(OPCODES.len()).unwrap_or(0);
         Ok(match r.tag(limit)? {
@@ -106,7 +106,7 @@ impl Reader<'_> {
     }
 
     /// `3 * position + (0 entry, 1 view, 2 data)`.
-    pub(super) fn through(&mut self) -> Result<Through> {
+    pub(crate) fn through(&mut self) -> Result<Through> {
         let code = self.uint()?;
         let number = u16::try_from(code.checked_div(3).unwrap_or(0));
         Ok(match (code.checked_rem(3), number) {
@@ -122,7 +122,7 @@ impl Reader<'_> {
     }
 
     /// One bit for the commonest.
-    pub(super) fn proof(&mut self) -> Result<Proof> {
+    pub(crate) fn proof(&mut self) -> Result<Proof> {
         if !self.bit()? {
             return Ok(Proof::Lookup);
         }
@@ -161,7 +161,7 @@ impl Reader<'_> {
         })
     }
 
-    pub(super) fn inst(&mut self) -> Result<Inst> {
+    pub(crate) fn inst(&mut self) -> Result<Inst> {
         Ok(match self.tag(7)? {
             0 => Inst::Int(self.term()?),
             1 => Inst::Ptr(self.base()?, self.term()?),
@@ -176,7 +176,7 @@ impl Reader<'_> {
         })
     }
 
-    pub(super) fn template(&mut self) -> Result<Template> {
+    pub(crate) fn template(&mut self) -> Result<Template> {
         Ok(Template {
             fresh: self.u16()?,
             word: self.word()?,
@@ -192,7 +192,7 @@ impl Writer {
         self.uint(opcode);
     }
 
-    pub(super) fn ghost(&mut self, ghost: &Ghost) {
+    pub(crate) fn ghost(&mut self, ghost: &Ghost) {
         match ghost {
             Ghost::Step(step) => {
                 self.opcode(0);
@@ -380,7 +380,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn through(&mut self, through: Through) {
+    pub(crate) fn through(&mut self, through: Through) {
         let (number, class) = match through {
             Through::Entry(i) => (i, 0),
             Through::View(i) => (i, 1),
@@ -402,7 +402,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn proof(&mut self, proof: &Proof) {
+    pub(crate) fn proof(&mut self, proof: &Proof) {
         self.bit(*proof != Proof::Lookup);
         match proof {
             Proof::Lookup => {}
@@ -460,7 +460,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn inst(&mut self, inst: &Inst) {
+    pub(crate) fn inst(&mut self, inst: &Inst) {
         match inst {
             Inst::Int(term) => {
                 self.uint(0_u8);
@@ -494,7 +494,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn template(&mut self, t: &Template) {
+    pub(crate) fn template(&mut self, t: &Template) {
         self.uint(t.fresh);
         self.word(&t.word);
         self.facts(&t.facts);

@@ -1,5 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. What the answer to a question most likely is, read
-//! off the state. Reader and writer guess alike; one bit says that the guess is right.
+//! Not trusted: a bug here can reject, never admit. What the answer to a question most likely is,
+//! read off the state. Reader and writer guess alike; one bit says that the guess is right.
 
 use crate::hint::{Inst, Through};
 use crate::state::State;

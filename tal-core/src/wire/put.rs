@@ -10,18 +10,18 @@ use alloc::vec::Vec;
 
 /// Bytes, and the place of the byte that takes bits now.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Writer {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Writer {
+    pub(crate) bytes: Vec<u8>,
     bits_at: usize,
     left: u8,
 }
 
 impl Writer {
-    pub(super) fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         self.bytes.push(byte);
     }
 
-    pub(super) fn bit(&mut self, bit: bool) {
+    pub(crate) fn bit(&mut self, bit: bool) {
         if self.left == 0 {
             self.bits_at = self.bytes.len();
             self.bytes.push(0);
@@ -45,22 +45,22 @@ impl Writer {
         }
     }
 
-    pub(super) fn uint(&mut self, value: impl Into<u64>) {
+    pub(crate) fn uint(&mut self, value: impl Into<u64>) {
         self.leb(u128::from(value.into()));
     }
 
-    pub(super) fn len(&mut self, value: usize) {
+    pub(crate) fn len(&mut self, value: usize) {
         self.uint(u64::try_from(value).unwrap_or(u64::MAX));
     }
 
-    pub(super) fn int(&mut self, value: impl Into<i128>) {
+    pub(crate) fn int(&mut self, value: impl Into<i128>) {
         let value: i128 = value.into();
         // Zigzag: the sign goes to the lowest bit.
         let shifted = value.cast_unsigned() << 1;
         self.leb(if value < 0 { !shifted } else { shifted });
     }
 
-    pub(super) fn many<T>(&mut self, all: &[T], mut one: impl FnMut(&mut Self, &T)) {
+    pub(crate) fn many<T>(&mut self, all: &[T], mut one: impl FnMut(&mut Self, &T)) {
         self.len(all.len());
         for each in all {
             one(self, each);
@@ -78,7 +78,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn var(&mut self, v: Var) {
+    pub(crate) fn var(&mut self, v: Var) {
         let (code, index) = Self::var_code(v);
         self.uint(code);
         if let Some(index) = index {
@@ -116,16 +116,16 @@ impl Writer {
         }
     }
 
-    pub(super) fn term(&mut self, term: &Term) {
+    pub(crate) fn term(&mut self, term: &Term) {
         self.uint(Self::term_header(term));
         self.term_rest(term);
     }
 
-    pub(super) fn terms(&mut self, terms: &[Term]) {
+    pub(crate) fn terms(&mut self, terms: &[Term]) {
         self.many(terms, Self::term);
     }
 
-    pub(super) fn fact(&mut self, fact: &Fact) {
+    pub(crate) fn fact(&mut self, fact: &Fact) {
         let rel = match fact.rel {
             Rel::Ge => 0,
             Rel::Eq => 1,
@@ -135,11 +135,11 @@ impl Writer {
         self.term_rest(&fact.term);
     }
 
-    pub(super) fn facts(&mut self, facts: &[Fact]) {
+    pub(crate) fn facts(&mut self, facts: &[Fact]) {
         self.many(facts, Self::fact);
     }
 
-    pub(super) fn base(&mut self, base: Base) {
+    pub(crate) fn base(&mut self, base: Base) {
         let (number, class, index) = match base {
             Base::Name(v) => {
                 let (code, index) = Self::var_code(v);
@@ -154,7 +154,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn word(&mut self, word: &Word) {
+    pub(crate) fn word(&mut self, word: &Word) {
         let short = |number: u16, k: u64| (u64::from(number) << 2 | k).saturating_add(5);
         match word {
             Word::Int(term) if has_short_form(word) => {
@@ -185,7 +185,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn reg(&mut self, reg: Reg) {
+    pub(crate) fn reg(&mut self, reg: Reg) {
         self.uint(reg as u8);
     }
 
@@ -197,16 +197,16 @@ impl Writer {
         }
     }
 
-    pub(super) fn mode(&mut self, mode: Mode) {
+    pub(crate) fn mode(&mut self, mode: Mode) {
         self.uint(Self::mode_number(mode));
     }
 
-    pub(super) fn named(&mut self, id: TypeId, args: &[Term]) {
+    pub(crate) fn named(&mut self, id: TypeId, args: &[Term]) {
         self.uint(id.0);
         self.terms(args);
     }
 
-    pub(super) fn mem(&mut self, mem: &Mem) {
+    pub(crate) fn mem(&mut self, mem: &Mem) {
         match mem {
             Mem::Struct { fields, size } => match single_int(mem) {
                 Some(kind) => self.uint(kind.saturating_add(8)),
@@ -253,7 +253,7 @@ impl Writer {
         self.field_rest(&field.ty);
     }
 
-    pub(super) fn field_ty(&mut self, ty: &FieldTy) {
+    pub(crate) fn field_ty(&mut self, ty: &FieldTy) {
         self.uint(field_tag(ty));
         self.field_rest(ty);
     }
@@ -274,7 +274,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn guard(&mut self, guard: &Guard) {
+    pub(crate) fn guard(&mut self, guard: &Guard) {
         match guard {
             Guard::Range(term, low, high) => {
                 self.uint(0_u8);
@@ -315,12 +315,12 @@ impl Writer {
         self.mem(&e.mem);
     }
 
-    pub(super) fn entry(&mut self, e: &Entry) {
+    pub(crate) fn entry(&mut self, e: &Entry) {
         self.uint(Self::guards_header(&e.guards, &e.offset));
         self.entry_rest(e);
     }
 
-    pub(super) fn cap(&mut self, cap: &Cap) {
+    pub(crate) fn cap(&mut self, cap: &Cap) {
         let header = |e: &Entry| Self::guards_header(&e.guards, &e.offset).saturating_mul(3);
         match cap {
             Cap::Entry(e) => {
@@ -339,11 +339,11 @@ impl Writer {
         }
     }
 
-    pub(super) fn caps(&mut self, caps: &[Cap]) {
+    pub(crate) fn caps(&mut self, caps: &[Cap]) {
         self.many(caps, Self::cap);
     }
 
-    pub(super) fn view(&mut self, v: &View) {
+    pub(crate) fn view(&mut self, v: &View) {
         let header = Self::guards_header(&v.guards, &v.offset).saturating_mul(3);
         let header = header.saturating_add(Self::mode_number(v.mode)) << 1;
         self.uint(header | u64::from(v.region != Region::Always));
@@ -358,18 +358,18 @@ impl Writer {
         self.mem(&v.mem);
     }
 
-    pub(super) fn views(&mut self, views: &[View]) {
+    pub(crate) fn views(&mut self, views: &[View]) {
         self.many(views, Self::view);
     }
 
-    pub(super) fn region(&mut self, region: Region) {
+    pub(crate) fn region(&mut self, region: Region) {
         self.bit(region != Region::Always);
         if let Region::Var(rho) = region {
             self.var(rho);
         }
     }
 
-    pub(super) fn name_set(&mut self, set: &NameSet) {
+    pub(crate) fn name_set(&mut self, set: &NameSet) {
         let count = u64::try_from(set.small.iter().flatten().count()).unwrap_or(0);
         self.uint(count << 1 | u64::from(set.address));
         for (low, high) in set.small.iter().flatten() {
@@ -378,7 +378,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn kind(&mut self, kind: &Kind) {
+    pub(crate) fn kind(&mut self, kind: &Kind) {
         match kind {
             Kind::Int => self.uint(0_u8),
             Kind::Word => self.uint(1_u8),
@@ -406,11 +406,11 @@ impl Writer {
         }
     }
 
-    pub(super) fn kinds(&mut self, kinds: &[Kind]) {
+    pub(crate) fn kinds(&mut self, kinds: &[Kind]) {
         self.many(kinds, Self::kind);
     }
 
-    pub(super) fn sig(&mut self, sig: &Sig) {
+    pub(crate) fn sig(&mut self, sig: &Sig) {
         self.kinds(&sig.vars);
         self.assertion(&sig.pre);
         match &sig.post {
@@ -423,7 +423,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn regs(&mut self, regs: &[Word; 16], usual: &[Word; 16]) {
+    pub(crate) fn regs(&mut self, regs: &[Word; 16], usual: &[Word; 16]) {
         let differs = |number: &usize| regs.get(*number) != usual.get(*number);
         let mask = (0..16).filter(differs).fold(0_u16, |mask, number| mask | 1 << number);
         let [low, high] = mask.to_le_bytes();
@@ -445,7 +445,7 @@ impl Writer {
         self.caps(&a.caps);
     }
 
-    pub(super) fn lent(&mut self, lent: &Lent) {
+    pub(crate) fn lent(&mut self, lent: &Lent) {
         self.int(lent.offset);
         self.int(lent.size);
         self.var(lent.name);

@@ -13,7 +13,7 @@ use alloc::{rc::Rc, vec::Vec};
 
 /// Where reading stands: bytes, and bits of a byte that was begun.
 #[derive(Clone, Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     /// Bits not read yet of the last byte of bits, lowest next.
@@ -23,12 +23,12 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Reader { bytes, at: 0, bits: 0, left: 0, depth: 0 }
     }
 
     /// A refusal at this place.
-    pub(super) fn malformed<T>(&self) -> Result<T> {
+    pub(crate) fn malformed<T>(&self) -> Result<T> {
         let at = u32::try_from(self.at).unwrap_or(u32::MAX);
         Err(Error::new(Rule::Wire, Evidence::Malformed(at)))
     }
@@ -45,22 +45,22 @@ impl<'a> Reader<'a> {
     }
 
     /// Bytes that are left.
-    pub(super) fn remaining(&self) -> usize {
+    pub(crate) fn remaining(&self) -> usize {
         self.bytes.len().saturating_sub(self.at)
     }
 
     /// Nothing may be left, not even a bit that is set.
-    pub(super) fn end(&self) -> Result<()> {
+    pub(crate) fn end(&self) -> Result<()> {
         self.need(self.remaining() == 0 && self.bits == 0)
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8> {
+    pub(crate) fn byte(&mut self) -> Result<u8> {
         let byte = self.some(self.bytes.get(self.at).copied())?;
         self.at = self.at.saturating_add(1);
         Ok(byte)
     }
 
-    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8]> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8]> {
         let end = self.some(self.at.checked_add(count))?;
         let bytes = self.some(self.bytes.get(self.at..end))?;
         self.at = end;
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Bits come from a byte of their own, taken where the first of them is needed.
-    pub(super) fn bit(&mut self) -> Result<bool> {
+    pub(crate) fn bit(&mut self) -> Result<bool> {
         if self.left == 0 {
             self.bits = self.byte()?;
             self.left = 8;
@@ -96,29 +96,29 @@ impl<'a> Reader<'a> {
         self.malformed()
     }
 
-    pub(super) fn uint(&mut self) -> Result<u64> {
+    pub(crate) fn uint(&mut self) -> Result<u64> {
         let value = self.leb()?;
         self.some(u64::try_from(value).ok())
     }
 
     /// Zigzag LEB128.
-    pub(super) fn int(&mut self) -> Result<i128> {
+    pub(crate) fn int(&mut self) -> Result<i128> {
         let value = self.leb()?;
         let half = self.some(i128::try_from(value >> 1).ok())?;
         Ok(if value & 1 == 0 { half } else { !half })
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32> {
+    pub(crate) fn u32(&mut self) -> Result<u32> {
         let value = self.uint()?;
         self.some(u32::try_from(value).ok())
     }
 
-    pub(super) fn u16(&mut self) -> Result<u16> {
+    pub(crate) fn u16(&mut self) -> Result<u16> {
         let value = self.uint()?;
         self.some(u16::try_from(value).ok())
     }
 
-    pub(super) fn i64(&mut self) -> Result<i64> {
+    pub(crate) fn i64(&mut self) -> Result<i64> {
         let value = self.int()?;
         self.some(i64::try_from(value).ok())
     }
@@ -129,14 +129,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A number below `limit`.
-    pub(super) fn tag(&mut self, limit: u64) -> Result<u64> {
+    pub(crate) fn tag(&mut self, limit: u64) -> Result<u64> {
         let value = self.uint()?;
         self.need(value < limit)?;
         Ok(value)
     }
 
     /// A count of things of at least one byte each.
-    pub(super) fn count(&mut self, limit: usize) -> Result<usize> {
+    pub(crate) fn count(&mut self, limit: usize) -> Result<usize> {
         let count = self.uint()?;
         let count = self.some(usize::try_from(count).ok())?;
         self.need(count <= limit && count <= self.remaining())?;
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `count` things.
-    pub(super) fn many<T>(
+    pub(crate) fn many<T>(
         &mut self,
         count: usize,
         mut one: impl FnMut(&mut Self) -> Result<T>,
@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(super) fn var(&mut self) -> Result<Var> {
+    pub(crate) fn var(&mut self) -> Result<Var> {
         let code = self.uint()?;
         self.var_of(code)
     }
@@ -208,18 +208,18 @@ impl<'a> Reader<'a> {
         self.some(term.ok())
     }
 
-    pub(super) fn term(&mut self) -> Result<Term> {
+    pub(crate) fn term(&mut self) -> Result<Term> {
         let header = self.uint()?;
         self.term_of(header)
     }
 
-    pub(super) fn terms(&mut self) -> Result<Vec<Term>> {
+    pub(crate) fn terms(&mut self) -> Result<Vec<Term>> {
         let count = self.count(limits::SIG_VARS)?;
         self.many(count, Self::term)
     }
 
     /// Header: `3 * header of the term + relation`.
-    pub(super) fn fact(&mut self) -> Result<Fact> {
+    pub(crate) fn fact(&mut self) -> Result<Fact> {
         let header = self.uint()?;
         let rel = match header.checked_rem(3) {
             Some(0) => Rel::Ge,
@@ -230,13 +230,13 @@ impl<'a> Reader<'a> {
         Ok(Fact { rel, term })
     }
 
-    pub(super) fn facts(&mut self) -> Result<Vec<Fact>> {
+    pub(crate) fn facts(&mut self) -> Result<Vec<Fact>> {
         let count = self.count(limits::FACTS)?;
         self.many(count, Self::fact)
     }
 
     /// `3 * number + (0 name, 1 data, 2 code)`.
-    pub(super) fn base(&mut self) -> Result<Base> {
+    pub(crate) fn base(&mut self) -> Result<Base> {
         let code = self.uint()?;
         let number = code.checked_div(3).unwrap_or(0);
         Ok(match code.checked_rem(3) {
@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
 
     /// Below 5 the long forms; from 5 on `5 + 4 * i + k`: integer variable i, name i, data i,
     /// entry value of register i.
-    pub(super) fn word(&mut self) -> Result<Word> {
+    pub(crate) fn word(&mut self) -> Result<Word> {
         let code = self.uint()?;
         let Some(short) = code.checked_sub(5) else { return self.long_word(code) };
         let number = self.some(u16::try_from(short >> 2).ok())?;
@@ -277,12 +277,12 @@ impl<'a> Reader<'a> {
         self.some(Reg::ALL.get(number).copied())
     }
 
-    pub(super) fn reg(&mut self) -> Result<Reg> {
+    pub(crate) fn reg(&mut self) -> Result<Reg> {
         let number = self.uint()?;
         self.reg_of(number)
     }
 
-    pub(super) fn mode_of(&self, number: u64) -> Mode {
+    pub(crate) fn mode_of(&self, number: u64) -> Mode {
         match number {
             0 => Mode::Rw,
             1 => Mode::Ro,
@@ -290,22 +290,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn mode(&mut self) -> Result<Mode> {
+    pub(crate) fn mode(&mut self) -> Result<Mode> {
         let number = self.tag(3)?;
         Ok(self.mode_of(number))
     }
 
-    pub(super) fn named(&mut self) -> Result<(TypeId, Vec<Term>)> {
+    pub(crate) fn named(&mut self) -> Result<(TypeId, Vec<Term>)> {
         let id = TypeId(self.u32()?);
         let count = self.count(limits::ARITY)?;
         Ok((id, self.many(count, Self::term)?))
     }
 
-    pub(super) fn mem(&mut self) -> Result<Rc<Mem>> {
+    pub(crate) fn mem(&mut self) -> Result<Rc<Mem>> {
         self.nested(Self::mem_here)
     }
 
-    /// 0..8: struct, array, bytes, junk, zero, cat, ex, named; 8..16: a struct of one plain integer.
+    /// 0..8: struct, array, bytes, junk, zero, cat, ex, named; 8..16: a struct of one plain
+    /// integer.
     fn mem_here(&mut self) -> Result<Rc<Mem>> {
         let tag = self.tag(16)?;
         Ok(Rc::new(match tag {
@@ -339,7 +340,7 @@ impl<'a> Reader<'a> {
         Ok(Field { offset, writable: tag & 1 == 1, ty })
     }
 
-    pub(super) fn field_ty(&mut self) -> Result<FieldTy> {
+    pub(crate) fn field_ty(&mut self) -> Result<FieldTy> {
         let tag = self.tag(31)?;
         self.field_ty_of(tag)
     }
@@ -375,7 +376,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(super) fn guard(&mut self) -> Result<Guard> {
+    pub(crate) fn guard(&mut self) -> Result<Guard> {
         Ok(match self.tag(3)? {
             0 => Guard::Range(self.term()?, self.i64()?, self.i64()?),
             1 => Guard::IsAddress(self.var()?),
@@ -405,13 +406,13 @@ impl<'a> Reader<'a> {
         Ok(Entry { guards, name, offset: self.offset(given)?, mem: self.mem()? })
     }
 
-    pub(super) fn entry(&mut self) -> Result<Entry> {
+    pub(crate) fn entry(&mut self) -> Result<Entry> {
         let header = self.uint()?;
         self.entry_of(header)
     }
 
     /// `3 * header of the entry + (0 entry, 1 token)`, or 2 for a store.
-    pub(super) fn cap(&mut self) -> Result<Cap> {
+    pub(crate) fn cap(&mut self) -> Result<Cap> {
         let code = self.uint()?;
         let header = code.checked_div(3).unwrap_or(0);
         Ok(match code.checked_rem(3) {
@@ -424,13 +425,13 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(super) fn caps(&mut self) -> Result<Vec<Cap>> {
+    pub(crate) fn caps(&mut self) -> Result<Vec<Cap>> {
         let count = self.count(limits::CAPS)?;
         self.many(count, Self::cap)
     }
 
     /// `(3 * header of guards and offset + mode) * 2 + region is a variable`.
-    pub(super) fn view(&mut self) -> Result<View> {
+    pub(crate) fn view(&mut self) -> Result<View> {
         let code = self.uint()?;
         let mode = self.mode_of((code >> 1).checked_rem(3).unwrap_or(0));
         let header = (code >> 1).checked_div(3).unwrap_or(0);
@@ -440,12 +441,12 @@ impl<'a> Reader<'a> {
         Ok(View { guards, region, mode, base, offset: self.offset(given)?, mem: self.mem()? })
     }
 
-    pub(super) fn views(&mut self) -> Result<Vec<View>> {
+    pub(crate) fn views(&mut self) -> Result<Vec<View>> {
         let count = self.count(limits::VIEWS)?;
         self.many(count, Self::view)
     }
 
-    pub(super) fn region(&mut self) -> Result<Region> {
+    pub(crate) fn region(&mut self) -> Result<Region> {
         Ok(match self.bit()? {
             false => Region::Always,
             true => Region::Var(self.var()?),
@@ -453,7 +454,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `2 * intervals + may be an address`, then the intervals.
-    pub(super) fn name_set(&mut self) -> Result<NameSet> {
+    pub(crate) fn name_set(&mut self) -> Result<NameSet> {
         let header = self.tag(6)?;
         let mut small = [None, None];
         let count = self.some(usize::try_from(header >> 1).ok())?;
@@ -465,7 +466,7 @@ impl<'a> Reader<'a> {
 
     /// 0 int, 1 word, 2 region, 3 store, 4 code; addresses from 5 on: `5 + 2 * (certain, or null,
     /// other) + block`.
-    pub(super) fn kind(&mut self) -> Result<Kind> {
+    pub(crate) fn kind(&mut self) -> Result<Kind> {
         let tag = self.tag(11)?;
         Ok(match tag {
             0 => Kind::Int,
@@ -494,12 +495,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(super) fn kinds(&mut self, limit: usize) -> Result<Vec<Kind>> {
+    pub(crate) fn kinds(&mut self, limit: usize) -> Result<Vec<Kind>> {
         let count = self.count(limit)?;
         self.many(count, Self::kind)
     }
 
-    pub(super) fn sig(&mut self) -> Result<Rc<Sig>> {
+    pub(crate) fn sig(&mut self) -> Result<Rc<Sig>> {
         let vars = self.kinds(limits::SIG_VARS)?;
         let pre = self.assertion()?;
         let post = match self.tag(2)? {
@@ -510,7 +511,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Registers that are not as `usual`: two bytes of mask, then their words.
-    pub(super) fn regs(&mut self, usual: &[Word; 16]) -> Result<[Word; 16]> {
+    pub(crate) fn regs(&mut self, usual: &[Word; 16]) -> Result<[Word; 16]> {
         let mask = u16::from(self.byte()?) | (u16::from(self.byte()?) << 8);
         let mut regs = usual.clone();
         for (number, reg) in regs.iter_mut().enumerate() {
@@ -531,13 +532,13 @@ impl<'a> Reader<'a> {
         Ok(Assertion { facts, regs, args, views: self.views()?, caps: self.caps()? })
     }
 
-    pub(super) fn lent(&mut self) -> Result<Lent> {
+    pub(crate) fn lent(&mut self) -> Result<Lent> {
         Ok(Lent { offset: self.i64()?, size: self.i64()?, name: self.var()? })
     }
 }
 
 /// Words whose short form must be taken.
-pub(super) fn has_short_form(word: &Word) -> bool {
+pub(crate) fn has_short_form(word: &Word) -> bool {
     match word {
         Word::Int(term) => matches!(term.as_var(), Some(Var::Free(_))),
         Word::Ptr(Base::Name(Var::Free(_)) | Base::Data(_), offset) => *offset == Term::ZERO,
@@ -570,7 +571,7 @@ fn single_int_mem(kind: u64) -> Mem {
 }
 
 /// Which [`single_int_mem`] it is.
-pub(super) fn single_int(mem: &Mem) -> Option<u64> {
+pub(crate) fn single_int(mem: &Mem) -> Option<u64> {
     match mem {
         Mem::Struct { fields, .. } if fields.len() == 1 => {
             (0..8).find(|kind| *mem == single_int_mem(*kind))

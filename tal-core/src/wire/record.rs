@@ -1,5 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. Writing annotations: the answers of any hints are
-//! written down while the judge asks for them; the tables come before them.
+//! Not trusted: a bug here can reject, never admit. Writing annotations: the answers of any hints
+//! are written down while the judge asks for them; the tables come before them.
 
 use super::guess::{self, Own, Pattern};
 use super::put::Writer;

@@ -1,5 +1,5 @@
-//! TCB (total, bounded). The hint stream: answers in the order of the questions, without a word about
-//! what the question was or where: a hint cannot be misplaced, only missing or left over.
+//! TCB (total, bounded). The hint stream: answers in the order of the questions, without a word
+//! about what the question was or where: a hint cannot be misplaced, only missing or left over.
 
 use super::guess::{self, Own, Pattern};
 use super::read::Reader;

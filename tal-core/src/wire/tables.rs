@@ -10,7 +10,7 @@ use crate::ty::{FnId, LabelState, NamedType, Reg, Sig, Word};
 use alloc::{rc::Rc, vec::Vec};
 
 /// Flags of a label state: what is there, or is as at the function's entry.
-pub(super) mod flag {
+pub(crate) mod flag {
     pub(crate) const ENTRY_CAPS: u8 = 1;
     pub(crate) const ENTRY_SLOTS: u8 = 2;
     pub(crate) const LENT: u8 = 4;
@@ -22,7 +22,7 @@ pub(super) mod flag {
 }
 
 /// The header: magic, version, no features, the digest of the interface. Then the tables.
-pub(super) fn image<'a>(
+pub(crate) fn image<'a>(
     r: &mut Reader<'a>,
     text: &'a [u8],
     text_address: u32,
@@ -56,7 +56,7 @@ pub(super) fn image<'a>(
 }
 
 /// The interface of the host: types, origins, imports, the signature of the start.
-pub(super) fn interface(r: &mut Reader<'_>, hash: [u8; 32]) -> Result<Interface> {
+pub(crate) fn interface(r: &mut Reader<'_>, hash: [u8; 32]) -> Result<Interface> {
     header(r, INTERFACE_MAGIC)?;
     let types = types(r)?;
     let origins = r.u16()?;
@@ -135,7 +135,7 @@ fn labels(
 }
 
 /// The signature of the last function that starts at or before the offset.
-pub(super) fn owner<'s>(
+pub(crate) fn owner<'s>(
     functions: &[Function],
     sigs: &'s [Rc<Sig>],
     offset: u32,
@@ -146,7 +146,7 @@ pub(super) fn owner<'s>(
 }
 
 /// Registers and slots at or above 0 as at the entry: what a label state says only if it differs.
-pub(super) fn usual(sig: &Sig) -> ([Word; 16], Vec<(i64, Word)>) {
+pub(crate) fn usual(sig: &Sig) -> ([Word; 16], Vec<(i64, Word)>) {
     let returning = sig.post.is_some();
     let mut regs = sig.pre.regs.clone();
     for (reg, word) in Reg::ALL.into_iter().zip(regs.iter_mut()) {
