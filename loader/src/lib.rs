@@ -11,13 +11,12 @@ extern crate alloc;
 extern crate std;
 
 pub mod image;
+pub mod interface;
 pub mod verify;
 pub mod words;
 
 #[cfg(feature = "user")]
 pub mod gates;
-#[cfg(feature = "user")]
-pub mod interface;
 #[cfg(feature = "user")]
 pub mod lines;
 #[cfg(feature = "user")]

@@ -98,10 +98,10 @@ fn addresses(
         if symbol.is_undefined() && !symbol.name()?.is_empty() {
             addresses.insert(symbol.index().0, limits::GATES + limits::GATE_SIZE * gates);
             gates += 1;
-        } else if let Some(section) = symbol.section_index() {
-            if let Some(base) = sections.get(&section.0) {
-                addresses.insert(symbol.index().0, base.wrapping_add(symbol.address()));
-            }
+            continue;
+        }
+        if let Some(base) = symbol.section_index().and_then(|s| sections.get(&s.0)) {
+            addresses.insert(symbol.index().0, base.wrapping_add(symbol.address()));
         }
     }
     Ok(addresses)

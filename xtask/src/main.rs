@@ -8,6 +8,7 @@ mod manifests;
 mod run;
 mod tests;
 mod tidy;
+mod tour;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -31,6 +32,8 @@ enum Command {
     Demo,
     /// Runs the examples on real files and compares them with the tools of the system.
     Examples,
+    /// Does what README.md says and compares what it prints.
+    Tour,
     /// Time to check, assemble and verify generated programs of 10k, 50k and 200k lines.
     Bench,
     /// Checks what compilers do not: first lines, line lengths, arrows between crates.
@@ -56,6 +59,7 @@ fn command(command: Command) -> Result<()> {
         Command::BareMetal => bare_metal::build(),
         Command::Demo => demo::demo(),
         Command::Examples => examples::run(&demo::build()?),
+        Command::Tour => tour::tour(&demo::build()?),
         Command::Bench => bench::bench(),
         Command::Tidy => {
             manifests::arrows()?;
