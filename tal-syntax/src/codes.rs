@@ -1,8 +1,10 @@
-//! Not trusted: a bug here can reject, never admit. The codes of this crate, and the pages behind codes.
+//! Not trusted: a bug here can reject, never admit. The codes of this crate, and the pages behind
+//! codes.
 //!
-//! A [`Registry`] is a table of pages; this crate has one for E0001 to E0099, and a later pass makes
-//! its own of the same shape for its codes. Every page says what the code means and why, and has an
-//! example that gives just this code and one that does not; [`Page::examples`] is for the test.
+//! A [`Registry`] is a table of pages; this crate has one for E0001 to E0099, and a later pass
+//! makes its own of the same shape for its codes. Every page says what the code means and why, and
+//! has an example that gives just this code and one that does not; [`Page::examples`] is for the
+//! test.
 
 use crate::diag::Code;
 
@@ -52,6 +54,16 @@ pub const C_OPERATOR: Code = Code(21);
 pub const CODE_OUTSIDE_FUNCTION: Code = Code(22);
 /// `{` inside of code.
 pub const BLOCK_IN_CODE: Code = Code(23);
+
+/// The page of a code, by the path of its file.
+macro_rules! page {
+    ($number:literal, $name:literal) => {
+        Page {
+            code: Code($number),
+            text: include_str!(concat!("../../docs/errors/", $name, ".md")),
+        }
+    };
+}
 
 /// A code and its page.
 #[derive(Clone, Copy, Debug)]
@@ -136,3 +148,32 @@ impl Registry {
         order.into_iter().chain(self.pages.iter().filter_map(Page::complaint)).collect()
     }
 }
+
+/// The pages of this crate: E0001 to E0099.
+pub const REGISTRY: Registry = Registry {
+    pages: &[
+        page!(1, "E0001"),
+        page!(2, "E0002"),
+        page!(3, "E0003"),
+        page!(4, "E0004"),
+        page!(5, "E0005"),
+        page!(6, "E0006"),
+        page!(7, "E0007"),
+        page!(8, "E0008"),
+        page!(9, "E0009"),
+        page!(10, "E0010"),
+        page!(11, "E0011"),
+        page!(12, "E0012"),
+        page!(13, "E0013"),
+        page!(14, "E0014"),
+        page!(15, "E0015"),
+        page!(16, "E0016"),
+        page!(17, "E0017"),
+        page!(18, "E0018"),
+        page!(19, "E0019"),
+        page!(20, "E0020"),
+        page!(21, "E0021"),
+        page!(22, "E0022"),
+        page!(23, "E0023"),
+    ],
+};

@@ -1,9 +1,9 @@
 //! Not trusted: a bug here can reject, never admit. Brackets and braces, matched before parsing.
 //!
-//! A bracket without its partner would make the parser lose its place for the rest of the file. Here
-//! stray closers are dropped, missing ones are supplied, and each is reported once, so that the
-//! parser sees text whose brackets match. Nesting is limited here too, which bounds the parser's
-//! stack and the height of every tree: no later pass can run out of stack by recursion.
+//! A bracket without its partner would make the parser lose its place for the rest of the file.
+//! Here stray closers are dropped, missing ones are supplied, and each is reported once, so that
+//! the parser sees text whose brackets match. Nesting is limited here too, which bounds the
+//! parser's stack and the height of every tree: no later pass can run out of stack by recursion.
 
 use crate::codes;
 use crate::diag::Diag;

@@ -76,6 +76,15 @@ pub struct Edit {
     pub replacement: String,
 }
 
+impl Edit {
+    /// The text after the change; `None` if the place is not in it.
+    pub fn apply(&self, text: &str) -> Option<String> {
+        let (before, after) =
+            (text.get(..self.span.start as usize)?, text.get(self.span.end as usize..)?);
+        Some(format!("{before}{}{after}", self.replacement))
+    }
+}
+
 /// A diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]

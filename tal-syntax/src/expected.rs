@@ -1,5 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. The words for a token that cannot stand where it
-//! stands.
+//! Not trusted: a bug here can reject, never admit. The words for a token that cannot stand where
+//! it stands.
 //!
 //! Habits from other assemblers and languages are known here and get their own codes; everything
 //! else says what could stand there, in words.
@@ -240,9 +240,13 @@ impl<'a, 's> Unexpected<'a, 's> {
         };
         let text = self.shown(self.span);
         (wants_name && !text.is_empty()).then(|| {
-            self.error(codes::RESERVED_WORD, format!("`{text}` is {word}"))
-                .with_primary(format!("expected {}", self.wanted()))
-                .with_edit("another name is free", self.span, format!("{text}_"))
+            let diag = self
+                .error(codes::RESERVED_WORD, format!("`{text}` is {word}"))
+                .with_primary(format!("expected {}", self.wanted()));
+            if self.expects("PREFIX") {
+                return diag;
+            }
+            diag.with_edit("another name is free", self.span, format!("{text}_"))
         })
     }
 
@@ -250,18 +254,34 @@ impl<'a, 's> Unexpected<'a, 's> {
         let found = self.found();
         let diag = self
             .error(codes::UNEXPECTED_TOKEN, format!("expected {}, found {found}", self.wanted()));
-        let carried = continues(self.before(1)) && self.line_starts_here();
-        if carried {
-            let last = self.span_at(self.at.saturating_sub(1));
-            let sign = self.shown(last);
-            return diag.with_label(last, format!("the line goes on behind `{sign}`"));
+        for back in 1..=2 {
+            let at = self.at.saturating_sub(back);
+            if continues(self.before(back)) && self.line_ends_behind(at) {
+                let sign = self.span_at(at);
+                let text = format!("the line goes on behind `{}`", self.shown(sign));
+                return diag.with_label(sign, text);
+            }
+        }
+        let operand = matches!(
+            self.token,
+            Token::Reg(_)
+                | Token::Int(_)
+                | Token::Char(_)
+                | Token::Local(_)
+                | Token::LBracket
+                | Token::Size(_)
+        );
+        if operand && self.expects(",") && self.expects("nl") && self.at > 0 {
+            let place = self.span_at(self.at - 1).after();
+            return diag.with_edit("operands are separated by commas", place, ",");
         }
         diag
     }
 
-    fn line_starts_here(&self) -> bool {
-        let last = self.span_at(self.at.saturating_sub(1)).end as usize;
-        self.text.get(last..self.span.start as usize).is_some_and(|gap| gap.contains('\n'))
+    /// Whether a line end stands behind the token of this index.
+    fn line_ends_behind(&self, at: usize) -> bool {
+        let (from, to) = (self.span_at(at).end as usize, self.span_at(at + 1).start as usize);
+        self.text.get(from..to).is_some_and(|gap| gap.contains('\n'))
     }
 
     fn found(&self) -> String {

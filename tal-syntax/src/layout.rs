@@ -203,7 +203,7 @@ impl<'s> Layout<'_, 's> {
             "some" => Token::Some,
             "of" => Token::Of,
             "fn" => Token::Fn,
-            "out" => if_(Token::Out, !self.begins_statement()),
+            "out" => if_(Token::Out, self.type_follows(at) && !self.names()),
             "rw" => if_(Token::Rw, matches!(self.last(), Token::Ref | Token::Amp)),
             "use" => begins(Token::Use),
             "const" => begins(Token::Const),
@@ -226,7 +226,18 @@ impl<'s> Layout<'_, 's> {
             "times" => {
                 let data = matches!(self.decl, Token::Rodata | Token::Data | Token::Bss);
                 let list = matches!(self.last(), Token::Eq | Token::Comma);
-                if_(Token::Times, outside && data && list)
+                let count = matches!(
+                    self.next(at),
+                    Some(
+                        Token::Int(_)
+                            | Token::Ident(_)
+                            | Token::Char(_)
+                            | Token::Local(_)
+                            | Token::LParen
+                            | Token::LBracket
+                    )
+                );
+                if_(Token::Times, outside && data && list && count)
             }
             "or" => if_(Token::Or, self.last() == Token::RParen),
             "never" => if_(Token::Never, self.last() == Token::Arrow),
@@ -264,6 +275,38 @@ impl<'s> Layout<'_, 's> {
 
     /// Whether the word before this place wants a name.
     fn names(&self) -> bool {
-        matches!(self.last(), Token::Struct | Token::Sum | Token::Fn)
+        matches!(
+            self.last(),
+            Token::Struct
+                | Token::Sum
+                | Token::Fn
+                | Token::Const
+                | Token::Type
+                | Token::Origin
+                | Token::Rodata
+                | Token::Data
+                | Token::Bss
+                | Token::By
+                | Token::Exists
+                | Token::Some
+                | Token::SizeOf
+                | Token::At
+        )
+    }
+
+    /// Whether the next token can begin a type, so that a mode may stand here. `out` is a good name
+    /// for a buffer: it is the mode only before a type, and never where a statement begins.
+    fn type_follows(&self, at: usize) -> bool {
+        if self.begins_statement() {
+            return false;
+        }
+        match self.next(at) {
+            Some(Token::LBracket | Token::Amp | Token::Quest | Token::At) => true,
+            Some(Token::Ident(word)) => !matches!(
+                word,
+                "of" | "align" | "where" | "or" | "by" | "exists" | "packed" | "clobbers" | "keeps"
+            ),
+            _ => false,
+        }
     }
 }

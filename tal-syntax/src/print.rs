@@ -1,8 +1,8 @@
 //! Not trusted: a bug here can reject, never admit. Tree -> text, in the canonical layout.
 //!
 //! `parse(print(t))` is `t` but for spans. Comments stay: on their lines, or behind what they stood
-//! behind. Labels begin in column 0, instructions in column 8, operands in column 16, comments behind
-//! them in column 40.
+//! behind. Labels begin in column 0, instructions in column 8, operands in column 16, comments
+//! behind them in column 40.
 
 mod parts;
 

@@ -1,4 +1,7 @@
-//! `parse(print(t))` is `t`, for the trees of all sources and for trees made at random.
+//! Not trusted: a test. `parse(print(t))` is `t`, for the trees of all sources and for trees made
+//! at random.
+
+#![allow(clippy::expect_used, clippy::panic)] // a test that fails says why
 
 mod common;
 
@@ -39,7 +42,8 @@ fn sources_are_nearly_in_canonical_layout() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None,
+                                        ..ProptestConfig::default() })]
 
     #[test]
     fn trees_survive_printing(tree in common::trees::file()) {

@@ -155,7 +155,15 @@ kinds! {
     StmtKind { Inst(i), Table(t), Ghost(g), Error }
     OperandKind { Reg(r), Mem { size, address }, Expr(e) }
     ExprKind {
-        Int(i), Char(c), Name(n), Local(n), Reg(r), SizeOf(n), Unary(op, e), Binary(op, a, b), Mem(e),
+        Int(i),
+        Char(c),
+        Name(n),
+        Local(n),
+        Reg(r),
+        SizeOf(n),
+        Unary(op, e),
+        Binary(op, a, b),
+        Mem(e),
         Error
     }
 }

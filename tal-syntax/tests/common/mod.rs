@@ -1,4 +1,5 @@
-//! What several tests share: the sources, and trees made at random.
+//! Not trusted: a test. What several tests share: the sources, and trees made at random.
+#![allow(clippy::expect_used, clippy::panic)] // a test that fails says why
 #![allow(dead_code)] // each test uses a part
 
 pub(crate) mod trees;

@@ -1,4 +1,5 @@
-//! Trees made at random. They hold no error nodes and all their spans are the same.
+//! Not trusted: a test. Trees made at random. They hold no error nodes and all their spans are the
+//! same.
 
 use proptest::collection::vec;
 use proptest::option;
