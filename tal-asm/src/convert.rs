@@ -1,5 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. From what the checker knows of a program to what
-//! a file tells of it.
+//! Not trusted: a bug here can reject, never admit. From what the checker knows of a program to
+//! what a file tells of it.
 
 use crate::program::{Fixup, FixupKind, Line, Program, Section, Symbol, SymbolKind, Target};
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@ use object::write::StringId;
 use object::write::elf::{
     FileHeader, ProgramHeader, Rel, SectionHeader, SectionIndex, Sym, TwoPhase, Writer,
 };
+use std::collections::BTreeMap;
 use tal_core::limits;
 
 /// What kind of file.
@@ -84,7 +85,7 @@ struct Relocation {
 }
 
 /// What a relocation refers to.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Section(Section),
     Debug(SectionId),
@@ -234,7 +235,7 @@ struct Layout<'a, 'p> {
 /// A symbol as it will be written.
 struct OutSymbol {
     name: Option<StringId>,
-    kind: u8,
+    kind: elf::SymbolType,
     global: bool,
     place: Standing,
     value: u64,
@@ -382,16 +383,18 @@ where
     }
 
     fn write_relocations(&mut self) {
+        let numbered = (1_u32..).zip(&self.symbols);
+        let known: BTreeMap<Place, u32> =
+            numbered.filter_map(|(i, symbol)| Some((symbol.means?, i))).collect();
         for (part, _, _) in &self.rela {
             let Some(part) = self.parts.get(*part) else { continue };
             self.writer.write_align_relocation();
             for relocation in &part.relocations {
-                let known = self.symbols.iter().position(|s| s.means == Some(relocation.target));
                 self.writer.write_relocation(
                     true,
                     &Rel {
                         r_offset: relocation.offset,
-                        r_sym: known.map_or(0, |i| i as u32 + 1),
+                        r_sym: known.get(&relocation.target).copied().unwrap_or(0),
                         r_type: relocation.kind,
                         r_addend: relocation.addend,
                     },
@@ -408,11 +411,11 @@ where
                 Standing::Absolute => (None, elf::SHN_ABS),
                 Standing::Undefined => (None, elf::SHN_UNDEF),
             };
-            let binding = if symbol.global { 1 } else { 0 };
+            let binding = if symbol.global { elf::STB_GLOBAL } else { elf::STB_LOCAL };
             self.writer.write_symbol(&Sym {
                 section,
                 st_name: self.writer.string_offset(symbol.name),
-                st_info: elf::SymbolInfo(binding << 4 | symbol.kind),
+                st_info: elf::SymbolInfo(binding.0 << 4 | symbol.kind.0),
                 st_other: elf::SymbolOther(0),
                 st_shndx,
                 st_value: symbol.value,
@@ -511,7 +514,7 @@ fn symbols<'p>(
     if let Some(name) = program.files.first().and_then(|f| f.file_name()?.to_str()) {
         symbols.push(OutSymbol {
             name: Some(writer.add_string(name.as_bytes())),
-            kind: 4,
+            kind: elf::STT_FILE,
             global: false,
             place: Standing::Absolute,
             value: 0,
@@ -520,60 +523,65 @@ fn symbols<'p>(
         });
     }
     if output == Output::Object {
-        for (i, part) in parts.iter().enumerate() {
-            let means = part.section.map(Place::Section).or(part.debug.map(Place::Debug));
-            symbols.push(OutSymbol {
-                name: None,
-                kind: 3,
-                global: false,
-                place: Standing::Part(i),
-                value: 0,
-                size: 0,
-                means,
-            });
-        }
+        symbols.extend(parts.iter().enumerate().map(|(i, part)| OutSymbol {
+            name: None,
+            kind: elf::STT_SECTION,
+            global: false,
+            place: Standing::Part(i),
+            value: 0,
+            size: 0,
+            means: part.section.map(Place::Section).or(part.debug.map(Place::Debug)),
+        }));
     }
     let mut named: Vec<&Symbol> = program.symbols.iter().collect();
     // Tools expect local symbols before global ones.
     named.sort_by_key(|s| (s.kind != SymbolKind::Label, s.address, &s.name));
-    for symbol in named {
-        let Some(part) = parts.iter().position(|p| p.section == Some(symbol.section)) else {
-            continue;
-        };
-        let base = match output {
-            Output::Executable => 0,
-            Output::Object => program.address(symbol.section),
-        };
-        symbols.push(OutSymbol {
-            name: Some(writer.add_string(symbol.name.as_bytes())),
-            kind: match symbol.kind {
-                SymbolKind::Function => 2,
-                SymbolKind::Object => 1,
-                SymbolKind::Label => 0,
-            },
-            global: symbol.kind != SymbolKind::Label,
-            place: Standing::Part(part),
-            value: u64::from(symbol.address.saturating_sub(base)),
-            size: u64::from(symbol.size),
-            means: None,
-        });
-    }
+    let named = named.into_iter().filter_map(|s| named_symbol(program, output, parts, writer, s));
+    symbols.extend(named.collect::<Vec<_>>());
     for (i, name) in (0_u16..).zip(&program.imports) {
+        let gate = limits::GATES + limits::GATE_SIZE * u64::from(i);
+        let (place, value) = match output {
+            Output::Executable => (Standing::Absolute, gate),
+            Output::Object => (Standing::Undefined, 0),
+        };
         symbols.push(OutSymbol {
             name: Some(writer.add_string(name.as_bytes())),
-            kind: 0,
+            kind: elf::STT_NOTYPE,
             global: true,
-            place: match output {
-                Output::Executable => Standing::Absolute,
-                Output::Object => Standing::Undefined,
-            },
-            value: match output {
-                Output::Executable => limits::GATES + limits::GATE_SIZE * u64::from(i),
-                Output::Object => 0,
-            },
+            place,
+            value,
             size: 0,
             means: Some(Place::Import(i)),
         });
     }
     symbols
+}
+
+/// A name of the source, if its section is in the file.
+fn named_symbol<'p>(
+    program: &Program,
+    output: Output,
+    parts: &[Part<'_>],
+    writer: &mut Writer<'p, TwoPhase>,
+    symbol: &'p Symbol,
+) -> Option<OutSymbol> {
+    let part = parts.iter().position(|p| p.section == Some(symbol.section))?;
+    let base = match output {
+        Output::Executable => 0,
+        Output::Object => program.address(symbol.section),
+    };
+    let kind = match symbol.kind {
+        SymbolKind::Function => elf::STT_FUNC,
+        SymbolKind::Object => elf::STT_OBJECT,
+        SymbolKind::Label => elf::STT_NOTYPE,
+    };
+    Some(OutSymbol {
+        name: Some(writer.add_string(symbol.name.as_bytes())),
+        kind,
+        global: symbol.kind != SymbolKind::Label,
+        place: Standing::Part(part),
+        value: u64::from(symbol.address.saturating_sub(base)),
+        size: u64::from(symbol.size),
+        means: None,
+    })
 }
