@@ -160,9 +160,12 @@ fn states_are_few_for_the_bytes() {
 }
 
 /// Random values of every form.
-struct Gen(Rng);
+pub(super) struct Gen(Rng);
 
 impl Gen {
+    pub(super) fn seeded(seed: u64) -> Self {
+        Gen(Rng::with_seed(seed))
+    }
     fn list<T>(&mut self, most: usize, mut one: impl FnMut(&mut Self) -> T) -> Vec<T> {
         (0..self.0.usize(0..=most)).map(|_| one(self)).collect()
     }
