@@ -19,7 +19,16 @@ pub(super) fn canonical(i: &Instruction, op: &Op, bytes: &[u8]) -> bool {
         return is_manual_nop(bytes);
     }
     let Some((rest, rex)) = strip(&prefixes(i, op), bytes) else { return false };
-    rex_is_used(i, rex) && memory_is_short(i, rest)
+    rex_is_used(i, rex) && memory_is_short(i, rest) && no_ignored_field(op, rest)
+}
+
+/// `setcc` ignores the register field of its ModRM byte: zero it must be.
+fn no_ignored_field(op: &Op, opcode: &[u8]) -> bool {
+    match (op, opcode) {
+        (Op::Setcc { .. }, [_, _, modrm]) => modrm & 0x38 == 0,
+        (Op::Setcc { .. }, _) => false,
+        _ => true,
+    }
 }
 
 /// Removes the expected prefixes and an optional REX; `None` if there are others.

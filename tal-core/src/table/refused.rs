@@ -200,6 +200,24 @@ pub const REFUSED: &[(Reason, &[Mnemonic])] = {
             ],
         ),
         (Reason::Atomic, &[M::Cmpxchg, M::Cmpxchg8b, M::Cmpxchg16b, M::Xadd]),
+        (
+            Reason::Mode,
+            &[
+                M::Aaa,
+                M::Aad,
+                M::Aam,
+                M::Aas,
+                M::Daa,
+                M::Das,
+                M::Arpl,
+                M::Bound,
+                M::Pusha,
+                M::Pushad,
+                M::Popa,
+                M::Popad,
+                M::Salc,
+            ],
+        ),
         (Reason::Undefined, &[M::Bsf, M::Bsr]),
         (
             Reason::Control,
@@ -244,8 +262,6 @@ pub fn reason(code: Code) -> Option<Reason> {
         Reason::X87
     } else if is_sse(code) {
         Reason::Vector
-    } else if needs(CpuidFeature::INTEL8086_ONLY) {
-        Reason::Mode
     } else {
         Reason::NoRule
     })
