@@ -10,6 +10,7 @@
 //! copy of the state, and what it stumbles over says what to make.
 
 use crate::ghosts;
+use crate::lowered::GhostLine;
 use crate::prove;
 use crate::theta::Sizes;
 use std::collections::{BTreeMap, VecDeque};
@@ -64,8 +65,8 @@ pub enum Trouble {
     Cmov,
 }
 
-/// A ghost written in the source: tried at its place before any search.
-pub type Written = BTreeMap<u32, Vec<Ghost>>;
+/// Ghosts written in the source, by text offset: run at their place before any search.
+pub type Written = BTreeMap<u32, Vec<GhostLine>>;
 
 /// Answers by search.
 #[derive(Debug)]
@@ -171,7 +172,7 @@ impl<'a> Finder<'a> {
     }
 
     /// The ghosts that the source writes before this instruction.
-    pub(crate) fn written_at(&self, at: u32) -> Vec<Ghost> {
+    pub(crate) fn written_at(&self, at: u32) -> Vec<GhostLine> {
         self.written.get(&at).cloned().unwrap_or_default()
     }
 

@@ -23,6 +23,7 @@ mod make;
 mod meet;
 mod reach;
 mod tidy;
+mod written;
 
 pub(crate) use meet::{answer_call, answer_label, answer_post};
 pub use tidy::settle;
@@ -36,12 +37,14 @@ pub(crate) struct Planner<'f, 'a> {
     pub(crate) st: State,
     pub(crate) out: Vec<Ghost>,
     own: Own,
+    /// Names whose memory stays out of fields.
+    keep: BTreeSet<Var>,
 }
 
 /// The ghosts that make this site pass, as far as they were found.
 pub(crate) fn plan(f: &mut Finder<'_>, st: &State, site: Site) -> Vec<Ghost> {
     let Some(own) = f.own(site) else { return Vec::new() };
-    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own };
+    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: BTreeSet::new() };
     match site {
         Site::At(at) => p.instruction(at),
         Site::Edge { from, to } => p.edge(from, to),
@@ -300,8 +303,8 @@ impl<'a> Planner<'_, 'a> {
 
     /// Ghosts of the source come first.
     fn written(&mut self, at: u32) {
-        for ghost in self.f.written_at(at) {
-            self.emit(ghost);
+        for line in self.f.written_at(at) {
+            self.line(&line);
         }
     }
 

@@ -396,12 +396,25 @@ impl Planner<'_, '_> {
             if have == w.ty || self.alike_field(&have, &w.ty) {
                 continue;
             }
+            if self.kept(&have, &w.ty) {
+                return None;
+            }
             self.bring(&have, &w.ty, depth);
             let entry = Self::number(self.starting(name, off)?);
             let ghost = Ghost::FieldClose { entry, field: Self::number(k), ty: w.ty.clone() };
             self.emit(ghost).then_some(())?;
         }
         Some(())
+    }
+
+    /// Would closing take memory away that somebody still walks on?
+    fn kept(&self, have: &FieldTy, want: &FieldTy) -> bool {
+        match (have, want) {
+            (FieldTy::Known(Word::Ptr(Base::Name(y), _)), FieldTy::Own { .. }) => {
+                self.keep.contains(y)
+            }
+            _ => false,
+        }
     }
 
     /// Makes what a field that owns or shares needs.

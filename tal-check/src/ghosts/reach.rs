@@ -353,49 +353,92 @@ impl Planner<'_, '_> {
 
     // ---- string rows ----
 
-    /// Cuts junk or zeroes to the exact extent of a repeated store.
+    /// Makes the ranges of a repeated copy or fill what the row wants.
     pub(crate) fn strings(&mut self, op: &Op) {
-        let Op::String(StringOp::RepMovs(w) | StringOp::RepStos(w)) = op else { return };
-        let count = match self.st.regs.get(Reg::Rcx as usize) {
-            Some(Word::Int(c)) => c.clone(),
+        let (w, copies) = match op {
+            Op::String(StringOp::RepMovs(w)) => (w, true),
+            Op::String(StringOp::RepStos(w)) => (w, false),
             _ => return,
         };
+        let Some(Word::Int(count)) = self.st.regs.get(Reg::Rcx as usize).cloned() else { return };
         let Ok(bytes) = count.scale(i128::from(w.bytes())) else { return };
-        let Some(Word::Ptr(base @ Base::Name(x), at)) = self.st.regs.get(Reg::Rdi as usize) else {
-            return;
-        };
-        let (base, x, at) = (*base, *x, at.clone());
-        // An rw view, or plain owned memory, is used as it stands.
-        let plain = (0..self.st.caps.len()).any(|i| {
-            let Some(e) = self.entry(i).cloned() else { return false };
-            Base::Name(e.name) == base
-                && e.guards.is_empty()
-                && self.f.plain(&e.mem)
-                && at.sub(&e.offset).is_ok_and(|p| self.spans(&e.mem, &p, &bytes))
-        });
-        let lent = self.st.views.iter().any(|v| v.base == base && v.mode == Mode::Rw);
-        if plain || lent {
-            return;
+        if copies {
+            self.range(Reg::Rsi, &bytes, false);
         }
-        self.attempt(|p| {
-            let i = p.piece(x, &at, super::DEPTH)?;
-            let e = p.entry(i)?.clone();
-            let entry = u16::try_from(i).ok()?;
-            match &*e.mem {
-                Mem::Junk(n) if !p.f.same(&p.st, n, &bytes) => {
-                    p.emit(Ghost::Split { entry, at: bytes.clone() }).then_some(())
+        self.range(Reg::Rdi, &bytes, true);
+    }
+
+    /// Plain memory over the whole range, or, to be filled, junk of exactly that extent.
+    fn range(&mut self, r: Reg, bytes: &Term, fill: bool) {
+        for _ in 0..8 {
+            let Some(Word::Ptr(base, at)) = self.st.regs.get(r as usize).cloned() else { return };
+            let Some(ghost) = self.range_step(base, &at, bytes, fill) else { return };
+            if !self.emit(ghost) {
+                return;
+            }
+        }
+    }
+
+    fn range_step(&mut self, base: Base, at: &Term, bytes: &Term, fill: bool) -> Option<Ghost> {
+        for i in 0..self.st.caps.len() {
+            let Some(e) = self.entry(i).cloned() else { continue };
+            let Ok(p) = at.sub(&e.offset) else { continue };
+            if Base::Name(e.name) != base || !e.guards.is_empty() {
+                continue;
+            }
+            if !self.spans(&e.mem, &p, bytes) {
+                if let (Mem::Cat(..), Ok(here)) = (&*e.mem, e.offset.add(&p))
+                    && self.covering(e.name, &here, true) == Some(i)
+                {
+                    return Some(Ghost::SplitCat { entry: u16::try_from(i).ok()? });
                 }
-                Mem::Junk(_) => Some(()),
+                continue;
+            }
+            let entry = u16::try_from(i).ok()?;
+            return match &*e.mem {
+                Mem::Junk(_) | Mem::Zero(_) if fill && p.as_int() != Some(0) => {
+                    Some(Ghost::Split { entry, at: p })
+                }
+                Mem::Junk(n) if fill && !self.f.same(&self.st, n, bytes) => {
+                    Some(Ghost::Split { entry, at: bytes.clone() })
+                }
                 Mem::Zero(n) => {
                     let mem = Rc::new(Mem::Bytes(n.clone()));
-                    p.emit(Ghost::RetypeZero { entry, mem }).then_some(())
+                    Some(Ghost::RetypeZero { entry, mem })
                 }
-                Mem::Named(..) | Mem::Struct { .. } | Mem::Array(..) => {
-                    p.make(x, &at, &Mem::Junk(bytes.clone()), super::DEPTH).map(|_| ())
-                }
+                Mem::Cat(..) => Some(Ghost::SplitCat { entry }),
+                _ if self.f.plain(&e.mem) => None,
+                Mem::Named(..) => Some(Ghost::Unfold { entry }),
+                Mem::Ex { .. } => Some(Ghost::Open { entry }),
+                _ if fill => Some(Ghost::RetypeJunk { entry }),
                 _ => None,
+            };
+        }
+        for i in 0..self.st.views.len() {
+            let v = self.st.views.get(i)?.clone();
+            let usable = v.base == base && self.f.usable(&self.st, &v);
+            if !usable || (fill && v.mode != Mode::Rw) {
+                continue;
             }
-        });
+            let Ok(p) = at.sub(&v.offset) else { continue };
+            if !self.spans(&v.mem, &p, bytes) {
+                continue;
+            }
+            if self.f.plain(&v.mem) && !matches!(*v.mem, Mem::Cat(..) | Mem::Named(..)) {
+                return None;
+            }
+            let view = u16::try_from(i).ok()?;
+            match &*v.mem {
+                Mem::Cat(a, _) => {
+                    let size = self.size(a)?;
+                    let second = self.f.le(&self.st, &size, &p);
+                    return Some(Ghost::ViewCat { view, second });
+                }
+                Mem::Named(..) => return Some(Ghost::ViewUnfold { view }),
+                _ => {}
+            }
+        }
+        None
     }
 
     fn spans(&mut self, mem: &Mem, p: &Term, bytes: &Term) -> bool {

@@ -24,7 +24,12 @@ fn ghosts(f: &mut Finder<'_>, st: &State, from: u32) -> Vec<Ghost> {
     let site = Site::Edge { from, to: from };
     f.site = Some(site);
     let Some(own) = f.own(site) else { return Vec::new() };
-    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own };
+    let held = st.regs.iter().chain(st.stack.slots.iter().map(|(_, w)| w));
+    let keep = held.filter_map(|w| match w {
+        Word::Ptr(Base::Name(x), _) => Some(*x),
+        _ => None,
+    });
+    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: keep.collect() };
     p.end_regions(from.saturating_add(1));
     p.tidy();
     p.f.trouble.clear();

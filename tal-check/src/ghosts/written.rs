@@ -1,0 +1,209 @@
+//! Not trusted: a bug here can reject, never admit. Ghosts that the source writes.
+
+use super::{DEPTH, Planner};
+use crate::lowered::{GhostLine, GhostOp, Origin, Target};
+use crate::theta::{Space, Theta, read};
+use tal_core::hint::{Ghost, Inst, Place, Proof, Step, Through};
+use tal_core::term::{Term, Var};
+use tal_core::ty::{Base, Cap, Fact, Mem, Rel, TypeId, Word};
+
+impl Planner<'_, '_> {
+    /// Runs one line; what cannot be done is left to the refusal that follows.
+    pub(crate) fn line(&mut self, line: &GhostLine) {
+        let theta = self.values(line);
+        self.attempt(|p| match &line.op {
+            GhostOp::Have(facts) => facts.iter().try_for_each(|f| p.have(&theta.fact(f)?)),
+            GhostOp::Split(at, k) => p.split_at(at, &theta, &theta.term(k)?),
+            GhostOp::Join(at) => p.join_at(at, &theta),
+            GhostOp::Open(at) => p.open_at(at, &theta),
+            GhostOp::Pack(at) => p.pack_at(at, &theta),
+            GhostOp::Leak(at) => p.leak_at(at, &theta),
+            GhostOp::Show => Some(()),
+        });
+    }
+
+    /// The variables of a line: integers and addresses of places as they are now.
+    fn values(&self, line: &GhostLine) -> Theta {
+        let first = u16::try_from(self.own.sig.vars.len()).unwrap_or(0);
+        let kinds = line.vars.iter().map(|v| v.kind.clone()).collect();
+        let mut theta = Theta::new(Space::Free(first), kinds);
+        for (v, value) in line.vars.iter().zip(0_u16..) {
+            let (Origin::Place(place) | Origin::Address(place)) = v.origin else { continue };
+            let inst = match self.word_in(place) {
+                Some(Word::Int(t)) => Inst::Int(t),
+                Some(Word::Ptr(b, e)) => Inst::Ptr(b, e),
+                _ => continue,
+            };
+            theta.bind(Var::Free(first.saturating_add(value)), inst);
+        }
+        theta
+    }
+
+    fn word_in(&self, place: Place) -> Option<Word> {
+        let word = match place {
+            Place::Reg(r) => self.st.regs.get(r as usize)?,
+            Place::Slot(k) => {
+                self.st.stack.slots.iter().find(|(at, _)| *at == k).map(|(_, w)| w)?
+            }
+        };
+        Some(read(&self.st, word))
+    }
+
+    fn place_of(&self, at: &Target, theta: &Theta) -> Option<(Base, Term)> {
+        let word = match at {
+            Target::Place(place) => self.word_in(*place)?,
+            Target::Word(w) => theta.word(w)?,
+        };
+        match word {
+            Word::Ptr(b, e) => Some((b, e)),
+            _ => None,
+        }
+    }
+
+    /// Proves the fact and keeps it.
+    fn have(&mut self, fact: &Fact) -> Option<()> {
+        if fact.rel == Rel::Eq {
+            self.have_ge(&fact.term.scale(-1).ok()?)?;
+        }
+        match fact.rel {
+            Rel::Ge | Rel::Eq => self.have_ge(&fact.term),
+            // Nothing says `/=` but a compare.
+            Rel::Ne => Some(()),
+        }
+    }
+
+    fn have_ge(&mut self, goal: &Term) -> Option<()> {
+        let known = Fact { rel: Rel::Ge, term: goal.clone() };
+        if !self.f.holds(&self.st, &known) {
+            self.draw_for(&known);
+        }
+        for proof in crate::prove::prove(&self.st.facts, goal)? {
+            let step = match proof {
+                Proof::Step(step) => step,
+                Proof::Lookup => continue,
+                Proof::Comb(comb) => {
+                    let mut sum = Term::ZERO;
+                    for (i, factor) in &comb.premises {
+                        let fact = self.st.facts.get(usize::from(*i))?;
+                        sum = sum.add_scaled(&fact.term, *factor).ok()?;
+                    }
+                    let scaled = goal.scale(i128::from(comb.scale)).ok()?;
+                    let slack = scaled.sub(&sum).ok()?.as_int()?;
+                    let step = Step::Comb { premises: comb.premises, slack };
+                    self.emit(Ghost::Step(step)).then_some(())?;
+                    if comb.scale == 1 {
+                        continue;
+                    }
+                    let fact = u16::try_from(self.st.facts.len().checked_sub(1)?).ok()?;
+                    Step::Cut { fact, divisor: i128::from(comb.scale) }
+                }
+            };
+            self.emit(Ghost::Step(step)).then_some(())?;
+        }
+        Some(())
+    }
+
+    fn owned_at(&mut self, at: &Target, theta: &Theta) -> Option<(Var, Term, usize)> {
+        let (Base::Name(x), e) = self.place_of(at, theta)? else { return None };
+        let i = self.piece(x, &e, DEPTH)?;
+        Some((x, e, i))
+    }
+
+    fn split_at(&mut self, at: &Target, theta: &Theta, k: &Term) -> Option<()> {
+        let (x, e, mut i) = self.owned_at(at, theta)?;
+        for _ in 0..DEPTH {
+            let mem = self.entry(i)?.mem.clone();
+            let entry = u16::try_from(i).ok()?;
+            let (ghost, done) = match &*mem {
+                Mem::Cat(..) => (Ghost::SplitCat { entry }, false),
+                Mem::Named(..) => (Ghost::Unfold { entry }, false),
+                _ => (Ghost::Split { entry, at: k.clone() }, true),
+            };
+            self.emit(ghost).then_some(())?;
+            if done {
+                return Some(());
+            }
+            i = self.starting(x, &e)?;
+        }
+        None
+    }
+
+    fn join_at(&mut self, at: &Target, theta: &Theta) -> Option<()> {
+        let (x, e, i) = self.owned_at(at, theta)?;
+        let mem = self.entry(i)?.mem.clone();
+        let end = e.add(&self.size(&mem)?).ok()?;
+        let second = self.starting(x, &end)?;
+        let (first, second) = (u16::try_from(i).ok()?, u16::try_from(second).ok()?);
+        self.emit(Ghost::Join { first, second }).then_some(())
+    }
+
+    /// Owned or lent, layer by layer down to the struct.
+    fn open_at(&mut self, at: &Target, theta: &Theta) -> Option<()> {
+        let (base, e) = self.place_of(at, theta)?;
+        if let Base::Name(x) = base
+            && let Some(mut i) = self.piece(x, &e, DEPTH)
+        {
+            for _ in 0..4 {
+                let entry = u16::try_from(i).ok()?;
+                let ghost = match &*self.entry(i)?.mem.clone() {
+                    Mem::Named(..) => Ghost::Unfold { entry },
+                    Mem::Ex { .. } => Ghost::Open { entry },
+                    _ => return Some(()),
+                };
+                self.emit(ghost).then_some(())?;
+                i = self.starting(x, &e)?;
+            }
+            return None;
+        }
+        let mut view = self.st.views.iter().position(|v| v.base == base && v.offset == e)?;
+        for _ in 0..4 {
+            let number = u16::try_from(view).ok()?;
+            let ghost = match &*self.st.views.get(view)?.mem {
+                Mem::Named(..) => Ghost::ViewUnfold { view: number },
+                Mem::Ex { .. } => Ghost::ViewOpen { view: number },
+                Mem::Array(n, _) if n.as_int() == Some(1) => {
+                    Ghost::One { of: Through::View(number), to_array: false }
+                }
+                _ => return Some(()),
+            };
+            self.emit(ghost).then_some(())?;
+            view = self.st.views.len().checked_sub(1)?;
+        }
+        None
+    }
+
+    /// Back to the type that the signature declares there, or to a named type that fits.
+    fn pack_at(&mut self, at: &Target, theta: &Theta) -> Option<()> {
+        let (x, e, i) = self.owned_at(at, theta)?;
+        let declared = self.own.sig.pre.caps.iter().find_map(|c| match c {
+            Cap::Entry(d) if d.name == x && d.offset == e => Some((*d.mem).clone()),
+            _ => None,
+        });
+        if let Some(mem) = declared
+            && self.make(x, &e, &mem, DEPTH).is_some()
+        {
+            return Some(());
+        }
+        let mem = self.entry(i)?.mem.clone();
+        let size = self.f.size_of(&mem)?;
+        let count = self.f.interface.types.len() + self.f.image.types.len();
+        (0..count).filter_map(|i| u32::try_from(i).ok()).map(TypeId).find_map(|id| {
+            let named = self.f.image.named(self.f.interface, id)?;
+            if i128::from(named.size) != size || named.arity != 0 {
+                return None;
+            }
+            self.make(x, &e, &Mem::Named(id, Vec::new()), DEPTH).map(|_| ())
+        })
+    }
+
+    fn leak_at(&mut self, at: &Target, theta: &Theta) -> Option<()> {
+        let (Base::Name(x), _) = self.place_of(at, theta)? else { return None };
+        let here = |c: &Cap| matches!(c, Cap::Entry(e) | Cap::Token(_, e) if e.name == x);
+        let mut any = None;
+        while let Some(i) = self.st.caps.iter().position(here) {
+            self.emit(Ghost::Leak { cap: u16::try_from(i).ok()? }).then_some(())?;
+            any = Some(());
+        }
+        any
+    }
+}
