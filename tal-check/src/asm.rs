@@ -3,11 +3,11 @@
 //! An operation is encoded in one way: the shortest encoding, and of two equal ones that which has
 //! the register or memory operand first (`mov r/m, r`). The judge accepts just these.
 
-use iced_x86::{
-    Code, Encoder, EncodingKind, Instruction, Mnemonic, OpCodeOperandKind as Spec, OpKind, Register,
-};
-use std::collections::BTreeMap;
+use iced_x86::{Code, Encoder, Instruction, Mnemonic, OpCodeOperandKind as Spec, OpKind, Register};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+use tal_core::decode::decode_at;
+use tal_core::table::{self, Reason};
 
 /// One operand, all names resolved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +33,15 @@ pub struct MemArg {
     pub disp: i64,
 }
 
+/// An instruction as bytes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Encoded {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Where the displacement begins, if there is one.
+    pub displacement: Option<u8>,
+}
+
 /// Why there is no encoding.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AsmError {
@@ -40,6 +49,8 @@ pub enum AsmError {
     Unknown(Option<&'static str>),
     /// The dialect refuses it, for this reason.
     Refused(&'static str),
+    /// A prefix that means nothing here.
+    Prefix(&'static str),
     /// The instruction exists, not with these operands; the forms that it has.
     NoForm(Vec<String>),
     /// The width of a memory operand must be written.
@@ -137,20 +148,17 @@ impl Branch {
     }
 }
 
-/// Mnemonics of the dialect, sorted: what a misspelt one is compared with. Condition codes are
-/// listed by their first name.
-pub const ACCEPTED: &[&str] = &[
-    "adc", "add", "and", "bswap", "bt", "btc", "btr", "bts", "call", "cdq", "cdqe", "cmova",
-    "cmovae", "cmovb", "cmovbe", "cmove", "cmovg", "cmovge", "cmovl", "cmovle", "cmovne", "cmovno",
-    "cmovns", "cmovo", "cmovs", "cmp", "cmpsb", "cqo", "cwde", "dec", "div", "endbr64", "idiv",
-    "imul", "inc", "int3", "ja", "jae", "jb", "jbe", "je", "jg", "jge", "jl", "jle", "jmp", "jne",
-    "jno", "jns", "jo", "js", "jz", "jnz", "lea", "leave", "lfence", "lodsb", "lzcnt", "mfence",
-    "mov", "movsb", "movsq", "movsx", "movsxd", "movzx", "mul", "neg", "nop", "not", "or", "pause",
-    "pop", "popcnt", "push", "ret", "rol", "ror", "sar", "sbb", "scasb", "seta", "setae", "setb",
-    "setbe", "sete", "setg", "setge", "setl", "setle", "setne", "setno", "setns", "seto", "sets",
-    "setz", "setnz", "sfence", "shl", "shld", "shr", "shrd", "stosb", "stosq", "sub", "test",
-    "tzcnt", "xchg", "xor",
-];
+/// Mnemonics of the dialect: what a misspelt one is compared with.
+static ACCEPTED: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let names = |row: &table::Row| row.codes.iter().map(|c| name_of(c.mnemonic())).collect();
+    let all: BTreeSet<String> =
+        table::ROWS.iter().flat_map(|r| -> Vec<String> { names(r) }).collect();
+    all.into_iter().collect()
+});
+
+fn name_of(mnemonic: Mnemonic) -> String {
+    format!("{mnemonic:?}").to_lowercase()
+}
 
 /// The name under which iced knows the mnemonic.
 fn canonical(name: &str) -> String {
@@ -169,36 +177,14 @@ fn canonical(name: &str) -> String {
 static MNEMONICS: LazyLock<BTreeMap<String, Mnemonic>> =
     LazyLock::new(|| Mnemonic::values().map(|m| (format!("{m:?}").to_lowercase(), m)).collect());
 
-/// Encodings by mnemonic that exist in 64-bit mode and are not vector or accumulator curiosities.
+/// The accepted encodings of a mnemonic.
 static CODES: LazyLock<BTreeMap<u32, Vec<Code>>> = LazyLock::new(|| {
     let mut map: BTreeMap<u32, Vec<Code>> = BTreeMap::new();
-    for code in Code::values() {
-        let info = code.op_code();
-        let stack_16 = info.is_stack_instruction() && info.operand_size() == 16;
-        let usable = info.is_instruction()
-            && info.mode64()
-            && info.intel_decoder64()
-            && info.encoding() == EncodingKind::Legacy
-            && !stack_16
-            && !format!("{code:?}").contains("F6r1")
-            && !curious(code);
-        if usable {
-            map.entry(code.mnemonic() as u32).or_default().push(code);
-        }
+    for code in table::ROWS.iter().flat_map(|r| r.codes) {
+        map.entry(code.mnemonic() as u32).or_default().push(*code);
     }
     map
 });
-
-/// Second encodings of the same operation, never produced.
-fn curious(code: Code) -> bool {
-    let name = format!("{code:?}");
-    name.starts_with("Xchg_r64_RAX")
-        || name.starts_with("Xchg_r32_EAX")
-        || name.starts_with("Xchg_r16_AX")
-        || name.contains("_moffs")
-        || matches!(code, Code::Nopw | Code::Nopq)
-        || name.starts_with("Reservednop")
-}
 
 /// A register by its name in the source.
 #[must_use]
@@ -226,14 +212,14 @@ pub fn encode(
     mnemonic: &str,
     args: &[Arg],
     address: u64,
-) -> Result<Vec<u8>, AsmError> {
+) -> Result<Encoded, AsmError> {
     let name = canonical(mnemonic);
     let (name, args) = sugar(name, args);
     let Some(known) = MNEMONICS.get(&name).copied() else {
         return Err(AsmError::Unknown(nearest(&name)));
     };
-    if ACCEPTED.binary_search(&name.as_str()).is_err() && !ACCEPTED.contains(&name.as_str()) {
-        return Err(AsmError::Refused(refusal(&name)));
+    if ACCEPTED.binary_search(&name).is_err() {
+        return Err(AsmError::Refused(refusal(known)));
     }
     if args.iter().any(|a| matches!(a, Arg::Reg(r) if is_high_byte(*r))) {
         return Err(AsmError::HighByte);
@@ -243,28 +229,28 @@ pub fn encode(
         return string(prefix, code, address);
     }
     if let Some(p) = prefix {
-        let why = if p == "lock" {
-            "locked operations come with threads, in a later version"
-        } else {
-            "this prefix has a meaning for string instructions only"
-        };
-        return Err(AsmError::Refused(why));
+        return Err(match p {
+            "lock" => AsmError::Refused(words(Reason::Atomic)),
+            _ => AsmError::Prefix("it has a meaning for string instructions only"),
+        });
     }
     let args = size_memory(&name, &args)?;
-    let mut best: Option<(usize, bool, Vec<u8>)> = None;
+    let mut best: Option<(usize, bool, Encoded)> = None;
     let mut complaint = None;
+    let mut refused = false;
     for &code in codes {
         match try_code(code, &args, address) {
-            Ok(bytes) => {
+            Ok(encoded) if !accepted(&encoded.bytes, address) => refused = true,
+            Ok(encoded) => {
                 let memory_first = matches!(
                     code.op_code().op0_kind(),
                     Spec::r8_or_mem | Spec::r16_or_mem | Spec::r32_or_mem | Spec::r64_or_mem
                 );
-                let better = best
-                    .as_ref()
-                    .is_none_or(|(len, first, _)| (bytes.len(), !memory_first) < (*len, !*first));
+                let better = best.as_ref().is_none_or(|(len, first, _)| {
+                    (encoded.bytes.len(), !memory_first) < (*len, !*first)
+                });
                 if better {
-                    best = Some((bytes.len(), memory_first, bytes));
+                    best = Some((encoded.bytes.len(), memory_first, encoded));
                 }
             }
             Err(Some(e)) => complaint = Some(e),
@@ -272,7 +258,8 @@ pub fn encode(
         }
     }
     match (best, complaint) {
-        (Some((_, _, bytes)), _) => Ok(bytes),
+        (Some((_, _, encoded)), _) => Ok(encoded),
+        (None, _) if refused => Err(AsmError::Refused(words(Reason::Encoding))),
         (None, Some(e)) => Err(e),
         (None, None) => Err(no_form(codes, &args)),
     }
@@ -332,7 +319,7 @@ fn size_memory(name: &str, args: &[Arg]) -> Result<Vec<Arg>, AsmError> {
 }
 
 /// Tries one encoding. `Err(None)`: the operands are of another form.
-fn try_code(code: Code, args: &[Arg], address: u64) -> Result<Vec<u8>, Option<AsmError>> {
+fn try_code(code: Code, args: &[Arg], address: u64) -> Result<Encoded, Option<AsmError>> {
     let info = code.op_code();
     if info.op_count() as usize != args.len() {
         return Err(None);
@@ -354,10 +341,21 @@ fn try_code(code: Code, args: &[Arg], address: u64) -> Result<Vec<u8>, Option<As
     emit(&instruction, address).map_err(Some)
 }
 
-fn emit(instruction: &Instruction, address: u64) -> Result<Vec<u8>, AsmError> {
+/// Does the judge read these bytes as one instruction?
+fn accepted(bytes: &[u8], address: u64) -> bool {
+    let address = u32::try_from(address).unwrap_or(0);
+    decode_at(bytes, address, 0).is_ok()
+}
+
+fn emit(instruction: &Instruction, address: u64) -> Result<Encoded, AsmError> {
     let mut encoder = Encoder::new(64);
     match encoder.encode(instruction, address) {
-        Ok(_) => Ok(encoder.take_buffer()),
+        Ok(_) => {
+            let offsets = encoder.get_constant_offsets();
+            let displacement = offsets.has_displacement();
+            let at = u8::try_from(offsets.displacement_offset()).unwrap_or(0);
+            Ok(Encoded { bytes: encoder.take_buffer(), displacement: displacement.then_some(at) })
+        }
         Err(e) => Err(AsmError::Encoder(e.to_string())),
     }
 }
@@ -510,7 +508,7 @@ fn string_code(name: &str) -> Option<Code> {
     }
 }
 
-fn string(prefix: Option<&str>, code: Code, address: u64) -> Result<Vec<u8>, AsmError> {
+fn string(prefix: Option<&str>, code: Code, address: u64) -> Result<Encoded, AsmError> {
     let info = code.op_code();
     let mut instruction = Instruction::default();
     instruction.set_code(code);
@@ -534,9 +532,7 @@ fn string(prefix: Option<&str>, code: Code, address: u64) -> Result<Vec<u8>, Asm
         Some("rep" | "repe" | "repz") => instruction.set_has_rep_prefix(true),
         Some("repne" | "repnz") => instruction.set_has_repne_prefix(true),
         Some(_) => {
-            return Err(AsmError::Refused(
-                "locked operations come with threads, in a later version",
-            ));
+            return Err(AsmError::Refused(words(Reason::Atomic)));
         }
     }
     emit(&instruction, address)
@@ -557,40 +553,44 @@ fn no_form(codes: &[Code], args: &[Arg]) -> AsmError {
 }
 
 /// Why an instruction that the processor has is not in the dialect.
-fn refusal(name: &str) -> &'static str {
-    match name {
-        "syscall" | "sysenter" | "int" | "int1" | "into" => {
-            "calls to the system are `call`s of the interface's imports"
-        }
-        "popf" | "popfq" | "pushf" | "pushfq" | "lahf" | "sahf" | "std" | "cld" | "clc" | "stc"
-        | "cmc" | "cli" | "sti" => "it reads or writes flags that the checker does not follow",
-        "loop" | "loope" | "loopne" | "jrcxz" | "jecxz" => {
-            "write `dec rcx` and `jnz`: as fast, and the checker follows it"
-        }
-        "enter" => "write `push rbp`, `mov rbp, rsp`, `sub rsp, ..`",
-        "bsf" | "bsr" => "its result is undefined for 0: use `tzcnt` or `lzcnt`",
-        "cmpxchg" | "xadd" | "cmpxchg16b" => {
-            "atomic operations come with threads, in a later version"
-        }
-        "rdtsc" | "rdtscp" | "rdrand" | "rdseed" | "cpuid" => "it comes in a later version",
-        "hlt" | "in" | "out" | "insb" | "outsb" | "lgdt" | "lidt" | "wrmsr" | "rdmsr"
-        | "invlpg" | "wbinvd" | "swapgs" | "iretq" | "sysretq" | "xsetbv" | "vmcall" => {
-            "it controls the machine; no program may"
-        }
-        "movsd" | "movaps" | "movups" | "movdqu" | "movdqa" | "movq" | "movd" | "pxor"
-        | "paddd" => "vector and float instructions come in a later version",
-        "ud2" => "call `exit` instead: a trap is no way to end a program",
-        "stosd" | "movsw" | "stosw" | "lodsq" | "lodsd" | "cmpsq" | "scasq" | "cmpsd" => {
-            "of the string instructions only movsb movsq stosb stosq lodsb cmpsb scasb are accepted"
-        }
-        _ => "it is not in the table of accepted instructions",
+fn refusal(mnemonic: Mnemonic) -> &'static str {
+    let special = match name_of(mnemonic).as_str() {
+        "loop" | "loope" | "loopne" => Some("write `dec rcx` and `jnz`"),
+        "jrcxz" | "jecxz" => Some("write `test rcx, rcx` and `jz`"),
+        "enter" => Some("write `push rbp`, `mov rbp, rsp`, `sub rsp, ..`"),
+        "bsf" | "bsr" => Some("its result is undefined for 0: use `tzcnt` or `lzcnt`"),
+        "ud2" => Some("a trap is no way to end a program: call `exit`"),
+        _ => None,
+    };
+    let code = Code::values().find(|c| c.mnemonic() == mnemonic);
+    special.or_else(|| code.and_then(table::reason).map(words)).unwrap_or(words(Reason::NoRule))
+}
+
+fn words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::System => "it controls the machine, which no program may",
+        Reason::SystemCall => "calls to the system are `call`s of the interface's imports",
+        Reason::Io => "it reads or writes ports, which no program may",
+        Reason::Segment => "it uses segments, which the checker does not follow",
+        Reason::X87 => "x87 and MMX are not part of the dialect",
+        Reason::Vector => "vectors come with a later version",
+        Reason::FlagsWord => "it changes or shows flags that the checker does not follow",
+        Reason::Transaction => "transactions are not part of the dialect",
+        Reason::Memory => "it reads memory that no operand bounds",
+        Reason::Atomic => "threads and atomic operations come with a later version",
+        Reason::Undefined => "its result is undefined for some operands",
+        Reason::Control => "control goes by jmp, jcc, call and ret",
+        Reason::Environment => "time, randomness and identity come with a later version",
+        Reason::Mode => "it does not exist in 64-bit mode",
+        Reason::Encoding => "this form of the instruction is not in the table",
+        Reason::NoRule => "no rule has been written for it",
     }
 }
 
 /// The accepted mnemonic that is most like this one, if any is near.
 #[must_use]
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let best = ACCEPTED.iter().map(|a| (distance(a, name), *a)).min()?;
+    let best = ACCEPTED.iter().map(|a| (distance(a, name), a.as_str())).min()?;
     (best.0 <= 1 + name.len() / 4).then_some(best.1)
 }
 
@@ -645,7 +645,7 @@ mod tests {
     }
 
     fn check(name: &str, args: &[Arg], bytes: &[u8], text: &str) {
-        let got = encode(None, name, args, 0x40_0000).unwrap();
+        let got = encode(None, name, args, 0x40_0000).unwrap().bytes;
         assert_eq!(got, bytes, "{name} {args:?} is {}", shown(&got));
         assert_eq!(shown(&got), text);
     }
@@ -681,7 +681,7 @@ mod tests {
     #[test]
     fn constants_fit_or_are_refused() {
         let wide = [reg("rcx"), Arg::Imm(0x9e37_79b9_7f4a_7c15)];
-        assert_eq!(encode(None, "mov", &wide, 0).unwrap().len(), 10);
+        assert_eq!(encode(None, "mov", &wide, 0).unwrap().bytes.len(), 10);
         let e = encode(None, "add", &wide, 0).unwrap_err();
         assert_eq!(e, AsmError::Immediate(0x9e37_79b9_7f4a_7c15, 4));
         let e = encode(None, "mov", &[reg("al"), Arg::Imm(256)], 0).unwrap_err();
@@ -701,18 +701,18 @@ mod tests {
         let e = encode(None, "mov", &[reg("rax"), mem(Some(4), "rsi", None, 0)], 0).unwrap_err();
         assert_eq!(e, AsmError::SizeMismatch(8, 4));
         let abs = Arg::Mem(MemArg { disp: 0x40_2000, ..MemArg::default() });
-        let got = encode(None, "lea", &[reg("rsi"), abs], 0x40_0000).unwrap();
+        let got = encode(None, "lea", &[reg("rsi"), abs], 0x40_0000).unwrap().bytes;
         assert_eq!(got, [0x48, 0x8d, 0x35, 0xf9, 0x1f, 0, 0]);
         let table = mem(Some(8), "none", Some(("r8", 8)), 0x40_2000);
-        let got = encode(None, "jmp", &[table], 0x40_0000).unwrap();
+        let got = encode(None, "jmp", &[table], 0x40_0000).unwrap().bytes;
         assert_eq!(got, [0x42, 0xff, 0x24, 0xc5, 0, 0x20, 0x40, 0]);
     }
 
     #[test]
     fn string_instructions_take_prefixes() {
-        assert_eq!(encode(Some("rep"), "movsb", &[], 0).unwrap(), [0xf3, 0xa4]);
-        assert_eq!(encode(Some("repne"), "scasb", &[], 0).unwrap(), [0xf2, 0xae]);
-        assert_eq!(encode(Some("rep"), "stosq", &[], 0).unwrap(), [0xf3, 0x48, 0xab]);
+        assert_eq!(encode(Some("rep"), "movsb", &[], 0).unwrap().bytes, [0xf3, 0xa4]);
+        assert_eq!(encode(Some("repne"), "scasb", &[], 0).unwrap().bytes, [0xf2, 0xae]);
+        assert_eq!(encode(Some("rep"), "stosq", &[], 0).unwrap().bytes, [0xf3, 0x48, 0xab]);
         assert!(encode(Some("rep"), "ret", &[], 0).is_err());
     }
 

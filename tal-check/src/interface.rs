@@ -1,7 +1,27 @@
 //! Not trusted: a bug here can reject, never admit. The host's interface, from its files.
+//!
+//! `interface/*.tali` are compiled into what the judge sees, and the names beside it. A program's own
+//! copy of these files is compared, by name, and never believed (see `lower`).
 
+use crate::lower::{Elab, Outcome};
 use crate::lowered::TypeInfo;
+use crate::resolve::{DeclId, Program};
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
 use tal_core::image::Interface;
+use tal_core::ty::{Assertion, Sig, Word};
+use tal_syntax::Span;
+use tal_syntax::ast::DeclKind;
+use tal_syntax::diag::{Code, Diag};
+
+/// The files of the interface, in order.
+pub const FILES: [(&str, &str); 2] = [
+    ("kernel.tali", include_str!("../../interface/kernel.tali")),
+    ("heap.tali", include_str!("../../interface/heap.tali")),
+];
 
 /// What the host offers, with names.
 #[derive(Clone, Debug)]
@@ -25,4 +45,124 @@ pub struct ImportInfo {
     pub name: String,
     /// Names of the variables of its signature.
     pub names: Vec<String>,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+thread_local! {
+    static HOST: RefCell<Option<Rc<Host>>> = const { RefCell::new(None) };
+}
+
+/// The embedded interface, compiled once a thread.
+///
+/// # Errors
+/// The files themselves are wrong; a test rules that out.
+pub fn host() -> Result<Rc<Host>, Outcome> {
+    if let Some(host) = HOST.with_borrow(Clone::clone) {
+        return Ok(host);
+    }
+    let host = Rc::new(compile(&FILES)?);
+    HOST.set(Some(host.clone()));
+    Ok(host)
+}
+
+/// Compiles interface files.
+///
+/// # Errors
+/// What is wrong with them, as an [`Outcome`] without program.
+pub fn compile(files: &[(&str, &str)]) -> Result<Host, Outcome> {
+    let root: String = files.iter().map(|(n, _)| format!("use \"{n}\"\n")).collect();
+    let mut memory: BTreeMap<String, String> =
+        files.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
+    memory.insert("interface".to_owned(), root);
+    let mut diags = Vec::new();
+    let program = Program::load(Path::new("interface"), &memory, &[], &mut diags);
+    let program = program.unwrap_or_default();
+    let sources = program.sources.clone();
+    let mut elab = Elab::new(program, diags);
+    elab.defining = true;
+    let host = elab.define();
+    if elab.diags.iter().any(Diag::is_error) {
+        return Err(Outcome { lowered: None, sources, diags: elab.diags });
+    }
+    Ok(host)
+}
+
+impl Elab {
+    fn define(&mut self) -> Host {
+        let program = self.program.clone();
+        let ids = |keep: fn(&DeclKind) -> bool| -> Vec<DeclId> {
+            let all = program.modules.iter().enumerate().flat_map(|(module, m)| {
+                (0..m.tree.decls.len()).map(move |decl| DeclId { module, decl })
+            });
+            all.filter(|id| program.decl(*id).is_some_and(|d| keep(&d.kind))).collect()
+        };
+        for id in ids(|d| matches!(d, DeclKind::Origin(_))) {
+            self.origin_names.extend(program.name(id).map(|n| n.text.clone()));
+        }
+        for id in ids(|d| matches!(d, DeclKind::Struct(_))) {
+            let _ = self.declare_struct(id);
+        }
+        let mut imports = Vec::new();
+        let mut sigs = Vec::new();
+        let mut start = None;
+        for id in ids(|d| matches!(d, DeclKind::Fn(_))) {
+            let Some(DeclKind::Fn(f)) = program.decl(id).map(|d| &d.kind) else { continue };
+            let Some(sig) = &f.sig else {
+                self.error(220, f.name.span, "an import needs its type");
+                continue;
+            };
+            let Ok(named) = self.signature(id.module, &f.binders, sig) else { continue };
+            if f.entry.is_some() {
+                start = Some((named.sig, named.names));
+            } else {
+                let info =
+                    ImportInfo { name: f.name.text.clone(), names: named.names, span: f.name.span };
+                imports.push(info);
+                sigs.push(named.sig);
+            }
+        }
+        let (start, start_names) = start.unwrap_or_else(|| {
+            let _ = self.report(Diag::error(Code(110), Span::default(), "no `entry fn`"));
+            (Rc::new(Sig { vars: Vec::new(), pre: nothing(), post: None }), Vec::new())
+        });
+        let mut interface = Interface {
+            types: self.types.iter().map(|t| t.ty.clone()).collect(),
+            origins: u16::try_from(self.origin_names.len()).unwrap_or(u16::MAX),
+            imports: sigs,
+            start,
+            hash: [0; 32],
+        };
+        interface.hash = Sha256::digest(tal_core::wire::write_interface(&interface)).into();
+        let types = std::mem::take(&mut self.types);
+        Host { interface, types, origins: self.origin_names.clone(), imports, start_names }
+    }
+}
+
+fn nothing() -> Assertion {
+    Assertion {
+        facts: Vec::new(),
+        regs: std::array::from_fn(|_| Word::Junk),
+        args: Vec::new(),
+        views: Vec::new(),
+        caps: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_interface_compiles() {
+        let host = match compile(&FILES) {
+            Ok(host) => host,
+            Err(outcome) => panic!("{:#?}", outcome.diags),
+        };
+        assert_eq!(host.origins, ["map", "heap"]);
+        assert_ne!(host.interface.hash, [0; 32]);
+        for name in ["read", "write", "open", "close", "lseek", "fstat", "mmap", "munmap", "exit"] {
+            assert!(host.imports.iter().any(|i| i.name == name), "{name}");
+        }
+    }
 }

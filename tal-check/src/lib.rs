@@ -19,5 +19,4 @@ pub mod lowered;
 pub mod prove;
 pub mod resolve;
 mod simplex;
-pub mod sourcemap;
 pub mod theta;

@@ -1,1 +1,467 @@
-//! Not trusted: a bug here can reject, never admit. (To be written.)
+//! Not trusted: a bug here can reject, never admit. From trees to a [`Lowered`] program.
+//!
+//! Order: which functions and data belong to the program (the root file's, and what these reach);
+//! signatures; bodies; lengths; addresses; bytes. Every error of a pass is reported; a pass that had
+//! one ends the lowering.
+
+mod body;
+mod data;
+mod expr;
+mod reach;
+mod sig;
+mod state;
+mod types;
+
+pub(crate) use data::Object;
+
+use crate::asm::AsmError;
+use crate::interface::{self, Host};
+use crate::lowered::{FieldInfo, FnInfo, Lowered, TestDirective, TypeInfo};
+use crate::resolve::{DeclId, Files, Program};
+use body::{Draft, Place, Symbol};
+use sig::Named;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use tal_core::image::DataKind;
+use tal_core::ty::{DataId, FnId, Sig, TypeId};
+use tal_syntax::Span;
+use tal_syntax::ast::{self, DeclKind, Directive};
+use tal_syntax::diag::{Code, Diag};
+use tal_syntax::source::Sources;
+
+/// Where the text stands.
+pub const TEXT_ADDRESS: u32 = 0x40_0000;
+/// Functions begin at multiples of this.
+const FUNCTION_ALIGN: u32 = 16;
+/// The most text and data that an image has.
+const IMAGE_BYTES: u64 = 1 << 30;
+
+/// What lowering gives: a program unless there is an error, and the texts to show diagnostics with.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The program, if there was no error.
+    pub lowered: Option<Lowered>,
+    /// The texts, also when there was an error.
+    pub sources: Sources,
+    /// What is to be said.
+    pub diags: Vec<Diag>,
+}
+
+/// Reads and lowers the program whose root is this file.
+///
+/// # Errors
+/// The root file cannot be read.
+pub fn lower(root: &Path, files: &dyn Files) -> std::io::Result<Outcome> {
+    let host = match interface::host() {
+        Ok(host) => host,
+        Err(failed) => return Ok(failed),
+    };
+    let mut diags = Vec::new();
+    let program = Program::load(root, files, &interface::FILES, &mut diags)?;
+    let sources = program.sources.clone();
+    let parsed = diags.iter().any(Diag::is_error);
+    let mut elab = Elab::new(program, diags);
+    elab.use_host(&host);
+    let lowered = elab.program(&host, parsed);
+    let mut diags = elab.diags;
+    diags.sort_by_key(|d| (d.primary.span.file, d.primary.span.start));
+    diags.dedup();
+    let failed = diags.iter().any(Diag::is_error);
+    Ok(Outcome { lowered: lowered.filter(|_| !failed), sources, diags })
+}
+
+/// Something is wrong and has been said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reported;
+
+pub(crate) type Res<T> = Result<T, Reported>;
+
+/// Offsets of a struct.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub fields: Vec<FieldInfo>,
+    pub size: u32,
+    pub align: u32,
+    /// Has it parts that are not words? Then it is no named type of the judge.
+    pub inline: bool,
+}
+
+/// What is known of a struct that became a named type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StructState {
+    Known(TypeId),
+    Failed,
+}
+
+/// The elaborator: all tables of one run.
+pub(crate) struct Elab {
+    pub program: Rc<Program>,
+    pub diags: Vec<Diag>,
+    constants: BTreeMap<DeclId, Option<i128>>,
+    layouts: BTreeMap<DeclId, Option<Layout>>,
+    structs: BTreeMap<DeclId, StructState>,
+    /// The program's own named types.
+    pub types: Vec<TypeInfo>,
+    /// The interface's.
+    pub host_types: Vec<TypeInfo>,
+    /// Names of its origins.
+    pub origin_names: Vec<String>,
+    host_imports: Vec<(String, Rc<Sig>)>,
+    /// Is this the elaboration of the interface itself?
+    pub defining: bool,
+    nesting: usize,
+    data_order: BTreeMap<DeclId, usize>,
+    functions: BTreeMap<DeclId, FnId>,
+    imports: Vec<u16>,
+    compared: BTreeMap<DeclId, Res<u16>>,
+}
+
+impl Elab {
+    pub(crate) fn new(program: Program, diags: Vec<Diag>) -> Elab {
+        Elab {
+            program: Rc::new(program),
+            diags,
+            constants: BTreeMap::new(),
+            layouts: BTreeMap::new(),
+            structs: BTreeMap::new(),
+            types: Vec::new(),
+            host_types: Vec::new(),
+            origin_names: Vec::new(),
+            host_imports: Vec::new(),
+            defining: false,
+            nesting: 0,
+            data_order: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            imports: Vec::new(),
+            compared: BTreeMap::new(),
+        }
+    }
+
+    fn use_host(&mut self, host: &Host) {
+        self.host_types.clone_from(&host.types);
+        self.origin_names.clone_from(&host.origins);
+        self.host_imports = (host.imports.iter().zip(&host.interface.imports))
+            .map(|(info, sig)| (info.name.clone(), sig.clone()))
+            .collect();
+    }
+
+    pub(crate) fn report(&mut self, diag: Diag) -> Reported {
+        self.diags.push(diag);
+        Reported
+    }
+
+    pub(crate) fn error(&mut self, code: u16, span: Span, message: &str) -> Reported {
+        self.report(Diag::error(Code(code), span, message))
+    }
+
+    /// Something that a later version will have.
+    pub(crate) fn stage(&mut self, span: Span, what: &str) -> Reported {
+        self.error(208, span, &format!("{what} come with a later version"))
+    }
+
+    /// The gate of an import, if the declaration is one.
+    fn import(&mut self, id: DeclId, span: Span) -> Res<Option<u16>> {
+        let program = self.program.clone();
+        let Some(DeclKind::Fn(f)) = program.decl(id).map(|d| &d.kind) else { return Ok(None) };
+        let interface = program.modules.get(id.module).is_some_and(|m| m.interface);
+        if f.body.is_some() || !interface {
+            return Ok(None);
+        }
+        if f.entry.is_some() {
+            return Err(self.error(809, span, "the start of a program cannot be called"));
+        }
+        let host = match self.compared.get(&id) {
+            Some(known) => (*known)?,
+            None => {
+                let found = self.compare_import(id, f);
+                self.compared.insert(id, found);
+                found?
+            }
+        };
+        if let Some(at) = self.imports.iter().position(|i| *i == host) {
+            return Ok(u16::try_from(at).ok());
+        }
+        if self.imports.len() >= tal_core::limits::IMPORTS {
+            return Err(self.error(221, span, "a program uses at most 256 imports"));
+        }
+        self.imports.push(host);
+        Ok(u16::try_from(self.imports.len() - 1).ok())
+    }
+
+    /// The host's import of this name; the program's copy of its type must be the same.
+    fn compare_import(&mut self, id: DeclId, f: &ast::Fn) -> Res<u16> {
+        let name = &f.name;
+        let Some(at) = self.host_imports.iter().position(|(n, _)| *n == name.text) else {
+            let diag = Diag::error(
+                Code(108),
+                name.span,
+                format!("the host's interface has no function `{}`", name.text),
+            );
+            return Err(self.report(diag));
+        };
+        let number = u16::try_from(at).map_err(|_| Reported)?;
+        if self.program.modules.get(id.module).is_some_and(|m| m.embedded) {
+            return Ok(number);
+        }
+        let Some(sig) = &f.sig else { return Ok(number) };
+        let own = self.signature(id.module, &f.binders, sig)?;
+        match self.host_imports.get(at) {
+            Some((_, host)) if *host == own.sig => Ok(number),
+            _ => Err(self.report(
+                Diag::error(
+                    Code(109),
+                    name.span,
+                    format!("the type of `{}` differs from the host's", name.text),
+                )
+                .with_note("the host owns the interface; a program's copy must be equal")
+                .with_help("use the interface file that comes with the host"),
+            )),
+        }
+    }
+
+    /// Why an instruction has no encoding, in words.
+    fn asm_error(&mut self, e: AsmError, inst: &ast::Inst, span: Span) -> Reported {
+        let name = &inst.mnemonic.text;
+        let at = inst.mnemonic.span;
+        let diag = match e {
+            AsmError::Unknown(near) => {
+                let diag = Diag::error(Code(802), at, format!("no instruction `{name}`"));
+                match near {
+                    Some(n) => diag.with_edit(format!("did you mean `{n}`?"), at, n),
+                    None => diag,
+                }
+            }
+            AsmError::Refused(why) => {
+                Diag::error(Code(801), at, format!("`{name}` is refused")).with_note(why)
+            }
+            AsmError::Prefix(why) => {
+                let at = inst.prefix.map_or(at, |(_, s)| s);
+                Diag::error(Code(801), at, "this prefix is refused").with_note(why)
+            }
+            AsmError::NoForm(forms) => {
+                let message = format!("`{name}` does not take these operands");
+                let list = forms.iter().take(6).cloned().collect::<Vec<_>>().join("; ");
+                Diag::error(Code(803), span, message).with_note(format!("its forms are: {list}"))
+            }
+            AsmError::NeedsSize => {
+                let memory =
+                    inst.operands.iter().find(|o| matches!(o.kind, ast::OperandKind::Mem { .. }));
+                let at = memory.map_or(span, |o| o.span);
+                Diag::error(Code(804), at, "how wide is this?")
+                    .with_help("write `byte`, `word`, `dword` or `qword` in front of `[`")
+            }
+            AsmError::SizeMismatch(left, right) => Diag::error(
+                Code(804),
+                span,
+                format!("one operand has {left} bytes, the other {right}"),
+            ),
+            AsmError::Immediate(v, bytes) => {
+                let message = format!("{v} does not fit into {} bits", u32::from(bytes) * 8);
+                let diag = Diag::error(Code(805), span, message);
+                if bytes == 4 {
+                    diag.with_help("load it into a register first: `mov reg, constant`")
+                } else {
+                    diag
+                }
+            }
+            AsmError::Displacement(d) => Diag::error(
+                Code(806),
+                span,
+                format!("the displacement {d} does not fit into 32 bits"),
+            ),
+            AsmError::HighByte => Diag::error(Code(808), span, "ah, bh, ch and dh are refused")
+                .with_note("the checker does not follow the second byte of a register")
+                .with_help("shift the register by 8 and use its low byte"),
+            AsmError::Index => Diag::error(Code(806), span, "rsp cannot be scaled"),
+            AsmError::Encoder(text) => Diag::error(Code(803), span, text),
+        };
+        self.report(diag)
+    }
+
+    // ------------------------------------------------------------------------------------ program
+
+    fn program(&mut self, host: &Rc<Host>, broken: bool) -> Option<Lowered> {
+        self.check_declarations();
+        let reach = self.reach();
+        for (i, id) in reach.functions.iter().enumerate() {
+            self.functions.insert(*id, FnId(u32::try_from(i).ok()?));
+        }
+        let order = self.order_data(&reach);
+        let mut drafts = Vec::new();
+        let mut start = None;
+        for (i, id) in reach.functions.iter().enumerate() {
+            let program = self.program.clone();
+            let Some(decl) = program.decl(*id) else { continue };
+            let DeclKind::Fn(f) = &decl.kind else { continue };
+            let Ok(named) = self.function_signature(*id, f, host) else { continue };
+            if f.entry.is_some() {
+                start = FnId(u32::try_from(i).ok()?).into();
+            }
+            let place = Place {
+                decl: *id,
+                function: f,
+                public: decl.public.is_some(),
+                named,
+                address_taken: reach.address_taken.contains(id),
+                tables: order.tables.get(id).cloned().unwrap_or_default(),
+            };
+            drafts.extend(self.draft(place));
+        }
+        let objects = self.data_objects(&order);
+        self.check_unused();
+        if broken || self.diags.iter().any(Diag::is_error) || drafts.len() != reach.functions.len()
+        {
+            return None;
+        }
+        self.link(host, drafts, objects?, start)
+    }
+
+    /// Gives everything an address and writes bytes.
+    fn link(
+        &mut self,
+        host: &Rc<Host>,
+        mut drafts: Vec<Draft>,
+        mut objects: Vec<data::Object>,
+        start: Option<FnId>,
+    ) -> Option<Lowered> {
+        let mut starts = Vec::new();
+        let mut end: u64 = 0;
+        for draft in &mut drafts {
+            draft.relax();
+            end = end.next_multiple_of(u64::from(FUNCTION_ALIGN));
+            starts.push(u32::try_from(end).unwrap_or(u32::MAX));
+            end += u64::from(draft.size);
+        }
+        let data_end = crate::layout::addresses(TEXT_ADDRESS, end, &mut objects);
+        if data_end - u64::from(TEXT_ADDRESS) > IMAGE_BYTES {
+            let span = drafts.first().map_or_else(Span::default, |d| d.span());
+            self.error(221, span, "the program is larger than 2^30 bytes");
+            return None;
+        }
+        let address = |symbol: Symbol| match symbol {
+            Symbol::Data(d) => objects.get(usize::from(d.0)).map_or(0, |o| u64::from(o.address)),
+            Symbol::Function(f) => {
+                let at = usize::try_from(f.0).ok().and_then(|i| starts.get(i));
+                at.map_or(0, |s| u64::from(TEXT_ADDRESS) + u64::from(*s))
+            }
+        };
+        let mut text = Vec::new();
+        let mut fixups = Vec::new();
+        let mut functions: Vec<FnInfo> = Vec::new();
+        let mut sigs: Vec<Rc<Sig>> = Vec::new();
+        for (draft, at) in drafts.iter().zip(&starts) {
+            text.resize(*at as usize, 0xcc);
+            let written = draft.write(*at, &mut text, &mut fixups, &address, TEXT_ADDRESS);
+            let mut info = match written {
+                Ok(info) => info,
+                Err(span) => {
+                    self.error(806, span, "this address is out of reach of the instruction");
+                    return None;
+                }
+            };
+            info.sig = match sigs.iter().position(|s| *s == draft.named.sig) {
+                Some(known) => u32::try_from(known).ok()?,
+                None => {
+                    sigs.push(draft.named.sig.clone());
+                    u32::try_from(sigs.len() - 1).ok()?
+                }
+            };
+            functions.push(info);
+        }
+        let tables = table_contents(&drafts, &starts);
+        let data = crate::layout::finish(&objects, &tables, TEXT_ADDRESS, &mut fixups);
+        Some(Lowered {
+            sources: self.program.sources.clone(),
+            host: host.clone(),
+            text,
+            text_address: TEXT_ADDRESS,
+            types: self.types.clone(),
+            sigs,
+            functions,
+            data,
+            imports: self.imports.clone(),
+            start,
+            fixups,
+            tests: self.tests(),
+        })
+    }
+
+    /// The signature of a function of the program; the start's is the interface's.
+    fn function_signature(&mut self, id: DeclId, f: &ast::Fn, host: &Host) -> Res<Named> {
+        if f.entry.is_none() {
+            let empty = ast::Sig {
+                params: Vec::new(),
+                facts: Vec::new(),
+                result: None,
+                effects: Vec::new(),
+                span: f.name.span,
+            };
+            return self.signature(id.module, &f.binders, f.sig.as_ref().unwrap_or(&empty));
+        }
+        let program = self.program.clone();
+        let declared = program.modules.iter().enumerate().find_map(|(m, module)| {
+            let of = |d: &ast::Decl| match &d.kind {
+                DeclKind::Fn(g) if g.entry.is_some() && module.interface => Some(g.clone()),
+                _ => None,
+            };
+            module.tree.decls.iter().find_map(of).map(|g| (m, g))
+        });
+        let Some((module, entry)) = declared else {
+            return Err(self.report(
+                Diag::error(Code(110), f.name.span, "no interface says how a program starts")
+                    .with_help("write `use \"kernel.tali\"`"),
+            ));
+        };
+        let (Some(sig), true) = (&entry.sig, entry.name.text == f.name.text) else {
+            return Err(self.report(
+                Diag::error(Code(110), f.name.span, "this is not the interface's entry")
+                    .with_label(entry.name.span, "the entry is declared here"),
+            ));
+        };
+        let named = self.signature(module, &entry.binders, sig)?;
+        if named.sig != host.interface.start {
+            let message = "the interface's `entry fn` differs from the host's";
+            return Err(self.error(109, entry.name.span, message));
+        }
+        let Some(own) = &f.sig else { return Ok(named) };
+        let own_sig = self.signature(id.module, &f.binders, own)?;
+        if own_sig.sig != named.sig {
+            return Err(self.report(
+                Diag::error(Code(219), own.span, "this is not the type of the entry")
+                    .with_label(entry.name.span, "the interface declares it here")
+                    .with_help("leave the type out: `entry fn start {`"),
+            ));
+        }
+        Ok(own_sig)
+    }
+
+    fn tests(&self) -> Vec<TestDirective> {
+        let comments = self.program.modules.iter().flat_map(|m| &m.tree.comments);
+        comments
+            .filter_map(|c| {
+                let (error, text) = match c.directive()? {
+                    Directive::Expect(text) => (true, text),
+                    Directive::State(text) => (false, text),
+                };
+                Some(TestDirective { span: c.span, error, text: text.to_owned() })
+            })
+            .collect()
+    }
+}
+
+/// Text offsets of the targets of every jump table.
+fn table_contents(drafts: &[Draft], starts: &[u32]) -> BTreeMap<DataId, Vec<u32>> {
+    let mut tables = BTreeMap::new();
+    for (draft, start) in drafts.iter().zip(starts) {
+        for (id, list) in &draft.tables {
+            tables.insert(*id, draft.targets(*start, list));
+        }
+    }
+    tables
+}
+
+/// A jump table of this function.
+pub(crate) fn table_kind(function: FnId) -> DataKind {
+    DataKind::Table { function }
+}

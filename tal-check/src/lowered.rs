@@ -8,7 +8,8 @@
 //! `Free(n + j)` is `vars[j]` of the [`Written`] they stand in. A register in an expression became
 //! such a variable: `where 0 <= rcx < n` is `vars = [rcx of Origin::Register(Rcx)]`, with the word
 //! `rcx = I(vars[0])` and two facts. So a written state is a partial label state: what it does not
-//! mention is for inference to find.
+//! mention is for inference to find. A [`Place::Slot`] in a written state or ghost counts from rsp
+//! *there* (`[rsp + 8]` is `Slot(8)`), since only inference knows where rsp stands.
 
 use crate::interface::Host;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::rc::Rc;
 use tal_core::hint::Place;
 use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Cap, DataId, Fact, FnId, Kind, NamedType, Sig, View, Word};
+use tal_core::ty::{Cap, DataId, Fact, FnId, Kind, NamedType, Sig, TypeId, View, Word};
 use tal_syntax::Span;
 use tal_syntax::ast::Section;
 use tal_syntax::source::Sources;
@@ -95,6 +96,8 @@ pub struct FnInfo {
     pub names: Vec<String>,
     /// Instructions in order.
     pub instructions: Vec<Inst>,
+    /// The struct whose field an instruction's operand names, by offset (`[rax + node.next]`).
+    pub layouts: Vec<(u32, TypeId)>,
     /// Local labels by offset; labels at one place are one.
     pub labels: Vec<LocalLabel>,
     /// Written ghosts by offset.
@@ -209,7 +212,7 @@ pub enum GhostOp {
 /// What a ghost is about: the memory at this word.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Target {
-    /// The address in this place now.
+    /// The address in this place now; slots count from rsp here.
     Place(Place),
     /// A name or data object plus bytes.
     Word(Word),
@@ -335,7 +338,7 @@ impl Lowered {
 
     /// A named type by number, the interface's included.
     #[must_use]
-    pub fn type_info(&self, id: tal_core::ty::TypeId) -> Option<&TypeInfo> {
+    pub fn type_info(&self, id: TypeId) -> Option<&TypeInfo> {
         let at = id.0 as usize;
         match at.checked_sub(self.host.types.len()) {
             None => self.host.types.get(at),

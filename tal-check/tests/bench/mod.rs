@@ -364,7 +364,7 @@ fn instruction(
     }
     let args: Vec<Arg> = split(rest).iter().map(|a| arg(a, at)).collect();
     match asm::encode(prefix, mnemonic, &args, address) {
-        Ok(b) => b,
+        Ok(b) => b.bytes,
         Err(e) => panic!("{line}: {e:?}"),
     }
 }

@@ -1,0 +1,1094 @@
+//! Not trusted: a bug here can reject, never admit. Signatures (surface to core.md 2 and 4.4).
+//!
+//! An item list is read in two passes: the first binds names (they bind where they stand as a value
+//! or as a length), the second reads ranges and facts, in which every name must be known.
+
+use super::expr::{Class, Registers, Scope, Value, gpr, place_name};
+use super::types::ge;
+use super::{Elab, Res};
+use crate::lowered::Origin;
+use std::rc::Rc;
+use tal_core::hint::Place;
+use tal_core::term::{Term, Var};
+use tal_core::ty::{
+    Assertion, Base, Block, Cap, Entry, Fact, Guard, Kind, Mem, Mode, NameSet, Post, Region, Sig,
+    View, Word,
+};
+use tal_syntax::Span;
+use tal_syntax::ast::{
+    self, Alternative, BinderKind, Chain, EffectKind, Expr, ExprKind, FnType, IntType, Item,
+    ItemKind, OutcomeKind, PtrMode, Type, TypeKind, Width,
+};
+use tal_syntax::diag::{Code, Diag};
+
+/// A signature with the names of its variables.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub sig: Rc<Sig>,
+    pub names: Vec<String>,
+    pub params: Vec<(Place, Span)>,
+    /// The scope after the pre-state, for written states.
+    pub scope: Scope,
+}
+
+/// The pointer parameters whose memory goes back to the caller.
+#[derive(Clone, Debug)]
+struct Returned {
+    name: Var,
+    mem: Rc<Mem>,
+}
+
+/// What one item list says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    pub facts: Vec<(Fact, Span)>,
+    pub views: Vec<View>,
+    pub caps: Vec<Cap>,
+    returned: Vec<Returned>,
+    /// Names whose memory is spoken of.
+    mentioned: Vec<Var>,
+}
+
+/// Where an item list stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Where {
+    Params,
+    Result,
+    Label,
+}
+
+/// A range to be read in the second pass.
+struct Later<'a> {
+    value: Term,
+    ty: &'a Type,
+    scope: Scope,
+}
+
+impl Elab {
+    /// A signature of a function.
+    pub(crate) fn signature(
+        &mut self,
+        module: usize,
+        binders: &[ast::Binder],
+        sig: &ast::Sig,
+    ) -> Res<Named> {
+        let mut scope = Scope::closed(module);
+        scope.registers = Registers::Declared;
+        self.binders(binders, &mut scope)?;
+        let (pre, said) = self.assertion(&sig.params, &mut scope, Where::Params, None)?;
+        let mut pre = pre;
+        for chain in &sig.facts {
+            pre.facts.extend(self.facts(chain, &mut scope)?);
+        }
+        let before = scope.clone();
+        let never = matches!(&sig.result, Some(o) if o.kind == OutcomeKind::Never);
+        let vars = scope.kinds();
+        let mut names: Vec<String> = scope.vars.iter().map(|v| v.name.clone()).collect();
+        let post = if never {
+            None
+        } else {
+            let alternatives = match &sig.result {
+                Some(ast::Outcome { kind: OutcomeKind::Alternatives(list), .. }) => list.as_slice(),
+                _ => &[],
+            };
+            let span = sig.result.as_ref().map_or(sig.span, |o| o.span);
+            let mut post = self.post(alternatives, &said, &mut scope, span)?;
+            self.effects(&sig.effects, &pre, &mut post)?;
+            names = scope.vars.iter().map(|v| v.name.clone()).collect();
+            Some(post)
+        };
+        self.count_vars(names.len(), sig.span)?;
+        let params = before.words.iter().map(|(p, _, s)| (*p, *s)).collect();
+        Ok(Named { sig: Rc::new(Sig { vars, pre, post }), names, params, scope: before })
+    }
+
+    fn count_vars(&mut self, n: usize, span: Span) -> Res<()> {
+        if n > tal_core::limits::SIG_VARS {
+            return Err(self.error(221, span, "a signature has at most 64 variables"));
+        }
+        Ok(())
+    }
+
+    fn binders(&mut self, binders: &[ast::Binder], scope: &mut Scope) -> Res<()> {
+        for b in binders {
+            let kind = match b.kind.map_or(BinderKind::Int, |(k, _)| k) {
+                BinderKind::Int => Kind::Int,
+                BinderKind::Loc => Kind::Addr { set: NameSet::ADDRESS, block: None },
+                BinderKind::Word => Kind::Word,
+                BinderKind::Caps => Kind::Store,
+                BinderKind::Region => Kind::Region,
+                BinderKind::Type => return Err(self.stage(b.span, "type parameters")),
+            };
+            let plain = matches!(kind, Kind::Int | Kind::Addr { .. });
+            let v = scope.declare(&b.name.text, Some(kind), Origin::Named, b.name.span);
+            if !plain {
+                // Not a value: found by its name only where its kind can stand.
+                if let Some(d) = scope.vars.last_mut() {
+                    d.value = false;
+                }
+                scope.special.insert(b.name.text.clone(), v);
+            }
+        }
+        Ok(())
+    }
+
+    /// `fn(rdi = x: inout i64) -> ()` as the type of a parameter.
+    fn code_type(&mut self, ty: &FnType, span: Span, outer: &Scope) -> Res<Rc<Sig>> {
+        if outer.class == Class::Inner {
+            return Err(self.stage(span, "code parameters of code parameters"));
+        }
+        let mut scope = Scope::closed(outer.module);
+        scope.registers = Registers::Declared;
+        scope.class = Class::Inner;
+        scope.outer = outer.kinds();
+        scope.special = outer.special.clone();
+        for (i, d) in outer.vars.iter().enumerate() {
+            if d.value {
+                let address = matches!(d.kind, Some(Kind::Addr { .. }));
+                let v = outer.var(i);
+                let value = if address {
+                    Value { base: Some(Base::Name(v)), term: Term::ZERO }
+                } else {
+                    Value::int(Term::var(v))
+                };
+                scope.fixed.insert(d.name.clone(), value);
+            }
+        }
+        self.binders(&ty.binders, &mut scope)?;
+        let (pre, said) = self.assertion(&ty.params, &mut scope, Where::Params, None)?;
+        let vars = scope.kinds();
+        let post = match &ty.result {
+            Some(o) if o.kind == OutcomeKind::Never => None,
+            Some(ast::Outcome { kind: OutcomeKind::Alternatives(list), span }) => {
+                Some(self.post(list, &said, &mut scope, *span)?)
+            }
+            _ => Some(self.post(&[], &said, &mut scope, span)?),
+        };
+        self.count_vars(scope.vars.len(), span)?;
+        Ok(Rc::new(Sig { vars, pre, post }))
+    }
+
+    /// One item list as an assertion.
+    fn assertion(
+        &mut self,
+        items: &[Item],
+        scope: &mut Scope,
+        place: Where,
+        guard: Option<&Guard>,
+    ) -> Res<(Assertion, Said)> {
+        let said = self.items(items, scope, place, guard)?;
+        let assertion = Assertion {
+            facts: said.facts.iter().map(|(f, _)| f.clone()).collect(),
+            regs: registers(scope),
+            args: arguments(scope),
+            views: said.views.clone(),
+            caps: said.caps.clone(),
+        };
+        Ok((assertion, said))
+    }
+
+    /// Reads an item list: words go to `scope.words`, the rest is returned.
+    pub(super) fn items(
+        &mut self,
+        items: &[Item],
+        scope: &mut Scope,
+        place: Where,
+        guard: Option<&Guard>,
+    ) -> Res<Said> {
+        let mut said = Said::default();
+        let mut later = Vec::new();
+        let mut facts: Vec<&Chain> = Vec::new();
+        scope.bind = place != Where::Label;
+        // Lengths and values bind names; a label's names are bound by `some` or by the function.
+        for item in items {
+            if let ItemKind::Some(name) = &item.kind {
+                scope.declare(&name.text, None, Origin::Named, name.span);
+            }
+        }
+        let order = |registers: bool| {
+            items.iter().filter(move |i| match &i.kind {
+                ItemKind::Some(_) => false,
+                ItemKind::Value { chain, .. } => mentions_register(chain) == registers,
+            })
+        };
+        for item in order(false).chain(order(true)) {
+            let ItemKind::Value { chain, ty, .. } = &item.kind else { continue };
+            match self.target(chain, scope)? {
+                Some(at) => {
+                    self.place_item(
+                        item,
+                        at,
+                        chain,
+                        ty.as_ref(),
+                        scope,
+                        place,
+                        guard,
+                        &mut said,
+                        &mut later,
+                    )?;
+                    if let [link, rest @ ..] = chain.rest.as_slice()
+                        && !rest.is_empty()
+                    {
+                        let tail = Chain {
+                            first: link.expr.clone(),
+                            rest: rest.to_vec(),
+                            span: chain.span,
+                        };
+                        let known = self.facts(&tail, scope)?;
+                        said.facts.extend(known.into_iter().map(|f| (f, chain.span)));
+                    }
+                }
+                None => match (chain.rest.is_empty(), ty) {
+                    (true, _) => {
+                        self.name_item(item, chain, ty.as_ref(), scope, place, guard, &mut said)?;
+                    }
+                    (false, None) => facts.push(chain),
+                    (false, Some(t)) => {
+                        return Err(self.error(209, t.span, "a fact has no type"));
+                    }
+                },
+            }
+        }
+        scope.bind = false;
+        for mut l in later {
+            if l.scope.vars.is_empty() && l.scope.fixed.is_empty() {
+                l.scope = scope.clone();
+            }
+            self.range_facts(&l.value, l.ty, &mut l.scope, scope, &mut said)?;
+        }
+        for chain in facts {
+            let known = self.facts(chain, scope)?;
+            said.facts.extend(known.into_iter().map(|f| (f, chain.span)));
+        }
+        Ok(said)
+    }
+
+    /// The register or slot on the left side, if the item is about one.
+    fn target(&mut self, chain: &Chain, scope: &Scope) -> Res<Option<(Place, Span)>> {
+        let equation = chain.rest.first().is_none_or(|l| l.rel == ast::Rel::Eq);
+        let span = chain.first.span;
+        match &chain.first.kind {
+            ExprKind::Reg(ast::Reg::Gpr(g, Width::W64)) if equation && *g != ast::Gpr::Rsp => {
+                Ok(Some((Place::Reg(gpr(*g)), span)))
+            }
+            ExprKind::Reg(r) if equation => Err(self.report(
+                Diag::error(Code(210), span, format!("`{}` cannot be declared", r.name()))
+                    .with_note("items are about whole 64-bit registers other than rsp"),
+            )),
+            ExprKind::Mem(inner) if equation => {
+                let place = self.slot(inner, scope.module)?;
+                Ok(Some((place, span)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one item")]
+    fn place_item<'a>(
+        &mut self,
+        item: &Item,
+        (at, span): (Place, Span),
+        chain: &Chain,
+        ty: Option<&'a Type>,
+        scope: &mut Scope,
+        place: Where,
+        guard: Option<&Guard>,
+        said: &mut Said,
+        later: &mut Vec<Later<'a>>,
+    ) -> Res<()> {
+        self.allowed(at, span, place)?;
+        if let Some((_, _, first)) = scope.words.iter().find(|(p, _, _)| *p == at) {
+            let first = *first;
+            let diag =
+                Diag::error(Code(211), span, format!("`{}` is declared twice", place_name(at)));
+            return Err(self.report(diag.with_label(first, "first here")));
+        }
+        let value = chain.rest.first().map(|l| &l.expr);
+        let word = match ty {
+            Some(t) => match self.environment_word(t, scope) {
+                Some(word) if value.is_none() => word,
+                _ => self.typed_word(item, at, value, t, scope, place, guard, said, later)?,
+            },
+            None => match value {
+                Some(e) => self.value(e, scope)?.word(),
+                None => {
+                    let name = place_name(at);
+                    Word::Int(Term::var(scope.declare(
+                        &name,
+                        Some(Kind::Int),
+                        Origin::Place(at),
+                        span,
+                    )))
+                }
+            },
+        };
+        scope.words.push((at, word, span));
+        Ok(())
+    }
+
+    /// May this place be declared here?
+    fn allowed(&mut self, at: Place, span: Span, place: Where) -> Res<()> {
+        match (place, at) {
+            (Where::Label, _) => Ok(()),
+            (_, Place::Reg(r)) if r.callee_saved() => Err(self.report(
+                Diag::error(Code(210), span, format!("`{}` belongs to the caller", place_name(at)))
+                    .with_note("parameters and results are in rax rcx rdx rsi rdi r8-r11"),
+            )),
+            (_, Place::Slot(k)) if !(8..=1024).contains(&k) => Err(self.error(
+                210,
+                span,
+                "arguments on the stack are at [rsp + 8], [rsp + 16] and so on",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one item")]
+    fn typed_word<'a>(
+        &mut self,
+        item: &Item,
+        at: Place,
+        value: Option<&Expr>,
+        ty: &'a Type,
+        scope: &mut Scope,
+        place: Where,
+        guard: Option<&Guard>,
+        said: &mut Said,
+        later: &mut Vec<Later<'a>>,
+    ) -> Res<Word> {
+        let expanded = self.expand(ty, scope)?;
+        match &expanded.ty.kind {
+            TypeKind::Int { .. } => {
+                let term = match value {
+                    Some(e) => self.term(e, scope)?,
+                    None => {
+                        let name = place_name(at);
+                        let origin = Origin::Place(at);
+                        Term::var(scope.declare(&name, Some(Kind::Int), origin, item.span))
+                    }
+                };
+                let own = ty.kind == expanded.ty.kind;
+                let scope = if own { Scope::closed(scope.module) } else { expanded.scope };
+                later.push(Later { value: term.clone(), ty, scope });
+                Ok(Word::Int(term))
+            }
+            TypeKind::Ptr { mode, origin, null, target } => {
+                let (name, offset) = self.address_name(at, value, item.span, scope)?;
+                self.claim(name, null.is_some(), item.span, scope)?;
+                let mem = if ty.kind == expanded.ty.kind {
+                    self.mem(target, scope)?
+                } else {
+                    let mut inner = expanded.scope.clone();
+                    self.mem(target, &mut inner)?
+                };
+                let pointer = Pointer {
+                    mode: *mode,
+                    origin: origin.as_ref(),
+                    nullable: null.is_some(),
+                    mem: Rc::new(mem),
+                    offset: offset.clone(),
+                    span: ty.span,
+                };
+                self.pointer(name, pointer, scope, place, guard, said)?;
+                Ok(Word::Ptr(Base::Name(name), offset))
+            }
+            TypeKind::Fn(f) => {
+                let sig = self.code_type(f, ty.span, scope)?;
+                let name = match value.map(|e| &e.kind) {
+                    Some(ExprKind::Name(n)) => n.clone(),
+                    None => place_name(at),
+                    Some(_) => {
+                        return Err(self.error(209, item.span, "a code pointer is a lone name"));
+                    }
+                };
+                let kind = Some(Kind::Code(sig));
+                let v = scope.declare(&name, kind, Origin::Named, item.span);
+                Ok(Word::Ptr(Base::Name(v), Term::ZERO))
+            }
+            _ => Err(self.report(
+                Diag::error(Code(204), ty.span, "a register holds no value of this type")
+                    .with_help("write a pointer: `&T`, `inout T`, `own T` and so on"),
+            )),
+        }
+    }
+
+    /// The name that a pointer item is about, and the bytes behind it.
+    fn address_name(
+        &mut self,
+        at: Place,
+        value: Option<&Expr>,
+        span: Span,
+        scope: &mut Scope,
+    ) -> Res<(Var, Term)> {
+        match value {
+            Some(Expr { kind: ExprKind::Name(n), span }) => {
+                Ok((self.make_address(n, *span, scope)?, Term::ZERO))
+            }
+            Some(e) => match self.value(e, scope)? {
+                Value { base: Some(Base::Name(v)), term } => Ok((v, term)),
+                _ => Err(self.error(212, e.span, "this is no address")),
+            },
+            None => {
+                let kind = Kind::Addr { set: NameSet::ADDRESS, block: None };
+                let v = scope.declare(&place_name(at), Some(kind), Origin::Address(at), span);
+                Ok((v, Term::ZERO))
+            }
+        }
+    }
+
+    /// Makes a name nullable.
+    fn claim(&mut self, name: Var, nullable: bool, span: Span, scope: &mut Scope) -> Res<()> {
+        if !nullable {
+            return Ok(());
+        }
+        match scope.declared(name) {
+            Some(d) => {
+                if let Some(Kind::Addr { set, .. }) = &mut d.kind
+                    && set.is_address()
+                {
+                    *set = NameSet::NULLABLE;
+                }
+                Ok(())
+            }
+            None => match scope.kind(name) {
+                Some(Kind::Addr { set, .. }) if !set.is_address() => Ok(()),
+                _ => Err(self.error(212, span, "this name cannot be null: it was declared so")),
+            },
+        }
+    }
+
+    /// What a pointer type says about the memory at `name`.
+    fn pointer(
+        &mut self,
+        name: Var,
+        p: Pointer<'_>,
+        scope: &mut Scope,
+        place: Where,
+        guard: Option<&Guard>,
+        said: &mut Said,
+    ) -> Res<()> {
+        let mut guards: Vec<Guard> = guard.cloned().into_iter().collect();
+        let own = Guard::IsAddress(name);
+        if p.nullable && !guards.contains(&own) {
+            guards.push(own);
+        }
+        said.mentioned.push(name);
+        if p.origin.is_some()
+            && matches!(p.mode, PtrMode::Ref | PtrMode::RefRw | PtrMode::InOut | PtrMode::Out)
+        {
+            return Err(self.error(215, p.span, "this mode has no origin"));
+        }
+        let entry = |mem: Rc<Mem>| {
+            let guards = guards.clone();
+            Cap::Entry(Entry { guards, name, offset: p.offset.clone(), mem })
+        };
+        match p.mode {
+            PtrMode::Own => {
+                if let Some(origin) = p.origin {
+                    let origin = self.origin(origin, scope.module)?;
+                    let extent = self.size(&p.mem, p.span)?;
+                    self.block(name, Block { origin, extent }, p.span, scope)?;
+                }
+                said.caps.push(entry(p.mem));
+            }
+            PtrMode::InOut | PtrMode::Out => {
+                if place != Where::Params {
+                    let message = format!("`{}` is for parameters", p.mode.text());
+                    return Err(self.report(Diag::error(Code(204), p.span, message).with_help(
+                        "results say `own T`, or `name: T` for the memory of a parameter",
+                    )));
+                }
+                let before = if p.mode == PtrMode::Out {
+                    Rc::new(Mem::Junk(self.size(&p.mem, p.span)?))
+                } else {
+                    p.mem.clone()
+                };
+                said.caps.push(entry(before));
+                said.returned.push(Returned { name, mem: p.mem });
+            }
+            PtrMode::Ref | PtrMode::RefRw => {
+                let mode = if p.mode == PtrMode::Ref { Mode::Ro } else { Mode::Rw };
+                let base = Base::Name(name);
+                let region = Region::Always;
+                said.views.push(View { guards, region, mode, base, offset: p.offset, mem: p.mem });
+            }
+            PtrMode::Borrow | PtrMode::BorrowRw => {
+                let region = self.region(name, &p, scope, place)?;
+                let mode = match p.mode {
+                    PtrMode::BorrowRw => Mode::Rw,
+                    _ if self.plain(&p.mem) => Mode::Rd,
+                    _ => Mode::Ro,
+                };
+                let (base, region) = (Base::Name(name), Region::Var(region));
+                said.views.push(View { guards, region, mode, base, offset: p.offset, mem: p.mem });
+            }
+        }
+        Ok(())
+    }
+
+    /// The time for which a borrowed pointer is lent: its own, or another parameter's.
+    fn region(&mut self, name: Var, p: &Pointer<'_>, scope: &mut Scope, place: Where) -> Res<Var> {
+        if let Some(of) = p.origin {
+            return match scope.special.get(&of.text).copied() {
+                Some(v) if scope.kind(v) == Some(Kind::Region) => Ok(v),
+                _ => Err(self.report(
+                    Diag::error(Code(215), of.span, format!("`{}` is not borrowed", of.text))
+                        .with_note("behind `&@` stands a parameter that is borrowed with `&`"),
+                )),
+            };
+        }
+        if place != Where::Params {
+            return Err(self.report(
+                Diag::error(Code(215), p.span, "say from which parameter this is borrowed")
+                    .with_help("`&@t T` is borrowed as long as the parameter t"),
+            ));
+        }
+        let text = scope.declared(name).map_or_else(String::new, |d| d.name.clone());
+        let kind = Some(Kind::Region);
+        let v = scope.declare(&format!("'{text}"), kind, Origin::Named, p.span);
+        scope.special.insert(text, v);
+        Ok(v)
+    }
+
+    /// Notes that a name, if it is an address, is a whole block.
+    fn block(&mut self, name: Var, block: Block, span: Span, scope: &mut Scope) -> Res<()> {
+        let same = |known: &Option<Block>| known.as_ref().is_some_and(|k| *k == block);
+        let differs = match scope.declared(name) {
+            Some(d) => match &mut d.kind {
+                Some(Kind::Addr { block: known, .. }) => {
+                    if known.is_none() {
+                        *known = Some(block);
+                        false
+                    } else {
+                        !same(known)
+                    }
+                }
+                _ => true,
+            },
+            None => match scope.kind(name) {
+                Some(Kind::Addr { block: known, .. }) => !same(&known),
+                _ => true,
+            },
+        };
+        if differs {
+            let message = "this name is not declared as a whole block of this origin and size";
+            return Err(self.error(215, span, message));
+        }
+        Ok(())
+    }
+
+    /// A lone name: a store (`R`), or memory of a name (`h: junk[16]`).
+    #[allow(clippy::too_many_arguments, reason = "the parts of one item")]
+    fn name_item(
+        &mut self,
+        item: &Item,
+        chain: &Chain,
+        ty: Option<&Type>,
+        scope: &mut Scope,
+        place: Where,
+        guard: Option<&Guard>,
+        said: &mut Said,
+    ) -> Res<()> {
+        let ExprKind::Name(name) = &chain.first.kind else {
+            return Err(self.error(209, item.span, "this item says nothing about a register"));
+        };
+        let Some(ty) = ty else {
+            return match scope.special.get(name).copied() {
+                Some(v) if scope.kind(v) == Some(Kind::Store) => {
+                    if guard.is_some() {
+                        return Err(self.error(
+                            214,
+                            item.span,
+                            "what is unknown cannot be in one alternative only",
+                        ));
+                    }
+                    said.caps.push(Cap::Store(v));
+                    Ok(())
+                }
+                _ => Err(self.report(
+                    Diag::error(Code(209), item.span, format!("`{name}` alone says nothing"))
+                        .with_help(format!("write `rdi = {name}` to say where it is")),
+                )),
+            };
+        };
+        if place == Where::Params {
+            return Err(self.report(
+                Diag::error(Code(209), item.span, "a parameter needs a register")
+                    .with_help(format!("write `rdi = {name}: ..`")),
+            ));
+        }
+        let v = match self.value_of_name(name, chain.first.span, scope)? {
+            Value { base: Some(Base::Name(v)), term } if term == Term::ZERO => v,
+            _ => return Err(self.error(212, chain.first.span, "this name is no address")),
+        };
+        let mem = Rc::new(self.mem(ty, scope)?);
+        said.mentioned.push(v);
+        let guards = guard.cloned().into_iter().collect();
+        said.caps.push(Cap::Entry(Entry { guards, name: v, offset: Term::ZERO, mem }));
+        Ok(())
+    }
+
+    fn value_of_name(&mut self, name: &str, span: Span, scope: &mut Scope) -> Res<Value> {
+        let e = Expr { kind: ExprKind::Name(name.to_owned()), span };
+        let bind = std::mem::replace(&mut scope.bind, false);
+        let value = self.value(&e, scope);
+        scope.bind = bind;
+        value
+    }
+
+    /// The facts that `value: ty` states, for an integer type.
+    fn range_facts(
+        &mut self,
+        value: &Term,
+        ty: &Type,
+        inner: &mut Scope,
+        scope: &mut Scope,
+        said: &mut Said,
+    ) -> Res<()> {
+        let expanded = self.expand(ty, scope)?;
+        let TypeKind::Int { base, range } = &expanded.ty.kind else { return Ok(()) };
+        let (low, high) = match range {
+            Some(range) => (self.term(&range.0, inner)?, self.term(&range.1, inner)?),
+            None => match natural(*base) {
+                Some((low, high)) => (
+                    self.big(Term::constant_of(low), ty.span)?,
+                    self.big(Term::constant_of(high), ty.span)?,
+                ),
+                None => return Ok(()),
+            },
+        };
+        if let (Some(l), Some(h)) = (low.as_int(), high.as_int())
+            && l > h
+        {
+            return Err(self.error(222, ty.span, "this range is empty"));
+        }
+        said.facts.push((ge(self.big(value.sub(&low), ty.span)?), ty.span));
+        said.facts.push((ge(self.big(high.sub(value), ty.span)?), ty.span));
+        Ok(())
+    }
+
+    // ----------------------------------------------------------------------------------- results
+
+    fn post(
+        &mut self,
+        alternatives: &[Alternative],
+        pre: &Said,
+        scope: &mut Scope,
+        span: Span,
+    ) -> Res<Post> {
+        let first = scope.vars.len();
+        scope.words.clear();
+        let said = match alternatives {
+            [] => Said::default(),
+            [one] => self.items(&one.items, scope, Where::Result, None)?,
+            many => self.cases(many, scope, span)?,
+        };
+        let mut caps = said.caps.clone();
+        for r in &pre.returned {
+            if !said.mentioned.contains(&r.name) {
+                caps.push(Cap::Entry(Entry {
+                    guards: Vec::new(),
+                    name: r.name,
+                    offset: Term::ZERO,
+                    mem: r.mem.clone(),
+                }));
+            }
+        }
+        if alternatives.len() > 1 {
+            self.returned_by_case(alternatives, pre, &said, scope, &mut caps)?;
+        }
+        let vars = scope.kinds().split_off(first);
+        let state = Assertion {
+            facts: said.facts.iter().map(|(f, _)| f.clone()).collect(),
+            regs: registers(scope),
+            args: arguments(scope),
+            views: said.views,
+            caps,
+        };
+        Ok(Post { vars, state })
+    }
+
+    /// `(A) or (B)`: one word tells the alternatives apart; what else they say is guarded by it.
+    fn cases(&mut self, alternatives: &[Alternative], scope: &mut Scope, span: Span) -> Res<Said> {
+        let Some((place, classes)) = self.case_register(alternatives, scope.module) else {
+            return Err(self.report(
+                Diag::error(Code(607), span, "no register tells these alternatives apart")
+                    .with_note("one register must be an address or in a constant range in each alternative, never the same")
+                    .with_help("give each alternative a result such as `rax = 0` or `rax: int[-4095 .. -1]`"),
+            ));
+        };
+        let (case, mut said) = self.case_word(place, &classes, alternatives, scope)?;
+        let words = scope.words.clone();
+        let mut all: Vec<Vec<(Place, Word, Span)>> = Vec::new();
+        for (alternative, class) in alternatives.iter().zip(&classes) {
+            let guard = self.case_guard(case, *class);
+            scope.words.clone_from(&words);
+            let before = scope.vars.len();
+            let part = self.case_items(alternative, place, case, &guard, scope)?;
+            if let Some((_, at)) = part.facts.first() {
+                let at = *at;
+                return Err(self.only_in_one(at));
+            }
+            let open = |d: &super::expr::Declared| d.kind.is_none() || d.kind == Some(Kind::Int);
+            if let Some(d) = scope.vars.get(before..).into_iter().flatten().find(|d| open(d)) {
+                let at = d.span;
+                return Err(self.only_in_one(at));
+            }
+            said.views.extend(part.views);
+            said.caps.extend(part.caps);
+            said.mentioned.extend(part.mentioned);
+            all.push(scope.words.clone());
+        }
+        scope.words = self.merge_words(words, all)?;
+        Ok(said)
+    }
+
+    fn only_in_one(&mut self, span: Span) -> super::Reported {
+        self.report(
+            Diag::error(Code(214), span, "this cannot hold in one alternative only")
+                .with_note("alternatives differ in what memory they give, and in the word that tells them apart"),
+        )
+    }
+
+    /// A register that lies apart in all alternatives.
+    fn case_register(
+        &mut self,
+        alternatives: &[Alternative],
+        module: usize,
+    ) -> Option<(Place, Vec<CaseClass>)> {
+        let first = alternatives.first()?;
+        for item in &first.items {
+            let Some(place) = item_register(item) else { continue };
+            let classes: Option<Vec<CaseClass>> = (alternatives.iter())
+                .map(|a| {
+                    let item = a.items.iter().find(|i| item_register(i) == Some(place))?;
+                    self.case_class(item, module)
+                })
+                .collect();
+            let Some(classes) = classes else { continue };
+            let apart = classes
+                .iter()
+                .enumerate()
+                .all(|(i, a)| classes.iter().skip(i + 1).all(|b| !a.meets(*b)));
+            if apart {
+                return Some((place, classes));
+            }
+        }
+        None
+    }
+
+    fn case_class(&mut self, item: &Item, module: usize) -> Option<CaseClass> {
+        let ItemKind::Value { chain, ty, .. } = &item.kind else { return None };
+        let mut quiet = |e: &Expr| -> Option<i64> {
+            let count = self.diags.len();
+            let c = self.constant(module, e).ok();
+            self.diags.truncate(count);
+            c.and_then(|c| i64::try_from(c).ok())
+        };
+        if let Some(link) = chain.rest.first()
+            && let Some(c) = quiet(&link.expr)
+        {
+            return Some(CaseClass::Range(c, c));
+        }
+        let ty = ty.as_ref()?;
+        let mut scope = Scope::closed(module);
+        let expanded = self.expand(ty, &mut scope).ok()?;
+        match &expanded.ty.kind {
+            TypeKind::Ptr { null: None, .. } => Some(CaseClass::Address),
+            TypeKind::Int { range: Some(range), .. } => {
+                let low = self.constant(expanded.scope.module, &range.0).ok()?;
+                let high = self.constant(expanded.scope.module, &range.1).ok()?;
+                Some(CaseClass::Range(i64::try_from(low).ok()?, i64::try_from(high).ok()?))
+            }
+            _ => None,
+        }
+    }
+
+    /// Declares the word that tells the alternatives apart.
+    fn case_word(
+        &mut self,
+        place: Place,
+        classes: &[CaseClass],
+        alternatives: &[Alternative],
+        scope: &mut Scope,
+    ) -> Res<(Var, Said)> {
+        let span = alternatives.first().map_or_else(Span::default, |a| a.span);
+        let mut said = Said::default();
+        let mut ranges: Vec<(i64, i64)> = classes.iter().filter_map(|c| c.range()).collect();
+        ranges.sort_unstable();
+        let name = place_name(place);
+        if classes.contains(&CaseClass::Address) {
+            let mut set = NameSet::ADDRESS;
+            let too_many = ranges.len() > set.small.len();
+            for (slot, (low, high)) in set.small.iter_mut().zip(&ranges) {
+                let (Ok(l), Ok(h)) = (i16::try_from(*low), i16::try_from(*high)) else {
+                    return Err(self.small_ranges(span));
+                };
+                if l < 0 && h >= 0 {
+                    return Err(self.small_ranges(span));
+                }
+                *slot = Some((l, h));
+            }
+            if too_many {
+                return Err(self.small_ranges(span));
+            }
+            let kind = Kind::Addr { set, block: None };
+            let v = scope.declare(&name, Some(kind), Origin::Address(place), span);
+            scope.words.push((place, Word::Ptr(Base::Name(v), Term::ZERO), span));
+            return Ok((v, said));
+        }
+        let v = scope.declare(&name, Some(Kind::Int), Origin::Place(place), span);
+        let value = Term::var(v);
+        let low = ranges.first().map_or(0, |r| r.0);
+        let high = ranges.iter().map(|r| r.1).max().unwrap_or(0);
+        said.facts.push((ge(self.big(value.plus(-i128::from(low)), span)?), span));
+        said.facts.push((ge(self.big(Term::int(high).sub(&value), span)?), span));
+        scope.words.push((place, Word::Int(value), span));
+        Ok((v, said))
+    }
+
+    fn small_ranges(&mut self, span: Span) -> super::Reported {
+        self.report(
+            Diag::error(
+                Code(607),
+                span,
+                "beside an address there are at most two ranges of integers",
+            )
+            .with_note("inside -32768 .. 32767, none with both negative numbers and zero"),
+        )
+    }
+
+    fn case_guard(&self, case: Var, class: CaseClass) -> Guard {
+        match class {
+            CaseClass::Address => Guard::IsAddress(case),
+            CaseClass::Range(low, high) => Guard::Range(Term::var(case), low, high),
+        }
+    }
+
+    /// The items of one alternative, the case word's own included.
+    fn case_items(
+        &mut self,
+        alternative: &Alternative,
+        place: Place,
+        case: Var,
+        guard: &Guard,
+        scope: &mut Scope,
+    ) -> Res<Said> {
+        let small = |g: &Guard| match (g, scope.kind(case)) {
+            (Guard::Range(_, l, h), Some(Kind::Addr { .. })) => {
+                let small = i16::try_from(*l).ok().zip(i16::try_from(*h).ok());
+                small.map_or_else(|| g.clone(), |(l, h)| Guard::IsSmall(case, l, h))
+            }
+            _ => g.clone(),
+        };
+        let guard = small(guard);
+        let (own, others): (Vec<Item>, Vec<Item>) =
+            alternative.items.iter().cloned().partition(|i| item_register(i) == Some(place));
+        let mut said = self.items(&others, scope, Where::Result, Some(&guard))?;
+        for item in &own {
+            let ItemKind::Value { chain, ty: Some(ty), .. } = &item.kind else { continue };
+            let expanded = self.expand(ty, scope)?;
+            let TypeKind::Ptr { mode, origin, null, target } = &expanded.ty.kind else { continue };
+            if !chain.rest.is_empty() {
+                return Err(self.error(
+                    209,
+                    chain.span,
+                    "the register that tells alternatives apart has no other name",
+                ));
+            }
+            let bind = std::mem::replace(&mut scope.bind, true);
+            let mem = self.mem(target, scope)?;
+            scope.bind = bind;
+            let pointer = Pointer {
+                mode: *mode,
+                origin: origin.as_ref(),
+                nullable: null.is_some(),
+                mem: Rc::new(mem),
+                offset: Term::ZERO,
+                span: ty.span,
+            };
+            self.pointer(case, pointer, scope, Where::Result, Some(&guard), &mut said)?;
+        }
+        Ok(said)
+    }
+
+    /// Registers of all alternatives: those that several mention must be the same.
+    fn merge_words(
+        &mut self,
+        common: Vec<(Place, Word, Span)>,
+        all: Vec<Vec<(Place, Word, Span)>>,
+    ) -> Res<Vec<(Place, Word, Span)>> {
+        let mut merged = common;
+        for (place, word, span) in all.into_iter().flatten() {
+            match merged.iter().find(|(p, _, _)| *p == place) {
+                None => merged.push((place, word, span)),
+                Some((_, known, _)) if *known == word => {}
+                Some(_) => return Err(self.only_in_one(span)),
+            }
+        }
+        Ok(merged)
+    }
+
+    /// `inout` memory that some alternative speaks of: the others give it back as it was declared.
+    fn returned_by_case(
+        &mut self,
+        alternatives: &[Alternative],
+        pre: &Said,
+        said: &Said,
+        scope: &Scope,
+        caps: &mut Vec<Cap>,
+    ) -> Res<()> {
+        let Some((place, classes)) = self.case_register(alternatives, scope.module) else {
+            return Ok(());
+        };
+        let case = scope.words.iter().find(|(p, _, _)| *p == place).map(|(_, w, _)| w.clone());
+        let case = match case {
+            Some(Word::Ptr(Base::Name(v), _)) => v,
+            Some(Word::Int(t)) => match t.as_var() {
+                Some(v) => v,
+                None => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        for r in pre.returned.iter().filter(|r| said.mentioned.contains(&r.name)) {
+            for class in &classes {
+                let guard = match (self.case_guard(case, *class), scope.kind(case)) {
+                    (Guard::Range(_, l, h), Some(Kind::Addr { .. })) => {
+                        let low = i16::try_from(l).unwrap_or(i16::MIN);
+                        Guard::IsSmall(case, low, i16::try_from(h).unwrap_or(i16::MAX))
+                    }
+                    (g, _) => g,
+                };
+                let spoken = said.caps.iter().any(|c| match c {
+                    Cap::Entry(e) => e.name == r.name && e.guards.first() == Some(&guard),
+                    Cap::Token(..) | Cap::Store(_) => false,
+                });
+                if !spoken {
+                    let guards = vec![guard];
+                    let (name, mem) = (r.name, r.mem.clone());
+                    caps.push(Cap::Entry(Entry { guards, name, offset: Term::ZERO, mem }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `keeps(..)`; `clobbers(..)` waits.
+    fn effects(&mut self, effects: &[ast::Effect], pre: &Assertion, post: &mut Post) -> Res<()> {
+        for effect in effects {
+            if effect.kind == EffectKind::Clobbers {
+                return Err(self.stage(effect.span, "clobber lists of one's own"));
+            }
+            for (reg, span) in &effect.regs {
+                let number = reg.gpr().map(gpr).filter(|r| !r.callee_saved());
+                let word = number.and_then(|r| pre.regs.get(r as usize));
+                let slot = number.and_then(|r| post.state.regs.get_mut(r as usize));
+                match (word, slot) {
+                    (Some(w), Some(s)) if *w != Word::Junk && *s == Word::Junk => *s = w.clone(),
+                    _ => {
+                        return Err(self.error(
+                            210,
+                            *span,
+                            "only a register that is a parameter and no result can be kept",
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A pointer type, taken apart.
+struct Pointer<'a> {
+    mode: PtrMode,
+    origin: Option<&'a ast::Name>,
+    nullable: bool,
+    mem: Rc<Mem>,
+    offset: Term,
+    span: Span,
+}
+
+/// What the case word is in one alternative.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum CaseClass {
+    Address,
+    Range(i64, i64),
+}
+
+impl CaseClass {
+    fn range(self) -> Option<(i64, i64)> {
+        match self {
+            CaseClass::Address => None,
+            CaseClass::Range(l, h) => Some((l, h)),
+        }
+    }
+
+    fn meets(self, other: CaseClass) -> bool {
+        match (self, other) {
+            (CaseClass::Address, CaseClass::Address) => true,
+            (CaseClass::Address, CaseClass::Range(..))
+            | (CaseClass::Range(..), CaseClass::Address) => false,
+            (CaseClass::Range(a, b), CaseClass::Range(c, d)) => a <= d && c <= b,
+        }
+    }
+}
+
+fn item_register(item: &Item) -> Option<Place> {
+    match &item.kind {
+        ItemKind::Value { chain, .. } => match &chain.first.kind {
+            ExprKind::Reg(ast::Reg::Gpr(g, Width::W64)) => Some(Place::Reg(gpr(*g))),
+            _ => None,
+        },
+        ItemKind::Some(_) => None,
+    }
+}
+
+/// Does the value of the item depend on a register?
+fn mentions_register(chain: &Chain) -> bool {
+    fn inside(e: &Expr) -> bool {
+        match &e.kind {
+            ExprKind::Reg(_) | ExprKind::Mem(_) => true,
+            ExprKind::Unary(_, a) => inside(a),
+            ExprKind::Binary(_, a, b) => inside(a) || inside(b),
+            _ => false,
+        }
+    }
+    chain.rest.iter().any(|l| inside(&l.expr))
+}
+
+/// The range of an integer type; `int` has none.
+fn natural(base: IntType) -> Option<(i128, i128)> {
+    if base == IntType::Int {
+        return None;
+    }
+    let bits = u32::from(base.width().bits());
+    Some(if base.signed() {
+        (-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1)
+    } else {
+        (0, (1_i128 << bits) - 1)
+    })
+}
+
+fn registers(scope: &Scope) -> [Word; 16] {
+    let mut regs = std::array::from_fn(|_| Word::Junk);
+    for (place, word, _) in &scope.words {
+        if let Place::Reg(r) = place
+            && let Some(slot) = regs.get_mut(*r as usize)
+        {
+            *slot = word.clone();
+        }
+    }
+    regs
+}
+
+fn arguments(scope: &Scope) -> Vec<(u16, Word)> {
+    let mut args: Vec<(u16, Word)> = (scope.words.iter())
+        .filter_map(|(place, word, _)| match place {
+            Place::Slot(k) => u16::try_from(*k).ok().map(|k| (k, word.clone())),
+            Place::Reg(_) => None,
+        })
+        .collect();
+    args.sort_by_key(|(k, _)| *k);
+    args
+}

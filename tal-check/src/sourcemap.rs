@@ -1,1 +1,0 @@
-//! Not trusted: a bug here can reject, never admit. (To be written.)
