@@ -838,3 +838,236 @@ fn args_are_opened() {
     );
     b.accept();
 }
+
+/// `vec exists n, c where n <= c, 1 <= c { len = n; cap = c; data: own@heap [n of c]u64 }`, T0.
+fn with_vec(b: &mut Bench) -> Mem {
+    let (n, c) = (Term::var(Var::Bound(0)), Term::var(Var::Bound(1)));
+    let is = |t: &Term| Fact { rel: Rel::Eq, term: Term::var(Var::Value).sub(t).unwrap() };
+    let u64t = |facts| FieldTy::Int { bits: 64, signed: false, facts };
+    let cell = Mem::Struct {
+        fields: vec![Field { offset: 0, writable: true, ty: u64t(vec![]) }],
+        size: 8,
+    };
+    let rest = c.scale(8).unwrap().sub(&n.scale(8).unwrap()).unwrap();
+    let data = Mem::Cat(Rc::new(array(n.clone(), cell)), Rc::new(Mem::Junk(rest)));
+    let field = |offset, ty| Field { offset, writable: false, ty };
+    let body = Mem::Struct {
+        fields: vec![
+            field(0, u64t(vec![is(&n)])),
+            field(8, u64t(vec![is(&c)])),
+            field(16, own(false, Some(0), data)),
+        ],
+        size: 24,
+    };
+    let facts = vec![ge(c.sub(&n).unwrap()), ge(add(&c, -1))];
+    b.named(0, Mem::Ex { vars: 2, facts, body: Rc::new(body) }, false, false, true);
+    Mem::Named(TypeId(0), vec![])
+}
+
+#[test]
+fn vec_push() {
+    let mut b = Bench::new();
+    let vec = with_vec(&mut b);
+    with_heap(&mut b);
+    let v = entry(vec![], f(0), vec);
+    let r = vec![ge(int(2)), ge(Term::int(1).sub(&int(2)).unwrap())];
+    let s = sig(
+        vec![addr(), Kind::Int],
+        assertion(
+            facts_u64(1),
+            &[("rdi", name(0)), ("rsi", word(int(1)))],
+            vec![],
+            vec![v.clone()],
+        ),
+        post(vec![Kind::Int], assertion(r, &[("rax", word(int(2)))], vec![], vec![v])),
+    );
+    b.function(
+        "vec_push",
+        s,
+        "mov rax, [rdi]
+         cmp rax, [rdi + 8]
+         je .grow
+         mov rcx, [rdi + 16]
+         mov [rcx + rax*8], rsi
+         inc rax
+         mov [rdi], rax
+         xor eax, eax
+         ret
+.grow:
+         push rbx
+         push r12
+         push r13
+         mov rbx, rdi
+         mov r12, rsi
+         mov rdi, [rbx + 8]
+         mov rdx, [rbx + 16]
+         shl rdi, 4
+         mov rcx, 1099511627776
+         cmp rdi, rcx
+         ja .full
+         call malloc
+         test rax, rax
+         jz .full2
+         mov r13, rax
+         mov rdi, rax
+         mov rsi, [rbx + 16]
+         mov rcx, [rbx]
+         rep movsq
+         mov rdi, [rbx + 16]
+         call free
+         mov rcx, [rbx]
+         mov [r13 + rcx*8], r12
+         inc rcx
+         mov [rbx], rcx
+         mov rax, [rbx + 8]
+         add rax, rax
+         mov [rbx + 8], rax
+         mov [rbx + 16], r13
+         xor eax, eax
+         pop r13
+         pop r12
+         pop rbx
+         ret
+.full:
+         mov eax, 1
+         pop r13
+         pop r12
+         pop rbx
+         ret
+.full2:
+         mov eax, 1
+         pop r13
+         pop r12
+         pop rbx
+         ret",
+    );
+    b.accept();
+}
+
+#[test]
+fn vec_free() {
+    let mut b = Bench::new();
+    let vec = with_vec(&mut b);
+    with_heap(&mut b);
+    let block = Some(Block { origin: OriginId(0), extent: Term::int(24) });
+    let s = sig(
+        vec![Kind::Addr { set: NameSet::ADDRESS, block }],
+        assertion(vec![], &[("rdi", name(0))], vec![], vec![entry(vec![], f(0), vec)]),
+        post(vec![], assertion(vec![], &[], vec![], vec![])),
+    );
+    b.function(
+        "vec_free",
+        s,
+        "push rbx
+         mov rbx, [rdi + 16]
+         call free
+         mov rdi, rbx
+         pop rbx
+         jmp free",
+    );
+    b.accept();
+}
+
+#[test]
+fn table_new() {
+    let mut b = Bench::new();
+    let (_, table) = with_table(&mut b);
+    with_heap(&mut b);
+    let m = int(0);
+    let got = entry(vec![Guard::IsAddress(f(1))], f(1), table);
+    let s = sig(
+        vec![Kind::Int],
+        assertion(
+            vec![ge(add(&m, -1)), ge(Term::int(1 << 32).sub(&m).unwrap())],
+            &[("rdi", word(m))],
+            vec![],
+            vec![],
+        ),
+        post(
+            vec![nullable(Term::int(16))],
+            assertion(vec![], &[("rax", name(1))], vec![], vec![got]),
+        ),
+    );
+    b.function(
+        "table_new",
+        s,
+        "push rbx
+         push r12
+         sub rsp, 8
+         mov rbx, rdi
+         lea rdi, [rdi*8]
+         call calloc
+         test rax, rax
+         jz .out
+         mov r12, rax
+         mov edi, 16
+         call malloc
+         test rax, rax
+         jz .undo
+         dec rbx
+         mov [rax], rbx
+         mov [rax + 8], r12
+         add rsp, 8
+         pop r12
+         pop rbx
+         ret
+.out:
+         add rsp, 8
+         pop r12
+         pop rbx
+         ret
+.undo:
+         mov rdi, r12
+         call free
+         xor eax, eax
+         add rsp, 8
+         pop r12
+         pop rbx
+         ret",
+    );
+    b.accept();
+}
+
+#[test]
+fn list_free() {
+    let mut b = Bench::new();
+    let node = with_node(&mut b);
+    with_heap(&mut b);
+    let head = |x: u16| entry(vec![Guard::IsAddress(f(x))], f(x), node.clone());
+    let s = sig(
+        vec![nullable(Term::int(16))],
+        assertion(vec![], &[("rdi", name(0))], vec![], vec![head(0)]),
+        post(vec![], assertion(vec![], &[], vec![], vec![])),
+    );
+    b.function(
+        "list_free",
+        s,
+        "push rbx
+         mov rbx, rdi
+         jmp .test
+.each:
+         mov rdi, rbx
+         mov rbx, [rbx]
+         call free
+.test:
+         test rbx, rbx
+         jnz .each
+         pop rbx
+         ret",
+    );
+    use tal_core::ty::{Reg, Word as W};
+    let mut l = bench::label_state(
+        vec![nullable(Term::int(16))],
+        vec![],
+        &[("rbx", name(1))],
+        vec![head(1)],
+    );
+    l.delta = -8;
+    l.touched = -8;
+    l.slots = vec![(-8, W::Saved(Reg::Rbx)), (0, W::ReturnAddress)];
+    for r in [5, 12, 13, 14, 15] {
+        l.regs[r] = W::Saved(Reg::ALL[r]);
+    }
+    b.label("list_free.test", l);
+    b.accept();
+}

@@ -506,9 +506,62 @@ impl Planner<'_, '_> {
             first = Some(piece);
             done = done.add(&size).ok()?;
         }
+        if matches!(want, Mem::Junk(_)) {
+            self.absorb_empty(name, off, &off.add(&done).ok()?);
+        }
         let i = self.starting_nth(name, off)?;
         let have = self.entry(i)?.mem.clone();
         if self.alike(&have, want) { self.rename(i, off, want) } else { None }
+    }
+
+    /// Empty pieces at the end of junk go with it.
+    fn absorb_empty(&mut self, name: Var, off: &Term, end: &Term) {
+        for _ in 0..PIECES {
+            let Some(first) = self.starting_nth(name, off) else { return };
+            let empty = (0..self.st.caps.len()).find(|i| {
+                let Some(e) = self.entry(*i).cloned() else { return false };
+                *i != first
+                    && e.name == name
+                    && e.guards.is_empty()
+                    && self.f.same(&self.st, &e.offset, end)
+                    && self.is_empty(&e.mem)
+            });
+            let Some(i) = empty else { return };
+            let joined = self.attempt(|p| {
+                let (a, e) = (p.entry(first)?.clone(), p.entry(i)?.clone());
+                let touching = a.offset.add(&p.size(&a.mem)?).ok()?;
+                let entry = Self::number(i);
+                if !matches!(*e.mem, Mem::Junk(_)) {
+                    p.emit(Ghost::RetypeJunk { entry }).then_some(())?;
+                }
+                let mem = p.entry(i)?.mem.clone();
+                p.rename(i, &touching, &mem)?;
+                let join = Ghost::Join { first: Self::number(first), second: entry };
+                p.emit(join).then_some(())
+            });
+            if joined.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn is_empty(&mut self, mem: &Mem) -> bool {
+        let Some(size) = self.size(mem) else { return false };
+        self.f.same(&self.st, &size, &Term::ZERO)
+    }
+
+    /// Nothing is lost with memory of no bytes.
+    pub(crate) fn leak_empty(&mut self, wanted: &[Entry]) {
+        let mut i = 0;
+        while i < self.st.caps.len() {
+            let empty = match self.entry(i).cloned() {
+                Some(e) => e.guards.is_empty() && !wanted.contains(&e) && self.is_empty(&e.mem),
+                None => false,
+            };
+            if !empty || !self.emit(Ghost::Leak { cap: Self::number(i) }) {
+                i += 1;
+            }
+        }
     }
 
     /// The entry that starts at `off` and was joined last (an empty one counts).

@@ -433,6 +433,7 @@ impl Planner<'_, '_> {
         }
         let wanted = self.under(&theta, &post.state.caps);
         self.clear_false(&wanted);
+        self.leak_empty(&wanted);
         self.polish_ret();
     }
 
@@ -483,6 +484,7 @@ impl Planner<'_, '_> {
         }
         let wanted = self.under(&theta, &l.state.caps);
         self.clear_false(&wanted);
+        self.leak_empty(&wanted);
         self.polish(|judge, st| judge.entail(st, label));
     }
 

@@ -42,6 +42,21 @@ impl Planner<'_, '_> {
         self.uncarve_plain();
         self.close_declared();
         self.close_rest();
+        self.leak_certainly_empty();
+    }
+
+    /// Pieces of no bytes whatever the variables are.
+    fn leak_certainly_empty(&mut self) {
+        let constant = |e: &tal_core::ty::Entry| {
+            !matches!(&*e.mem, Mem::Array(n, _) | Mem::Junk(n) | Mem::Zero(n) | Mem::Bytes(n)
+                if n.as_int() == Some(0))
+        };
+        let kept = self.st.caps.iter().filter_map(|c| match c {
+            Cap::Entry(e) if constant(e) => Some(e.clone()),
+            _ => None,
+        });
+        let kept: Vec<_> = kept.collect();
+        self.leak_empty(&kept);
     }
 
     /// The frame comes back where nothing is lost by it: words only.
