@@ -325,6 +325,7 @@ impl Elab {
         mut objects: Vec<data::Object>,
         start: Option<FnId>,
     ) -> Option<Lowered> {
+        self.sort_imports(&mut drafts);
         let mut starts = Vec::new();
         let mut end: u64 = 0;
         for draft in &mut drafts {
@@ -385,6 +386,20 @@ impl Elab {
             fixups,
             tests: self.tests(),
         })
+    }
+
+    /// Gates stand in the order of the interface.
+    fn sort_imports(&mut self, drafts: &mut [Draft]) {
+        let before = self.imports.clone();
+        self.imports.sort_unstable();
+        let gate = |old: u16| {
+            let import = before.get(usize::from(old));
+            let new = self.imports.iter().position(|i| Some(i) == import);
+            new.and_then(|n| u16::try_from(n).ok()).unwrap_or(old)
+        };
+        for draft in drafts {
+            draft.renumber_gates(&gate);
+        }
     }
 
     /// The signature of a function of the program; the start's is the interface's.

@@ -603,6 +603,15 @@ impl Draft {
         self.pieces.push(piece);
     }
 
+    /// Gives imports their final gates.
+    pub(super) fn renumber_gates(&mut self, new: &dyn Fn(u16) -> u16) {
+        for piece in &mut self.pieces {
+            if let What::Import { gate, .. } = &mut piece.what {
+                *gate = new(*gate);
+            }
+        }
+    }
+
     /// Chooses lengths.
     pub(super) fn relax(&mut self) {
         for piece in &mut self.pieces {
