@@ -16,7 +16,7 @@ use std::vec::Vec;
 /// The C convention with six integers; those that a signature does not name are not read.
 pub type Gate = extern "C" fn(u64, u64, u64, u64, u64, u64) -> i64;
 
-/// The greatest file descriptor or process number.
+/// The greatest file descriptor.
 const INT_MAX: u64 = 0x7FFF_FFFF;
 
 /// The function of an import of [`crate::interface`].
@@ -57,6 +57,7 @@ pub const TABLE: &[(&str, Gate)] = &[
     ("read", read),
     ("send", send),
     ("setsockopt", setsockopt),
+    ("shutdown", shutdown),
     ("socket", socket),
     ("write", write),
 ];
@@ -157,9 +158,11 @@ extern "C" fn clock_gettime(clock: u64, time: u64, _: u64, _: u64, _: u64, _: u6
     out(result, time, size_of::<libc::timespec>())
 }
 
-extern "C" fn nanosleep(request: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
-    // SAFETY: `&timespec`: may be read; the remainder is not asked for.
-    within(unsafe { call(libc::SYS_nanosleep, [request, 0, 0, 0, 0, 0]) }, 0)
+extern "C" fn nanosleep(time: u64, rest: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
+    // The kernel writes the rest only when a signal came.
+    out(-1, rest, size_of::<libc::timespec>());
+    // SAFETY: `&timespec` may be read, `out timespec` may be written.
+    within(unsafe { call(libc::SYS_nanosleep, [time, rest, 0, 0, 0, 0]) }, 0)
 }
 
 extern "C" fn getrandom(buffer: u64, n: u64, flags: u64, _: u64, _: u64, _: u64) -> i64 {
@@ -168,8 +171,8 @@ extern "C" fn getrandom(buffer: u64, n: u64, flags: u64, _: u64, _: u64, _: u64)
 }
 
 extern "C" fn getpid(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
-    // SAFETY: no memory.
-    within(unsafe { call(libc::SYS_getpid, [0; 6]) }, INT_MAX)
+    // At least 1, and it cannot fail.
+    i64::from(std::process::id())
 }
 
 extern "C" fn exit(status: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
@@ -266,4 +269,31 @@ extern "C" fn send(fd: u64, buffer: u64, n: u64, flags: u64, _: u64, _: u64) -> 
     // SAFETY: `&bytes[n]`: may be read. MSG_ZEROCOPY would let the kernel read after the return.
     let flags = flags & !(libc::MSG_ZEROCOPY as u64);
     within(unsafe { call(libc::SYS_sendto, [fd, buffer, n, flags, 0, 0]) }, n)
+}
+
+extern "C" fn shutdown(fd: u64, how: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
+    // SAFETY: no memory.
+    within(unsafe { call(libc::SYS_shutdown, [fd, how, 0, 0, 0, 0]) }, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TABLE, by_name, function};
+    use crate::interface;
+
+    #[test]
+    fn every_import_has_a_function() {
+        for (i, name) in (0_u16..).zip(interface::names()) {
+            assert!(by_name(name).is_some(), "{name}");
+            assert!(function(i).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_function_is_an_import() {
+        assert!(TABLE.is_sorted_by_key(|(name, _)| *name));
+        for (name, _) in TABLE {
+            assert!(interface::names().any(|import| import == *name), "{name}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod bare_metal;
 mod bench;
 mod demo;
 mod examples;
+mod interface;
 mod manifests;
 mod run;
 mod tests;
@@ -32,6 +33,8 @@ enum Command {
     Demo,
     /// Runs the examples on real files and compares them with the tools of the system.
     Examples,
+    /// Compiles interface/*.tali into what the loader embeds.
+    Interface,
     /// Does what README.md says and compares what it prints.
     Tour,
     /// Time to check, assemble and verify generated programs of 10k, 50k and 200k lines.
@@ -59,6 +62,7 @@ fn command(command: Command) -> Result<()> {
         Command::BareMetal => bare_metal::build(),
         Command::Demo => demo::demo(),
         Command::Examples => examples::run(&demo::build()?),
+        Command::Interface => interface::write(),
         Command::Tour => tour::tour(&demo::build()?),
         Command::Bench => bench::bench(),
         Command::Tidy => {

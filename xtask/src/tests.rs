@@ -1,7 +1,7 @@
 //! Not trusted. `cargo xtask test`: everything that has to hold, the fast checks first.
 
 use crate::run::{cargo, run, step};
-use crate::{bare_metal, manifests, tidy};
+use crate::{bare_metal, interface, manifests, tidy};
 use anyhow::Result;
 
 /// Runs all of it; the last lines are those of `cargo test`.
@@ -11,6 +11,7 @@ pub(crate) fn all() -> Result<()> {
     step("tidy");
     manifests::arrows()?;
     tidy::check()?;
+    interface::check()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run(&cargo, &clippy)?;
     bare_metal::build()?;
