@@ -116,6 +116,7 @@ impl<H: Hints> Judge<'_, H> {
         entry: i64,
         rule: Rule,
     ) -> Result<Vec<Value>> {
+        self.burn(size(state).saturating_add(sig.vars.len().saturating_mul(4)))?;
         let insts = self.hints.call(state, sig)?;
         let values = self.values(state, &sig.vars, insts, true)?;
         let subst = callee.subst(&values);

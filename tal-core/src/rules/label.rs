@@ -81,7 +81,9 @@ impl<H: Hints> Judge<'_, H> {
         if Some(self.label_owner(label)?) != self.own.function {
             return Err(Error::new(Rule::Jump, Evidence::BadTarget(u64::from(*offset))));
         }
-        self.burn(size(state))?;
+        // Looking for each variable in each word.
+        let words = wanted.slots.len().saturating_add(wanted.regs.len());
+        self.burn(size(state).saturating_add(wanted.vars.len().saturating_mul(words) >> 2))?;
         let first = u16::try_from(self.own.sig.vars.len()).ok().or_refuse(Rule::Entail)?;
         let insts = self.hints.label_values(state, *offset, first, wanted)?;
         let values = self.values(state, &wanted.vars, insts, false)?;

@@ -488,3 +488,47 @@ pub(super) fn every_ghost(g: &mut Gen) -> Vec<Ghost> {
         Ghost::Renorm { place, signed: g.0.bool() },
     ]
 }
+
+/// Many copies of the loop of `flow::programs`, each with its label states.
+fn copies(count: u32) -> Program {
+    let one = flow::programs().swap_remove(1);
+    let size = u32::try_from(one.text.len()).unwrap();
+    let mut all = one.clone();
+    for copy in 1..count {
+        let base = copy * size;
+        all.text.extend(&one.text);
+        all.functions.push(Function { offset: base, sig: 0 });
+        let moved = |l: &Label| Label { offset: l.offset + base, state: l.state.clone() };
+        all.labels.extend(one.labels.iter().map(moved));
+    }
+    all
+}
+
+/// Fuel for large texts, and how fast they are judged: seen with `--nocapture`, in release.
+#[test]
+fn large_texts_are_judged_in_linear_time() {
+    extern crate std;
+    let count = 2000;
+    let program = copies(count);
+    let (image, interface) = (program.image(), interface());
+    let bytes = u64::try_from(program.text.len()).unwrap();
+    let hints = wire::Recorder::new(program.oracle.clone());
+    let mut judge = crate::judge::Judge::new(&image, &interface, hints, bytes);
+    judge.verify().unwrap();
+    let used = bytes * limits::FUEL_FACTOR + (1 << 20) - judge.fuel;
+    let section = wire::encode(&image, &interface, &judge.hints.recorded);
+    let start = std::time::Instant::now();
+    let checked = crate::verify_section(&program.text, TEXT, &[], &section, &interface);
+    let time = start.elapsed();
+    assert!(checked.is_ok());
+    let per = |n: u64| n / u64::from(count * 7);
+    std::println!(
+        "{} bytes of text, {} of annotations; for each instruction {} ns, {} units of fuel",
+        program.text.len(),
+        section.len(),
+        per(u64::try_from(time.as_nanos()).unwrap()),
+        per(used),
+    );
+    // Ordinary code is far from the bound.
+    assert!(used < bytes * limits::FUEL_FACTOR / 4, "{used}");
+}

@@ -40,9 +40,9 @@ pub(crate) fn image<'a>(
         return r.malformed();
     }
     let types = types(r)?;
-    let count = r.count(states)?;
+    let count = r.count(states >> 1)?;
     let sigs = r.many(count, Reader::sig)?;
-    states = states.saturating_sub(count);
+    states = states.saturating_sub(count.saturating_mul(2));
     let functions = functions(r, text, sigs.len())?;
     let count = r.count(states)?;
     let labels = labels(r, count, text, &functions, &sigs)?;
