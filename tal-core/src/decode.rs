@@ -229,6 +229,14 @@ pub enum StringOp {
     RepneScasb,
 }
 
+impl StringOp {
+    /// Has it a repeat prefix, so that rcx counts?
+    #[must_use]
+    pub fn repeats(self) -> bool {
+        !matches!(self, StringOp::Movsb | StringOp::Stosb | StringOp::Lodsb)
+    }
+}
+
 /// A transfer of control. Targets are absolute addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flow {

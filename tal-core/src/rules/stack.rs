@@ -173,9 +173,8 @@ impl<H: Hints> Judge<'_, H> {
         if !fits || offset < state.stack.delta || end > 0 || meets_lent(state, offset, end) {
             return Err(slot(rule, offset));
         }
-        let words = usize::try_from(size).map_or(usize::MAX, |s| s >> 3);
         let full = state.caps.len() >= limits::CAPS || state.stack.lent.len() >= limits::CAPS;
-        if full || words > limits::FIELDS {
+        if full {
             return Err(Error::new(Rule::Limit, Kind::Limit));
         }
         let mem = Rc::new(carved(state, offset, size).or_refuse(rule)?);
@@ -309,17 +308,22 @@ impl<H: Hints> Judge<'_, H> {
     }
 }
 
-/// The struct that the slots `[offset, offset + size)` become: readable words as known fields.
+/// The struct that the slots `[offset, offset + size)` become: readable words as known fields, the
+/// rest junk fields; where those would be too many, gaps, which are junk as well.
 fn carved(state: &State, offset: i64, size: i64) -> Option<Mem> {
+    let few = usize::try_from(size).ok()? >> 3 <= limits::FIELDS;
     let mut fields = Vec::new();
     let mut at = 0;
     while at < size {
-        let ty = match get_slot(state, offset.checked_add(at)?) {
-            word @ (Word::Int(_) | Word::Ptr(..)) => FieldTy::Known(word),
-            Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => FieldTy::Junk(8),
+        let known = match get_slot(state, offset.checked_add(at)?) {
+            word @ (Word::Int(_) | Word::Ptr(..)) => Some(FieldTy::Known(word)),
+            Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => None,
         };
-        fields.push(Field { offset: u32::try_from(at).ok()?, writable: true, ty });
+        if let Some(ty) = known.or(few.then_some(FieldTy::Junk(8))) {
+            fields.push(Field { offset: u32::try_from(at).ok()?, writable: true, ty });
+        }
         at = at.checked_add(WORD)?;
     }
-    Some(Mem::Struct { fields, size: u32::try_from(size).ok()? })
+    let size = u32::try_from(size).ok()?;
+    (fields.len() <= limits::FIELDS).then_some(Mem::Struct { fields, size })
 }
