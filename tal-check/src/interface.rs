@@ -1,7 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. The host's interface, from its files.
 //!
-//! `interface/*.tali` are compiled into what the judge sees, and the names beside it. A program's own
-//! copy of these files is compared, by name, and never believed (see `lower`).
+//! `interface/*.tali` are compiled into what the judge sees, and the names beside it. A program's
+//! own copy of these files is compared, by name, and never believed (see `lower`).
 
 use crate::lower::{Elab, Outcome};
 use crate::lowered::TypeInfo;

@@ -1,4 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. From parsed source to an image with annotations.
+//! Not trusted: a bug here can reject, never admit. From parsed source to an image with
+//! annotations.
 //!
 //! [`resolve`] reads files and gives names meaning, [`lower`] makes a [`lowered::Lowered`] of them:
 //! encoded text, types, signatures, data, with what the programmer wrote about labels kept beside
@@ -9,6 +10,7 @@
 
 pub mod asm;
 pub mod check;
+pub mod codes;
 pub mod find;
 pub mod ghosts;
 pub mod infer;

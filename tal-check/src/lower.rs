@@ -1,8 +1,8 @@
 //! Not trusted: a bug here can reject, never admit. From trees to a [`Lowered`] program.
 //!
 //! Order: which functions and data belong to the program (the root file's, and what these reach);
-//! signatures; bodies; lengths; addresses; bytes. Every error of a pass is reported; a pass that had
-//! one ends the lowering.
+//! signatures; bodies; lengths; addresses; bytes. Every error of a pass is reported; a pass that
+//! had one ends the lowering.
 
 mod body;
 mod data;

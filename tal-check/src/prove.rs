@@ -1,10 +1,10 @@
 //! Not trusted: a bug here can reject, never admit. Certificates for linear goals.
 //!
-//! A goal `g >= 0` follows from facts `h_i >= 0` iff `g = sum l_i h_i + c` with `l_i >= 0`, `c >= 0`
-//! (Farkas), so the least value of `g` under the facts, found by linear programming in the `l_i`,
-//! answers the question over the rationals. Over the integers three things are added: a least value
-//! above -1 is rounded up (one cut, Chvatal 1973), a disequality sharpens a bound (step-neq), and
-//! products of facts bound the monomials of degree two (step-prod).
+//! A goal `g >= 0` follows from facts `h_i >= 0` iff `g = sum l_i h_i + c` with `l_i >= 0`, `c >=
+//! 0` (Farkas), so the least value of `g` under the facts, found by linear programming in the
+//! `l_i`, answers the question over the rationals. Over the integers three things are added: a
+//! least value above -1 is rounded up (one cut, Chvatal 1973), a disequality sharpens a bound
+//! (step-neq), and products of facts bound the monomials of degree two (step-prod).
 
 use crate::simplex::{Column, Outcome, minimise};
 use num_bigint::BigInt;
@@ -170,7 +170,8 @@ impl Search {
         Some((scale, weights?))
     }
 
-    /// Appends `scale * t + c >= 0` and its rounding `t + floor(c / scale) >= 0`; answers the latter.
+    /// Appends `scale * t + c >= 0` and its rounding `t + floor(c / scale) >= 0`; answers the
+    /// latter.
     fn round(&mut self, weights: &[(usize, i128)], scale: u64) -> Option<usize> {
         let mut known = self.derive_sum(weights, 0)?;
         let divisor = i128::from(scale);
@@ -260,7 +261,8 @@ impl Search {
         Some((slack, scale))
     }
 
-    /// The least value of any term over contradictory facts is unbounded; find -1 >= 0 and scale it.
+    /// The least value of any term over contradictory facts is unbounded; find -1 >= 0 and scale
+    /// it.
     fn by_contradiction(&mut self, goal: &Term) -> Option<Vec<Proof>> {
         // A bound of the goal alone is found by lowering what is asked until the program is
         // bounded: drop facts from the end until it is; the last one dropped is the culprit.

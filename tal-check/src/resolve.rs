@@ -1,4 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. Files, what they include, and which names they see.
+//! Not trusted: a bug here can reject, never admit. Files, what they include, and which names they
+//! see.
 //!
 //! `use` is idempotent and may be cyclic. A file sees its own declarations, the public ones of the
 //! `.tal` files it uses, and all of the `.tali` files it uses; nothing transitively.

@@ -1,8 +1,9 @@
 //! Not trusted: a bug here can reject, never admit. Lines of code to bytes.
 //!
 //! A function is encoded twice: first with stand-in addresses to learn lengths, then in its place.
-//! Lengths do not depend on addresses: symbols always take four bytes. Jumps inside a function start
-//! short and grow while one does not reach; none ever shrinks, so this ends, and is deterministic.
+//! Lengths do not depend on addresses: symbols always take four bytes. Jumps inside a function
+//! start short and grow while one does not reach; none ever shrinks, so this ends, and is
+//! deterministic.
 
 use super::sig::Named;
 use super::{Elab, Res};

@@ -1,4 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. Expressions: constants, linear terms, addresses.
+//! Not trusted: a bug here can reject, never admit. Expressions: constants, linear terms,
+//! addresses.
 
 use super::{Elab, Res};
 use crate::lowered::{Origin, WrittenVar};
