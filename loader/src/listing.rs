@@ -57,6 +57,8 @@ fn format(instruction: &Instruction, debug: &Debug) -> String {
     options.set_small_hex_numbers_in_decimal(true);
     options.set_space_after_operand_separator(true);
     options.set_show_branch_size(false);
+    options.set_uppercase_hex(false);
+    options.set_branch_leading_zeros(false);
     options.set_rip_relative_addresses(false);
     let mut text = String::new();
     formatter.format(instruction, &mut text);

@@ -91,16 +91,24 @@ pub(crate) fn run(binaries: &Path) -> Result<()> {
     let bytes: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(i) >> 3) as u8).collect();
     fs::write(root().join(BINARY), bytes)?;
     let mut compared = 0;
+    let mut faults = Vec::new();
     for example in EXAMPLES {
-        let program = assemble(binaries, &directory, example.name)?;
-        for input in example.inputs {
-            compare(binaries, &program, example, input)
-                .with_context(|| format!("{} on {input}", example.name))?;
-            compared += 1;
+        match one(binaries, &directory, example) {
+            Ok(runs) => compared += runs,
+            Err(error) => faults.push(format!("{}: {error:#}", example.name)),
         }
     }
     step(&format!("{compared} runs of examples agree with the tools of the system"));
-    Ok(())
+    if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
+}
+
+/// How often it ran.
+fn one(binaries: &Path, directory: &Path, example: &Example) -> Result<usize> {
+    let program = assemble(binaries, directory, example.name)?;
+    for input in example.inputs {
+        compare(binaries, &program, example, input).with_context(|| format!("on {input}"))?;
+    }
+    Ok(example.inputs.len())
 }
 
 /// Checks and assembles one example, and has the loader verify it.

@@ -1,7 +1,7 @@
 //! Not trusted. `cargo xtask test`: everything that has to hold, the fast checks first.
 
 use crate::run::{cargo, run, step};
-use crate::{bare_metal, interface, manifests, tidy};
+use crate::{bare_metal, demo, examples, interface, manifests, tidy, tour};
 use anyhow::Result;
 
 /// Runs all of it; the last lines are those of `cargo test`.
@@ -15,5 +15,8 @@ pub(crate) fn all() -> Result<()> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run(&cargo, &clippy)?;
     bare_metal::build()?;
+    let binaries = demo::build()?;
+    examples::run(&binaries)?;
+    tour::tour(&binaries)?;
     run(&cargo, &["test", "--workspace"])
 }
