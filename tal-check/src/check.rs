@@ -49,11 +49,20 @@ pub fn check(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> 
     }
 }
 
+/// The finder with what the source says.
+fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>) -> Finder<'a> {
+    let mut finder = Finder::new(image, &lowered.host.interface);
+    for ghost in lowered.functions.iter().flat_map(|f| &f.ghosts) {
+        finder.written.entry(ghost.offset).or_default().push(ghost.clone());
+    }
+    finder
+}
+
 /// One judging of the whole image, its answers written down.
 fn record(lowered: &Lowered, labels: &[Label]) -> Result<Vec<u8>, Error> {
     let interface = &lowered.host.interface;
     let image = lowered.image(labels);
-    let recorder = Recorder::new(Finder::new(&image, interface));
+    let recorder = Recorder::new(finder(lowered, &image));
     let mut judge = Judge::new(&image, interface, recorder, u64::MAX);
     judge.verify()?;
     Ok(wire::encode(&image, interface, &judge.hints.recorded))
@@ -69,7 +78,7 @@ pub fn find_labels(lowered: &Lowered) -> Result<Vec<Label>, Vec<Refusal>> {
         sites.iter().map(|(_, site)| Label { offset: site.offset, state: nothing() }).collect();
     let image = lowered.image(&unknown);
     let interface = &lowered.host.interface;
-    let mut judge = Judge::new(&image, interface, Finder::new(&image, interface), u64::MAX);
+    let mut judge = Judge::new(&image, interface, finder(lowered, &image), u64::MAX);
     let mut states: BTreeMap<u32, LabelState> = BTreeMap::new();
     let mut refusals = Vec::new();
     let mut rest = sites.as_slice();

@@ -11,7 +11,7 @@ use crate::prove::{holds, lower_bound};
 use std::collections::BTreeMap;
 use tal_core::state::State;
 use tal_core::term::{Atom, Monomial, Term, Var};
-use tal_core::ty::{Fact, Kind, Rel};
+use tal_core::ty::{Fact, Kind, Rel, Word};
 
 /// Visits of a label before its bounds widen.
 const PRECISE_VISITS: u32 = 3;
@@ -28,6 +28,8 @@ pub(crate) struct Sides<'a> {
     pub(crate) fixed: usize,
     /// Facts of the function; they stand before all others on both sides.
     pub(crate) fixed_facts: usize,
+    /// Facts of the left side without those of sizes, which stand behind them.
+    pub(crate) unsized_facts: usize,
     /// Bounds worth trying, sorted.
     pub(crate) thresholds: &'a [i128],
     /// How often the label was reached before.
@@ -36,10 +38,13 @@ pub(crate) struct Sides<'a> {
 
 /// The facts for the common form; `written` ones come first and are not checked.
 pub(crate) fn choose(form: &Form, sides: &Sides<'_>, written: Vec<Fact>) -> Vec<Fact> {
-    let mut chosen = Chosen {
-        base: sides.left.facts[..sides.fixed_facts.min(sides.left.facts.len())].to_vec(),
-        facts: Vec::new(),
-    };
+    // What the function's own facts and sizes say need not be said again.
+    let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < sides.fixed);
+    let whole = |f: &Fact| f.term.vars().all(fixed);
+    let own = sides.left.facts.iter().enumerate();
+    let base =
+        own.filter(|(i, f)| *i < sides.fixed_facts || (*i >= sides.unsized_facts && whole(f)));
+    let mut chosen = Chosen { base: base.map(|(_, f)| f.clone()).collect(), facts: Vec::new() };
     for fact in written {
         chosen.add(fact);
     }
@@ -174,12 +179,16 @@ impl Common<'_> {
     fn quantities(&self) -> (Vec<Term>, Vec<Term>) {
         let keys = self.form.keys.iter().enumerate();
         let own = keys.filter(|(_, k)| k.kind == Kind::Int).map(|(i, _)| self.variable(i));
-        let mut fixed: Vec<Var> = self
-            .sides
-            .left
-            .facts
+        let sides = [self.sides.left, self.sides.right];
+        let words = sides.iter().flat_map(|s| s.regs.iter()).filter_map(|w| match w {
+            Word::Int(term) | Word::Ptr(_, term) => Some(term),
+            _ => None,
+        });
+        let mut fixed: Vec<Var> = sides
             .iter()
-            .flat_map(|f| f.term.vars())
+            .flat_map(|s| s.facts.iter().map(|f| &f.term))
+            .chain(words)
+            .flat_map(Term::vars)
             .filter(|v| matches!(v, Var::Free(i) if usize::from(*i) < self.sides.fixed))
             .collect();
         fixed.sort_unstable();

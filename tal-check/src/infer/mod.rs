@@ -19,12 +19,12 @@ use live::RegSet;
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::driver::{Flow, Target};
 use tal_core::error::Error;
-use tal_core::hint::{Hints, Start};
+use tal_core::hint::{Ghost, Hints, Start, Through};
 use tal_core::image::{Contents, Image};
 use tal_core::judge::Judge;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Fact, FnId, Kind, LabelState, NameSet, Rel};
+use tal_core::ty::{Fact, FnId, Kind, LabelState, NameSet, Reg, Rel, Word};
 use zip::{Form, Mismatch};
 
 /// Visits of one label before the search gives up on it.
@@ -275,6 +275,11 @@ impl Engine<'_> {
         mut state: State,
     ) {
         let Some(site) = self.labels.get(&label).copied() else { return };
+        // What nobody reads any more keeps nothing open.
+        let live = self.live.get(&site.offset).copied().unwrap_or(u16::MAX);
+        for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && live & (1 << *r as u16) == 0) {
+            state.regs[reg as usize] = Word::Junk;
+        }
         if let Err(error) = H::settle(judge, &mut state, from) {
             return self.trouble(Start::Label(label), site.offset, error);
         }
@@ -286,11 +291,13 @@ impl Engine<'_> {
                 Err(error) => return self.trouble(Start::Label(label), site.offset, error),
             },
         };
-        let live = self.live.get(&site.offset).copied().unwrap_or(u16::MAX);
         let form = match zip::zip(&left, &state, self.fixed, self.fixed_views, live) {
             Ok(form) => form,
             Err(mismatch) => return self.mismatch(label, site.offset, mismatch),
         };
+        // What the sizes of memory say is known wherever that memory is.
+        let unsized_facts = left.facts.len();
+        let (left, state) = (sized(judge, &left), sized(judge, &state));
         let written = site.written.as_ref();
         let written = written.map_or(Vec::new(), |w| written::facts(w, &form, self.fixed));
         let sides = Sides {
@@ -298,6 +305,7 @@ impl Engine<'_> {
             right: &state,
             fixed: self.fixed,
             fixed_facts: self.fixed_facts,
+            unsized_facts,
             thresholds: &self.thresholds,
             visits,
         };
@@ -352,6 +360,21 @@ impl Engine<'_> {
         }
         refined
     }
+}
+
+/// The state with the size-facts of everything that stands there for certain.
+fn sized<H: Hints>(judge: &mut Judge<'_, H>, state: &State) -> State {
+    let mut sized = state.clone();
+    let entries = (0..).zip(&state.caps).map(|(i, _)| Through::Entry(i));
+    let views = (0..).zip(&state.views).map(|(i, _)| Through::View(i));
+    for of in entries.chain(views) {
+        let mut with = sized.clone();
+        if judge.ghost(&mut with, &Ghost::SizeFacts { of }).is_ok() {
+            let new = with.facts.split_off(sized.facts.len());
+            sized.facts.extend(new.into_iter().filter(|f| !state.facts.contains(f)));
+        }
+    }
+    sized
 }
 
 fn finish(form: Form, facts: Vec<Fact>, refinements: Vec<(Var, NameSet)>) -> LabelState {

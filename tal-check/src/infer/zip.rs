@@ -561,17 +561,20 @@ impl Zip<'_> {
     /// Views worth carrying: at names of the label, or opened ones whose witnesses are in use.
     fn views(&mut self, fixed_views: usize) -> Vec<View> {
         let mut views = Vec::new();
-        let left: Vec<View> = self.left.views.iter().skip(fixed_views).cloned().collect();
-        let right: Vec<View> = self.right.views.iter().skip(fixed_views).cloned().collect();
+        let (left, right) = (self.left.views.clone(), self.right.views.clone());
         let mut done = vec![false; left.len()];
         let mut progress = true;
         while progress {
             progress = false;
             for (i, a) in left.iter().enumerate() {
-                if done[i] || !self.worth(a) || views.len() >= limits::VIEWS / 2 {
+                if done[i] || !self.worth(a, i < fixed_views) || views.len() >= limits::VIEWS / 2 {
                     continue;
                 }
-                if let Some(common) = right.iter().find_map(|b| self.view(a, b)) {
+                let found = right.iter().find_map(|b| {
+                    let fits = self.named(a.base, b.base) || a.base == b.base;
+                    if fits { self.view(a, b) } else { None }
+                });
+                if let Some(common) = found {
                     done[i] = true;
                     progress = true;
                     if !views.contains(&common) {
@@ -583,20 +586,26 @@ impl Zip<'_> {
         views
     }
 
-    fn worth(&self, view: &View) -> bool {
+    /// Is there a variable for this pair of names?
+    fn named(&self, left: Base, right: Base) -> bool {
+        let same = |k: &Key| k.left == Value::Name(left) && k.right == Value::Name(right);
+        self.keys.iter().any(same)
+    }
+
+    fn worth(&self, view: &View, function: bool) -> bool {
         let in_use = |name: Base| self.keys.iter().any(|k| k.left == Value::Name(name));
-        match view.base {
-            Base::Name(v) if !self.is_fixed(v) => in_use(view.base),
-            _ => matches!(&*view.mem, Mem::Struct { fields, .. } if fields.iter().any(|f| {
-                match &f.ty {
-                    FieldTy::Known(Word::Int(t)) => t.as_var().is_some_and(|v| {
-                        self.keys.iter().any(|k| k.left == Value::Int(Term::var(v)))
-                    }),
-                    FieldTy::Known(Word::Ptr(base, _)) => in_use(*base),
-                    _ => false,
-                }
-            })),
+        if in_use(view.base) {
+            return true;
         }
+        let Mem::Struct { fields, .. } = &*view.mem else { return false };
+        !function
+            && fields.iter().any(|f| match &f.ty {
+                FieldTy::Known(Word::Int(t)) => t
+                    .as_var()
+                    .is_some_and(|v| self.keys.iter().any(|k| k.left == Value::Int(Term::var(v)))),
+                FieldTy::Known(Word::Ptr(base, _)) => in_use(*base),
+                _ => false,
+            })
     }
 
     fn view(&mut self, left: &View, right: &View) -> Option<View> {
