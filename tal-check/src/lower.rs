@@ -6,10 +6,13 @@
 
 mod body;
 mod data;
+mod draft;
 mod expr;
 mod reach;
+mod result;
 mod sig;
 mod state;
+mod structs;
 mod types;
 
 pub(crate) use data::Object;
@@ -18,7 +21,8 @@ use crate::asm::AsmError;
 use crate::interface::{self, Host};
 use crate::lowered::{FieldInfo, FnInfo, Lowered, TestDirective, TypeInfo};
 use crate::resolve::{DeclId, Files, Program};
-use body::{Draft, Place, Symbol};
+use body::Place;
+use draft::{Draft, Symbol};
 use sig::Named;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -55,7 +59,7 @@ pub struct Outcome {
 pub fn lower(root: &Path, files: &dyn Files) -> std::io::Result<Outcome> {
     let host = match interface::host() {
         Ok(host) => host,
-        Err(failed) => return Ok(failed),
+        Err(failed) => return Ok(*failed),
     };
     let mut diags = Vec::new();
     let program = Program::load(root, files, &interface::FILES, &mut diags)?;
@@ -351,6 +355,7 @@ impl Elab {
         let mut fixups = Vec::new();
         let mut functions: Vec<FnInfo> = Vec::new();
         let mut sigs: Vec<Rc<Sig>> = Vec::new();
+        let mut numbers: BTreeMap<Rc<Sig>, u32> = BTreeMap::new();
         for (draft, at) in drafts.iter().zip(&starts) {
             text.resize(*at as usize, 0xcc);
             let written = draft.write(*at, &mut text, &mut fixups, &address, TEXT_ADDRESS);
@@ -361,13 +366,11 @@ impl Elab {
                     return None;
                 }
             };
-            info.sig = match sigs.iter().position(|s| *s == draft.named.sig) {
-                Some(known) => u32::try_from(known).ok()?,
-                None => {
-                    sigs.push(draft.named.sig.clone());
-                    u32::try_from(sigs.len() - 1).ok()?
-                }
-            };
+            let next = u32::try_from(sigs.len()).ok()?;
+            info.sig = *numbers.entry(draft.named.sig.clone()).or_insert(next);
+            if info.sig == next {
+                sigs.push(draft.named.sig.clone());
+            }
             functions.push(info);
         }
         let tables = table_contents(&drafts, &starts);

@@ -1,4 +1,4 @@
-//! Not trusted: a bug here can reject, never admit. Every program lowers, and its bytes are the source.
+//! Not trusted: a test. Every program lowers, and its bytes are the source.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 

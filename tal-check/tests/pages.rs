@@ -1,4 +1,4 @@
-//! Not trusted: a test. Every code of lowering has a page, and every example on it does what it says.
+//! Not trusted: a test. Every code of lowering has a page, whose examples do what it says.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

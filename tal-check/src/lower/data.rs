@@ -384,10 +384,8 @@ impl Elab {
                         .collect();
                     let _ = self.struct_mem(id, s, args, s.name.span);
                 }
-                DeclKind::Type(t) => {
-                    if t.ty.is_none() && !self.defining {
-                        self.stage(t.name.span, "abstract types");
-                    }
+                DeclKind::Type(t) if t.ty.is_none() => {
+                    self.stage(t.name.span, "abstract types");
                 }
                 _ => {}
             }

@@ -252,7 +252,7 @@ impl Elab {
         t.map_err(|_| {
             self.report(
                 Diag::error(Code(202), span, "this expression is too large for a term").with_note(
-                    "a term has at most 12 products of at most two variables, with coefficients up to 2^64",
+                    "at most 12 products of at most two variables, with coefficients up to 2^64",
                 ),
             )
         })

@@ -86,8 +86,8 @@ impl Elab {
         let mut order = Order::default();
         for section in [Section::Rodata, Section::Data, Section::Bss] {
             for id in &reach.data {
-                if matches!(program.decl(*id).map(|d| &d.kind), Some(DeclKind::Data(d)) if d.section == section)
-                {
+                let of = program.decl(*id).map(|d| &d.kind);
+                if matches!(of, Some(DeclKind::Data(d)) if d.section == section) {
                     self.data_order.insert(*id, order.objects.len());
                     order.objects.push(Slot::Object(*id));
                 }

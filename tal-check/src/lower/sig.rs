@@ -11,13 +11,13 @@ use std::rc::Rc;
 use tal_core::hint::Place;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Block, Cap, Entry, Fact, Guard, Kind, Mem, Mode, NameSet, Post, Region, Sig,
-    View, Word,
+    Assertion, Base, Block, Cap, Entry, Fact, Guard, Kind, Mem, Mode, NameSet, Region, Sig, View,
+    Word,
 };
 use tal_syntax::Span;
 use tal_syntax::ast::{
-    self, Alternative, BinderKind, Chain, EffectKind, Expr, ExprKind, FnType, IntType, Item,
-    ItemKind, OutcomeKind, PtrMode, Type, TypeKind, Width,
+    self, BinderKind, Chain, Expr, ExprKind, FnType, IntType, Item, ItemKind, OutcomeKind, PtrMode,
+    Type, TypeKind, Width,
 };
 use tal_syntax::diag::{Code, Diag};
 
@@ -33,9 +33,9 @@ pub(crate) struct Named {
 
 /// The pointer parameters whose memory goes back to the caller.
 #[derive(Clone, Debug)]
-struct Returned {
-    name: Var,
-    mem: Rc<Mem>,
+pub(super) struct Returned {
+    pub name: Var,
+    pub mem: Rc<Mem>,
 }
 
 /// What one item list says.
@@ -44,9 +44,9 @@ pub(super) struct Said {
     pub facts: Vec<(Fact, Span)>,
     pub views: Vec<View>,
     pub caps: Vec<Cap>,
-    returned: Vec<Returned>,
+    pub returned: Vec<Returned>,
     /// Names whose memory is spoken of.
-    mentioned: Vec<Var>,
+    pub mentioned: Vec<Var>,
 }
 
 /// Where an item list stands.
@@ -55,6 +55,22 @@ pub(super) enum Where {
     Params,
     Result,
     Label,
+}
+
+/// An item list being read.
+pub(super) struct Reading<'c, 'a> {
+    /// Where it stands.
+    pub at: Where,
+    /// What makes its memory exist (one of several alternatives).
+    pub guard: Option<&'c Guard>,
+    pub said: Said,
+    later: Vec<Later<'a>>,
+}
+
+impl<'c> Reading<'c, '_> {
+    pub(super) fn new(at: Where, guard: Option<&'c Guard>, said: Said) -> Self {
+        Reading { at, guard, said, later: Vec::new() }
+    }
 }
 
 /// A range to be read in the second pass.
@@ -195,8 +211,7 @@ impl Elab {
         place: Where,
         guard: Option<&Guard>,
     ) -> Res<Said> {
-        let mut said = Said::default();
-        let mut later = Vec::new();
+        let mut cx = Reading::new(place, guard, Said::default());
         let mut facts: Vec<&Chain> = Vec::new();
         scope.bind = place != Where::Label;
         // Lengths and values bind names; a label's names are bound by `some` or by the function.
@@ -215,17 +230,7 @@ impl Elab {
             let ItemKind::Value { chain, ty, .. } = &item.kind else { continue };
             match self.target(chain, scope)? {
                 Some(at) => {
-                    self.place_item(
-                        item,
-                        at,
-                        chain,
-                        ty.as_ref(),
-                        scope,
-                        place,
-                        guard,
-                        &mut said,
-                        &mut later,
-                    )?;
+                    self.place_item(item, at, chain, ty.as_ref(), scope, &mut cx)?;
                     if let [link, rest @ ..] = chain.rest.as_slice()
                         && !rest.is_empty()
                     {
@@ -235,12 +240,12 @@ impl Elab {
                             span: chain.span,
                         };
                         let known = self.facts(&tail, scope)?;
-                        said.facts.extend(known.into_iter().map(|f| (f, chain.span)));
+                        cx.said.facts.extend(known.into_iter().map(|f| (f, chain.span)));
                     }
                 }
                 None => match (chain.rest.is_empty(), ty) {
                     (true, _) => {
-                        self.name_item(item, chain, ty.as_ref(), scope, place, guard, &mut said)?;
+                        self.name_item(item, chain, ty.as_ref(), scope, &mut cx)?;
                     }
                     (false, None) => facts.push(chain),
                     (false, Some(t)) => {
@@ -250,6 +255,7 @@ impl Elab {
             }
         }
         scope.bind = false;
+        let Reading { mut said, later, .. } = cx;
         for mut l in later {
             if l.scope.vars.is_empty() && l.scope.fixed.is_empty() {
                 l.scope = scope.clone();
@@ -283,7 +289,6 @@ impl Elab {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one item")]
     fn place_item<'a>(
         &mut self,
         item: &Item,
@@ -291,12 +296,9 @@ impl Elab {
         chain: &Chain,
         ty: Option<&'a Type>,
         scope: &mut Scope,
-        place: Where,
-        guard: Option<&Guard>,
-        said: &mut Said,
-        later: &mut Vec<Later<'a>>,
+        cx: &mut Reading<'_, 'a>,
     ) -> Res<()> {
-        self.allowed(at, span, place)?;
+        self.allowed(at, span, cx.at)?;
         if let Some((_, _, first)) = scope.words.iter().find(|(p, _, _)| *p == at) {
             let first = *first;
             let diag =
@@ -307,7 +309,7 @@ impl Elab {
         let word = match ty {
             Some(t) => match self.environment_word(t, scope) {
                 Some(word) if value.is_none() => word,
-                _ => self.typed_word(item, at, value, t, scope, place, guard, said, later)?,
+                _ => self.typed_word(item, at, value, t, scope, cx)?,
             },
             None => match value {
                 Some(e) => self.value(e, scope)?.word(),
@@ -343,7 +345,6 @@ impl Elab {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one item")]
     fn typed_word<'a>(
         &mut self,
         item: &Item,
@@ -351,10 +352,7 @@ impl Elab {
         value: Option<&Expr>,
         ty: &'a Type,
         scope: &mut Scope,
-        place: Where,
-        guard: Option<&Guard>,
-        said: &mut Said,
-        later: &mut Vec<Later<'a>>,
+        cx: &mut Reading<'_, 'a>,
     ) -> Res<Word> {
         let expanded = self.expand(ty, scope)?;
         match &expanded.ty.kind {
@@ -369,7 +367,7 @@ impl Elab {
                 };
                 let own = ty.kind == expanded.ty.kind;
                 let scope = if own { Scope::closed(scope.module) } else { expanded.scope };
-                later.push(Later { value: term.clone(), ty, scope });
+                cx.later.push(Later { value: term.clone(), ty, scope });
                 Ok(Word::Int(term))
             }
             TypeKind::Ptr { mode, origin, null, target } => {
@@ -389,7 +387,7 @@ impl Elab {
                     offset: offset.clone(),
                     span: ty.span,
                 };
-                self.pointer(name, pointer, scope, place, guard, said)?;
+                self.pointer(name, pointer, scope, cx)?;
                 Ok(Word::Ptr(Base::Name(name), offset))
             }
             TypeKind::Fn(f) => {
@@ -458,21 +456,19 @@ impl Elab {
     }
 
     /// What a pointer type says about the memory at `name`.
-    fn pointer(
+    pub(super) fn pointer(
         &mut self,
         name: Var,
         p: Pointer<'_>,
         scope: &mut Scope,
-        place: Where,
-        guard: Option<&Guard>,
-        said: &mut Said,
+        cx: &mut Reading<'_, '_>,
     ) -> Res<()> {
-        let mut guards: Vec<Guard> = guard.cloned().into_iter().collect();
+        let mut guards: Vec<Guard> = cx.guard.cloned().into_iter().collect();
         let own = Guard::IsAddress(name);
         if p.nullable && !guards.contains(&own) {
             guards.push(own);
         }
-        said.mentioned.push(name);
+        cx.said.mentioned.push(name);
         if p.origin.is_some()
             && matches!(p.mode, PtrMode::Ref | PtrMode::RefRw | PtrMode::InOut | PtrMode::Out)
         {
@@ -489,10 +485,10 @@ impl Elab {
                     let extent = self.size(&p.mem, p.span)?;
                     self.block(name, Block { origin, extent }, p.span, scope)?;
                 }
-                said.caps.push(entry(p.mem));
+                cx.said.caps.push(entry(p.mem));
             }
             PtrMode::InOut | PtrMode::Out => {
-                if place != Where::Params {
+                if cx.at != Where::Params {
                     let message = format!("`{}` is for parameters", p.mode.text());
                     return Err(self.report(Diag::error(Code(204), p.span, message).with_help(
                         "results say `own T`, or `name: T` for the memory of a parameter",
@@ -503,24 +499,38 @@ impl Elab {
                 } else {
                     p.mem.clone()
                 };
-                said.caps.push(entry(before));
-                said.returned.push(Returned { name, mem: p.mem });
+                cx.said.caps.push(entry(before));
+                cx.said.returned.push(Returned { name, mem: p.mem });
             }
             PtrMode::Ref | PtrMode::RefRw => {
                 let mode = if p.mode == PtrMode::Ref { Mode::Ro } else { Mode::Rw };
                 let base = Base::Name(name);
                 let region = Region::Always;
-                said.views.push(View { guards, region, mode, base, offset: p.offset, mem: p.mem });
+                cx.said.views.push(View {
+                    guards,
+                    region,
+                    mode,
+                    base,
+                    offset: p.offset,
+                    mem: p.mem,
+                });
             }
             PtrMode::Borrow | PtrMode::BorrowRw => {
-                let region = self.region(name, &p, scope, place)?;
+                let region = self.region(name, &p, scope, cx.at)?;
                 let mode = match p.mode {
                     PtrMode::BorrowRw => Mode::Rw,
                     _ if self.plain(&p.mem) => Mode::Rd,
                     _ => Mode::Ro,
                 };
                 let (base, region) = (Base::Name(name), Region::Var(region));
-                said.views.push(View { guards, region, mode, base, offset: p.offset, mem: p.mem });
+                cx.said.views.push(View {
+                    guards,
+                    region,
+                    mode,
+                    base,
+                    offset: p.offset,
+                    mem: p.mem,
+                });
             }
         }
         Ok(())
@@ -578,16 +588,13 @@ impl Elab {
     }
 
     /// A lone name: a store (`R`), or memory of a name (`h: junk[16]`).
-    #[allow(clippy::too_many_arguments, reason = "the parts of one item")]
     fn name_item(
         &mut self,
         item: &Item,
         chain: &Chain,
         ty: Option<&Type>,
         scope: &mut Scope,
-        place: Where,
-        guard: Option<&Guard>,
-        said: &mut Said,
+        cx: &mut Reading<'_, '_>,
     ) -> Res<()> {
         let ExprKind::Name(name) = &chain.first.kind else {
             return Err(self.error(209, item.span, "this item says nothing about a register"));
@@ -595,14 +602,14 @@ impl Elab {
         let Some(ty) = ty else {
             return match scope.special.get(name).copied() {
                 Some(v) if scope.kind(v) == Some(Kind::Store) => {
-                    if guard.is_some() {
+                    if cx.guard.is_some() {
                         return Err(self.error(
                             214,
                             item.span,
                             "what is unknown cannot be in one alternative only",
                         ));
                     }
-                    said.caps.push(Cap::Store(v));
+                    cx.said.caps.push(Cap::Store(v));
                     Ok(())
                 }
                 _ => Err(self.report(
@@ -611,7 +618,7 @@ impl Elab {
                 )),
             };
         };
-        if place == Where::Params {
+        if cx.at == Where::Params {
             return Err(self.report(
                 Diag::error(Code(209), item.span, "a parameter needs a register")
                     .with_help(format!("write `rdi = {name}: ..`")),
@@ -622,9 +629,9 @@ impl Elab {
             _ => return Err(self.error(212, chain.first.span, "this name is no address")),
         };
         let mem = Rc::new(self.mem(ty, scope)?);
-        said.mentioned.push(v);
-        let guards = guard.cloned().into_iter().collect();
-        said.caps.push(Cap::Entry(Entry { guards, name: v, offset: Term::ZERO, mem }));
+        cx.said.mentioned.push(v);
+        let guards = cx.guard.cloned().into_iter().collect();
+        cx.said.caps.push(Cap::Entry(Entry { guards, name: v, offset: Term::ZERO, mem }));
         Ok(())
     }
 
@@ -666,382 +673,16 @@ impl Elab {
         said.facts.push((ge(self.big(high.sub(value), ty.span)?), ty.span));
         Ok(())
     }
-
-    // ----------------------------------------------------------------------------------- results
-
-    fn post(
-        &mut self,
-        alternatives: &[Alternative],
-        pre: &Said,
-        scope: &mut Scope,
-        span: Span,
-    ) -> Res<Post> {
-        let first = scope.vars.len();
-        scope.words.clear();
-        let said = match alternatives {
-            [] => Said::default(),
-            [one] => self.items(&one.items, scope, Where::Result, None)?,
-            many => self.cases(many, scope, span)?,
-        };
-        let mut caps = said.caps.clone();
-        for r in &pre.returned {
-            if !said.mentioned.contains(&r.name) {
-                caps.push(Cap::Entry(Entry {
-                    guards: Vec::new(),
-                    name: r.name,
-                    offset: Term::ZERO,
-                    mem: r.mem.clone(),
-                }));
-            }
-        }
-        if alternatives.len() > 1 {
-            self.returned_by_case(alternatives, pre, &said, scope, &mut caps)?;
-        }
-        let vars = scope.kinds().split_off(first);
-        let state = Assertion {
-            facts: said.facts.iter().map(|(f, _)| f.clone()).collect(),
-            regs: registers(scope),
-            args: arguments(scope),
-            views: said.views,
-            caps,
-        };
-        Ok(Post { vars, state })
-    }
-
-    /// `(A) or (B)`: one word tells the alternatives apart; what else they say is guarded by it.
-    fn cases(&mut self, alternatives: &[Alternative], scope: &mut Scope, span: Span) -> Res<Said> {
-        let Some((place, classes)) = self.case_register(alternatives, scope.module) else {
-            return Err(self.report(
-                Diag::error(Code(607), span, "no register tells these alternatives apart")
-                    .with_note("one register must be an address or in a constant range in each alternative, never the same")
-                    .with_help("give each alternative a result such as `rax = 0` or `rax: int[-4095 .. -1]`"),
-            ));
-        };
-        let (case, mut said) = self.case_word(place, &classes, alternatives, scope)?;
-        let words = scope.words.clone();
-        let mut all: Vec<Vec<(Place, Word, Span)>> = Vec::new();
-        for (alternative, class) in alternatives.iter().zip(&classes) {
-            let guard = self.case_guard(case, *class);
-            scope.words.clone_from(&words);
-            let before = scope.vars.len();
-            let part = self.case_items(alternative, place, case, &guard, scope)?;
-            if let Some((_, at)) = part.facts.first() {
-                let at = *at;
-                return Err(self.only_in_one(at));
-            }
-            let open = |d: &super::expr::Declared| d.kind.is_none() || d.kind == Some(Kind::Int);
-            if let Some(d) = scope.vars.get(before..).into_iter().flatten().find(|d| open(d)) {
-                let at = d.span;
-                return Err(self.only_in_one(at));
-            }
-            said.views.extend(part.views);
-            said.caps.extend(part.caps);
-            said.mentioned.extend(part.mentioned);
-            all.push(scope.words.clone());
-        }
-        scope.words = self.merge_words(words, all)?;
-        Ok(said)
-    }
-
-    fn only_in_one(&mut self, span: Span) -> super::Reported {
-        self.report(
-            Diag::error(Code(214), span, "this cannot hold in one alternative only")
-                .with_note("alternatives differ in what memory they give, and in the word that tells them apart"),
-        )
-    }
-
-    /// A register that lies apart in all alternatives.
-    fn case_register(
-        &mut self,
-        alternatives: &[Alternative],
-        module: usize,
-    ) -> Option<(Place, Vec<CaseClass>)> {
-        let first = alternatives.first()?;
-        for item in &first.items {
-            let Some(place) = item_register(item) else { continue };
-            let classes: Option<Vec<CaseClass>> = (alternatives.iter())
-                .map(|a| {
-                    let item = a.items.iter().find(|i| item_register(i) == Some(place))?;
-                    self.case_class(item, module)
-                })
-                .collect();
-            let Some(classes) = classes else { continue };
-            let apart = classes
-                .iter()
-                .enumerate()
-                .all(|(i, a)| classes.iter().skip(i + 1).all(|b| !a.meets(*b)));
-            if apart {
-                return Some((place, classes));
-            }
-        }
-        None
-    }
-
-    fn case_class(&mut self, item: &Item, module: usize) -> Option<CaseClass> {
-        let ItemKind::Value { chain, ty, .. } = &item.kind else { return None };
-        let mut quiet = |e: &Expr| -> Option<i64> {
-            let count = self.diags.len();
-            let c = self.constant(module, e).ok();
-            self.diags.truncate(count);
-            c.and_then(|c| i64::try_from(c).ok())
-        };
-        if let Some(link) = chain.rest.first()
-            && let Some(c) = quiet(&link.expr)
-        {
-            return Some(CaseClass::Range(c, c));
-        }
-        let ty = ty.as_ref()?;
-        let mut scope = Scope::closed(module);
-        let expanded = self.expand(ty, &mut scope).ok()?;
-        match &expanded.ty.kind {
-            TypeKind::Ptr { null: None, .. } => Some(CaseClass::Address),
-            TypeKind::Int { range: Some(range), .. } => {
-                let low = self.constant(expanded.scope.module, &range.0).ok()?;
-                let high = self.constant(expanded.scope.module, &range.1).ok()?;
-                Some(CaseClass::Range(i64::try_from(low).ok()?, i64::try_from(high).ok()?))
-            }
-            _ => None,
-        }
-    }
-
-    /// Declares the word that tells the alternatives apart.
-    fn case_word(
-        &mut self,
-        place: Place,
-        classes: &[CaseClass],
-        alternatives: &[Alternative],
-        scope: &mut Scope,
-    ) -> Res<(Var, Said)> {
-        let span = alternatives.first().map_or_else(Span::default, |a| a.span);
-        let mut said = Said::default();
-        let mut ranges: Vec<(i64, i64)> = classes.iter().filter_map(|c| c.range()).collect();
-        ranges.sort_unstable();
-        let name = place_name(place);
-        if classes.contains(&CaseClass::Address) {
-            let mut set = NameSet::ADDRESS;
-            let too_many = ranges.len() > set.small.len();
-            for (slot, (low, high)) in set.small.iter_mut().zip(&ranges) {
-                let (Ok(l), Ok(h)) = (i16::try_from(*low), i16::try_from(*high)) else {
-                    return Err(self.small_ranges(span));
-                };
-                if l < 0 && h >= 0 {
-                    return Err(self.small_ranges(span));
-                }
-                *slot = Some((l, h));
-            }
-            if too_many {
-                return Err(self.small_ranges(span));
-            }
-            let kind = Kind::Addr { set, block: None };
-            let v = scope.declare(&name, Some(kind), Origin::Address(place), span);
-            scope.words.push((place, Word::Ptr(Base::Name(v), Term::ZERO), span));
-            return Ok((v, said));
-        }
-        let v = scope.declare(&name, Some(Kind::Int), Origin::Place(place), span);
-        let value = Term::var(v);
-        let low = ranges.first().map_or(0, |r| r.0);
-        let high = ranges.iter().map(|r| r.1).max().unwrap_or(0);
-        said.facts.push((ge(self.big(value.plus(-i128::from(low)), span)?), span));
-        said.facts.push((ge(self.big(Term::int(high).sub(&value), span)?), span));
-        scope.words.push((place, Word::Int(value), span));
-        Ok((v, said))
-    }
-
-    fn small_ranges(&mut self, span: Span) -> super::Reported {
-        self.report(
-            Diag::error(
-                Code(607),
-                span,
-                "beside an address there are at most two ranges of integers",
-            )
-            .with_note("inside -32768 .. 32767, none with both negative numbers and zero"),
-        )
-    }
-
-    fn case_guard(&self, case: Var, class: CaseClass) -> Guard {
-        match class {
-            CaseClass::Address => Guard::IsAddress(case),
-            CaseClass::Range(low, high) => Guard::Range(Term::var(case), low, high),
-        }
-    }
-
-    /// The items of one alternative, the case word's own included.
-    fn case_items(
-        &mut self,
-        alternative: &Alternative,
-        place: Place,
-        case: Var,
-        guard: &Guard,
-        scope: &mut Scope,
-    ) -> Res<Said> {
-        let small = |g: &Guard| match (g, scope.kind(case)) {
-            (Guard::Range(_, l, h), Some(Kind::Addr { .. })) => {
-                let small = i16::try_from(*l).ok().zip(i16::try_from(*h).ok());
-                small.map_or_else(|| g.clone(), |(l, h)| Guard::IsSmall(case, l, h))
-            }
-            _ => g.clone(),
-        };
-        let guard = small(guard);
-        let (own, others): (Vec<Item>, Vec<Item>) =
-            alternative.items.iter().cloned().partition(|i| item_register(i) == Some(place));
-        let mut said = self.items(&others, scope, Where::Result, Some(&guard))?;
-        for item in &own {
-            let ItemKind::Value { chain, ty: Some(ty), .. } = &item.kind else { continue };
-            let expanded = self.expand(ty, scope)?;
-            let TypeKind::Ptr { mode, origin, null, target } = &expanded.ty.kind else { continue };
-            if !chain.rest.is_empty() {
-                return Err(self.error(
-                    209,
-                    chain.span,
-                    "the register that tells alternatives apart has no other name",
-                ));
-            }
-            let bind = std::mem::replace(&mut scope.bind, true);
-            let mem = self.mem(target, scope)?;
-            scope.bind = bind;
-            let pointer = Pointer {
-                mode: *mode,
-                origin: origin.as_ref(),
-                nullable: null.is_some(),
-                mem: Rc::new(mem),
-                offset: Term::ZERO,
-                span: ty.span,
-            };
-            self.pointer(case, pointer, scope, Where::Result, Some(&guard), &mut said)?;
-        }
-        Ok(said)
-    }
-
-    /// Registers of all alternatives: those that several mention must be the same.
-    fn merge_words(
-        &mut self,
-        common: Vec<(Place, Word, Span)>,
-        all: Vec<Vec<(Place, Word, Span)>>,
-    ) -> Res<Vec<(Place, Word, Span)>> {
-        let mut merged = common;
-        for (place, word, span) in all.into_iter().flatten() {
-            match merged.iter().find(|(p, _, _)| *p == place) {
-                None => merged.push((place, word, span)),
-                Some((_, known, _)) if *known == word => {}
-                Some(_) => return Err(self.only_in_one(span)),
-            }
-        }
-        Ok(merged)
-    }
-
-    /// `inout` memory that some alternative speaks of: the others give it back as it was declared.
-    fn returned_by_case(
-        &mut self,
-        alternatives: &[Alternative],
-        pre: &Said,
-        said: &Said,
-        scope: &Scope,
-        caps: &mut Vec<Cap>,
-    ) -> Res<()> {
-        let Some((place, classes)) = self.case_register(alternatives, scope.module) else {
-            return Ok(());
-        };
-        let case = scope.words.iter().find(|(p, _, _)| *p == place).map(|(_, w, _)| w.clone());
-        let case = match case {
-            Some(Word::Ptr(Base::Name(v), _)) => v,
-            Some(Word::Int(t)) => match t.as_var() {
-                Some(v) => v,
-                None => return Ok(()),
-            },
-            _ => return Ok(()),
-        };
-        for r in pre.returned.iter().filter(|r| said.mentioned.contains(&r.name)) {
-            for class in &classes {
-                let guard = match (self.case_guard(case, *class), scope.kind(case)) {
-                    (Guard::Range(_, l, h), Some(Kind::Addr { .. })) => {
-                        let low = i16::try_from(l).unwrap_or(i16::MIN);
-                        Guard::IsSmall(case, low, i16::try_from(h).unwrap_or(i16::MAX))
-                    }
-                    (g, _) => g,
-                };
-                let spoken = said.caps.iter().any(|c| match c {
-                    Cap::Entry(e) => e.name == r.name && e.guards.first() == Some(&guard),
-                    Cap::Token(..) | Cap::Store(_) => false,
-                });
-                if !spoken {
-                    let guards = vec![guard];
-                    let (name, mem) = (r.name, r.mem.clone());
-                    caps.push(Cap::Entry(Entry { guards, name, offset: Term::ZERO, mem }));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// `keeps(..)`; `clobbers(..)` waits.
-    fn effects(&mut self, effects: &[ast::Effect], pre: &Assertion, post: &mut Post) -> Res<()> {
-        for effect in effects {
-            if effect.kind == EffectKind::Clobbers {
-                return Err(self.stage(effect.span, "clobber lists of one's own"));
-            }
-            for (reg, span) in &effect.regs {
-                let number = reg.gpr().map(gpr).filter(|r| !r.callee_saved());
-                let word = number.and_then(|r| pre.regs.get(r as usize));
-                let slot = number.and_then(|r| post.state.regs.get_mut(r as usize));
-                match (word, slot) {
-                    (Some(w), Some(s)) if *w != Word::Junk && *s == Word::Junk => *s = w.clone(),
-                    _ => {
-                        return Err(self.error(
-                            210,
-                            *span,
-                            "only a register that is a parameter and no result can be kept",
-                        ));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A pointer type, taken apart.
-struct Pointer<'a> {
-    mode: PtrMode,
-    origin: Option<&'a ast::Name>,
-    nullable: bool,
-    mem: Rc<Mem>,
-    offset: Term,
-    span: Span,
-}
-
-/// What the case word is in one alternative.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum CaseClass {
-    Address,
-    Range(i64, i64),
-}
-
-impl CaseClass {
-    fn range(self) -> Option<(i64, i64)> {
-        match self {
-            CaseClass::Address => None,
-            CaseClass::Range(l, h) => Some((l, h)),
-        }
-    }
-
-    fn meets(self, other: CaseClass) -> bool {
-        match (self, other) {
-            (CaseClass::Address, CaseClass::Address) => true,
-            (CaseClass::Address, CaseClass::Range(..))
-            | (CaseClass::Range(..), CaseClass::Address) => false,
-            (CaseClass::Range(a, b), CaseClass::Range(c, d)) => a <= d && c <= b,
-        }
-    }
-}
-
-fn item_register(item: &Item) -> Option<Place> {
-    match &item.kind {
-        ItemKind::Value { chain, .. } => match &chain.first.kind {
-            ExprKind::Reg(ast::Reg::Gpr(g, Width::W64)) => Some(Place::Reg(gpr(*g))),
-            _ => None,
-        },
-        ItemKind::Some(_) => None,
-    }
+pub(super) struct Pointer<'a> {
+    pub mode: PtrMode,
+    pub origin: Option<&'a ast::Name>,
+    pub nullable: bool,
+    pub mem: Rc<Mem>,
+    pub offset: Term,
+    pub span: Span,
 }
 
 /// Does the value of the item depend on a register?
@@ -1070,7 +711,7 @@ fn natural(base: IntType) -> Option<(i128, i128)> {
     })
 }
 
-fn registers(scope: &Scope) -> [Word; 16] {
+pub(super) fn registers(scope: &Scope) -> [Word; 16] {
     let mut regs = std::array::from_fn(|_| Word::Junk);
     for (place, word, _) in &scope.words {
         if let Place::Reg(r) = place
@@ -1082,7 +723,7 @@ fn registers(scope: &Scope) -> [Word; 16] {
     regs
 }
 
-fn arguments(scope: &Scope) -> Vec<(u16, Word)> {
+pub(super) fn arguments(scope: &Scope) -> Vec<(u16, Word)> {
     let mut args: Vec<(u16, Word)> = (scope.words.iter())
         .filter_map(|(place, word, _)| match place {
             Place::Slot(k) => u16::try_from(*k).ok().map(|k| (k, word.clone())),
