@@ -205,7 +205,8 @@ fn map_gates(gates: &[Gate]) -> Result<()> {
 /// Every gate ends here, its number in r11, arguments in the registers of the C convention.
 ///
 /// The program's stack may be nearly used up and need not be aligned, so the host runs on its own.
-/// rax is the result; registers that the caller does not get back hold nothing of the host.
+/// rax is the result; general registers that the caller does not get back hold nothing of the host.
+/// Vector registers may: no rule reads them in this version.
 ///
 /// # Safety
 /// Jumped to by the gates only.

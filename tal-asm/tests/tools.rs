@@ -124,3 +124,36 @@ fn the_loader_links_the_object_to_the_same_image() {
     assert_eq!(Image::parse(&linked).unwrap(), Image::parse(&executable).unwrap());
     assert!(!loader::link::is_object(&executable));
 }
+
+#[test]
+fn any_selection_of_sections_is_admitted() {
+    for kept in 0..8_u8 {
+        let mut program = sample();
+        program.fixups.retain(|f| f.offset != 3);
+        if kept & 1 == 0 {
+            program.rodata.clear();
+        }
+        if kept & 2 == 0 {
+            program.data.clear();
+        }
+        if kept & 4 == 0 {
+            program.bss_size = 0;
+        }
+        // Addresses as the layout gives them: each on the next page, bss behind data.
+        let mut page = 0x40_1000;
+        if kept & 1 != 0 {
+            program.rodata_address = page;
+            page += 0x1000;
+        }
+        program.data_address = page;
+        program.bss_address = if kept & 2 == 0 { page } else { page + 16 };
+        program.symbols.truncate(3);
+        let executable = write(&program, Output::Executable).unwrap();
+        let image = Image::parse(&executable).unwrap();
+        assert_eq!(image.text(), program.text);
+        let linked = loader::link::link(&write(&program, Output::Object).unwrap()).unwrap();
+        let linked = Image::parse(&linked).unwrap();
+        assert_eq!(linked.data(), image.data(), "{kept}");
+        assert_eq!(linked.annotations(), image.annotations());
+    }
+}

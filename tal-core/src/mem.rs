@@ -317,10 +317,10 @@ fn solid(fields: &[Field], size: u32) -> bool {
 /// # Errors
 /// When the sum is no term.
 pub fn resolve(st: &State, word: &Word) -> Result<Word> {
-    if let Word::Ptr(ty::Base::Name(x), e) = word {
-        if let Some(n) = integer_of(st, *x) {
-            return Ok(Word::Int(n.add(e).or_refuse(Rule::NameNarrow)?));
-        }
+    if let Word::Ptr(ty::Base::Name(x), e) = word
+        && let Some(n) = integer_of(st, *x)
+    {
+        return Ok(Word::Int(n.add(e).or_refuse(Rule::NameNarrow)?));
     }
     Ok(word.clone())
 }

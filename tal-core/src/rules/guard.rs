@@ -46,10 +46,10 @@ impl<H: Hints> Judge<'_, H> {
         let mut small = [None, None];
         let mut places = small.iter_mut();
         for (low, high) in old.small.into_iter().flatten() {
-            if keeps(i64::from(low), i64::from(high))? {
-                if let Some(place) = places.next() {
-                    *place = Some((low, high));
-                }
+            if keeps(i64::from(low), i64::from(high))?
+                && let Some(place) = places.next()
+            {
+                *place = Some((low, high));
             }
         }
         let left = NameSet { address, small };

@@ -202,6 +202,31 @@ fn packing_proves_what_the_package_says_now() {
 }
 
 #[test]
+fn packing_proves_the_facts_of_the_package() {
+    let mut st = state();
+    let x = address(&mut st);
+    owned(&mut st, x, k(0), record(8, vec![known(0, Word::Int(k(4)))]));
+    let at_least = |c: i128| {
+        let n = Term::var(Var::Bound(0));
+        let facts = vec![ge(n.plus(-c).unwrap())];
+        let body = record(8, vec![known(0, Word::Int(n))]);
+        let mem = std::rc::Rc::new(Mem::Ex { vars: 1, facts, body });
+        [Ghost::Pack { entry: 0, mem, witnesses: vec![k(4)] }]
+    };
+    assert_eq!(refusal(ghosts(&mut st.clone(), &at_least(5))), Rule::EntryPack);
+    ghosts(&mut st, &at_least(4)).unwrap();
+}
+
+#[test]
+fn nothing_is_joined_to_itself() {
+    let mut st = state();
+    let x = address(&mut st);
+    owned(&mut st, x, k(0), bytes(k(0)));
+    let join = [Ghost::Join { first: 0, second: 0 }];
+    assert_eq!(refusal(ghosts(&mut st, &join)), Rule::EntryJoin);
+}
+
+#[test]
 fn leaks_are_explicit_and_limits_hold() {
     let mut st = state();
     let x = address(&mut st);
@@ -227,5 +252,4 @@ fn size_facts_are_of_what_is_there() {
     ghosts(&mut st, &[Ghost::SizeFacts { of: Through::Entry(0) }]).unwrap();
     let most = k(1 << 43).sub(&n).unwrap();
     assert_eq!(st.facts, [ge(n), ge(most)]);
-    let _: Option<Mem> = None;
 }

@@ -7,7 +7,7 @@ use tal_core::judge::Judge;
 use tal_core::rules::memory::Address;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Cap, FieldTy, Guard, Kind, Mode, NameSet, Region, Word};
+use tal_core::ty::{Base, Cap, Guard, Kind, Mode, NameSet, Region, Word};
 
 fn read(st: &mut State, x: Var, at: Term, bytes: u8, view: u16) -> Result<Word, Error> {
     let teller = Teller { access: [Through::View(view)].into(), ..Teller::default() };
@@ -204,5 +204,4 @@ fn hints_bring_terms_and_types_in_scope() {
     ghosts(&mut st, &[Ghost::ViewForget { view: 0 }]).unwrap();
     let unknown = |j: &mut Judge<'_, Teller>| j.ghost(&mut st, &Ghost::ViewWeaken { view: 0 });
     assert_eq!(refusal(judged(Teller::default(), unknown)), Rule::ViewWeaken);
-    let _: Option<FieldTy> = None;
 }
