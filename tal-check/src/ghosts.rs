@@ -26,7 +26,7 @@ mod tidy;
 mod written;
 
 pub(crate) use meet::{answer_call, answer_label, answer_post};
-pub use tidy::settle;
+pub use tidy::{learn_sizes, settle};
 
 /// How deep making one thing may need another.
 const DEPTH: u8 = 12;
@@ -146,7 +146,7 @@ impl<'a> Planner<'_, 'a> {
     }
 
     /// The size-facts that could be drawn and are not known by lookup, one source for each.
-    fn sizes(&self) -> Vec<(Through, Vec<Fact>)> {
+    pub(crate) fn sizes(&self) -> Vec<(Through, Vec<Fact>)> {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         let mut consider = |of: Through, mem: &Mem| {

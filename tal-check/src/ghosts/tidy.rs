@@ -2,11 +2,12 @@
 
 use super::{DEPTH, Planner};
 use crate::find::Finder;
+use std::collections::BTreeSet;
 use tal_core::hint::{Ghost, Site};
-use tal_core::judge::{Judge, Result};
+use tal_core::judge::{Judge, Own, Result};
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Cap, FieldTy, Mem, TypeId, Word};
+use tal_core::ty::{Base, Cap, FieldTy, FnId, Mem, TypeId, Word};
 
 /// Closes everything that can be closed at an edge from the instruction at `from`: lent frames of
 /// plain words go back, memory of a parameter gets its declared type again, packages are packed.
@@ -18,6 +19,16 @@ pub fn settle(judge: &mut Judge<'_, Finder<'_>>, st: &mut State, from: u32) -> R
         judge.ghost(st, &ghost)?;
     }
     Ok(())
+}
+
+/// Adds to a state what could be drawn from the sizes in it: for inference, which compares states
+/// before it knows what it will need.
+pub fn learn_sizes(f: &mut Finder<'_>, id: FnId, st: &mut State) {
+    let Some(own) = f.sig(id).map(|s| Own::function(Some(id), s.clone())) else { return };
+    let p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: BTreeSet::new() };
+    for (_, facts) in p.sizes() {
+        st.facts.extend(facts);
+    }
 }
 
 fn ghosts(f: &mut Finder<'_>, st: &State, from: u32) -> Vec<Ghost> {
@@ -32,11 +43,19 @@ fn ghosts(f: &mut Finder<'_>, st: &State, from: u32) -> Vec<Ghost> {
     let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: keep.collect() };
     p.end_regions(from.saturating_add(1));
     p.tidy();
+    p.draw_all();
     p.f.trouble.clear();
     p.out
 }
 
 impl Planner<'_, '_> {
+    /// Draws every size-fact that there is.
+    fn draw_all(&mut self) {
+        for (of, _) in self.sizes() {
+            self.emit(Ghost::SizeFacts { of });
+        }
+    }
+
     fn tidy(&mut self) {
         self.clear_false(&[]);
         self.uncarve_plain();
