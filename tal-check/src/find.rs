@@ -328,17 +328,32 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The object that an absolute address most likely speaks of: the one its constant part lies
-    /// in, or the next one, for `[table + 8*r - 8]`.
-    fn answer_data(&mut self, address: &Term) -> DataId {
-        let c = address.constant();
-        let inside = |d: &tal_core::image::Data<'_>| {
-            let low = i128::from(d.address);
-            low <= c && c < low + i128::from(d.size.max(1))
-        };
-        let after = |d: &tal_core::image::Data<'_>| i128::from(d.address) > c;
+    /// The object that an absolute address speaks of: the one that holds all its possible values,
+    /// or the least of them; failing that the one its constant part lies in or before.
+    fn answer_data(&mut self, st: &State, address: &Term) -> DataId {
         let data = &self.image.data;
-        let found = data.iter().position(inside).or_else(|| data.iter().position(after));
+        let holding = |c: i128| {
+            data.iter().position(|d| {
+                let low = i128::from(d.address);
+                low <= c && c < low + i128::from(d.size.max(1))
+            })
+        };
+        let found = match address.as_int() {
+            Some(c) => holding(c),
+            None => {
+                let low = prove::lower_bound(&st.facts, address);
+                let high = address.scale(-1).ok();
+                let high = high.and_then(|t| prove::lower_bound(&st.facts, &t)).map(|h| -h);
+                let (a, z) = (low.and_then(holding), high.and_then(holding));
+                // An index that runs to the end, or from before the start, is inside at one end.
+                match (a, z) {
+                    (Some(a), Some(z)) if a != z => holding(address.constant()).or(Some(a)),
+                    (a, z) => a.or(z),
+                }
+            }
+        };
+        let after = || data.iter().position(|d| i128::from(d.address) > address.constant());
+        let found = found.or_else(|| holding(address.constant())).or_else(after);
         DataId(found.and_then(|i| u16::try_from(i).ok()).unwrap_or(u16::MAX))
     }
 
@@ -435,8 +450,8 @@ macro_rules! answers {
         fn view(&mut $self, st: &State, wanted: &View) -> Result<Through, Error> {
             Ok($finder.answer_view(st, wanted))
         }
-        fn data(&mut $self, _: &State, address: &Term) -> Result<DataId, Error> {
-            Ok($finder.answer_data(address))
+        fn data(&mut $self, st: &State, address: &Term) -> Result<DataId, Error> {
+            Ok($finder.answer_data(st, address))
         }
         fn range_facts(&mut $self, st: &State, facts: &[Fact]) -> Result<bool, Error> {
             // Room is kept for what rows, edges and certificates add.

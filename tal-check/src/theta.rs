@@ -174,6 +174,13 @@ impl Theta {
         }
     }
 
+    /// Gives the variable this value, whatever it had.
+    pub fn set(&mut self, v: Var, value: Inst) {
+        if let Some(place) = self.slot(v).and_then(|i| self.values.get_mut(i)) {
+            *place = Some(value);
+        }
+    }
+
     /// The value of a variable of the pattern.
     #[must_use]
     pub fn get(&self, v: Var) -> Option<&Inst> {

@@ -365,6 +365,49 @@ impl Planner<'_, '_> {
         for v in &sig.pre.views {
             self.bring_view(&mut theta, v);
         }
+        self.renorm(&sig.pre, &theta);
+    }
+
+    /// A register whose number may lie outside of the wanted range is read as the number in that
+    /// range that it is congruent to.
+    fn renorm(&mut self, a: &Assertion, theta: &Theta) {
+        for (r, want) in Reg::ALL.into_iter().zip(&a.regs) {
+            let Word::Int(t) = want else { continue };
+            let Some(v) = t.as_var() else { continue };
+            if !theta.seeks(v) || !matches!(self.st.regs.get(r as usize), Some(Word::Int(_))) {
+                continue;
+            }
+            let about: Vec<&Fact> =
+                a.facts.iter().filter(|f| f.term.vars().all(|x| x == v)).collect();
+            if self.all_hold(&about, theta) {
+                continue;
+            }
+            for signed in [false, true] {
+                let found = self.attempt(|p| {
+                    p.emit(Ghost::Renorm { place: Place::Reg(r), signed }).then_some(())?;
+                    let Some(Word::Int(n)) = p.st.regs.get(r as usize).cloned() else {
+                        return None;
+                    };
+                    let mut with = theta.clone();
+                    with.set(v, Inst::Int(n));
+                    p.all_hold(&about, &with).then_some(())
+                });
+                if found.is_some() {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn all_hold(&mut self, facts: &[&Fact], theta: &Theta) -> bool {
+        facts.iter().all(|f| {
+            theta.fact(f).is_some_and(|f| {
+                self.f.holds(&self.st, &f) || {
+                    self.draw_for(&f);
+                    self.f.holds(&self.st, &f)
+                }
+            })
+        })
     }
 
     /// Makes the capabilities that the words alone determine: what is left then shows the sizes of
@@ -431,6 +474,7 @@ impl Planner<'_, '_> {
         for v in &post.state.views {
             self.bring_view(&mut theta, v);
         }
+        self.renorm(&post.state, &theta);
         let wanted = self.under(&theta, &post.state.caps);
         self.clear_false(&wanted);
         self.leak_empty(&wanted);
