@@ -63,6 +63,9 @@ fn examples_are_accepted() {
             }
         }
     }
-    let must = ["fmt", "foreach", "pool", "search"];
+    let must = [
+        "args", "bump", "bytes", "cat", "echo", "fmt", "foreach", "hello", "io", "pool", "search",
+        "tokens",
+    ];
     assert!(!refused.iter().any(|r| must.contains(&r.as_str())), "{refused:?}");
 }
