@@ -263,7 +263,6 @@ impl Program {
             return match self.name(other) {
                 Some(n) => diag
                     .with_label(n.span, "declared here without `pub`")
-                    .with_edit("make it public", n.span.before(), "")
                     .with_help("write `pub` in front of the declaration"),
                 None => diag,
             };
