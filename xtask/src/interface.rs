@@ -1,5 +1,6 @@
-//! Not trusted. `cargo xtask interface`: compiles `interface/*.tali` into what the loader embeds. The
-//! files are checked in, so that the loader needs no parser to build; a test keeps them current.
+//! Not trusted. `cargo xtask interface`: compiles `interface/*.tali` into what the loader embeds.
+//! The files are checked in, so that the loader needs no parser to build; a test keeps them
+//! current.
 
 use crate::run::{root, step};
 use anyhow::{Context, Result, bail};
