@@ -21,8 +21,8 @@ pub const MAGIC: [u8; 4] = *b"\x7fTAL";
 pub const INTERFACE_MAGIC: [u8; 4] = *b"\x7fTAI";
 /// Version of both.
 pub const VERSION: u8 = 1;
-/// Text and annotations together hold at least this many bytes for each label, and twice as many for
-/// each signature: the largest things that few bytes can ask for (some 1200 bytes a label).
+/// Text and annotations together hold at least this many bytes for each label, and twice as many
+/// for each signature: the largest things that few bytes can ask for (some 1200 bytes a label).
 pub const BYTES_PER_STATE: usize = 16;
 /// So many labels, or half as many signatures, are free.
 pub const FREE_STATES: usize = 256;

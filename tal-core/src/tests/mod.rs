@@ -1,6 +1,7 @@
 //! Not trusted: tests. Hand-made images and an oracle that answers the judge's questions.
 
 mod flow;
+mod owned;
 mod page;
 mod section;
 
