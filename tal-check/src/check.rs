@@ -55,6 +55,7 @@ fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>) -> Finder<'a> {
     for ghost in lowered.functions.iter().flat_map(|f| &f.ghosts) {
         finder.written.entry(ghost.offset).or_default().push(ghost.clone());
     }
+    finder.layouts = lowered.functions.iter().flat_map(|f| f.layouts.clone()).collect();
     finder
 }
 

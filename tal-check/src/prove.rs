@@ -57,7 +57,13 @@ pub fn lower_bound(facts: &[Fact], term: &Term) -> Option<i128> {
     match search.least(term)? {
         Least::Finite { scale, weights } => {
             let bound = search.slack(term, scale, &weights)?;
-            bound.0.div_ceil(&BigInt::from(scale)).to_i128()
+            let mut bound = bound.0.div_ceil(&BigInt::from(scale)).to_i128()?;
+            // A disequality may exclude the bound itself.
+            let unequal = search.relevant.iter().any(|&i| search.pool[i].fact.rel == Rel::Ne);
+            while unequal && prove(facts, &term.plus(-bound - 1).ok()?).is_some() {
+                bound += 1;
+            }
+            Some(bound)
         }
         Least::Contradiction => None,
     }

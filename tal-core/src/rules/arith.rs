@@ -161,7 +161,19 @@ impl<H: Hints> Judge<'_, H> {
         let dest = self.dest(state, dst)?;
         let old = self.old(state, &dest, width)?;
         let Word::Int(e) = old else {
-            self.put(state, &dest, width, Out::junk())?;
+            let step = match op {
+                Unary::Inc => 1,
+                Unary::Dec => -1,
+                Unary::Neg | Unary::Not => 0,
+            };
+            // A pointer moves as by `add` and `sub`; its flags are those of an address.
+            let out = match old {
+                Word::Ptr(x, at) if width == Width::W64 && step != 0 => {
+                    at.plus(step).map_or(Out::junk(), |at| Out::word(Word::Ptr(x, at)))
+                }
+                _ => Out::junk(),
+            };
+            self.put(state, &dest, width, out)?;
             set_flags(state, row, FlagsOut::SECRET);
             return Ok(());
         };
