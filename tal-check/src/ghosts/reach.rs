@@ -265,8 +265,18 @@ impl Planner<'_, '_> {
         let o = p.as_int()?;
         let count = self.f.interface.types.len() + self.f.image.types.len();
         let told = self.f.layouts.get(&at).copied();
+        // Then what our own signature speaks of, then any.
+        let sig = self.own.sig.clone();
+        let post = sig.post.iter().flat_map(|p| p.state.caps.iter());
+        let mentioned = sig.pre.caps.iter().chain(post).filter_map(|c| match c {
+            Cap::Entry(e) => match &*e.mem {
+                Mem::Named(id, _) => Some(*id),
+                _ => None,
+            },
+            _ => None,
+        });
         let all = (0..count).filter_map(|i| u32::try_from(i).ok()).map(tal_core::ty::TypeId);
-        told.into_iter().chain(all).find_map(|id| {
+        told.into_iter().chain(mentioned).chain(all).find_map(|id| {
             let named = self.f.image.named(self.f.interface, id)?;
             if i128::from(named.size) != size || named.arity != 0 {
                 return None;
