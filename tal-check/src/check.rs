@@ -3,7 +3,7 @@
 use crate::find::Finder;
 use crate::infer::{Inferred, LabelSite, Trouble, infer};
 use crate::lowered::{FnInfo, Lowered};
-use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 use std::collections::BTreeMap;
 use tal_core::error::Error;
 use tal_core::image::{Image, Label};
@@ -138,7 +138,7 @@ fn nothing() -> LabelState {
     }
 }
 
-/// Constants of the function and their neighbours: where bounds tend to lie.
+/// Constants that the function compares with, and their neighbours: where bounds tend to lie.
 fn thresholds(image: &Image<'_>, function: &FnInfo) -> Vec<i128> {
     let range = function.offset as usize..(function.offset + function.size) as usize;
     let bytes = image.text.get(range).unwrap_or_default();
@@ -147,6 +147,9 @@ fn thresholds(image: &Image<'_>, function: &FnInfo) -> Vec<i128> {
     let mut thresholds = Vec::new();
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);
+        if instruction.mnemonic() != Mnemonic::Cmp {
+            continue;
+        }
         for operand in 0..instruction.op_count() {
             let value = match instruction.op_kind(operand) {
                 OpKind::Immediate8 => i128::from(instruction.immediate8()),

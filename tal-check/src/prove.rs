@@ -74,11 +74,16 @@ pub fn lower_bound(facts: &[Fact], term: &Term) -> Option<i128> {
 pub fn contradictory(facts: &[Fact]) -> bool {
     let minus_one = Term::int(-1);
     let search = Search::all(facts);
+    let unequal = facts.iter().filter(|f| f.rel == Rel::Ne);
     matches!(search.least(&minus_one), Some(Least::Contradiction))
+        || unequal.clone().any(|f| f.term.as_int() == Some(0))
+        || unequal.take(UNEQUAL).any(|f| holds(facts, &Fact { rel: Rel::Eq, term: f.term.clone() }))
 }
 
 /// Rounds of tightening before the search gives up.
 const ROUNDS: u32 = 4;
+/// Disequalities that are looked at for a contradiction.
+const UNEQUAL: usize = 8;
 /// Products that one search may form.
 const PRODUCTS: usize = 48;
 

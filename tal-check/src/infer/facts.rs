@@ -177,8 +177,7 @@ impl Common<'_> {
     /// Integer variables that bounds are sought for: the label's, and the function's that its facts
     /// or words mention.
     fn quantities(&self) -> (Vec<Term>, Vec<Term>) {
-        let keys = self.form.keys.iter().enumerate();
-        let own = keys.filter(|(_, k)| k.kind == Kind::Int).map(|(i, _)| self.variable(i));
+        let own = self.own_quantities();
         let sides = [self.sides.left, self.sides.right];
         let words = sides.iter().flat_map(|s| s.regs.iter()).filter_map(|w| match w {
             Word::Int(term) | Word::Ptr(_, term) => Some(term),
@@ -193,7 +192,29 @@ impl Common<'_> {
             .collect();
         fixed.sort_unstable();
         fixed.dedup();
-        (own.map(Term::var).collect(), fixed.into_iter().map(Term::var).collect())
+        (own, fixed.into_iter().map(Term::var).collect())
+    }
+
+    /// What the words of the form say of its variables, strides and all, and variables of no word.
+    fn own_quantities(&self) -> Vec<Term> {
+        let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
+        let words = self.form.regs.iter().chain(self.form.slots.iter().map(|(_, w)| w));
+        let mut own: Vec<Term> = Vec::new();
+        for word in words {
+            let (Word::Int(term) | Word::Ptr(_, term)) = word else { continue };
+            // A constant apart, two words may be one quantity.
+            let Ok(term) = term.plus(-term.constant()) else { continue };
+            if !term.vars().all(fixed) && !own.contains(&term) {
+                own.push(term);
+            }
+        }
+        for (i, key) in self.form.keys.iter().enumerate() {
+            let v = self.variable(i);
+            if key.kind == Kind::Int && !own.iter().any(|t| t.vars().any(|w| w == v)) {
+                own.push(Term::var(v));
+            }
+        }
+        own
     }
 
     fn zones(&self, chosen: &mut Chosen) {

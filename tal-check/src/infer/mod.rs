@@ -17,12 +17,13 @@ use crate::prove::contradictory;
 use facts::{Sides, choose};
 use live::RegSet;
 use std::collections::{BTreeMap, BTreeSet};
+use tal_core::decode::Cc;
 use tal_core::driver::{Flow, Target};
 use tal_core::error::Error;
 use tal_core::hint::{Ghost, Hints, Start, Through};
 use tal_core::image::{Contents, Image};
 use tal_core::judge::Judge;
-use tal_core::state::State;
+use tal_core::state::{FlagKind, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Fact, FnId, Kind, LabelState, NameSet, Reg, Rel, Word};
 use zip::{Form, Mismatch};
@@ -215,7 +216,16 @@ impl Engine<'_> {
                 }
                 Ok(Flow::Branch { cc, to, next }) => match judge.branch(&state, cc) {
                     Ok((taken, falls)) => {
-                        self.to(judge, offset, to, taken);
+                        match (decided(&state, cc), to) {
+                            (Some(false), Target::Label(label)) => {
+                                self.postponed.push((offset, label, taken));
+                            }
+                            (Some(true), _) => {
+                                self.to(judge, offset, to, taken);
+                                break Ok(());
+                            }
+                            _ => self.to(judge, offset, to, taken),
+                        }
                         state = falls;
                         offset = next;
                     }
@@ -310,6 +320,12 @@ impl Engine<'_> {
             visits,
         };
         let facts = choose(&form, &sides, written);
+        if std::env::var_os("TAL_TRACE").is_some() {
+            eprintln!(
+                "MERGE label {label} at {} visit {visits}\n   regs {:?}\n   slots {:?}\n   facts {:?}\n   left facts {:?}\n   right facts {:?}",
+                site.offset, form.regs, form.slots, facts, left.facts, state.facts
+            );
+        }
         let refinements = self.refinements(&left, &state);
         let found = finish(form, facts, refinements);
         let old = self.candidates.get(&label).map(|c| &c.state);
@@ -406,4 +422,35 @@ pub fn table_labels(image: &Image<'_>, table: tal_core::ty::DataId) -> Vec<u32> 
             u32::try_from(at).ok()
         })
         .collect()
+}
+
+/// What a condition on constants comes to: on the way to a first, exact state of a loop one edge of
+/// its test is often impossible, and must not weaken what is found.
+fn decided(state: &State, cc: Cc) -> Option<bool> {
+    let (bits, a, b) = match &state.flags.kind {
+        FlagKind::Cmp(bits, a, b) => (*bits, a.as_int()?, b.as_int()?),
+        FlagKind::Result(bits, a) => (*bits, a.as_int()?, 0),
+        FlagKind::None | FlagKind::Pick(..) => return None,
+    };
+    let modulus = 1_i128 << bits;
+    let unsigned = |x: i128| x.rem_euclid(modulus);
+    let signed =
+        |x: i128| if unsigned(x) >= modulus / 2 { unsigned(x) - modulus } else { unsigned(x) };
+    let result = matches!(state.flags.kind, FlagKind::Result(..));
+    Some(match cc {
+        Cc::E => unsigned(a) == unsigned(b),
+        Cc::Ne => unsigned(a) != unsigned(b),
+        Cc::S => signed(a - b) < 0,
+        Cc::Ns => signed(a - b) >= 0,
+        _ if result => return None,
+        Cc::B => unsigned(a) < unsigned(b),
+        Cc::Ae => unsigned(a) >= unsigned(b),
+        Cc::Be => unsigned(a) <= unsigned(b),
+        Cc::A => unsigned(a) > unsigned(b),
+        Cc::L => signed(a) < signed(b),
+        Cc::Ge => signed(a) >= signed(b),
+        Cc::Le => signed(a) <= signed(b),
+        Cc::G => signed(a) > signed(b),
+        _ => return None,
+    })
 }
