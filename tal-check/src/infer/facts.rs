@@ -16,7 +16,7 @@ use tal_core::ty::{Fact, Kind, Rel, Word};
 /// Visits of a label before its bounds widen.
 const PRECISE_VISITS: u32 = 3;
 /// Visits after which only what already stands can remain.
-const BOUND_VISITS: u32 = 12;
+const BOUND_VISITS: u32 = 16;
 /// Facts that a label may state.
 const LABEL_FACTS: usize = 64;
 
@@ -65,7 +65,19 @@ pub(crate) fn choose(form: &Form, sides: &Sides<'_>, written: Vec<Fact>) -> Vec<
         }
         common.zones(&mut chosen);
     }
-    chosen.facts
+    strongest(chosen.facts)
+}
+
+/// Without those that another one implies by its constant.
+fn strongest(facts: Vec<Fact>) -> Vec<Fact> {
+    let implied = |weak: &Fact, strong: &Fact| {
+        weak.rel == Rel::Ge
+            && strong.rel == Rel::Ge
+            && weak.term.same_shape(&strong.term)
+            && weak.term.constant() > strong.term.constant()
+    };
+    let kept = facts.iter().filter(|f| !facts.iter().any(|g| implied(f, g)));
+    kept.cloned().collect()
 }
 
 struct Chosen {
@@ -236,10 +248,7 @@ impl Common<'_> {
         let widened = self.sides.visits >= PRECISE_VISITS;
         let bound = if widened {
             let known = chosen.bound(&difference);
-            let at = self.sides.thresholds.partition_point(|t| *t <= low);
-            let Some(threshold) = at.checked_sub(1).map(|at| self.sides.thresholds[at]) else {
-                return;
-            };
+            let Some(threshold) = self.threshold(low) else { return };
             known.map_or(threshold, |known| known.max(threshold))
         } else {
             low
@@ -247,6 +256,14 @@ impl Common<'_> {
         if let Ok(term) = difference.plus(-bound) {
             chosen.add(Fact { rel: Rel::Ge, term });
         }
+    }
+
+    /// The next threshold at or below the bound. With every visit small ones but 0 and 1 count less,
+    /// so that a bound which climbs soon meets a large one.
+    fn threshold(&self, low: i128) -> Option<i128> {
+        let least = 1_i128 << self.sides.visits.saturating_sub(PRECISE_VISITS).min(64);
+        let mut below = self.sides.thresholds.iter().rev().skip_while(|t| **t > low);
+        below.find(|t| t.abs() <= 1 || t.abs() >= least).copied()
     }
 
     fn both(&self, difference: &Term) -> Option<i128> {

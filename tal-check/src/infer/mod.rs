@@ -320,12 +320,6 @@ impl Engine<'_> {
             visits,
         };
         let facts = choose(&form, &sides, written);
-        if std::env::var_os("TAL_TRACE").is_some() {
-            eprintln!(
-                "MERGE label {label} at {} visit {visits}\n   regs {:?}\n   slots {:?}\n   facts {:?}\n   left facts {:?}\n   right facts {:?}",
-                site.offset, form.regs, form.slots, facts, left.facts, state.facts
-            );
-        }
         let refinements = self.refinements(&left, &state);
         let found = finish(form, facts, refinements);
         let old = self.candidates.get(&label).map(|c| &c.state);
