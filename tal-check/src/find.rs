@@ -480,7 +480,6 @@ impl Hints for Finder<'_> {
             self.site = Some(site);
             self.trouble.clear();
             let ghosts = ghosts::plan(self, st, site);
-            self.trouble.clear();
             self.plan = Some((site, ghosts.into()));
         }
         let next = self.plan.as_mut().and_then(|(_, queue)| queue.pop_front());

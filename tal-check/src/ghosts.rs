@@ -99,10 +99,20 @@ impl<'a> Planner<'_, 'a> {
                 _ => None,
             })
             .collect();
-        self.f.trouble.truncate(mark);
+        let optional = |t: &Trouble| matches!(t, Trouble::Skipped(_));
+        let failed: Vec<Trouble> =
+            self.f.trouble.split_off(mark).into_iter().filter(|t| !optional(t)).collect();
         let mut drawn = false;
         for goal in goals {
             drawn |= self.draw_for(&goal);
+        }
+        if !drawn {
+            // Kept for the words of the refusal, should one follow.
+            for t in failed {
+                if !self.f.trouble.contains(&t) {
+                    self.f.trouble.push(t);
+                }
+            }
         }
         drawn
     }
@@ -270,7 +280,10 @@ impl<'a> Planner<'_, 'a> {
             if self.draw(mark) {
                 continue;
             }
-            let Err(e) = done else { return };
+            let Err(e) = done else {
+                self.f.trouble.clear();
+                return;
+            };
             if !self.recover(&e) {
                 return;
             }
@@ -364,7 +377,7 @@ impl<'a> Planner<'_, 'a> {
         for _ in 0..4 {
             let mark = self.f.trouble.len();
             if self.rehearse(|judge, st| act(judge, st)).is_ok() {
-                self.f.trouble.truncate(mark);
+                self.f.trouble.clear();
                 return true;
             }
             if !self.draw(mark) {

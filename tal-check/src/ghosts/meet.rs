@@ -117,6 +117,13 @@ fn holds_constant(f: &Fact) -> bool {
 
 /// Values that make theta whole, or the refusal.
 fn complete(f: &mut Finder<'_>, theta: &Theta, rule: Rule) -> Result<Vec<Inst>, Error> {
+    let mut theta = theta.clone();
+    for (value, kind) in theta.values.iter_mut().zip(&theta.kinds) {
+        // A view that is not there has no region; the judge says so when it looks for the view.
+        if value.is_none() && *kind == Kind::Region {
+            *value = Some(Inst::Region(Region::Always));
+        }
+    }
     theta.complete().ok_or_else(|| {
         f.trouble.push(Trouble::Variable(theta.open().unwrap_or(0)));
         unknown(rule)
