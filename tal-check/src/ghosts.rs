@@ -43,6 +43,13 @@ pub(crate) struct Planner<'f, 'a> {
 
 /// The ghosts that make this site pass, as far as they were found.
 pub(crate) fn plan(f: &mut Finder<'_>, st: &State, site: Site) -> Vec<Ghost> {
+    if let Site::At(at) = site
+        && f.ends.range(..at).next().is_none()
+        && !f.written.contains_key(&at)
+        && decode::decode(f.image, at).is_ok_and(|d| quiet(st, &d))
+    {
+        return Vec::new();
+    }
     let Some(own) = f.own(site) else { return Vec::new() };
     let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: BTreeSet::new() };
     match site {
@@ -245,25 +252,11 @@ impl<'a> Planner<'_, 'a> {
                 Flow::Ret | Flow::Jcc(..) | Flow::JmpReg(_) | Flow::JmpTable(_) => {}
             }
         }
-        if self.quiet(&d) {
-            return;
-        }
         for ea in reach::accesses(&d.op) {
             self.reach(at, &ea);
         }
         self.strings(&d.op);
         self.improve(at);
-    }
-
-    /// Can this instruction need no ghost in this state?
-    fn quiet(&self, d: &Decoded) -> bool {
-        let stack = matches!(d.op, Op::Push { .. } | Op::Pop { .. } | Op::Leave);
-        let simple = matches!(
-            d.op,
-            Op::Mov { .. } | Op::Lea { .. } | Op::Nop | Op::Xchg { .. } | Op::Setcc { .. }
-        );
-        let memory = !reach::accesses(&d.op).is_empty() || matches!(d.op, Op::String(_));
-        (stack || simple) && !memory && self.st.stack.lent.is_empty()
     }
 
     /// Rehearses the instruction; what it lacks is drawn from sizes, or the frame taken back.
@@ -386,6 +379,21 @@ impl<'a> Planner<'_, 'a> {
         }
         false
     }
+}
+
+/// Can this instruction need no ghost in this state?
+fn quiet(st: &State, d: &Decoded) -> bool {
+    let stack = matches!(d.op, Op::Push { .. } | Op::Pop { .. } | Op::Leave);
+    let simple = matches!(
+        d.op,
+        Op::Mov { width: decode::Width::W64, .. }
+            | Op::Lea { .. }
+            | Op::Nop
+            | Op::Xchg { width: decode::Width::W64, .. }
+            | Op::Flow(Flow::Jmp(_))
+    );
+    let memory = !reach::accesses(&d.op).is_empty() || matches!(d.op, Op::String(_));
+    (stack || simple) && !memory && st.stack.lent.is_empty()
 }
 
 /// Where a target stands in the text.

@@ -663,3 +663,50 @@ fn at(st: &State, base: Base, offset: &Term) -> Vec<Rc<Mem>> {
     found.extend(lent);
     found
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn v(i: u16) -> Term {
+        Term::var(Var::Free(i))
+    }
+
+    #[test]
+    fn variables_are_read_off_linear_terms() {
+        // Pattern variables Free(2), Free(3); the state's own Free(0), Free(1) mean themselves.
+        let mut theta = Theta::new(Space::Free(2), vec![Kind::Int, Kind::Int]);
+        let pattern = v(2).scale(8).unwrap().add(&v(3)).unwrap();
+        // Two open variables: kept for later.
+        assert!(theta.unify(&pattern, &v(0).scale(8).unwrap().add(&v(1)).unwrap()));
+        assert_eq!(theta.open(), Some(0));
+        assert!(theta.unify(&v(3), &v(1)));
+        assert_eq!(theta.terms(), Some(vec![v(0), v(1)]));
+    }
+
+    #[test]
+    fn what_does_not_divide_stays_open() {
+        let mut theta = Theta::new(Space::Free(2), vec![Kind::Int]);
+        assert!(theta.unify(&v(2).scale(8).unwrap(), &v(0).scale(4).unwrap()));
+        assert_eq!(theta.open(), Some(0));
+        assert!(!theta.unify(&Term::int(1), &Term::int(2)));
+    }
+
+    #[test]
+    fn witnesses_do_not_capture_the_state() {
+        let mut theta = Theta::ints(Space::Bound, 1);
+        let bound = Term::var(Var::Bound(0));
+        assert!(theta.unify(&bound.scale(16).unwrap(), &v(0).scale(16).unwrap()));
+        assert_eq!(theta.term(&bound.add(&v(0)).unwrap()), v(0).scale(2).ok());
+    }
+
+    #[test]
+    fn exact_values_of_refinements() {
+        let value = Term::var(Var::Value);
+        let fact = Fact { rel: Rel::Eq, term: value.sub(&v(0)).unwrap().plus(1).unwrap() };
+        assert_eq!(exact(&[fact]), v(0).plus(-1).ok());
+        let ge = Fact { rel: Rel::Ge, term: value };
+        assert_eq!(exact(&[ge]), None);
+    }
+}

@@ -64,8 +64,8 @@ fn examples_are_accepted() {
         }
     }
     let must = [
-        "args", "bump", "bytes", "cat", "echo", "fmt", "foreach", "hello", "io", "pool", "search",
-        "tokens",
+        "args", "bump", "bytes", "cat", "echo", "fmt", "foreach", "hello", "io", "list", "pool",
+        "search", "tokens",
     ];
     assert!(!refused.iter().any(|r| must.contains(&r.as_str())), "{refused:?}");
 }
