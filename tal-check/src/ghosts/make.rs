@@ -478,6 +478,9 @@ impl Planner<'_, '_> {
     /// An array, bytes, junk or zeroes, from the pieces that stand in a row.
     fn gather(&mut self, name: Var, off: &Term, want: &Mem, depth: u8) -> Option<usize> {
         let total = self.size(want)?;
+        if self.f.same(&self.st, &total, &Term::ZERO) {
+            return self.gather_nothing(name, off, want, depth);
+        }
         let mut done = Term::ZERO;
         let mut first: Option<Mem> = None;
         for _ in 0..PIECES {
@@ -510,6 +513,40 @@ impl Planner<'_, '_> {
             self.absorb_empty(name, off, &off.add(&done).ok()?);
         }
         let i = self.starting_nth(name, off)?;
+        let have = self.entry(i)?.mem.clone();
+        if self.alike(&have, want) { self.rename(i, off, want) } else { None }
+    }
+
+    /// An empty array and the like, split off the front of what is there.
+    fn gather_nothing(&mut self, name: Var, off: &Term, want: &Mem, depth: u8) -> Option<usize> {
+        let i = self.piece(name, off, depth)?;
+        let mem = self.entry(i)?.mem.clone();
+        let entry = Self::number(i);
+        if matches!(*mem, Mem::Cat(..)) {
+            self.emit(Ghost::SplitCat { entry }).then_some(())?;
+            return self.gather_nothing(name, off, want, depth.checked_sub(1)?);
+        }
+        if !self.is_empty(&mem) {
+            // The first part stays in its place.
+            self.emit(Ghost::Split { entry, at: Term::ZERO }).then_some(())?;
+        }
+        let target = Rc::new(want.clone());
+        let ghost = match (want, &*mem) {
+            (_, Mem::Zero(_)) if !matches!(want, Mem::Junk(_) | Mem::Zero(_)) => {
+                Some(Ghost::RetypeZero { entry, mem: target })
+            }
+            (Mem::Array(..), Mem::Junk(_)) => Some(Ghost::RetypeShape { entry, mem: target }),
+            (Mem::Array(..), Mem::Bytes(_)) => {
+                Some(Ghost::RetypePlain { entry, mem: Some(target) })
+            }
+            (Mem::Junk(_), Mem::Junk(_)) => None,
+            (Mem::Junk(_), _) => Some(Ghost::RetypeJunk { entry }),
+            (Mem::Bytes(_), Mem::Array(..)) => Some(Ghost::RetypePlain { entry, mem: None }),
+            _ => None,
+        };
+        if let Some(ghost) = ghost {
+            self.emit(ghost).then_some(())?;
+        }
         let have = self.entry(i)?.mem.clone();
         if self.alike(&have, want) { self.rename(i, off, want) } else { None }
     }
