@@ -50,7 +50,8 @@ pub fn check(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> 
 }
 
 /// The finder with what the source says.
-fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>) -> Finder<'a> {
+#[must_use]
+pub fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>) -> Finder<'a> {
     let mut finder = Finder::new(image, &lowered.host.interface);
     for ghost in lowered.functions.iter().flat_map(|f| &f.ghosts) {
         finder.written.entry(ghost.offset).or_default().push(ghost.clone());
@@ -74,6 +75,24 @@ fn record(lowered: &Lowered, labels: &[Label]) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// What is missing, by function.
 pub fn find_labels(lowered: &Lowered) -> Result<Vec<Label>, Vec<Refusal>> {
+    let explored = explore(lowered);
+    if explored.refusals.is_empty() { Ok(explored.labels) } else { Err(explored.refusals) }
+}
+
+/// What inference found, whole or not.
+#[derive(Debug)]
+pub struct Explored {
+    /// The labels; where nothing was found, with a state in which nothing is known.
+    pub labels: Vec<Label>,
+    /// Was the state of the label found?
+    pub found: Vec<bool>,
+    /// What is missing, by function.
+    pub refusals: Vec<Refusal>,
+}
+
+/// Infers the states of all labels, as far as that goes.
+#[must_use]
+pub fn explore(lowered: &Lowered) -> Explored {
     let sites = sites(lowered);
     let unknown: Vec<Label> =
         sites.iter().map(|(_, site)| Label { offset: site.offset, state: nothing() }).collect();
@@ -99,11 +118,13 @@ pub fn find_labels(lowered: &Lowered) -> Result<Vec<Label>, Vec<Refusal>> {
         refusals.extend(troubles.into_iter().map(|t| Refusal::Trouble(id, t)));
         states.extend(found);
     }
-    if !refusals.is_empty() {
-        return Err(refusals);
-    }
-    let labelled = sites.iter().zip(states);
-    Ok(labelled.map(|((_, site), (_, state))| Label { offset: site.offset, state }).collect())
+    let found = sites.iter().map(|(_, site)| states.contains_key(&site.index)).collect();
+    let label = |(_, site): &(FnId, LabelSite)| {
+        let state = states.remove(&site.index).unwrap_or_else(nothing);
+        Label { offset: site.offset, state }
+    };
+    let labels = sites.iter().map(label).collect();
+    Explored { labels, found, refusals }
 }
 
 /// The labels that control reaches other than by running on, with those whose state is written.

@@ -1,0 +1,128 @@
+//! Not trusted: a test. Source verdict and machine-code verdict are one: what tal-check accepts
+//! the loader accepts, and what it refuses is refused again from the bytes, by the same rule at
+//! the same instruction.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod blunt;
+#[path = "../../tal-check/tests/suite/mod.rs"]
+mod suite;
+
+use blunt::Blunt;
+use std::path::Path;
+use suite::{Verdict, judge, judge_files, line_of, named, pages, root};
+use tal_asm::elf::Output;
+use tal_asm::{assemble, convert};
+use tal_check::check::{Refusal, explore, finder};
+use tal_check::lowered::Lowered;
+use tal_check::resolve::Disk;
+use tal_core::error::Error;
+use tal_core::image::Segment;
+use tal_core::judge::Judge;
+use tal_core::ty::FnId;
+use tal_core::verify_section;
+use tal_core::wire::{self, Recorder};
+
+/// What the judge says of the bytes of a program with this section.
+fn verify(lowered: &mut Lowered, section: &[u8]) -> Result<(), Error> {
+    // Only the layout is of interest here, and a library has one, too.
+    let start = lowered.start;
+    lowered.start = Some(FnId(0));
+    let program = convert::program(lowered, section).unwrap();
+    lowered.start = start;
+    let mut segments = Vec::new();
+    let mut add = |address: u32, bytes: &[u8], size: u32, writable| {
+        if size > 0 {
+            segments.push((address, bytes.to_vec(), size, writable));
+        }
+    };
+    let (rodata, data) = (&program.rodata, &program.data);
+    add(program.rodata_address, rodata, u32::try_from(rodata.len()).unwrap(), false);
+    add(program.data_address, data, u32::try_from(data.len()).unwrap(), true);
+    add(program.bss_address, &[], program.bss_size, true);
+    let segments: Vec<Segment<'_>> = (segments.iter())
+        .map(|(address, bytes, size, writable)| Segment {
+            address: *address,
+            size: *size,
+            bytes,
+            writable: *writable,
+        })
+        .collect();
+    let interface = &lowered.host.interface;
+    verify_section(&program.text, program.text_address, &segments, section, interface).map(|_| ())
+}
+
+/// The same program as bytes: its annotations are the answers up to the refusal.
+fn refused_again(lowered: &mut Lowered) -> (Option<Error>, Result<(), Error>) {
+    let labels = explore(lowered).labels;
+    let (section, first) = {
+        let interface = &lowered.host.interface;
+        let image = lowered.image(&labels);
+        let recorder = Recorder::new(Blunt(finder(lowered, &image)));
+        let mut judge = Judge::new(&image, interface, recorder, u64::MAX);
+        let first = judge.verify().err();
+        (wire::encode(&image, interface, &judge.hints.recorded), first)
+    };
+    (first, verify(lowered, &section))
+}
+
+/// What is wrong with the machine-code verdict on a program that tal-check refuses.
+fn compare(name: &str, lowered: &mut Lowered, refusals: &[Refusal], wrong: &mut Vec<String>) {
+    let (first, again) = refused_again(lowered);
+    let Err(error) = again else {
+        return wrong.push(format!("{name}: the judge accepts what tal-check refuses"));
+    };
+    let said: Vec<_> = refusals.iter().map(named).collect();
+    let same = said
+        .iter()
+        .any(|(rule, site)| *rule == error.rule.name() && (site.is_none() || *site == error.site));
+    if !same {
+        let line = error.site.map_or(0, |s| line_of(lowered, s));
+        wrong
+            .push(format!("{name}: {said:?}, but of the bytes, line {line}: {error:?}, {first:?}"));
+    }
+}
+
+/// Judges the bytes of a program, of a verdict on its source.
+fn road(name: &str, verdict: Verdict, wrong: &mut Vec<String>) {
+    match verdict {
+        Verdict::NoCode(_) => {}
+        Verdict::Accepted(mut checked) => {
+            if let Err(error) = verify(&mut checked.lowered, &checked.section) {
+                wrong.push(format!("{name}: accepted, but of the bytes: {error:?}"));
+            }
+            if let Ok(program) = convert::program(&checked.lowered, &checked.section) {
+                let interface = &checked.lowered.host.interface;
+                for output in [Output::Executable, Output::Object] {
+                    if let Err(failure) = assemble(&program, output, interface) {
+                        wrong.push(format!("{name}: accepted, but not assembled: {failure}"));
+                    }
+                }
+            }
+        }
+        Verdict::Refused(mut lowered, refusals) => compare(name, &mut lowered, &refusals, wrong),
+    }
+}
+
+#[test]
+fn programs_of_the_pages_have_one_verdict() {
+    let mut wrong = Vec::new();
+    for page in pages() {
+        for program in page.programs() {
+            road(&program.name, judge(&program.name, &program.text), &mut wrong);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn examples_have_one_verdict() {
+    let mut wrong = Vec::new();
+    for entry in std::fs::read_dir(root().join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "tal") {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            road(&name, judge_files(Path::new(&path), &Disk), &mut wrong);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
