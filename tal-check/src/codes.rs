@@ -61,3 +61,14 @@ pub const LOWERING: Registry = Registry {
         page!(812, "E0812"),
     ],
 };
+
+/// The page of a code, of whichever part of the checker.
+#[must_use]
+pub fn find(code: Code) -> Option<&'static Page> {
+    let all = [tal_syntax::codes::REGISTRY, LOWERING, JUDGING];
+    all.into_iter().find_map(|registry| registry.find(code))
+}
+
+/// The pages of judging: E03xx facts and memory, E04xx what is owned, E05xx stack and calls, E06xx
+/// flags and labels, E07xx declarations and limits.
+pub const JUDGING: Registry = Registry { pages: &[] };

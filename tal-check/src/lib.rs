@@ -19,6 +19,8 @@ pub mod layout;
 pub mod lower;
 pub mod lowered;
 pub mod prove;
+pub mod report;
 pub mod resolve;
+pub mod show;
 mod simplex;
 pub mod theta;

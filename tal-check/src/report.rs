@@ -1,0 +1,157 @@
+//! Not trusted: a bug here can reject, never admit. Refusals in words.
+//!
+//! The primary label of a diagnostic says what is needed at the instruction; the others say where
+//! the knowledge came from or where it ended; a note says what is known, in names of the source; a
+//! help is one edit where there is one. To know all that, the block that failed is run again
+//! ([`replay`]).
+
+mod calls;
+mod labels;
+mod memory;
+pub mod replay;
+pub mod rules;
+mod scene;
+pub mod source;
+mod stack;
+pub mod words;
+
+use crate::check::{Explored, Refusal, explore};
+use crate::infer::Trouble;
+use crate::lowered::Lowered;
+use replay::{Part, Replay, Trace};
+use scene::Scene;
+use std::collections::BTreeSet;
+use tal_core::error::{Error, Kind, Rule};
+use tal_core::hint::Start;
+use tal_core::ty::FnId;
+use tal_syntax::Span;
+use tal_syntax::diag::Diag;
+
+/// Diagnostics for why a program was refused, in the order of the source.
+#[must_use]
+pub fn report(lowered: &Lowered, refusals: &[Refusal]) -> Vec<Diag> {
+    let explored = explore(lowered);
+    let replay = Replay::new(lowered, &explored);
+    let context = Context { lowered, explored: &explored, replay: &replay };
+    let mut diags = Vec::new();
+    let mut troubled = BTreeSet::new();
+    for refusal in &explored.refusals {
+        match refusal {
+            Refusal::Trouble(id, trouble) => {
+                troubled.insert(*id);
+                diags.push(context.trouble(*id, trouble));
+            }
+            Refusal::Unreached(id, offset) => {
+                troubled.insert(*id);
+                diags.push(labels::unreached(lowered, *id, *offset));
+            }
+            Refusal::Judge(_) => {}
+        }
+    }
+    for i in 0..lowered.functions.len() {
+        let Ok(id) = u32::try_from(i).map(FnId) else { break };
+        if !troubled.contains(&id) {
+            diags.extend(context.function(id));
+        }
+    }
+    // What no block shows: data, declarations, limits of the whole.
+    if diags.is_empty() {
+        diags.extend(refusals.iter().map(|r| whole(lowered, r)));
+    }
+    diags.sort_by_key(|d| (d.primary.span.file, d.primary.span.start));
+    diags.dedup_by(|a, b| a.code == b.code && a.primary.span == b.primary.span);
+    diags
+}
+
+/// What all diagnostics are made from.
+struct Context<'a> {
+    lowered: &'a Lowered,
+    explored: &'a Explored,
+    replay: &'a Replay<'a>,
+}
+
+impl<'a> Context<'a> {
+    /// What stopped inference.
+    fn trouble(&self, id: FnId, trouble: &Trouble) -> Diag {
+        match trouble {
+            Trouble::Block { start, error } => {
+                let trace = self.replay.block(id, *start, false);
+                self.failed(&trace).unwrap_or_else(|| self.fallback(id, *start, error))
+            }
+            Trouble::Join { label, depths, capability } => {
+                labels::join(self.lowered, self.explored, id, *label, *depths, capability.as_ref())
+            }
+            Trouble::Unstable { label } => {
+                labels::unstable(self.lowered, self.explored, id, *label)
+            }
+        }
+    }
+
+    /// What the judge refuses in a function whose labels are known: the first of each block.
+    fn function(&self, id: FnId) -> Vec<Diag> {
+        let starts = self.replay.starts(id);
+        let failed = starts.into_iter().filter_map(|(_, start)| {
+            let trace = self.replay.block(id, start, true);
+            self.failed(&trace)
+        });
+        failed.collect()
+    }
+
+    fn failed(&self, trace: &Trace) -> Option<Diag> {
+        let failure = trace.failure.as_ref()?;
+        let scene = Scene::new(self.lowered, self.replay, trace, failure)?;
+        Some(match failure.part {
+            Part::Instruction => instruction(&scene),
+            Part::Edge(label) => labels::edge(&scene, label),
+            Part::Tail(callee) => calls::tail(&scene, callee),
+            Part::Return => calls::returns(&scene),
+        })
+    }
+
+    /// A refusal at a place that cannot be run again.
+    fn fallback(&self, id: FnId, start: Start, error: &Error) -> Diag {
+        let begin = match start {
+            Start::Entry(_) => self.lowered.functions.get(id.0 as usize).map(|f| f.offset),
+            Start::Label(label) => self.replay.offset_of(label),
+        };
+        let span = error.site.or(begin).and_then(|at| self.lowered.span_at(at));
+        plain(span.unwrap_or_default(), error)
+    }
+}
+
+/// A refusal of which nothing is known but what it says itself.
+fn plain(span: Span, error: &Error) -> Diag {
+    let rule = error.rule.name();
+    Diag::error(rules::code(error), span, scene::in_general(error))
+        .with_note(format!("the rule is {rule}"))
+}
+
+/// A refusal of the program as a whole.
+fn whole(lowered: &Lowered, refusal: &Refusal) -> Diag {
+    let end = Span::default();
+    match refusal {
+        Refusal::Judge(error) => {
+            let at = error.site.and_then(|at| lowered.span_at(at));
+            let first = lowered.functions.first().map(|f| f.span);
+            plain(at.or(first).unwrap_or(end), error)
+        }
+        Refusal::Trouble(id, _) | Refusal::Unreached(id, _) => {
+            let span = lowered.functions.get(id.0 as usize).map_or(end, |f| f.span);
+            plain(span, &Error::new(Rule::Driver, Kind::BadHint))
+        }
+    }
+}
+
+/// An instruction that cannot be executed safely.
+fn instruction(scene: &Scene<'_>) -> Diag {
+    if scene.is_call() {
+        return calls::call(scene);
+    }
+    if let Some(diag) = memory::operands(scene) {
+        return diag;
+    }
+    if let Some(diag) = stack::instruction(scene) {
+        return diag;
+    }
+    memory::rest(scene)
+}

@@ -1,0 +1,255 @@
+//! Not trusted: a bug here can reject, never admit. Diagnostics of calls and returns.
+
+use super::scene::{Scene, class};
+use super::words::reg_name;
+use super::{memory, rules, stack};
+use crate::find::Trouble;
+use tal_core::error::{Kind, Rule};
+use tal_core::hint::Place;
+use tal_core::limits;
+use tal_core::rules::apply::Callee;
+use tal_core::ty::{Base, Cap, Reg, Word};
+use tal_syntax::Span;
+use tal_syntax::diag::Diag;
+
+/// Who is called: name, and where the parameter in a register is declared.
+struct Called {
+    name: String,
+    params: Vec<(Place, Span)>,
+    span: Option<Span>,
+}
+
+impl Called {
+    fn of(scene: &Scene<'_>, callee: Option<Callee>) -> Called {
+        let lowered = scene.lowered;
+        let function = |f: tal_core::ty::FnId| lowered.functions.get(f.0 as usize);
+        let import = |i: tal_core::ty::ImportId| {
+            let at = lowered.imports.get(usize::from(i.0))?;
+            lowered.host.imports.get(usize::from(*at))
+        };
+        let known = match callee {
+            Some(Callee::Function(f)) => {
+                function(f).map(|f| (f.name.clone(), f.params.clone(), Some(f.sig_span)))
+            }
+            Some(Callee::Import(i)) => import(i).map(|i| (i.name.clone(), Vec::new(), None)),
+            Some(Callee::Name(v)) => Some((scene.names.var(v), Vec::new(), None)),
+            None => None,
+        };
+        let (name, params, span) = known.unwrap_or(("this".to_owned(), Vec::new(), None));
+        Called { name, params, span }
+    }
+
+    fn parameter(&self, reg: Reg) -> Option<Span> {
+        self.params.iter().find(|(place, _)| *place == Place::Reg(reg)).map(|p| p.1)
+    }
+}
+
+/// The callee of a call with a direct target.
+fn callee(scene: &Scene<'_>) -> Option<Callee> {
+    let instruction = scene.iced()?;
+    let target = instruction.near_branch64();
+    let lowered = scene.lowered;
+    if let Some(offset) = target.checked_sub(u64::from(lowered.text_address))
+        && let Ok(at) = lowered.functions.binary_search_by_key(&offset, |f| u64::from(f.offset))
+    {
+        return Some(Callee::Function(tal_core::ty::FnId(u32::try_from(at).ok()?)));
+    }
+    let gate = target.checked_sub(limits::GATES)? / limits::GATE_SIZE;
+    Some(Callee::Import(tal_core::ty::ImportId(u16::try_from(gate).ok()?)))
+}
+
+/// A call that is refused.
+pub(super) fn call(scene: &Scene<'_>) -> Diag {
+    arguments(scene, &Called::of(scene, callee(scene)))
+}
+
+/// A tail call that is refused.
+pub(super) fn tail(scene: &Scene<'_>, callee: Callee) -> Diag {
+    let called = Called::of(scene, Some(callee));
+    let error = scene.error();
+    let name = &called.name;
+    match (error.rule, &error.kind) {
+        (Rule::TailCall, Kind::Depth(delta)) => {
+            let words = format!("a jump to `{name}` leaves {} bytes on the stack", -delta);
+            Diag::error(rules::TAIL_CALL, scene.span, words)
+                .with_primary("rsp must be where it was at the entry")
+                .with_help(format!("undo the pushes first, or `call {name}` and `ret`"))
+        }
+        (Rule::TailCall, Kind::WrongRegister(reg, _)) if reg.callee_saved() => {
+            stack::not_restored(scene, *reg)
+        }
+        _ => arguments(scene, &called),
+    }
+}
+
+fn arguments(scene: &Scene<'_>, called: &Called) -> Diag {
+    let error = scene.error();
+    let name = &called.name;
+    if let Kind::WrongRegister(reg, word) = &error.kind {
+        return argument(scene, called, *reg, word);
+    }
+    if let Kind::Undecided(v) = error.kind {
+        return memory::undecided(scene, v);
+    }
+    let at_callee = |diag: Diag| match called.span {
+        Some(span) => diag.with_label(span, format!("`{name}` is declared here")),
+        None => diag,
+    };
+    let trouble = scene.failure.trouble.iter().rev();
+    for one in trouble {
+        match one {
+            Trouble::Cap(cap) => {
+                let words = format!("`{name}` takes what is not owned here");
+                let diag = Diag::error(rules::NOT_OWNED, scene.span, words)
+                    .with_primary(format!("needs {}", scene.names.cap(cap)));
+                return owned(scene, at_callee(diag));
+            }
+            Trouble::View(view) => {
+                let words = format!("`{name}` borrows what cannot be lent here");
+                let diag = Diag::error(rules::NOT_LENT, scene.span, words)
+                    .with_primary(format!("needs {}", scene.names.view(view)));
+                return owned(scene, at_callee(diag));
+            }
+            Trouble::Access { base, bound: Some(bound), .. } => {
+                let place = scene.names.base(*base);
+                let words = format!("`{name}` may go past the end of `{place}`");
+                let diag = Diag::error(rules::PAST_END, scene.span, words)
+                    .with_primary(memory::needs(&scene.names, bound));
+                return scene.with_known(scene.with_extent(at_callee(diag), *base), bound);
+            }
+            Trouble::Fact(_) => break,
+            _ => {}
+        }
+    }
+    if let Some(fact) = scene.missing() {
+        let words = format!("`{name}` needs a fact that is not known here");
+        let diag = Diag::error(rules::NOT_KNOWN, scene.span, words)
+            .with_primary(memory::needs(&scene.names, &fact));
+        return scene.with_known(at_callee(diag), &fact);
+    }
+    if let Some(reg) = unreadable_argument(scene, called) {
+        return argument(scene, called, reg, &Word::Junk);
+    }
+    at_callee(scene.general())
+}
+
+/// A parameter whose register holds nothing.
+fn unreadable_argument(scene: &Scene<'_>, called: &Called) -> Option<Reg> {
+    let regs = called.params.iter().filter_map(|(place, _)| match place {
+        Place::Reg(r) => Some(*r),
+        Place::Slot(_) => None,
+    });
+    let mut junk = regs.filter(|r| *scene.before().reg(*r) == Word::Junk);
+    junk.next()
+}
+
+fn argument(scene: &Scene<'_>, called: &Called, reg: Reg, word: &Word) -> Diag {
+    let (name, shown) = (reg_name(reg), &called.name);
+    if *word == Word::Junk {
+        let diag = memory::unreadable(scene, reg);
+        if diag.code == rules::CLOBBERED || diag.code == rules::PARTIAL {
+            return diag;
+        }
+    }
+    let words = format!("{name} is not what `{shown}` takes");
+    let diag = Diag::error(rules::ARGUMENT, scene.span, words).with_primary(match word {
+        Word::Junk => format!("{name} holds nothing that may be read"),
+        word => format!("{name} holds {}: {}", class(word), scene.names.word(word)),
+    });
+    match called.parameter(reg) {
+        Some(span) => diag.with_label(span, "declared here"),
+        None => diag,
+    }
+}
+
+/// Adds what is owned.
+fn owned(scene: &Scene<'_>, diag: Diag) -> Diag {
+    let state = scene.before();
+    let caps: Vec<String> = state.caps.iter().map(|c| scene.names.cap(c)).collect();
+    match caps.as_slice() {
+        [] => diag.with_note("nothing is owned here"),
+        caps => diag.with_note(format!("owned here: {}", caps.join(", "))),
+    }
+}
+
+/// A return that is refused.
+pub(super) fn returns(scene: &Scene<'_>) -> Diag {
+    let error = scene.error();
+    match &error.kind {
+        Kind::Depth(delta) => return stack::left(scene, *delta),
+        Kind::WrongSlot(0) => return stack::left(scene, 0),
+        Kind::WrongRegister(reg, _) if reg.callee_saved() => {
+            return stack::not_restored(scene, *reg);
+        }
+        _ => {}
+    }
+    if scene.failure.trouble.is_empty() && matches!(error.kind, Kind::Capability) {
+        return leaked(scene);
+    }
+    let promise = scene.function.sig_span;
+    let diag = Diag::error(rules::RESULT, scene.span, "the result is not what is promised");
+    let diag = match &error.kind {
+        Kind::WrongRegister(reg, word) => diag.with_primary(format!(
+            "{} holds {}",
+            reg_name(*reg),
+            match &**word {
+                Word::Junk => "nothing that may be read".to_owned(),
+                word => format!("{}: {}", class(word), scene.names.word(word)),
+            }
+        )),
+        _ => match scene.missing() {
+            Some(fact) => {
+                let diag = diag.with_primary(memory::needs(&scene.names, &fact));
+                scene.with_known(diag, &fact)
+            }
+            None => {
+                let words = scene.looked_for();
+                diag.with_primary(words.unwrap_or(super::scene::in_general(error)))
+            }
+        },
+    };
+    diag.with_label(promise, "promised here")
+}
+
+/// Something owned is neither returned nor given away.
+fn leaked(scene: &Scene<'_>) -> Diag {
+    let state = scene.before();
+    let post = scene.sig().and_then(|s| s.post.as_ref());
+    let results = |name| {
+        let promised = |r: &Reg| {
+            post.is_some_and(|p| {
+                matches!(p.state.regs.get(*r as usize), Some(Word::Ptr(Base::Name(_), _)))
+            })
+        };
+        let holds = |r: &Reg| matches!(state.reg(*r), Word::Ptr(Base::Name(v), _) if *v == name);
+        Reg::ALL.iter().any(|r| promised(r) && holds(r))
+    };
+    let lost = state.caps.iter().find_map(|c| match c {
+        Cap::Entry(e) if !results(e.name) => Some((e, c)),
+        _ => None,
+    });
+    let Some((entry, cap)) = lost else { return scene.general() };
+    let name = scene.names.var(entry.name);
+    let held = scene.names.cap(cap);
+    let diag = Diag::error(rules::LEAKED, scene.span, format!("`{name}` is lost"))
+        .with_primary("it must be returned, stored or freed before this")
+        .with_note(format!("owned here: {held}"));
+    let diag = match (scene.declared(entry.name), made(scene, entry.name)) {
+        (Some((_, at)), _) => diag.with_label(at, "given to this function here"),
+        (None, Some(at)) => diag.with_label(at, "made here"),
+        _ => diag,
+    };
+    diag.with_help(format!("`call free` with it in rdi, or `@leak {name}` if that is meant"))
+}
+
+/// The instruction after which the name is in scope.
+fn made(scene: &Scene<'_>, name: tal_core::term::Var) -> Option<Span> {
+    let tal_core::term::Var::Free(i) = name else { return None };
+    let ran = &scene.trace.ran;
+    let at = ran.windows(2).find_map(|pair| match pair {
+        [a, b] => (a.before.scope.len() <= usize::from(i) && b.before.scope.len() > usize::from(i))
+            .then_some(a.offset),
+        _ => None,
+    });
+    scene.lowered.span_at(at?)
+}

@@ -1,0 +1,183 @@
+//! Not trusted: a bug here can reject, never admit. Diagnostics of labels: what holds on each way
+//! in.
+
+use super::scene::{Scene, class};
+use super::words::{Names, reg_name, slot_name};
+use super::{memory, rules};
+use crate::check::Explored;
+use crate::lowered::{LocalLabel, Lowered};
+use tal_core::error::Kind;
+use tal_core::state::State;
+use tal_core::ty::{Cap, FnId};
+use tal_syntax::Span;
+use tal_syntax::diag::Diag;
+
+/// The label at an offset of a function.
+fn at(lowered: &Lowered, id: FnId, offset: u32) -> Option<&LocalLabel> {
+    let function = lowered.functions.get(id.0 as usize)?;
+    function.labels.iter().find(|l| l.offset == offset)
+}
+
+fn named(label: Option<&LocalLabel>) -> (String, Span) {
+    let first = label.and_then(|l| l.names.first().cloned());
+    first.unwrap_or_else(|| ("this label".to_owned(), Span::default()))
+}
+
+/// No way leads to the label.
+pub(super) fn unreached(lowered: &Lowered, id: FnId, offset: u32) -> Diag {
+    let (name, span) = named(at(lowered, id, offset));
+    Diag::error(rules::UNREACHED, span, format!("no way leads to `{name}`"))
+        .with_primary("what holds here is not known, so what follows cannot be judged")
+        .with_help("remove what stands behind it, or jump to it")
+}
+
+/// Two ways into a label do not agree.
+pub(super) fn join(
+    lowered: &Lowered,
+    explored: &Explored,
+    id: FnId,
+    label: u32,
+    depths: Option<(i64, i64)>,
+    capability: Option<&Cap>,
+) -> Diag {
+    let known = explored.labels.get(label as usize);
+    let offset = known.map_or(0, |l| l.offset);
+    let (name, span) = named(at(lowered, id, offset));
+    let ways = ways_in(lowered, id, offset);
+    let mut diag = match (depths, capability) {
+        (Some((a, b)), _) => {
+            let (a, b) = (-a, -b);
+            Diag::error(
+                rules::DEPTHS_DIFFER,
+                span,
+                format!("the ways to `{name}` differ in the depth of the stack"),
+            )
+            .with_primary(format!("{a} bytes on one way, {b} on another"))
+            .with_help("push and pop the same on each way")
+        }
+        (None, Some(cap)) => {
+            let shown = lost(lowered, id, cap);
+            Diag::error(
+                rules::OWNED_DIFFER,
+                span,
+                format!("the ways to `{name}` do not own the same"),
+            )
+            .with_primary(format!("owned on one way only: {shown}"))
+            .with_help("free it, or bring it along, on each way")
+        }
+        (None, None) => Diag::error(
+            rules::OWNED_DIFFER,
+            span,
+            format!("the ways to `{name}` differ in what of the frame is lent"),
+        )
+        .with_primary("the frame must look the same on each way"),
+    };
+    for way in ways {
+        diag = diag.with_label(way, "a way to it");
+    }
+    diag
+}
+
+/// Names for a capability when there is no state at hand.
+fn lost(lowered: &Lowered, id: FnId, cap: &Cap) -> String {
+    let Some(function) = lowered.functions.get(id.0 as usize) else { return String::new() };
+    let Cap::Entry(entry) = cap else { return "what is lent".to_owned() };
+    let state = State {
+        scope: Vec::new(),
+        facts: Vec::new(),
+        regs: [const { tal_core::ty::Word::Junk }; 16],
+        flags: tal_core::state::Flags {
+            kind: tal_core::state::FlagKind::None,
+            readable: tal_core::state::FlagSet(0),
+        },
+        stack: tal_core::state::Stack { delta: 0, touched: 0, slots: Vec::new(), lent: Vec::new() },
+        views: Vec::new(),
+        caps: Vec::new(),
+        steps: 0,
+    };
+    let names = Names::new(lowered, function, &state, &[], &[]);
+    format!("own {}", names.mem(&entry.mem))
+}
+
+/// The jumps to an offset.
+fn ways_in(lowered: &Lowered, id: FnId, offset: u32) -> Vec<Span> {
+    let Some(function) = lowered.functions.get(id.0 as usize) else { return Vec::new() };
+    let target = u64::from(lowered.text_address) + u64::from(offset);
+    let jumps = function.instructions.iter().filter(|i| {
+        let code = super::source::iced(lowered, i.offset);
+        code.is_some_and(|c| c.is_jcc_short_or_near() || c.is_jmp_short_or_near())
+            && code.is_some_and(|c| c.near_branch64() == target)
+    });
+    jumps.map(|i| i.span).collect()
+}
+
+/// No state of the label lasts.
+pub(super) fn unstable(lowered: &Lowered, explored: &Explored, id: FnId, label: u32) -> Diag {
+    let offset = explored.labels.get(label as usize).map_or(0, |l| l.offset);
+    let (name, span) = named(at(lowered, id, offset));
+    Diag::error(rules::UNSTABLE, span, format!("what holds at `{name}` could not be found"))
+        .with_primary("each turn changes it")
+        .with_help(format!("state it: `{name}: where 0 <= rcx <= n`"))
+}
+
+/// A way into a label on which its state does not hold.
+pub(super) fn edge(scene: &Scene<'_>, label: u32) -> Diag {
+    let offset = scene.replay.offset_of(label).unwrap_or(0);
+    let here = at(scene.lowered, scene.trace.function, offset);
+    let (name, span) = named(here);
+    let written = here.and_then(|l| l.state.as_ref());
+    match &scene.error().kind {
+        Kind::Depth(_) => {
+            let there = scene.replay.state_of(label).map_or(0, |s| s.delta);
+            let here = scene.before().stack.delta;
+            return Diag::error(
+                rules::DEPTHS_DIFFER,
+                scene.span,
+                format!("the ways to `{name}` differ in the depth of the stack"),
+            )
+            .with_primary(format!("{} bytes on this way", -here))
+            .with_label(span, format!("{} bytes on another", -there))
+            .with_help("push and pop the same on each way");
+        }
+        Kind::WrongRegister(reg, word) => {
+            return word_differs(scene, (&name, span), reg_name(*reg), class(word));
+        }
+        Kind::WrongSlot(at) => {
+            let place = slot_name(at - scene.before().stack.delta);
+            return word_differs(scene, (&name, span), &place, "something else");
+        }
+        _ => {}
+    }
+    if let Some(fact) = scene.missing() {
+        let diag = Diag::error(
+            rules::NOT_INVARIANT,
+            scene.span,
+            format!("what holds at `{name}` is not known on this way to it"),
+        )
+        .with_primary(memory::needs(&scene.names, &fact));
+        let diag = match written {
+            Some(state) => diag.with_label(state.span, "required on every way in"),
+            None => diag.with_label(span, "inferred for this label"),
+        };
+        return scene.with_known(diag, &fact).with_help(
+            "state what holds on every way, and let the loop's own compare give the rest",
+        );
+    }
+    let diag = scene.general();
+    let code = match diag.code {
+        rules::LABEL_WORD => rules::OWNED_DIFFER,
+        code => code,
+    };
+    Diag { code, ..diag }.with_label(span, format!("on the way to `{name}`"))
+}
+
+fn word_differs(scene: &Scene<'_>, label: (&str, Span), place: &str, held: &str) -> Diag {
+    let (name, span) = label;
+    Diag::error(
+        rules::LABEL_WORD,
+        scene.span,
+        format!("{place} is not what `{name}` needs on this way"),
+    )
+    .with_primary(format!("{place} holds {held}"))
+    .with_label(span, "on another way it holds something else")
+}

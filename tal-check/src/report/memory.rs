@@ -1,0 +1,603 @@
+//! Not trusted: a bug here can reject, never admit. Diagnostics of operands: what is read, and
+//! where in memory.
+
+use super::scene::{Scene, Written, class, is_compare};
+use super::words::{Names, reg_name};
+use super::{rules, source};
+use crate::find::Trouble;
+use iced_x86::{ConditionCode, Instruction, Mnemonic, OpKind};
+use tal_core::error::{Kind, Rule};
+use tal_core::state::State;
+use tal_core::term::{Term, Var};
+use tal_core::ty::{Base, Cap, Fact, Kind as VarKind, Mem, Mode, Reg, Rel, Word};
+use tal_syntax::Span;
+use tal_syntax::diag::Diag;
+
+/// What is wrong with an operand, if it is that.
+pub(super) fn operands(scene: &Scene<'_>) -> Option<Diag> {
+    let error = scene.error();
+    if let Kind::Undecided(name) = error.kind {
+        return Some(undecided(scene, name));
+    }
+    let accessed = scene.failure.trouble.iter().rev().find_map(|t| match t {
+        Trouble::Access { base, offset, width, store, bound } => Some(Access {
+            base: *base,
+            offset,
+            width: *width,
+            store: *store,
+            bound: bound.as_ref(),
+        }),
+        _ => None,
+    });
+    if let Some(access) = &accessed {
+        return Some(access.explain(scene));
+    }
+    match (error.rule, &error.kind) {
+        (Rule::Shape | Rule::AccessEntry | Rule::AccessView, Kind::NotProved(fact)) => {
+            bound_of(scene, fact)
+        }
+        (Rule::EaForm, Kind::WrongRegister(reg, word)) => Some(no_address(scene, *reg, word)),
+        (Rule::EaForm, Kind::WrongWord(word)) => {
+            let holds = |r: &Reg| scene.before().reg(*r) == &**word;
+            let reg = source::mentioned(scene.text()).into_iter().find(holds)?;
+            Some(no_address(scene, reg, word))
+        }
+        (_, Kind::WrongRegister(reg, word)) if **word == Word::Junk => {
+            Some(unreadable(scene, *reg))
+        }
+        (rule, Kind::WrongWord(word)) if rules::of_rule(rule) == rules::UNREADABLE => {
+            let reg = read(scene, word)?;
+            Some(match **word {
+                Word::Junk => unreadable(scene, reg),
+                _ => not_public(scene, reg, word),
+            })
+        }
+        (Rule::FlagsRead, _) => Some(flags(scene)),
+        _ => None,
+    }
+}
+
+/// What is left: by the rule.
+pub(super) fn rest(scene: &Scene<'_>) -> Diag {
+    let error = scene.error();
+    match error.rule {
+        Rule::RowDiv | Rule::RowIdiv => division(scene),
+        Rule::FlagsRead | Rule::Pick | Rule::Cond => flags(scene),
+        Rule::StoreWeak | Rule::AccessView if matches!(error.kind, Kind::BadHint) => {
+            Diag::error(rules::READ_ONLY, scene.span, "this memory cannot be written here")
+                .with_primary("only reading was lent")
+        }
+        Rule::HasInt | Rule::HasKnown | Rule::HasOwn | Rule::HasRef | Rule::HasNull => {
+            does_not_fit(scene)
+        }
+        _ => scene.general(),
+    }
+}
+
+/// An access that nothing covers.
+struct Access<'a> {
+    base: Base,
+    offset: &'a Term,
+    width: u32,
+    store: bool,
+    bound: Option<&'a Fact>,
+}
+
+impl Access<'_> {
+    fn verb(&self) -> &'static str {
+        if self.store { "store" } else { "load" }
+    }
+
+    fn explain(&self, scene: &Scene<'_>) -> Diag {
+        if let Base::Name(name) = self.base
+            && let Some(diag) = alternatives(scene, name)
+        {
+            return diag;
+        }
+        match self.bound {
+            Some(bound) => self.out_of_bounds(scene, bound),
+            None if scene.memory(self.base).is_some() => self.no_field(scene),
+            None => self.nothing_there(scene),
+        }
+    }
+
+    fn out_of_bounds(&self, scene: &Scene<'_>, bound: &Fact) -> Diag {
+        let name = scene.names.base(self.base);
+        let below = is_lower(bound, self.offset);
+        let verb = self.verb();
+        if let Some(diag) = wrong_compare(scene, bound, below) {
+            return diag;
+        }
+        let (code, words) = if below {
+            (rules::BEFORE_START, format!("this {verb} may begin before `{name}`"))
+        } else {
+            (rules::PAST_END, format!("this {verb} may go past the end of `{name}`"))
+        };
+        let diag = Diag::error(code, scene.operand(), words)
+            .with_primary(format!("needs {}", scene.names.fact(bound)));
+        let diag = scene.with_known(scene.with_extent(diag, self.base), bound);
+        compare_help(scene, diag, bound, below)
+    }
+
+    fn no_field(&self, scene: &Scene<'_>) -> Diag {
+        let name = scene.names.base(self.base);
+        let (verb, width) = (self.verb(), self.width);
+        let at = scene.names.term(self.offset);
+        if self.store && read_only(scene, self.base) {
+            let diag =
+                Diag::error(rules::READ_ONLY, scene.operand(), format!("`{name}` is read-only"))
+                    .with_primary("this would write it");
+            return match scene.base_span(self.base) {
+                Some(span) => {
+                    diag.with_label(span, "lent for reading").with_help("declare it `&rw`")
+                }
+                None => diag,
+            };
+        }
+        let words = format!("`{name}` has no {width}-byte field at offset {at}");
+        let diag = Diag::error(rules::NO_FIELD, scene.operand(), words)
+            .with_primary(format!("{verb}s {width} bytes"));
+        let diag = scene.with_extent(diag, self.base);
+        if matches!(scene.memory(self.base), Some(Mem::Junk(_))) && !self.store {
+            return Diag { code: rules::UNINITIALISED, ..diag }.with_note(
+                "this memory was never written: a load could show what was there before",
+            );
+        }
+        diag
+    }
+
+    /// The address is known, but nothing is owned or lent there any more.
+    fn nothing_there(&self, scene: &Scene<'_>) -> Diag {
+        let name = scene.names.base(self.base);
+        if let Base::Name(var) = self.base
+            && let Some((call, cap)) = taken(scene, var)
+        {
+            let text = source::text(scene.lowered, call);
+            let freed = text.split_whitespace().nth(1) == Some("free");
+            let words = if freed { "was freed" } else { "is no longer owned here" };
+            let diag = Diag::error(rules::GONE, scene.operand(), format!("`{name}` {words}"))
+                .with_primary(format!("still holds the address of {name}, but nothing owns it now"))
+                .with_label(call, format!("takes {cap}"));
+            let why = "read what is needed before that, into a register that calls preserve \
+                       (rbx, rbp, r12 to r15)";
+            return diag.with_help(why);
+        }
+        let verb = self.verb();
+        let words = format!("nothing is owned or lent at `{name}`");
+        let diag = Diag::error(rules::GONE, scene.operand(), words)
+            .with_primary(format!("this {verb} goes there"));
+        match scene.base_span(self.base) {
+            Some(span) => diag.with_label(span, "the address alone gives no access"),
+            None => diag.with_note(format!("{name} is only an address here")),
+        }
+    }
+}
+
+/// Is everything known of this memory read-only?
+fn read_only(scene: &Scene<'_>, base: Base) -> bool {
+    let state = &scene.failure.state;
+    let mut views = state.views.iter().filter(|v| v.base == base).peekable();
+    views.peek().is_some() && views.all(|v| v.mode != Mode::Rw)
+}
+
+/// Does the fact bound the offset from below?
+fn is_lower(fact: &Fact, offset: &Term) -> bool {
+    let same = |m: &tal_core::term::Monomial| {
+        let of = offset.monomials().iter().find(|o| o.atom == m.atom)?;
+        Some((of.coefficient > 0) == (m.coefficient > 0))
+    };
+    match fact.term.monomials().iter().find_map(same) {
+        Some(lower) => lower,
+        None => offset.constant() < 0,
+    }
+}
+
+/// A bound that the judge itself found missing.
+fn bound_of(scene: &Scene<'_>, fact: &Fact) -> Option<Diag> {
+    let text = scene.text();
+    let open = text.find('[')?;
+    let regs = source::mentioned(text.get(open..)?);
+    let base = regs.iter().find_map(|r| match scene.before().reg(*r) {
+        Word::Ptr(base, offset) => Some((*base, offset.clone())),
+        _ => None,
+    });
+    let (base, mut offset) = base?;
+    for reg in &regs {
+        if let Word::Int(t) = scene.before().reg(*reg) {
+            offset = offset.add(t).ok()?;
+        }
+    }
+    let store = scene.stores();
+    let access = Access { base, offset: &offset, width: 1, store, bound: Some(fact) };
+    Some(access.out_of_bounds(scene, fact))
+}
+
+/// A name of which it is not decided that it is an address.
+fn alternatives(scene: &Scene<'_>, name: Var) -> Option<Diag> {
+    let Var::Free(i) = name else { return None };
+    let scope = scene.failure.state.scope.get(usize::from(i))?;
+    let is_name = matches!(scope.kind, VarKind::Addr { .. });
+    (is_name && !scope.set.is_address()).then(|| undecided(scene, name))
+}
+
+/// The register whose word begins at this name.
+fn holder(scene: &Scene<'_>, name: Var) -> Option<Reg> {
+    let holds =
+        |r: &Reg| matches!(scene.before().reg(*r), Word::Ptr(Base::Name(v), _) if *v == name);
+    let mut mentioned = source::mentioned(scene.text()).into_iter();
+    mentioned.find(|r| holds(r)).or_else(|| Reg::ALL.into_iter().find(holds))
+}
+
+/// May be null, or an error number.
+pub(super) fn undecided(scene: &Scene<'_>, name: Var) -> Diag {
+    let shown = scene.names.var(name);
+    let reg = holder(scene, name);
+    let span = reg.map_or(scene.span, |r| scene.mention(r));
+    let Var::Free(i) = name else { return scene.general() };
+    let scope = scene.failure.state.scope.get(usize::from(i));
+    let small = scope.map_or([None, None], |s| s.set.small);
+    let negative = small.iter().flatten().any(|(low, _)| *low < 0);
+    let call = reg.and_then(|r| match origin(scene, r) {
+        Some(Written::Call(inst)) => Some(inst.span),
+        _ => None,
+    });
+    let place = match reg {
+        Some(reg) => reg_name(reg),
+        None => &shown,
+    };
+    if let Some(call) = call {
+        let test = if negative {
+            "`test rax, rax` / `js .failed`"
+        } else {
+            "`test rax, rax` / `jz .failed`"
+        };
+        let what = if negative { "-errno" } else { "0" };
+        return Diag::error(rules::UNTESTED, span, "the failure of this call was not tested")
+            .with_primary(format!("`{shown}` may be {what} here"))
+            .with_label(call, format!("gives {what} when it fails"))
+            .with_help(format!("after the call: {test}"));
+    }
+    let diag = Diag::error(rules::MAYBE_NULL, span, format!("`{place}` may be null here"))
+        .with_primary("not tested on this path");
+    let diag = match (scene.declared(name), reg.and_then(|r| origin(scene, r))) {
+        (Some((_, at)), _) => diag.with_label(at, "declared as one that may be null"),
+        (None, Some(Written::By(inst))) => {
+            diag.with_label(inst.span, "a field that may be null was loaded here")
+        }
+        _ => diag,
+    };
+    diag.with_help(format!("`test {place}, {place}` / `jz .end` before it"))
+}
+
+/// What wrote the register last, through moves from other registers.
+fn origin<'a>(scene: &Scene<'a>, reg: Reg) -> Option<Written<'a>> {
+    let mut reg = reg;
+    let mut offset = scene.failure.offset;
+    for _ in 0..8 {
+        let found = source::earlier(scene.function, offset)
+            .find_map(|i| super::scene::written_by(scene.lowered, i, reg))?;
+        let Written::By(inst) = &found else { return Some(found) };
+        let code = source::iced(scene.lowered, inst.offset)?;
+        let moved = code.mnemonic() == Mnemonic::Mov && code.op1_kind() == OpKind::Register;
+        if !moved {
+            return Some(found);
+        }
+        let number = code.op1_register().full_register().number();
+        reg = Reg::ALL.get(number).copied()?;
+        offset = inst.offset;
+    }
+    None
+}
+
+/// The call, or the store, after which the memory of this name is not owned any more.
+fn taken(scene: &Scene<'_>, name: Var) -> Option<(Span, String)> {
+    let of = |state: &State| {
+        let is = |c: &&Cap| matches!(c, Cap::Entry(e) if e.name == name);
+        state.caps.iter().find(is).cloned()
+    };
+    let ran = &scene.trace.ran;
+    let pair = ran.windows(2).rev().find_map(|pair| match pair {
+        [a, b] => of(&a.before).filter(|_| of(&b.before).is_none()).map(|cap| (a.offset, cap)),
+        _ => None,
+    });
+    let (offset, cap) = pair?;
+    let cap = scene.names.cap(&cap);
+    Some((scene.lowered.span_at(offset)?, format!("`{cap}`")))
+}
+
+/// A bound that a compare was meant to give, but does not.
+fn wrong_compare(scene: &Scene<'_>, bound: &Fact, below: bool) -> Option<Diag> {
+    let text = scene.text();
+    let indices: Vec<Reg> = source::mentioned(text.get(text.find('[')?..)?)
+        .into_iter()
+        .filter(|r| matches!(scene.before().reg(*r), Word::Int(_)))
+        .collect();
+    let needs = format!("needs {}", scene.names.fact(bound));
+    for (inst, code) in all(scene) {
+        if code.mnemonic() != Mnemonic::Cmp || code.op0_kind() != OpKind::Register {
+            continue;
+        }
+        let reg = Reg::ALL.get(code.op0_register().full_register().number()).copied();
+        let Some(reg) = reg.filter(|r| indices.contains(r)) else { continue };
+        let Some((jump, jcc)) = next(scene, inst.offset) else { continue };
+        let signed = matches!(
+            jcc.condition_code(),
+            ConditionCode::l | ConditionCode::le | ConditionCode::g | ConditionCode::ge
+        );
+        if code.op0_register().size() == 4 && !below {
+            return Some(narrow_compare(scene, inst.span, reg, needs));
+        }
+        if signed && below && code.op0_register().size() == 8 {
+            return Some(signed_compare(scene, (jump, &jcc), bound, needs));
+        }
+    }
+    None
+}
+
+/// All instructions of the function, the nearest before the failure first.
+fn all<'a>(
+    scene: &Scene<'a>,
+) -> impl Iterator<Item = (&'a crate::lowered::Inst, Instruction)> + use<'a> {
+    let at = scene.failure.offset;
+    let (lowered, list) = (scene.lowered, &scene.function.instructions);
+    let end = list.partition_point(|i| i.offset < at);
+    let before = list.iter().take(end).rev();
+    let after = list.iter().skip(end);
+    before.chain(after).filter_map(move |i| Some((i, source::iced(lowered, i.offset)?)))
+}
+
+/// The conditional jump right behind an instruction.
+fn next(scene: &Scene<'_>, offset: u32) -> Option<(Span, Instruction)> {
+    let list = &scene.function.instructions;
+    let at = list.partition_point(|i| i.offset <= offset);
+    let inst = list.get(at)?;
+    let code = source::iced(scene.lowered, inst.offset)?;
+    (code.condition_code() != ConditionCode::None).then_some((inst.span, code))
+}
+
+fn narrow_compare(scene: &Scene<'_>, compare: Span, reg: Reg, needs: String) -> Diag {
+    let name = reg_name(reg);
+    let text = source::text(scene.lowered, compare);
+    let wide: Vec<String> = source::mentioned(text).iter().map(|r| reg_name(*r).into()).collect();
+    let diag = Diag::error(
+        rules::NARROW_COMPARE,
+        scene.operand(),
+        "a 32-bit compare says nothing about the 64-bit register",
+    )
+    .with_primary(needs)
+    .with_label(compare, format!("compares the low half of {name}; {name} may be 2^32 or more"));
+    match wide.as_slice() {
+        [a, b] => {
+            let whole = format!("cmp     {a}, {b}");
+            let short = scene.lowered.sources.text(compare).len();
+            let code = Span::new(
+                compare.file,
+                compare.start,
+                compare.start + u32::try_from(text.len().min(short)).unwrap_or(0),
+            );
+            diag.with_edit(format!("compare the whole registers: `cmp {a}, {b}`"), code, whole)
+        }
+        _ => diag.with_help(format!("compare {name} itself")),
+    }
+}
+
+fn signed_compare(
+    scene: &Scene<'_>,
+    (jump, jcc): (Span, &Instruction),
+    bound: &Fact,
+    needs: String,
+) -> Diag {
+    let (from, to) = match jcc.condition_code() {
+        ConditionCode::l => ("jl", "jb"),
+        ConditionCode::le => ("jle", "jbe"),
+        ConditionCode::g => ("jg", "ja"),
+        _ => ("jge", "jae"),
+    };
+    let shown = scene.names.fact(bound);
+    let diag = Diag::error(
+        rules::SIGNED_COMPARE,
+        scene.operand(),
+        "a signed compare does not bound this index from below",
+    )
+    .with_primary(needs)
+    .with_label(jump, format!("bounds it from above, and says nothing about {shown}"));
+    let word = source::mnemonic(scene.lowered, jump);
+    if scene.lowered.sources.text(word) == from {
+        return diag.with_edit(format!("use `{to}`: it gives both bounds"), word, to);
+    }
+    diag.with_help(format!("use the unsigned `{to}`: it gives both bounds"))
+}
+
+/// Advice to compare the index with the bound.
+fn compare_help(scene: &Scene<'_>, diag: Diag, bound: &Fact, below: bool) -> Diag {
+    let state = scene.before();
+    let holds = |v: Var| {
+        let is = |r: &Reg| matches!(state.reg(*r), Word::Int(t) if t.as_var() == Some(v));
+        let mut mentioned = source::mentioned(scene.text()).into_iter();
+        mentioned.find(|r| is(r)).or_else(|| Reg::ALL.into_iter().find(is))
+    };
+    let side = |positive: bool| {
+        let mut m = bound.term.monomials().iter().filter(|m| (m.coefficient > 0) == positive);
+        let first = m.next()?;
+        let (v, None) = first.atom.factors() else { return None };
+        (m.next().is_none() && first.coefficient.abs() == 1).then_some(v)
+    };
+    if below {
+        return diag.with_help("compare it as an unsigned number before the access");
+    }
+    let pair = side(false).zip(side(true)).filter(|_| bound.term.constant() == -1);
+    let pair = pair.and_then(|(index, end)| Some((holds(index)?, holds(end)?)));
+    match pair {
+        Some((index, end)) => {
+            let (index, end) = (reg_name(index), reg_name(end));
+            diag.with_help(format!("compare before the access: `cmp {index}, {end}` / `jae .done`"))
+        }
+        None => match side(false).filter(|_| bound.term.monomials().len() == 1).and_then(holds) {
+            Some(index) => {
+                let (index, end) = (reg_name(index), bound.term.constant() + 1);
+                let help = format!("compare before the access: `cmp {index}, {end}` / `jae .done`");
+                diag.with_help(help)
+            }
+            None => diag.with_help("compare before the access, or shorten the way to it"),
+        },
+    }
+}
+
+/// The register is no address.
+fn no_address(scene: &Scene<'_>, reg: Reg, word: &Word) -> Diag {
+    let name = reg_name(reg);
+    if *word == Word::Junk {
+        return unreadable(scene, reg);
+    }
+    let diag = Diag::error(
+        rules::NO_ADDRESS,
+        scene.mention(reg),
+        format!("`{name}` holds {}, not an address to go through", class(word)),
+    )
+    .with_primary(format!("{name} = {}", scene.names.word(word)));
+    match scene.written(reg) {
+        Some(Written::By(inst)) => diag.with_label(inst.span, "put there here"),
+        Some(Written::Call(inst)) => diag.with_label(inst.span, "the result of this call"),
+        Some(Written::Partly(_)) => diag,
+        None => {
+            let param = scene.function.params.iter();
+            let is = |p: &&(tal_core::hint::Place, Span)| p.0 == tal_core::hint::Place::Reg(reg);
+            match param.clone().find(is) {
+                Some((_, at)) => diag
+                    .with_label(*at, "declared as a number")
+                    .with_help("declare what it points to, as in `rdi = s: &bytes[n]`"),
+                None => diag,
+            }
+        }
+    }
+}
+
+/// The register that was read and holds this word.
+fn read(scene: &Scene<'_>, word: &Word) -> Option<Reg> {
+    let regs = source::mentioned(scene.text());
+    let holds = |r: &Reg| scene.before().reg(*r) == word;
+    regs.iter().rev().copied().find(holds).or_else(|| {
+        let instruction = scene.iced()?;
+        let mut factory = iced_x86::InstructionInfoFactory::new();
+        let info = factory.info(&instruction);
+        let mut used = info.used_registers().iter().map(|u| u.register().full_register().number());
+        used.find_map(|n| Reg::ALL.get(n).copied().filter(holds))
+    })
+}
+
+/// The register holds nothing that may be read.
+pub(super) fn unreadable(scene: &Scene<'_>, reg: Reg) -> Diag {
+    let name = reg_name(reg);
+    let span = scene.mention(reg);
+    match scene.written(reg) {
+        Some(Written::Call(inst)) => {
+            let line = scene.line(inst.span);
+            Diag::error(rules::CLOBBERED, span, format!("{name} does not survive the call"))
+                .with_primary(format!("unreadable since line {line}"))
+                .with_label(inst.span, "changes rax rcx rdx rsi rdi r8 r9 r10 r11")
+                .with_help("keep it in rbx, rbp or r12 to r15, or on the stack")
+        }
+        Some(Written::Partly(inst)) => partial(scene, reg, span, inst.span),
+        Some(Written::By(inst)) => {
+            Diag::error(rules::UNREADABLE, span, format!("{name} holds nothing that may be read"))
+                .with_primary("read here")
+                .with_label(inst.span, "what this leaves there is not data")
+        }
+        None => {
+            Diag::error(rules::UNREADABLE, span, format!("{name} holds nothing that may be read"))
+                .with_primary("read here, and never written before")
+                .with_label(scene.function.sig_span, format!("{name} is no parameter"))
+                .with_help(format!("declare it as a parameter, `{name} = name`, or write it first"))
+        }
+    }
+}
+
+fn partial(scene: &Scene<'_>, reg: Reg, span: Span, at: Span) -> Diag {
+    let name = reg_name(reg);
+    let text = source::text(scene.lowered, at);
+    let diag = Diag::error(
+        rules::PARTIAL,
+        span,
+        format!("only a part of {name} was written, and the rest is unreadable"),
+    )
+    .with_primary("reads what is not known to be data")
+    .with_label(at, "writes the low byte or half, and keeps what is above it");
+    let low = format!("e{}", name.trim_start_matches('r'));
+    let mut parts = text.splitn(2, ',');
+    let source_operand = parts.nth(1).map(str::trim);
+    match source_operand.filter(|_| text.starts_with("mov ") && !name.ends_with(char::is_numeric)) {
+        Some(operand) if operand.starts_with('[') => {
+            let new = format!("movzx   {low}, byte {operand}");
+            let code =
+                Span::new(at.file, at.start, at.start + u32::try_from(text.len()).unwrap_or(0));
+            diag.with_edit(format!("write all of it: `movzx {low}, byte {operand}`"), code, new)
+        }
+        _ => diag
+            .with_help(format!("write all of it: `movzx {low}, ..`, or `xor {low}, {low}` first")),
+    }
+}
+
+/// An address where data must be.
+fn not_public(scene: &Scene<'_>, reg: Reg, word: &Word) -> Diag {
+    let name = reg_name(reg);
+    Diag::error(rules::NOT_PUBLIC, scene.mention(reg), format!("{name} is no number"))
+        .with_primary(format!("holds {}: {}", class(word), scene.names.word(word)))
+        .with_note("addresses are not data: what is computed from them could be shown to others")
+}
+
+/// A condition that reads flags of which nothing is known.
+fn flags(scene: &Scene<'_>) -> Diag {
+    let diag = Diag::error(
+        rules::code(scene.error()),
+        scene.span,
+        "this condition reads flags that nothing here has set",
+    )
+    .with_primary("which flags?");
+    let compare = scene.earlier().find(|(_, code)| is_compare(code)).map(|(i, _)| i.span);
+    let changed = scene.earlier().next().map(|(i, _)| i.span);
+    let diag = match (compare, changed) {
+        (Some(compare), Some(changed)) if compare != changed => diag
+            .with_label(compare, "the flags of this compare")
+            .with_label(changed, "are not kept by this"),
+        (Some(compare), _) => diag.with_label(compare, "compares what is not data"),
+        _ => diag,
+    };
+    diag.with_help("put the compare right before the jump")
+}
+
+/// A division that may fault.
+fn division(scene: &Scene<'_>) -> Diag {
+    let diag = Diag::error(rules::DIVISION, scene.span, "this division may fault");
+    match scene.missing() {
+        Some(fact) => {
+            let diag = diag.with_primary(format!("needs {}", scene.names.fact(&fact)));
+            scene
+                .with_known(diag, &fact)
+                .with_help("test the divisor before it: `test rcx, rcx` / `jz .zero`")
+        }
+        None => scene.general(),
+    }
+}
+
+/// A value that does not fit where it is stored.
+fn does_not_fit(scene: &Scene<'_>) -> Diag {
+    let code = rules::code(scene.error());
+    let diag = Diag::error(code, scene.span, "what is stored does not fit its place");
+    match scene.missing() {
+        Some(fact) => {
+            let diag = diag.with_primary(format!("needs {}", scene.names.fact(&fact)));
+            scene.with_known(diag, &fact)
+        }
+        None => match scene.looked_for() {
+            Some(words) => diag.with_primary(words),
+            None => diag.with_primary(super::scene::in_general(scene.error())),
+        },
+    }
+}
+
+/// Facts that are missing, shown for the rest of the report.
+pub(super) fn needs(names: &Names<'_>, fact: &Fact) -> String {
+    match fact.rel {
+        Rel::Ge | Rel::Eq | Rel::Ne => format!("needs {}", names.fact(fact)),
+    }
+}

@@ -1,0 +1,444 @@
+//! Not trusted: a bug here can reject, never admit. Blocks run again, with every state kept.
+//!
+//! Inference and judging keep only what they need. To say what was known at a place, its block is
+//! run once more from its start, by the same judge with the same finder.
+
+use crate::check::{Explored, finder};
+use crate::find::{Finder, Trouble};
+use crate::lowered::Lowered;
+use tal_core::driver::{Flow, Target};
+use tal_core::error::Error;
+use tal_core::hint::{Comb, Ghost, Hints, Inst, Proof, Site, Start, Step, Template, Through};
+use tal_core::image::Label;
+use tal_core::judge::Judge;
+use tal_core::rules::apply::Callee;
+use tal_core::state::State;
+use tal_core::term::Term;
+use tal_core::ty::{
+    Assertion, Base, Cap, DataId, Fact, FnId, Kind, LabelState, Rel, Sig, View, Word,
+};
+
+/// Something that the judge wanted proved, and how it was.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// What.
+    pub goal: Fact,
+    /// Facts of the state that it follows from; one for a lookup.
+    pub premises: Vec<Fact>,
+    /// Was rounding to integers needed?
+    pub cut: bool,
+    /// One fact says it already.
+    pub lookup: bool,
+    known: usize,
+}
+
+/// One instruction, run.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// Its offset.
+    pub offset: u32,
+    /// What was known before it.
+    pub before: State,
+    /// What it needed.
+    pub needs: Vec<Need>,
+}
+
+/// Where a failing premise belongs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The instruction itself, calls included.
+    Instruction,
+    /// The way from it to this label.
+    Edge(u32),
+    /// A tail call.
+    Tail(Callee),
+    /// The return.
+    Return,
+}
+
+/// What went wrong in a block.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// At the instruction of this offset.
+    pub offset: u32,
+    /// Of what.
+    pub part: Part,
+    /// What the judge said.
+    pub error: Error,
+    /// What the finder looked for in vain.
+    pub trouble: Vec<Trouble>,
+    /// What was known, with everything that was drawn from it on the way.
+    pub state: State,
+}
+
+/// A block, run.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// Of this function.
+    pub function: FnId,
+    /// From here.
+    pub start: Start,
+    /// Its text offset.
+    pub begin: u32,
+    /// Every instruction that was run or failed.
+    pub ran: Vec<Ran>,
+    /// Why it ended early.
+    pub failure: Option<Failure>,
+}
+
+/// A program with what is known of its labels.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    lowered: &'a Lowered,
+    labels: &'a [Label],
+    found: &'a [bool],
+}
+
+impl<'a> Replay<'a> {
+    /// Of an explored program.
+    #[must_use]
+    pub fn new(lowered: &'a Lowered, explored: &'a Explored) -> Replay<'a> {
+        Replay { lowered, labels: &explored.labels, found: &explored.found }
+    }
+
+    /// Where the blocks of a function start, in address order.
+    #[must_use]
+    pub fn starts(&self, id: FnId) -> Vec<(u32, Start)> {
+        let Some(function) = self.lowered.functions.get(id.0 as usize) else { return Vec::new() };
+        let mut starts = vec![(function.offset, Start::Entry(id))];
+        let first = self.labels.partition_point(|l| l.offset < function.offset);
+        for (i, label) in self.labels.iter().enumerate().skip(first) {
+            if label.offset >= function.offset + function.size {
+                break;
+            }
+            starts.push((label.offset, Start::Label(u32::try_from(i).unwrap_or(u32::MAX))));
+        }
+        starts
+    }
+
+    /// Is the state of this label known?
+    #[must_use]
+    pub fn known(&self, label: u32) -> bool {
+        self.found.get(label as usize).copied().unwrap_or(false)
+    }
+
+    /// The label's offset.
+    #[must_use]
+    pub fn offset_of(&self, label: u32) -> Option<u32> {
+        self.labels.get(label as usize).map(|l| l.offset)
+    }
+
+    /// The label's state.
+    #[must_use]
+    pub fn state_of(&self, label: u32) -> Option<&'a LabelState> {
+        self.labels.get(label as usize).map(|l| &l.state)
+    }
+
+    /// Runs a block. With `edges`, the ways out of it are checked too, as far as the states they
+    /// lead to are known.
+    #[must_use]
+    pub fn block(&self, id: FnId, start: Start, edges: bool) -> Trace {
+        let starts = self.starts(id);
+        let at = starts.iter().position(|(_, s)| *s == start);
+        let begin = at.and_then(|at| starts.get(at)).map_or(0, |s| s.0);
+        // Two starts may stand at one place: the entry, then a label.
+        let next = at.and_then(|at| starts.get(at + 1)).copied();
+        let image = self.lowered.image(self.labels);
+        let hints = Watch { finder: finder(self.lowered, &image), needs: Vec::new() };
+        let mut judge = Judge::new(&image, &self.lowered.host.interface, hints, u64::MAX);
+        let mut trace = Trace { function: id, start, begin, ran: Vec::new(), failure: None };
+        let started = judge.hints.block(start).and_then(|()| judge.start_state(start));
+        match started {
+            Ok(state) => self.run(&mut judge, &mut trace, state, next, edges),
+            Err(error) => {
+                let trouble = std::mem::take(&mut judge.hints.finder.trouble);
+                let part = Part::Instruction;
+                let state = nothing(&mut judge, id);
+                trace.failure = Some(Failure { offset: begin, part, error, trouble, state });
+            }
+        }
+        trace
+    }
+
+    fn run(
+        &self,
+        judge: &mut Judge<'_, Watch<'_>>,
+        trace: &mut Trace,
+        mut state: State,
+        next: Option<(u32, Start)>,
+        edges: bool,
+    ) {
+        let function = self.lowered.functions.get(trace.function.0 as usize);
+        let end = function.map_or(0, |f| f.offset + f.size);
+        let mut offset = trace.begin;
+        loop {
+            if let Some((at, Start::Label(label))) = next
+                && at == offset
+            {
+                if edges && self.known(label) {
+                    let to = Target::Label(label);
+                    let _ = follow(judge, trace, &state, offset, to);
+                }
+                return;
+            }
+            let before = state.clone();
+            judge.hints.needs.clear();
+            let result = if offset < end {
+                judge.exec(&mut state, offset)
+            } else {
+                Err(Error::new(tal_core::error::Rule::Fall, tal_core::error::Kind::IllFormed))
+            };
+            let needs = std::mem::take(&mut judge.hints.needs);
+            trace.ran.push(Ran { offset, before, needs });
+            let flow = match result {
+                Ok(flow) => flow,
+                Err(error) => return fail(judge, trace, &state, offset, Part::Instruction, error),
+            };
+            match self.leave(judge, trace, state, offset, flow, edges) {
+                Some((after, next)) => (state, offset) = (after, next),
+                None => return,
+            }
+        }
+    }
+
+    /// The ways out of an instruction; what comes next in the block, if anything.
+    fn leave(
+        &self,
+        judge: &mut Judge<'_, Watch<'_>>,
+        trace: &mut Trace,
+        mut state: State,
+        offset: u32,
+        flow: Flow,
+        edges: bool,
+    ) -> Option<(State, u32)> {
+        let checked = |to: &Target| match to {
+            Target::Label(label) => edges && self.known(*label),
+            Target::Entry(_) => edges,
+        };
+        match flow {
+            Flow::Next(next) => return Some((state, next)),
+            Flow::Jump(to) => {
+                if checked(&to) {
+                    let _ = follow(judge, trace, &state, offset, to);
+                }
+            }
+            Flow::Branch { cc, to, next } => match judge.branch(&state, cc) {
+                Ok((taken, other)) => {
+                    if checked(&to) {
+                        follow(judge, trace, &taken, offset, to)?;
+                    }
+                    return Some((other, next));
+                }
+                Err(error) => fail(judge, trace, &state, offset, Part::Instruction, error),
+            },
+            Flow::Table { table, index } => {
+                if edges && let Err(error) = judge.jump_table(&mut state, offset, table, &index) {
+                    fail(judge, trace, &state, offset, Part::Instruction, error);
+                }
+            }
+            Flow::Return => {
+                let mut after = state.clone();
+                if edges && let Err(error) = judge.ret(&mut after, offset) {
+                    fail(judge, trace, &after, offset, Part::Return, error);
+                }
+            }
+            Flow::Stop => {}
+        }
+        None
+    }
+}
+
+/// Checks an edge; `None` if it fails.
+fn follow(
+    judge: &mut Judge<'_, Watch<'_>>,
+    trace: &mut Trace,
+    state: &State,
+    offset: u32,
+    to: Target,
+) -> Option<()> {
+    let mut after = state.clone();
+    let part = match to {
+        Target::Label(label) => Part::Edge(label),
+        Target::Entry(callee) => Part::Tail(callee),
+    };
+    match judge.follow(&mut after, offset, to) {
+        Ok(()) => Some(()),
+        Err(error) => {
+            fail(judge, trace, &after, offset, part, error);
+            None
+        }
+    }
+}
+
+fn fail(
+    judge: &mut Judge<'_, Watch<'_>>,
+    trace: &mut Trace,
+    state: &State,
+    offset: u32,
+    part: Part,
+    error: Error,
+) {
+    let trouble = std::mem::take(&mut judge.hints.finder.trouble);
+    trace.failure = Some(Failure { offset, part, error, trouble, state: state.clone() });
+}
+
+/// A state to speak of when there is none.
+fn nothing(judge: &mut Judge<'_, Watch<'_>>, id: FnId) -> State {
+    judge.entry_state(id).unwrap_or_else(|_| State {
+        scope: Vec::new(),
+        facts: Vec::new(),
+        regs: [const { Word::Junk }; 16],
+        flags: tal_core::state::Flags {
+            kind: tal_core::state::FlagKind::None,
+            readable: tal_core::state::FlagSet(0),
+        },
+        stack: tal_core::state::Stack { delta: 0, touched: 0, slots: Vec::new(), lent: Vec::new() },
+        views: Vec::new(),
+        caps: Vec::new(),
+        steps: 0,
+    })
+}
+
+/// A finder that is watched.
+#[derive(Debug)]
+struct Watch<'a> {
+    finder: Finder<'a>,
+    needs: Vec<Need>,
+}
+
+impl Watch<'_> {
+    /// Keeps how a goal was proved.
+    fn note(&mut self, state: &State, goal: &Fact, proof: &Proof) {
+        let again = self.needs.last().is_some_and(|n| n.goal == *goal && n.known > 0);
+        if !again {
+            let known = state.facts.len();
+            let (goal, premises) = (goal.clone(), Vec::new());
+            self.needs.push(Need { goal, premises, cut: false, lookup: false, known });
+        }
+        let Some(need) = self.needs.last_mut() else { return };
+        let mut used: Vec<u16> = Vec::new();
+        match proof {
+            Proof::Lookup => need.lookup = need.premises.is_empty(),
+            Proof::Comb(Comb { premises, .. }) | Proof::Step(Step::Comb { premises, .. }) => {
+                used.extend(premises.iter().map(|p| p.0));
+            }
+            Proof::Step(Step::Cut { fact, .. }) => {
+                need.cut = true;
+                used.push(*fact);
+            }
+            Proof::Step(Step::Neq { fact, other }) => used.extend([*fact, *other]),
+            Proof::Step(Step::Product(a, b)) => used.extend([*a, *b]),
+            Proof::Step(Step::Scale(a, _)) => used.push(*a),
+        }
+        for at in used {
+            if usize::from(at) < need.known
+                && let Some(fact) = state.facts.get(usize::from(at))
+                && !need.premises.contains(fact)
+            {
+                need.premises.push(fact.clone());
+            }
+        }
+        if !matches!(proof, Proof::Step(_)) {
+            // The next question about the same goal is a new one.
+            need.known = 0;
+        }
+    }
+}
+
+impl Hints for Watch<'_> {
+    fn block(&mut self, start: Start) -> Result<(), Error> {
+        self.finder.block(start)
+    }
+    fn end(&mut self) -> Result<(), Error> {
+        self.finder.end()
+    }
+    fn ghost(&mut self, state: &State, site: Site) -> Result<Option<Ghost>, Error> {
+        self.finder.ghost(state, site)
+    }
+    fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error> {
+        let proof = self.finder.prove(state, goal)?;
+        self.note(state, goal, &proof);
+        Ok(proof)
+    }
+    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>, Error> {
+        let how = self.finder.prove_ne(state, term)?;
+        if how.is_none() {
+            let goal = Fact { rel: Rel::Ne, term: term.clone() };
+            self.note(state, &goal, &Proof::Lookup);
+        }
+        Ok(how)
+    }
+    fn in_range(&mut self, s: &State, t: &Term, bits: u8, signed: bool) -> Result<bool, Error> {
+        self.finder.in_range(s, t, bits, signed)
+    }
+    fn want(&mut self, state: &State, goals: &[Fact]) -> Result<bool, Error> {
+        self.finder.want(state, goals)
+    }
+    fn access(
+        &mut self,
+        state: &State,
+        base: Base,
+        offset: &Term,
+        width: u32,
+        store: bool,
+    ) -> Result<Through, Error> {
+        self.finder.access(state, base, offset, width, store)
+    }
+    fn element(
+        &mut self,
+        state: &State,
+        position: &Term,
+        size: u32,
+        count: &Term,
+        width: u32,
+    ) -> Result<(Term, u32), Error> {
+        self.finder.element(state, position, size, count, width)
+    }
+    fn call(&mut self, state: &State, sig: &Sig) -> Result<Vec<Inst>, Error> {
+        self.finder.call(state, sig)
+    }
+    fn post(
+        &mut self,
+        state: &State,
+        kinds: &[Kind],
+        post: &Assertion,
+    ) -> Result<Vec<Inst>, Error> {
+        self.finder.post(state, kinds, post)
+    }
+    fn label(&mut self, state: &State, to: u32) -> Result<Vec<Inst>, Error> {
+        self.finder.label(state, to)
+    }
+    fn post_values(
+        &mut self,
+        state: &State,
+        first: u16,
+        kinds: &[Kind],
+        post: &Assertion,
+    ) -> Result<Vec<Inst>, Error> {
+        self.finder.post_values(state, first, kinds, post)
+    }
+    fn label_values(
+        &mut self,
+        state: &State,
+        to: u32,
+        first: u16,
+        declared: &LabelState,
+    ) -> Result<Vec<Inst>, Error> {
+        self.finder.label_values(state, to, first, declared)
+    }
+    fn cmov(&mut self, state: &State, moved: &Word, kept: &Word) -> Result<Template, Error> {
+        self.finder.cmov(state, moved, kept)
+    }
+    fn take(&mut self, state: &State, wanted: &Cap) -> Result<u16, Error> {
+        self.finder.take(state, wanted)
+    }
+    fn view(&mut self, state: &State, wanted: &View) -> Result<Through, Error> {
+        self.finder.view(state, wanted)
+    }
+    fn data(&mut self, state: &State, address: &Term) -> Result<DataId, Error> {
+        self.finder.data(state, address)
+    }
+    fn range_facts(&mut self, state: &State, facts: &[Fact]) -> Result<bool, Error> {
+        self.finder.range_facts(state, facts)
+    }
+}
