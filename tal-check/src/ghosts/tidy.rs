@@ -58,10 +58,44 @@ impl Planner<'_, '_> {
 
     fn tidy(&mut self) {
         self.clear_false(&[]);
+        self.drop_moved_out();
         self.uncarve_plain();
         self.close_declared();
         self.close_rest();
         self.leak_certainly_empty();
+    }
+
+    /// A place whose owner was taken out and is walked on, before junk or the end, is junk, too: an
+    /// array that is emptied from its end.
+    fn drop_moved_out(&mut self) {
+        for i in 0..self.st.caps.len() {
+            let Some(e) = self.entry(i).cloned() else { continue };
+            let Mem::Struct { fields, size } = &*e.mem else { continue };
+            let [field] = fields.as_slice() else { continue };
+            let FieldTy::Known(Word::Ptr(Base::Name(y), _)) = &field.ty else { continue };
+            if !e.guards.is_empty() || !self.keep.contains(y) {
+                continue;
+            }
+            let Ok(end) = e.offset.plus(i128::from(*size)) else { continue };
+            let next = self.starting(e.name, &end);
+            let after = next.and_then(|n| self.entry(n).map(|e| e.mem.clone()));
+            let behind = after.is_none_or(|m| matches!(*m, Mem::Junk(_)));
+            // Only behind a part that is still full: a lone struct keeps its word.
+            let alone = self.starting(e.name, &Term::ZERO).is_none_or(|first| first == i);
+            if alone || !behind {
+                continue;
+            }
+            let joined = self.attempt(|p| {
+                let first = u16::try_from(i).ok()?;
+                p.emit(Ghost::RetypeJunk { entry: first }).then_some(())?;
+                let Some(next) = next else { return Some(()) };
+                let second = u16::try_from(next).ok()?;
+                p.emit(Ghost::Join { first, second }).then_some(())
+            });
+            if joined.is_some() {
+                return self.drop_moved_out();
+            }
+        }
     }
 
     /// Pieces of no bytes whatever the variables are.
