@@ -108,7 +108,7 @@ pub fn explore(lowered: &Lowered) -> Explored {
         let labels: Vec<LabelSite> = rest[..own].iter().map(|(_, s)| s.clone()).collect();
         rest = &rest[own..];
         let range = (function.offset, function.offset + function.size);
-        let thresholds = thresholds(&image, function);
+        let thresholds = thresholds(lowered, &image, function);
         let Inferred { labels: found, troubles } =
             infer(&mut judge, id, range, &labels, &thresholds);
         if troubles.is_empty() {
@@ -159,13 +159,14 @@ fn nothing() -> LabelState {
     }
 }
 
-/// Constants that the function compares with, and their neighbours: where bounds tend to lie.
-fn thresholds(image: &Image<'_>, function: &FnInfo) -> Vec<i128> {
+/// Constants that the function compares with or that are written in its types and states, and their
+/// neighbours: where bounds tend to lie.
+fn thresholds(lowered: &Lowered, image: &Image<'_>, function: &FnInfo) -> Vec<i128> {
     let range = function.offset as usize..(function.offset + function.size) as usize;
     let bytes = image.text.get(range).unwrap_or_default();
     let mut decoder = Decoder::new(64, bytes, DecoderOptions::NONE);
     let mut instruction = Instruction::default();
-    let mut thresholds = Vec::new();
+    let mut thresholds = written_constants(lowered, function);
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);
         if instruction.mnemonic() != Mnemonic::Cmp {
@@ -183,12 +184,25 @@ fn thresholds(image: &Image<'_>, function: &FnInfo) -> Vec<i128> {
                 OpKind::Immediate64 => i128::from(instruction.immediate64()),
                 _ => continue,
             };
-            for near in [value - 1, value, value + 1] {
-                thresholds.extend([near, -near]);
-            }
+            thresholds.extend(near(value));
         }
     }
     thresholds.sort_unstable();
     thresholds.dedup();
     thresholds
+}
+
+/// A bound, what it is as the bound of the negation, and one off.
+fn near(value: i128) -> [i128; 6] {
+    [value - 1, value, value + 1, -value - 1, -value, -value + 1]
+}
+
+/// Constants of the facts of the signature and of the written states.
+fn written_constants(lowered: &Lowered, function: &FnInfo) -> Vec<i128> {
+    let sig = lowered.sigs.get(function.sig as usize);
+    let post = sig.and_then(|s| s.post.as_ref()).map(|p| &p.state.facts);
+    let declared = sig.map(|s| &s.pre.facts).into_iter().chain(post).flatten();
+    let states = function.labels.iter().filter_map(|l| l.state.as_ref());
+    let written = states.flat_map(|w| w.facts.iter().map(|(fact, _)| fact));
+    declared.chain(written).flat_map(|fact| near(fact.term.constant())).collect()
 }

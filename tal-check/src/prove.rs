@@ -21,8 +21,14 @@ pub fn prove(facts: &[Fact], goal: &Term) -> Option<Vec<Proof>> {
         return Some(vec![Proof::Lookup]);
     }
     let mut search = Search::new(facts, goal);
-    (0..ROUNDS).find_map(|round| {
-        if round > 0 && !search.tighten(round, goal) {
+    if let Some(found) = search.attempt(goal) {
+        return Some(found);
+    }
+    if search.hopeless(goal) {
+        return None;
+    }
+    (1..ROUNDS).find_map(|round| {
+        if !search.tighten(round, goal) {
             return None;
         }
         search.attempt(goal)
@@ -217,6 +223,25 @@ impl Search {
         self.pool.push(Derived { fact, how: Some(how) });
         self.relevant.push(self.pool.len() - 1);
         self.pool.len() - 1
+    }
+
+    /// Can no tightening help? Without products a goal that the rational facts leave unbounded
+    /// stays so, and each round lifts a bound by little.
+    fn hopeless(&self, goal: &Term) -> bool {
+        let linear = |t: &Term| t.monomials().iter().all(|m| m.atom.factors().1.is_none());
+        if !linear(goal) || !self.relevant.iter().all(|&i| linear(&self.pool[i].fact.term)) {
+            return false;
+        }
+        match self.least(goal) {
+            None => true,
+            Some(Least::Contradiction) => false,
+            Some(Least::Finite { scale, weights }) => {
+                let far = |(slack, _): &(BigInt, _)| {
+                    *slack < BigInt::from(scale) * -i64::from(2 * ROUNDS)
+                };
+                self.slack(goal, scale, &weights).is_some_and(|s| far(&s))
+            }
+        }
     }
 
     /// Multipliers that bound `term` from below as high as the facts allow.

@@ -30,6 +30,8 @@ pub(crate) struct Sides<'a> {
     pub(crate) fixed_facts: usize,
     /// Facts of the left side without those of sizes, which stand behind them.
     pub(crate) unsized_facts: usize,
+    /// Facts of the right side that stood at the start of the block that reaches the label.
+    pub(crate) learned: usize,
     /// Bounds worth trying, sorted.
     pub(crate) thresholds: &'a [i128],
     /// How often the label was reached before.
@@ -54,14 +56,16 @@ pub(crate) fn choose(form: &Form, sides: &Sides<'_>, written: Vec<Fact>) -> Vec<
             chosen.add_if(fact, |f| common.holds(f, true) && common.holds(f, false));
         }
     }
-    for fact in common.translated(true) {
+    for fact in common.translated(true, sides.fixed_facts) {
         chosen.add_if(fact, |f| common.holds(f, false));
     }
     if sides.visits < BOUND_VISITS {
-        if sides.visits > 0 && sides.visits < PRECISE_VISITS {
-            for fact in common.translated(false) {
-                chosen.add_if(fact, |f| common.holds(f, true));
-            }
+        // Bounds that a label states may climb from visit to visit; those that the block learned,
+        // from its tests above all, do not.
+        let precise = sides.visits < PRECISE_VISITS;
+        let from = if precise { sides.fixed_facts } else { sides.learned };
+        for fact in common.translated(false, from) {
+            chosen.add_if(fact, |f| common.holds(f, true));
         }
         common.zones(&mut chosen);
     }
@@ -173,11 +177,11 @@ impl Common<'_> {
     }
 
     /// Facts of one side that can be said in the variables of the label.
-    fn translated(&self, left: bool) -> Vec<Fact> {
+    fn translated(&self, left: bool, from: usize) -> Vec<Fact> {
         let map = self.inverse(left);
         let state = self.state(left);
         let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
-        let own = state.facts.iter().skip(self.sides.fixed_facts);
+        let own = state.facts.iter().skip(from);
         own.filter(|f| f.term.vars().all(|v| fixed(v) || map.contains_key(&v)))
             .filter_map(|f| {
                 let term = f.term.subst(&|v| map.get(&v).cloned()).ok()?;
@@ -258,12 +262,10 @@ impl Common<'_> {
         }
     }
 
-    /// The next threshold at or below the bound. With every visit small ones but 0 and 1 count less,
-    /// so that a bound which climbs soon meets a large one.
+    /// The next threshold at or below the bound.
     fn threshold(&self, low: i128) -> Option<i128> {
-        let least = 1_i128 << self.sides.visits.saturating_sub(PRECISE_VISITS).min(64);
-        let mut below = self.sides.thresholds.iter().rev().skip_while(|t| **t > low);
-        below.find(|t| t.abs() <= 1 || t.abs() >= least).copied()
+        let at = self.sides.thresholds.partition_point(|t| *t <= low);
+        at.checked_sub(1).map(|at| self.sides.thresholds[at])
     }
 
     fn both(&self, difference: &Term) -> Option<i128> {

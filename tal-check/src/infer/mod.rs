@@ -127,6 +127,8 @@ pub fn infer<H: Settle>(
         labels: labels.iter().map(|l| (l.index, l)).collect(),
         starts: labels.iter().map(|l| (l.offset, l.index)).collect(),
         live,
+        begin: range.0,
+        learned: 0,
         thresholds,
         candidates: BTreeMap::new(),
         pending: BTreeSet::new(),
@@ -142,6 +144,8 @@ pub fn infer<H: Settle>(
 struct Candidate {
     state: LabelState,
     visits: u32,
+    /// Start of the block that reached the label first.
+    from: u32,
 }
 
 struct Engine<'a> {
@@ -155,6 +159,9 @@ struct Engine<'a> {
     /// Label index by offset.
     starts: BTreeMap<u32, u32>,
     live: BTreeMap<u32, RegSet>,
+    /// Start of the running block, and how many facts it began with.
+    begin: u32,
+    learned: usize,
     thresholds: Vec<i128>,
     candidates: BTreeMap<u32, Candidate>,
     /// Labels to run again, by offset.
@@ -199,6 +206,8 @@ impl Engine<'_> {
         begin: u32,
     ) {
         self.troubles.remove(&(begin, 0));
+        self.learned = state.facts.len();
+        self.begin = begin;
         let (mut offset, mut last) = (begin, begin);
         let result = loop {
             if offset != begin
@@ -316,22 +325,49 @@ impl Engine<'_> {
             fixed: self.fixed,
             fixed_facts: self.fixed_facts,
             unsized_facts,
+            learned: self.learned,
             thresholds: &self.thresholds,
             visits,
         };
         let facts = choose(&form, &sides, written);
         let refinements = self.refinements(&left, &state);
         let found = finish(form, facts, refinements);
-        let old = self.candidates.get(&label).map(|c| &c.state);
-        if old == Some(&found) {
+        let old = self.candidates.get(&label);
+        if old.is_some_and(|c| c.state == found) {
             return;
+        }
+        let origin = old.map_or(self.begin, |c| c.from);
+        if old.is_some_and(|c| c.state.regs != found.regs || c.state.slots != found.slots) {
+            self.forget_from(site.offset);
         }
         if visits >= MAX_VISITS {
             self.troubles.insert((site.offset, 1), Trouble::Unstable { label });
             return;
         }
-        self.candidates.insert(label, Candidate { state: found, visits: visits + 1 });
+        self.candidates.insert(label, Candidate { state: found, visits: visits + 1, from: origin });
         self.pending.insert((site.offset, label));
+    }
+
+    /// What was found behind a label while its state had another form is more special than it has to
+    /// be, and would lose by joins what holds of the new form; it is found anew.
+    fn forget_from(&mut self, offset: u32) {
+        let mut starts = vec![offset];
+        while let Some(start) = starts.pop() {
+            let behind: Vec<u32> = self
+                .candidates
+                .iter()
+                .filter(|(_, c)| c.from == start)
+                .map(|(label, _)| *label)
+                .collect();
+            for label in behind {
+                let Some(at) = self.labels.get(&label).map(|l| l.offset) else { continue };
+                if at != offset {
+                    self.candidates.remove(&label);
+                    self.pending.remove(&(at, label));
+                    starts.push(at);
+                }
+            }
+        }
     }
 
     fn mismatch(&mut self, label: u32, offset: u32, mismatch: Mismatch) {
