@@ -413,7 +413,7 @@ pub fn decode(image: &Image<'_>, offset: u32) -> Result<Decoded> {
 /// As [`decode`].
 pub fn decode_at(text: &[u8], text_address: u32, offset: u32) -> Result<Decoded> {
     let start = usize::try_from(offset).map_err(|_| undecodable())?;
-    let bytes = text.get(start..).ok_or(undecodable())?;
+    let bytes = text.get(start..).ok_or_else(undecodable)?;
     let bytes = bytes.get(..15).unwrap_or(bytes);
     let address = u64::from(text_address).saturating_add(u64::from(offset));
     let mut decoder = Decoder::try_with_ip(64, bytes, address, DecoderOptions::NONE)
@@ -422,9 +422,9 @@ pub fn decode_at(text: &[u8], text_address: u32, offset: u32) -> Result<Decoded>
     if instruction.is_invalid() {
         return Err(undecodable());
     }
-    let bytes = bytes.get(..instruction.len()).ok_or(undecodable())?;
+    let bytes = bytes.get(..instruction.len()).ok_or_else(undecodable)?;
     let length = u8::try_from(bytes.len()).map_err(|_| undecodable())?;
-    let row = row_of(instruction.code()).ok_or(refused(&instruction))?;
+    let row = row_of(instruction.code()).ok_or_else(|| refused(&instruction))?;
     let op = operation(&instruction, row.form, bytes)?;
     if !canon::canonical(&instruction, &op, bytes) {
         return Err(undecodable());
@@ -626,12 +626,14 @@ fn width(i: &Instruction, operand: u32) -> Result<Width> {
         },
         _ => None,
     };
-    width.ok_or(refused(i))
+    width.ok_or_else(|| refused(i))
 }
 
 fn reg(i: &Instruction, operand: u32) -> Result<Reg> {
     match i.op_kind(operand) {
-        OpKind::Register => general(i.op_register(operand)).map(|(reg, _)| reg).ok_or(refused(i)),
+        OpKind::Register => {
+            general(i.op_register(operand)).map(|(reg, _)| reg).ok_or_else(|| refused(i))
+        }
         _ => Err(refused(i)),
     }
 }
@@ -665,14 +667,14 @@ fn ea(i: &Instruction) -> Result<Ea> {
     let disp = i.memory_displacement64() as i64;
     let base = match i.memory_base() {
         Register::None | Register::RIP => None,
-        r if r.is_gpr64() => Some(general(r).ok_or(refused(i))?.0),
+        r if r.is_gpr64() => Some(general(r).ok_or_else(|| refused(i))?.0),
         _ => return Err(refused(i)),
     };
     let index = match i.memory_index() {
         Register::None => None,
         r if r.is_gpr64() => {
             let scale = u8::try_from(i.memory_index_scale()).map_err(|_| refused(i))?;
-            Some((general(r).ok_or(refused(i))?.0, scale))
+            Some((general(r).ok_or_else(|| refused(i))?.0, scale))
         }
         _ => return Err(refused(i)),
     };

@@ -303,7 +303,7 @@ impl<H: Hints> Judge<'_, H> {
             decode::Flow::JmpReg(reg) => Flow::Jump(Target::Entry(callee_in(state, reg)?)),
             decode::Flow::JmpTable(ea) => self.table(state, ea)?,
             decode::Flow::Call(to) => {
-                let callee = self.entry_at(to).ok_or(bad_target(Rule::Call, to))?;
+                let callee = self.entry_at(to).ok_or_else(|| bad_target(Rule::Call, to))?;
                 self.call(state, from, behind, callee)?
             }
             decode::Flow::CallReg(reg) => {

@@ -162,6 +162,6 @@ impl<T> OrRefuse<T> for Result<T, TooBig> {
 
 impl<T> OrRefuse<T> for Option<T> {
     fn or_refuse(self, rule: Rule) -> Result<T, Error> {
-        self.ok_or(Error::new(rule, Kind::BadHint))
+        self.ok_or_else(|| Error::new(rule, Kind::BadHint))
     }
 }

@@ -94,7 +94,8 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// When the fuel is used up.
     pub fn burn(&mut self, units: usize) -> Result<()> {
         let units = u64::try_from(units).unwrap_or(u64::MAX);
-        self.fuel = self.fuel.checked_sub(units).ok_or(Error::new(Rule::Limit, Kind::Limit))?;
+        let left = self.fuel.checked_sub(units);
+        self.fuel = left.ok_or_else(|| Error::new(Rule::Limit, Kind::Limit))?;
         Ok(())
     }
 
@@ -103,11 +104,11 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// # Errors
     /// When too many are in scope.
     pub fn fresh(&mut self, state: &mut State, kind: ty::Kind) -> Result<Var> {
-        let limit = Error::new(Rule::Limit, Kind::Limit);
+        let limit = || Error::new(Rule::Limit, Kind::Limit);
         if state.scope.len() >= limits::SCOPE_VARS {
-            return Err(limit);
+            return Err(limit());
         }
-        let index = u16::try_from(state.scope.len()).map_err(|_| limit)?;
+        let index = u16::try_from(state.scope.len()).map_err(|_| limit())?;
         let set = match &kind {
             ty::Kind::Addr { set, .. } => *set,
             _ => NameSet::ADDRESS,
@@ -255,13 +256,12 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// and a constant not larger.
     fn lookup(&mut self, state: &State, goal: &Fact, rule: Rule) -> Result<()> {
         self.burn(state.facts.len())?;
-        let negated = goal.term.scale(-1).or_refuse(rule)?;
         let found = state.facts.iter().any(|fact| match fact.rel {
             Rel::Ne => false,
             Rel::Ge => implies(&fact.term, &goal.term),
             Rel::Eq => {
                 implies(&fact.term, &goal.term)
-                    || (fact.term.same_shape(&negated)
+                    || (fact.term.opposite_shape(&goal.term)
                         && fact.term.constant().saturating_neg() <= goal.term.constant())
             }
         });

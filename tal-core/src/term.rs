@@ -4,7 +4,8 @@
 //! bounds of `term-form` is [`TooBig`], never a wrapped number (redteam U17, traps 45).
 
 use crate::limits;
-use alloc::vec::Vec;
+use alloc::{rc::Rc, vec::Vec};
+use core::cmp::Ordering;
 
 /// A variable. The class says which table its index points into, so that substitution for one class
 /// cannot capture another (traps 47, 48).
@@ -62,20 +63,89 @@ pub struct TooBig;
 
 /// A linear combination of atoms plus a constant, in the one normal form: monomials sorted by atom,
 /// no zero coefficient. Equal integers-as-polynomials are equal values.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Term {
     constant: i128,
-    monomials: Vec<Monomial>,
+    monomials: Monomials,
+}
+
+/// Most terms are a constant or one variable and a constant: those need no memory of their own.
+/// Which variant it is follows from the number of monomials, so that derived equality is equality.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+enum Monomials {
+    #[default]
+    None,
+    One(Monomial),
+    /// Two or more, shared by all copies.
+    Many(Rc<[Monomial]>),
+}
+
+impl Monomials {
+    fn as_slice(&self) -> &[Monomial] {
+        match self {
+            Monomials::None => &[],
+            Monomials::One(one) => core::slice::from_ref(one),
+            Monomials::Many(many) => many,
+        }
+    }
+
+    fn of(monomials: &[Monomial]) -> Self {
+        match monomials {
+            [] => Monomials::None,
+            [one] => Monomials::One(*one),
+            many => Monomials::Many(Rc::from(many)),
+        }
+    }
+}
+
+impl PartialOrd for Term {
+    fn partial_cmp(&self, other: &Term) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Term {
+    fn cmp(&self, other: &Term) -> Ordering {
+        let constants = self.constant.cmp(&other.constant);
+        constants.then_with(|| self.monomials().cmp(other.monomials()))
+    }
+}
+
+/// Monomials in increasing order of atoms while a term is made of them.
+struct Draft<const ROOM: usize> {
+    filled: usize,
+    monomials: [Monomial; ROOM],
+}
+
+impl<const ROOM: usize> Draft<ROOM> {
+    const EMPTY: Draft<ROOM> = Draft {
+        filled: 0,
+        monomials: [Monomial { atom: Atom(Var::Value, None), coefficient: 0 }; ROOM],
+    };
+
+    /// Appends a monomial; what is zero is none.
+    fn push(&mut self, monomial: Monomial) -> Result<(), TooBig> {
+        if monomial.coefficient != 0 {
+            *self.monomials.get_mut(self.filled).ok_or(TooBig)? = monomial;
+            self.filled = self.filled.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    fn with(&self, constant: i128) -> Result<Term, TooBig> {
+        let monomials = self.monomials.get(..self.filled).ok_or(TooBig)?;
+        Term { constant, monomials: Monomials::of(monomials) }.formed()
+    }
 }
 
 impl Term {
     /// The term 0.
-    pub const ZERO: Term = Term { constant: 0, monomials: Vec::new() };
+    pub const ZERO: Term = Term { constant: 0, monomials: Monomials::None };
 
     /// A constant. Panics never; the argument is a machine or manual constant, far below the bound.
     #[must_use]
     pub fn int(c: i64) -> Self {
-        Term { constant: i128::from(c), monomials: Vec::new() }
+        Term { constant: i128::from(c), monomials: Monomials::None }
     }
 
     /// A constant of any size.
@@ -83,14 +153,14 @@ impl Term {
     /// # Errors
     /// [`TooBig`] when it is not below [`limits::CONSTANT`] in magnitude.
     pub fn constant_of(c: i128) -> Result<Self, TooBig> {
-        Term { constant: c, monomials: Vec::new() }.formed()
+        Term { constant: c, monomials: Monomials::None }.formed()
     }
 
     /// The variable `v`.
     #[must_use]
     pub fn var(v: Var) -> Self {
-        let monomials = alloc::vec![Monomial { atom: Atom::var(v), coefficient: 1 }];
-        Term { constant: 0, monomials }
+        let one = Monomial { atom: Atom::var(v), coefficient: 1 };
+        Term { constant: 0, monomials: Monomials::One(one) }
     }
 
     /// A term from a constant and monomials in strictly increasing order of atoms.
@@ -109,7 +179,7 @@ impl Term {
         if !sorted || !canonical || monomials.iter().any(|m| m.coefficient == 0) {
             return Err(TooBig);
         }
-        Term { constant, monomials }.formed()
+        Term { constant, monomials: Monomials::of(&monomials) }.formed()
     }
 
     /// The constant part.
@@ -121,27 +191,31 @@ impl Term {
     /// The monomials, sorted by atom.
     #[must_use]
     pub fn monomials(&self) -> &[Monomial] {
-        &self.monomials
+        self.monomials.as_slice()
     }
 
     /// The value, if no variable occurs.
     #[must_use]
     pub fn as_int(&self) -> Option<i128> {
-        self.monomials.is_empty().then_some(self.constant)
+        matches!(self.monomials, Monomials::None).then_some(self.constant)
     }
 
     /// The variable, if the term is exactly one variable.
     #[must_use]
     pub fn as_var(&self) -> Option<Var> {
-        match self.monomials.as_slice() {
-            [Monomial { atom: Atom(v, None), coefficient: 1 }] if self.constant == 0 => Some(*v),
+        match self.monomials {
+            Monomials::One(Monomial { atom: Atom(v, None), coefficient: 1 })
+                if self.constant == 0 =>
+            {
+                Some(v)
+            }
             _ => None,
         }
     }
 
     /// Every variable that occurs, with repetitions.
     pub fn vars(&self) -> impl Iterator<Item = Var> + '_ {
-        self.monomials.iter().flat_map(|m| core::iter::once(m.atom.0).chain(m.atom.1))
+        self.monomials().iter().flat_map(|m| core::iter::once(m.atom.0).chain(m.atom.1))
     }
 
     /// `self + other`.
@@ -183,39 +257,52 @@ impl Term {
     /// [`TooBig`].
     pub fn add_scaled(&self, other: &Term, factor: i128) -> Result<Term, TooBig> {
         let constant = mul_add(factor, other.constant, self.constant)?;
-        let mut monomials = Vec::with_capacity(self.monomials.len().max(other.monomials.len()));
-        let (mut left, mut right) = (self.monomials.as_slice(), other.monomials.as_slice());
+        if let (same, Monomials::None, _) | (Monomials::None, same, 1) =
+            (&self.monomials, &other.monomials, factor)
+        {
+            return Term { constant, monomials: same.clone() }.formed();
+        }
+        // A small place is made ready faster than a large one, and it mostly does.
+        if self.monomials().len().saturating_add(other.monomials().len()) <= 3 {
+            self.merge::<3>(other, factor, constant)
+        } else {
+            self.merge::<{ limits::MONOMIALS }>(other, factor, constant)
+        }
+    }
+
+    /// The sum with this constant, if it has room for the monomials.
+    fn merge<const ROOM: usize>(
+        &self,
+        other: &Term,
+        factor: i128,
+        constant: i128,
+    ) -> Result<Term, TooBig> {
+        let mut draft = Draft::<ROOM>::EMPTY;
+        let (mut left, mut right) = (self.monomials(), other.monomials());
         loop {
-            let merged = match (left, right) {
-                ([], []) => break,
+            match (left, right) {
+                ([], []) => return draft.with(constant),
                 ([a, rest @ ..], []) => {
                     left = rest;
-                    *a
+                    draft.push(*a)?;
                 }
                 ([a, rest @ ..], [b, ..]) if a.atom < b.atom => {
                     left = rest;
-                    *a
+                    draft.push(*a)?;
                 }
                 ([a, left_rest @ ..], [b, right_rest @ ..]) if a.atom == b.atom => {
                     left = left_rest;
                     right = right_rest;
                     let coefficient = mul_add(factor, b.coefficient, a.coefficient)?;
-                    Monomial { atom: a.atom, coefficient }
+                    draft.push(Monomial { atom: a.atom, coefficient })?;
                 }
                 (_, [b, rest @ ..]) => {
                     right = rest;
                     let coefficient = mul_add(factor, b.coefficient, 0)?;
-                    Monomial { atom: b.atom, coefficient }
+                    draft.push(Monomial { atom: b.atom, coefficient })?;
                 }
-            };
-            if merged.coefficient != 0 {
-                if monomials.len() == limits::MONOMIALS {
-                    return Err(TooBig);
-                }
-                monomials.push(merged);
             }
         }
-        Term { constant, monomials }.formed()
     }
 
     /// `self * other`; monomials of degree above two do not exist.
@@ -224,7 +311,7 @@ impl Term {
     /// [`TooBig`].
     pub fn mul(&self, other: &Term) -> Result<Term, TooBig> {
         let mut sum = other.scale(self.constant)?;
-        for m in &self.monomials {
+        for m in self.monomials() {
             let scaled = other.times_monomial(*m)?;
             sum = sum.add(&scaled)?;
         }
@@ -237,7 +324,7 @@ impl Term {
             let coefficient = mul_add(m.coefficient, self.constant, 0)?;
             sum = sum.add(&Term::monomial(m.atom, coefficient)?)?;
         }
-        for other in &self.monomials {
+        for other in self.monomials() {
             let (Atom(a, None), Atom(b, None)) = (m.atom, other.atom) else { return Err(TooBig) };
             let coefficient = mul_add(m.coefficient, other.coefficient, 0)?;
             sum = sum.add(&Term::monomial(Atom::product(a, b), coefficient)?)?;
@@ -246,10 +333,10 @@ impl Term {
     }
 
     fn monomial(atom: Atom, coefficient: i128) -> Result<Term, TooBig> {
-        let mut monomials = Vec::with_capacity(1);
-        if coefficient != 0 {
-            monomials.push(Monomial { atom, coefficient });
-        }
+        let monomials = match coefficient {
+            0 => Monomials::None,
+            _ => Monomials::One(Monomial { atom, coefficient }),
+        };
         Term { constant: 0, monomials }.formed()
     }
 
@@ -259,8 +346,8 @@ impl Term {
     /// [`TooBig`] when the result is no term.
     pub fn subst(&self, theta: &dyn Fn(Var) -> Option<Term>) -> Result<Term, TooBig> {
         let image = |v: Var| theta(v).unwrap_or_else(|| Term::var(v));
-        let mut sum = Term { constant: self.constant, monomials: Vec::new() };
-        for m in &self.monomials {
+        let mut sum = Term { constant: self.constant, monomials: Monomials::None };
+        for m in self.monomials() {
             let Atom(a, b) = m.atom;
             let value = match b {
                 None => image(a),
@@ -275,7 +362,7 @@ impl Term {
     #[must_use]
     pub fn gcd(&self) -> i128 {
         let mut g: i128 = 0;
-        for m in &self.monomials {
+        for m in self.monomials() {
             let mut b = m.coefficient.unsigned_abs();
             let mut a = g.unsigned_abs();
             while b != 0 {
@@ -296,16 +383,15 @@ impl Term {
         if d <= 0 {
             return Err(TooBig);
         }
-        let mut monomials = Vec::with_capacity(self.monomials.len());
-        for m in &self.monomials {
+        let mut draft = Draft::<{ limits::MONOMIALS }>::EMPTY;
+        for m in self.monomials() {
             if m.coefficient.checked_rem_euclid(d) != Some(0) {
                 return Err(TooBig);
             }
             let coefficient = m.coefficient.checked_div_euclid(d).ok_or(TooBig)?;
-            monomials.push(Monomial { atom: m.atom, coefficient });
+            draft.push(Monomial { atom: m.atom, coefficient })?;
         }
-        let constant = self.constant.checked_div_euclid(d).ok_or(TooBig)?;
-        Term { constant, monomials }.formed()
+        draft.with(self.constant.checked_div_euclid(d).ok_or(TooBig)?)
     }
 
     /// Do the two have the same variable part?
@@ -314,18 +400,34 @@ impl Term {
         self.monomials == other.monomials
     }
 
+    /// Is the variable part of one that of the other with all signs changed?
+    #[must_use]
+    pub fn opposite_shape(&self, other: &Term) -> bool {
+        let (left, right) = (self.monomials(), other.monomials());
+        let opposite = |(a, b): (&Monomial, &Monomial)| {
+            a.atom == b.atom && Some(a.coefficient) == b.coefficient.checked_neg()
+        };
+        left.len() == right.len() && left.iter().zip(right).all(opposite)
+    }
+
     /// rule[term-form].
     fn formed(self) -> Result<Term, TooBig> {
         let small = |c: i128, bound: i128| -bound <= c && c <= bound;
         let ok = self.constant > -limits::CONSTANT
             && self.constant < limits::CONSTANT
-            && self.monomials.len() <= limits::MONOMIALS
-            && self.monomials.iter().all(|m| small(m.coefficient, limits::COEFFICIENT));
+            && self.monomials().len() <= limits::MONOMIALS
+            && self.monomials().iter().all(|m| small(m.coefficient, limits::COEFFICIENT));
         if ok { Ok(self) } else { Err(TooBig) }
     }
 }
 
 /// `a * b + c`, checked.
 fn mul_add(a: i128, b: i128, c: i128) -> Result<i128, TooBig> {
-    a.checked_mul(b).and_then(|ab| ab.checked_add(c)).ok_or(TooBig)
+    // By far most factors are these; a multiplication of 128 bits that is checked is dear.
+    let product = match a {
+        1 => Some(b),
+        -1 => b.checked_neg(),
+        _ => a.checked_mul(b),
+    };
+    product.and_then(|ab| ab.checked_add(c)).ok_or(TooBig)
 }
