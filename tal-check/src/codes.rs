@@ -65,10 +65,65 @@ pub const LOWERING: Registry = Registry {
 /// The page of a code, of whichever part of the checker.
 #[must_use]
 pub fn find(code: Code) -> Option<&'static Page> {
-    let all = [tal_syntax::codes::REGISTRY, LOWERING, JUDGING];
+    let all = [tal_syntax::codes::REGISTRY, LOWERING, JUDGING, GENERAL];
     all.into_iter().find_map(|registry| registry.find(code))
 }
 
 /// The pages of judging: E03xx facts and memory, E04xx what is owned, E05xx stack and calls, E06xx
-/// flags and labels, E07xx declarations and limits.
-pub const JUDGING: Registry = Registry { pages: &[] };
+/// flags and labels.
+pub const JUDGING: Registry = Registry {
+    pages: &[
+        page!(301, "E0301"),
+        page!(302, "E0302"),
+        page!(303, "E0303"),
+        page!(304, "E0304"),
+        page!(306, "E0306"),
+        page!(307, "E0307"),
+        page!(308, "E0308"),
+        page!(309, "E0309"),
+        page!(310, "E0310"),
+        page!(312, "E0312"),
+        page!(313, "E0313"),
+        page!(314, "E0314"),
+        page!(315, "E0315"),
+        page!(316, "E0316"),
+        page!(317, "E0317"),
+        page!(321, "E0321"),
+        page!(401, "E0401"),
+        page!(402, "E0402"),
+        page!(405, "E0405"),
+        page!(407, "E0407"),
+        page!(408, "E0408"),
+        page!(410, "E0410"),
+        page!(501, "E0501"),
+        page!(502, "E0502"),
+        page!(503, "E0503"),
+        page!(504, "E0504"),
+        page!(505, "E0505"),
+        page!(506, "E0506"),
+        page!(507, "E0507"),
+        page!(508, "E0508"),
+        page!(510, "E0510"),
+        page!(601, "E0601"),
+        page!(602, "E0602"),
+        page!(604, "E0604"),
+        page!(606, "E0606"),
+        page!(608, "E0608"),
+    ],
+};
+
+/// Codes of last resort, of which no small program is an example.
+pub const GENERAL: Registry = Registry {
+    pages: &[
+        page!(322, "E0322"),
+        page!(411, "E0411"),
+        page!(509, "E0509"),
+        page!(603, "E0603"),
+        page!(605, "E0605"),
+        page!(609, "E0609"),
+        page!(701, "E0701"),
+        page!(702, "E0702"),
+        page!(703, "E0703"),
+        page!(704, "E0704"),
+    ],
+};

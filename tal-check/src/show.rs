@@ -137,6 +137,11 @@ fn one(
         shown.stack.push((place, value));
     }
     shown.needs.dedup();
+    if shown.refused
+        && let Some((_, how)) = shown.needs.last_mut()
+    {
+        "not known".clone_into(how);
+    }
     shown
 }
 

@@ -4,11 +4,13 @@ use super::scene::{Scene, class};
 use super::words::reg_name;
 use super::{memory, rules, stack};
 use crate::find::Trouble;
+use iced_x86::FlowControl;
+use std::rc::Rc;
 use tal_core::error::{Kind, Rule};
 use tal_core::hint::Place;
 use tal_core::limits;
 use tal_core::rules::apply::Callee;
-use tal_core::ty::{Base, Cap, Reg, Word};
+use tal_core::ty::{Base, Cap, Mem, Reg, Sig, Word};
 use tal_syntax::Span;
 use tal_syntax::diag::Diag;
 
@@ -17,6 +19,7 @@ struct Called {
     name: String,
     params: Vec<(Place, Span)>,
     span: Option<Span>,
+    sig: Option<Rc<Sig>>,
 }
 
 impl Called {
@@ -36,7 +39,17 @@ impl Called {
             None => None,
         };
         let (name, params, span) = known.unwrap_or(("this".to_owned(), Vec::new(), None));
-        Called { name, params, span }
+        let sig = match callee {
+            Some(Callee::Function(f)) => {
+                function(f).and_then(|f| lowered.sigs.get(f.sig as usize)).cloned()
+            }
+            Some(Callee::Import(i)) => {
+                let at = lowered.imports.get(usize::from(i.0));
+                at.and_then(|at| lowered.host.interface.imports.get(usize::from(*at))).cloned()
+            }
+            _ => None,
+        };
+        Called { name, params, span, sig }
     }
 
     fn parameter(&self, reg: Reg) -> Option<Span> {
@@ -46,7 +59,7 @@ impl Called {
 
 /// The callee of a call with a direct target.
 fn callee(scene: &Scene<'_>) -> Option<Callee> {
-    let instruction = scene.iced()?;
+    let instruction = scene.iced().filter(|i| i.flow_control() == FlowControl::Call)?;
     let target = instruction.near_branch64();
     let lowered = scene.lowered;
     if let Some(offset) = target.checked_sub(u64::from(lowered.text_address))
@@ -60,6 +73,19 @@ fn callee(scene: &Scene<'_>) -> Option<Callee> {
 
 /// A call that is refused.
 pub(super) fn call(scene: &Scene<'_>) -> Diag {
+    if let (Rule::Call, Kind::WrongRegister(reg, word)) = (scene.error().rule, &scene.error().kind)
+        && !matches!(**word, Word::Ptr(Base::Code(_), _))
+        && callee(scene).is_none()
+    {
+        let name = reg_name(*reg);
+        return Diag::error(
+            rules::NOT_CODE,
+            scene.mention(*reg),
+            format!("{name} cannot be called"),
+        )
+        .with_primary(format!("holds {}", class(word)))
+        .with_help(format!("declare it as a function: `{name} = f: fn(rdi = a) -> (rax)`"));
+    }
     arguments(scene, &Called::of(scene, callee(scene)))
 }
 
@@ -95,6 +121,9 @@ fn arguments(scene: &Scene<'_>, called: &Called) -> Diag {
         Some(span) => diag.with_label(span, format!("`{name}` is declared here")),
         None => diag,
     };
+    if let Some(reg) = mismatch(scene, called) {
+        return argument(scene, called, reg, &scene.before().reg(reg).clone());
+    }
     let trouble = scene.failure.trouble.iter().rev();
     for one in trouble {
         match one {
@@ -102,7 +131,13 @@ fn arguments(scene: &Scene<'_>, called: &Called) -> Diag {
                 let words = format!("`{name}` takes what is not owned here");
                 let diag = Diag::error(rules::NOT_OWNED, scene.span, words)
                     .with_primary(format!("needs {}", scene.names.cap(cap)));
-                return owned(scene, at_callee(diag));
+                let diag = owned(scene, at_callee(diag));
+                return match cap {
+                    Cap::Entry(e) if holds_others(scene, e.name) => diag.with_help(
+                        "move out first what its fields own: `mov rbx, [rdi + node.next]`",
+                    ),
+                    _ => diag,
+                };
             }
             Trouble::View(view) => {
                 let words = format!("`{name}` borrows what cannot be lent here");
@@ -127,20 +162,51 @@ fn arguments(scene: &Scene<'_>, called: &Called) -> Diag {
             .with_primary(memory::needs(&scene.names, &fact));
         return scene.with_known(at_callee(diag), &fact);
     }
-    if let Some(reg) = unreadable_argument(scene, called) {
-        return argument(scene, called, reg, &Word::Junk);
-    }
     at_callee(scene.general())
 }
 
-/// A parameter whose register holds nothing.
-fn unreadable_argument(scene: &Scene<'_>, called: &Called) -> Option<Reg> {
-    let regs = called.params.iter().filter_map(|(place, _)| match place {
-        Place::Reg(r) => Some(*r),
-        Place::Slot(_) => None,
-    });
-    let mut junk = regs.filter(|r| *scene.before().reg(*r) == Word::Junk);
-    junk.next()
+/// Is this memory owned, with something that owns memory inside?
+fn holds_others(scene: &Scene<'_>, name: tal_core::term::Var) -> bool {
+    let is = |c: &Cap| matches!(c, Cap::Entry(e) if e.name == name && owns(scene, &e.mem));
+    scene.before().caps.iter().any(is)
+}
+
+fn owns(scene: &Scene<'_>, mem: &Mem) -> bool {
+    match mem {
+        Mem::Named(id, _) => {
+            let host = &scene.lowered.host.interface.types;
+            let at = id.0 as usize;
+            match at.checked_sub(host.len()) {
+                None => host.get(at).is_some_and(|t| t.owns),
+                Some(own) => scene.lowered.types.get(own).is_some_and(|t| t.ty.owns),
+            }
+        }
+        Mem::Struct { fields, .. } => {
+            fields.iter().any(|f| matches!(f.ty, tal_core::ty::FieldTy::Own { .. }))
+        }
+        Mem::Array(_, m) => owns(scene, m),
+        Mem::Cat(a, b) => owns(scene, a) || owns(scene, b),
+        Mem::Ex { body, .. } => owns(scene, body),
+        Mem::Bytes(_) | Mem::Junk(_) | Mem::Zero(_) => false,
+    }
+}
+
+/// A register that holds another kind of word than the callee takes.
+fn mismatch(scene: &Scene<'_>, called: &Called) -> Option<Reg> {
+    let sig = called.sig.as_ref()?;
+    Reg::ALL.into_iter().find(|r| {
+        let have = scene.before().reg(*r);
+        match sig.pre.regs.get(*r as usize) {
+            Some(Word::Int(_)) => !matches!(have, Word::Int(_)),
+            Some(Word::Ptr(Base::Name(tal_core::term::Var::Free(i)), _)) => {
+                let kind = sig.vars.get(usize::from(*i));
+                // A name that may be small takes numbers, too.
+                matches!(kind, Some(tal_core::ty::Kind::Addr { set, .. }) if set.is_address())
+                    && !matches!(have, Word::Ptr(..) | Word::Frame(_))
+            }
+            _ => false,
+        }
+    })
 }
 
 fn argument(scene: &Scene<'_>, called: &Called, reg: Reg, word: &Word) -> Diag {
@@ -185,6 +251,16 @@ pub(super) fn returns(scene: &Scene<'_>) -> Diag {
     }
     if scene.failure.trouble.is_empty() && matches!(error.kind, Kind::Capability) {
         return leaked(scene);
+    }
+    if let Kind::WrongRegister(reg, word) = &error.kind
+        && **word == Word::Junk
+    {
+        let diag = memory::unreadable(scene, *reg);
+        if diag.code != rules::UNREADABLE {
+            let same = diag.primary.span == scene.span;
+            let words = format!("{} is the result", reg_name(*reg));
+            return if same { diag } else { diag.with_label(scene.span, words) };
+        }
     }
     let promise = scene.function.sig_span;
     let diag = Diag::error(rules::RESULT, scene.span, "the result is not what is promised");

@@ -49,7 +49,7 @@ pub(super) fn operands(scene: &Scene<'_>) -> Option<Diag> {
             let reg = read(scene, word)?;
             Some(match **word {
                 Word::Junk => unreadable(scene, reg),
-                _ => not_public(scene, reg, word),
+                _ => not_public(scene, reg, scene.mention(reg), word),
             })
         }
         (Rule::FlagsRead, _) => Some(flags(scene)),
@@ -63,6 +63,9 @@ pub(super) fn rest(scene: &Scene<'_>) -> Diag {
     match error.rule {
         Rule::RowDiv | Rule::RowIdiv => division(scene),
         Rule::FlagsRead | Rule::Pick | Rule::Cond => flags(scene),
+        Rule::StoreWeak | Rule::StoreStrong if matches!(error.kind, Kind::NotProved(_)) => {
+            Diag { code: rules::DOES_NOT_FIT, ..does_not_fit(scene) }
+        }
         Rule::StoreWeak | Rule::AccessView if matches!(error.kind, Kind::BadHint) => {
             Diag::error(rules::READ_ONLY, scene.span, "this memory cannot be written here")
                 .with_primary("only reading was lent")
@@ -113,9 +116,15 @@ impl Access<'_> {
         } else {
             (rules::PAST_END, format!("this {verb} may go past the end of `{name}`"))
         };
+        let constants = constant_indices(scene, below);
         let diag = Diag::error(code, scene.operand(), words)
-            .with_primary(format!("needs {}", scene.names.fact(bound)));
-        let diag = scene.with_known(scene.with_extent(diag, self.base), bound);
+            .with_primary(format!("needs {}", scene.names.fact_with(bound, &constants)));
+        let mut known = scene.known(bound);
+        if !constants.is_empty() {
+            let values = constants.iter().map(|(r, _, v)| format!("{} = {v}", reg_name(*r)));
+            known = format!("{known}; here {}", values.collect::<Vec<_>>().join(", "));
+        }
+        let diag = scene.with_extent(diag, self.base).with_note(known);
         compare_help(scene, diag, bound, below)
     }
 
@@ -178,6 +187,25 @@ fn read_only(scene: &Scene<'_>, base: Base) -> bool {
     let state = &scene.failure.state;
     let mut views = state.views.iter().filter(|v| v.base == base).peekable();
     views.peek().is_some() && views.all(|v| v.mode != Mode::Rw)
+}
+
+/// Registers of the address that hold constants, with their factors in the bound.
+fn constant_indices(scene: &Scene<'_>, below: bool) -> Vec<(Reg, i128, i128)> {
+    let text = scene.text();
+    let Some(inside) = text.find('[').and_then(|at| text.get(at..)) else { return Vec::new() };
+    let regs = source::mentioned(inside);
+    let value = |r: &Reg| match scene.before().reg(*r) {
+        Word::Int(t) => t.as_int().map(|c| (*r, c)),
+        _ => None,
+    };
+    let scale = scale(scene);
+    let sign = if below { 1 } else { -1 };
+    regs.iter().filter_map(value).map(|(r, c)| (r, sign * scale, c)).collect()
+}
+
+/// By what the index is multiplied.
+fn scale(scene: &Scene<'_>) -> i128 {
+    scene.iced().map_or(1, |i| i128::from(i.memory_index_scale()))
 }
 
 /// Does the fact bound the offset from below?
@@ -324,11 +352,11 @@ fn wrong_compare(scene: &Scene<'_>, bound: &Fact, below: bool) -> Option<Diag> {
             jcc.condition_code(),
             ConditionCode::l | ConditionCode::le | ConditionCode::g | ConditionCode::ge
         );
-        if code.op0_register().size() == 4 && !below {
+        if code.op0_register().size() == 4 {
             return Some(narrow_compare(scene, inst.span, reg, needs));
         }
-        if signed && below && code.op0_register().size() == 8 {
-            return Some(signed_compare(scene, (jump, &jcc), bound, needs));
+        if signed && code.op0_register().size() == 8 {
+            return Some(signed_compare(scene, (jump, &jcc), (bound, below), needs));
         }
     }
     None
@@ -384,7 +412,7 @@ fn narrow_compare(scene: &Scene<'_>, compare: Span, reg: Reg, needs: String) -> 
 fn signed_compare(
     scene: &Scene<'_>,
     (jump, jcc): (Span, &Instruction),
-    bound: &Fact,
+    (bound, below): (&Fact, bool),
     needs: String,
 ) -> Diag {
     let (from, to) = match jcc.condition_code() {
@@ -394,18 +422,21 @@ fn signed_compare(
         _ => ("jge", "jae"),
     };
     let shown = scene.names.fact(bound);
-    let diag = Diag::error(
-        rules::SIGNED_COMPARE,
-        scene.operand(),
-        "a signed compare does not bound this index from below",
-    )
-    .with_primary(needs)
-    .with_label(jump, format!("bounds it from above, and says nothing about {shown}"));
+    let (words, why) = if below {
+        let why = format!("bounds it from above, and says nothing about {shown}");
+        ("a signed compare does not bound this index from below", why)
+    } else {
+        let why = "takes a number of 2^63 or more for a negative one, which is less".to_owned();
+        ("a signed compare does not bound an unsigned number", why)
+    };
+    let diag = Diag::error(rules::SIGNED_COMPARE, scene.operand(), words)
+        .with_primary(needs)
+        .with_label(jump, why);
     let word = source::mnemonic(scene.lowered, jump);
-    if scene.lowered.sources.text(word) == from {
+    if !below && scene.lowered.sources.text(word) == from {
         return diag.with_edit(format!("use `{to}`: it gives both bounds"), word, to);
     }
-    diag.with_help(format!("use the unsigned `{to}`: it gives both bounds"))
+    diag.with_help(format!("use `{to}` on a number that is declared `u64`: it gives both bounds"))
 }
 
 /// Advice to compare the index with the bound.
@@ -423,7 +454,23 @@ fn compare_help(scene: &Scene<'_>, diag: Diag, bound: &Fact, below: bool) -> Dia
         (m.next().is_none() && first.coefficient.abs() == 1).then_some(v)
     };
     if below {
-        return diag.with_help("compare it as an unsigned number before the access");
+        let free = match side(true) {
+            Some(v) if bound.term.monomials().len() == 1 => scene.declared(v),
+            _ => None,
+        };
+        return match free {
+            Some(_) if scene.known(bound).starts_with("nothing") => {
+                diag.with_help("declare it as `u64`, and compare it with the end as unsigned")
+            }
+            _ => diag.with_help("compare it before the access, or declare its range"),
+        };
+    }
+    if let Some((word, from, to)) = off_by_one(scene) {
+        return diag.with_edit(
+            format!("`{from}` lets the index be equal to the end: use `{to}`"),
+            word,
+            to,
+        );
     }
     let pair = side(false).zip(side(true)).filter(|_| bound.term.constant() == -1);
     let pair = pair.and_then(|(index, end)| Some((holds(index)?, holds(end)?)));
@@ -441,6 +488,27 @@ fn compare_help(scene: &Scene<'_>, diag: Diag, bound: &Fact, below: bool) -> Dia
             None => diag.with_help("compare before the access, or shorten the way to it"),
         },
     }
+}
+
+/// A compare of an index that is one too generous: the jump's mnemonic, and what it should be.
+fn off_by_one(scene: &Scene<'_>) -> Option<(Span, &'static str, &'static str)> {
+    let text = scene.text();
+    let indices = source::mentioned(text.get(text.find('[')?..)?);
+    all(scene).find_map(|(inst, code)| {
+        let registers = code.mnemonic() == Mnemonic::Cmp && code.op1_kind() == OpKind::Register;
+        let reg = Reg::ALL.get(code.op0_register().full_register().number()).copied();
+        if !registers || code.op0_register().size() != 8 || !indices.contains(&reg?) {
+            return None;
+        }
+        let (jump, jcc) = next(scene, inst.offset)?;
+        let (from, to) = match jcc.condition_code() {
+            ConditionCode::be => ("jbe", "jb"),
+            ConditionCode::a => ("ja", "jae"),
+            _ => return None,
+        };
+        let word = source::mnemonic(scene.lowered, jump);
+        (scene.lowered.sources.text(word) == from).then_some((word, from, to))
+    })
 }
 
 /// The register is no address.
@@ -485,11 +553,39 @@ fn read(scene: &Scene<'_>, word: &Word) -> Option<Reg> {
     })
 }
 
+/// Where the reading of something unreadable began: the instruction, and the register it reads.
+fn blamed(scene: &Scene<'_>, reg: Reg) -> Option<(u32, Reg)> {
+    let (mut reg, mut offset) = (reg, scene.failure.offset);
+    let mut blamed = None;
+    for _ in 0..16 {
+        let found = source::earlier(scene.function, offset)
+            .find_map(|i| super::scene::written_by(scene.lowered, i, reg));
+        let Some(Written::By(inst)) = found else { break };
+        let Some(ran) = scene.trace.ran.iter().find(|r| r.offset == inst.offset) else { break };
+        let text = source::text(scene.lowered, inst.span);
+        let overwrites = text.starts_with("mov") || text.starts_with("lea");
+        let regs = source::mentioned(text);
+        let sources = regs.iter().skip(usize::from(overwrites && regs.len() > 1));
+        let Some(junk) = sources.rev().find(|r| *ran.before.reg(**r) == Word::Junk) else { break };
+        (reg, offset) = (*junk, inst.offset);
+        blamed = Some((offset, reg));
+    }
+    blamed
+}
+
 /// The register holds nothing that may be read.
 pub(super) fn unreadable(scene: &Scene<'_>, reg: Reg) -> Diag {
+    let (offset, reg) = blamed(scene, reg).unwrap_or((scene.failure.offset, reg));
+    unreadable_at(scene, offset, reg)
+}
+
+fn unreadable_at(scene: &Scene<'_>, offset: u32, reg: Reg) -> Diag {
     let name = reg_name(reg);
-    let span = scene.mention(reg);
-    match scene.written(reg) {
+    let at = scene.lowered.span_at(offset).unwrap_or(scene.span);
+    let span = source::mention(scene.lowered, at, reg).unwrap_or(at);
+    let written = source::earlier(scene.function, offset)
+        .find_map(|i| super::scene::written_by(scene.lowered, i, reg));
+    match written {
         Some(Written::Call(inst)) => {
             let line = scene.line(inst.span);
             Diag::error(rules::CLOBBERED, span, format!("{name} does not survive the call"))
@@ -538,9 +634,9 @@ fn partial(scene: &Scene<'_>, reg: Reg, span: Span, at: Span) -> Diag {
 }
 
 /// An address where data must be.
-fn not_public(scene: &Scene<'_>, reg: Reg, word: &Word) -> Diag {
+fn not_public(scene: &Scene<'_>, reg: Reg, at: Span, word: &Word) -> Diag {
     let name = reg_name(reg);
-    Diag::error(rules::NOT_PUBLIC, scene.mention(reg), format!("{name} is no number"))
+    Diag::error(rules::NOT_PUBLIC, at, format!("{name} is no number"))
         .with_primary(format!("holds {}: {}", class(word), scene.names.word(word)))
         .with_note("addresses are not data: what is computed from them could be shown to others")
 }
@@ -553,7 +649,23 @@ fn flags(scene: &Scene<'_>) -> Diag {
         "this condition reads flags that nothing here has set",
     )
     .with_primary("which flags?");
-    let compare = scene.earlier().find(|(_, code)| is_compare(code)).map(|(i, _)| i.span);
+    let compare = scene.earlier().find(|(_, code)| is_compare(code)).map(|(i, _)| i);
+    if let Some(compare) = compare
+        && let Some(ran) = scene.trace.ran.iter().find(|r| r.offset == compare.offset)
+    {
+        let regs = source::mentioned(source::text(scene.lowered, compare.span));
+        if let Some(reg) = regs.into_iter().find(|r| *ran.before.reg(*r) == Word::Junk) {
+            return unreadable_at(scene, compare.offset, reg);
+        }
+        let regs = source::mentioned(source::text(scene.lowered, compare.span));
+        let address = |r: &Reg| matches!(ran.before.reg(*r), Word::Ptr(..) | Word::Frame(_));
+        if let Some(reg) = regs.into_iter().find(address) {
+            let at = source::mention(scene.lowered, compare.span, reg).unwrap_or(compare.span);
+            return not_public(scene, reg, at, ran.before.reg(reg))
+                .with_label(scene.span, "reads what was computed from it");
+        }
+    }
+    let compare = compare.map(|c| c.span);
     let changed = scene.earlier().next().map(|(i, _)| i.span);
     let diag = match (compare, changed) {
         (Some(compare), Some(changed)) if compare != changed => diag

@@ -202,3 +202,15 @@ fn of_instruction(rule: Rule) -> Code {
         _ => UNREADABLE,
     }
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_a_code_with_a_page() {
+        for rule in Rule::ALL {
+            let code = of_rule(*rule);
+            assert!(crate::codes::find(code).is_some(), "{} gives {code}", rule.name());
+        }
+    }
+}

@@ -159,7 +159,16 @@ impl<'a> Names<'a> {
     }
 
     fn compared(&self, fact: &Fact) -> Compared {
-        let (parts, constant) = self.parts(&fact.term);
+        self.compared_with(fact, &[])
+    }
+
+    /// As if the registers given here with their values were variables with these factors.
+    fn compared_with(&self, fact: &Fact, registers: &[(Reg, i128, i128)]) -> Compared {
+        let (mut parts, mut constant) = self.parts(&fact.term);
+        for (reg, factor, value) in registers {
+            constant -= factor * value;
+            parts.push((reg_name(*reg).to_owned(), *factor));
+        }
         let positive: Vec<_> = parts.iter().filter(|p| p.1 > 0).cloned().collect();
         let negative: Vec<_> =
             parts.iter().filter(|p| p.1 < 0).map(|p| (p.0.clone(), -p.1)).collect();
@@ -190,6 +199,13 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn fact(&self, fact: &Fact) -> String {
         let c = self.compared(fact);
+        format!("{} {} {}", c.low, c.sign, c.high)
+    }
+
+    /// A fact in which registers that hold constants stand by name: register, factor, value.
+    #[must_use]
+    pub fn fact_with(&self, fact: &Fact, registers: &[(Reg, i128, i128)]) -> String {
+        let c = self.compared_with(fact, registers);
         format!("{} {} {}", c.low, c.sign, c.high)
     }
 
