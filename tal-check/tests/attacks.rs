@@ -1,0 +1,145 @@
+//! The attacks that source can say. `tests/attacks/<group>/<id>-<what>.tal` is accepted;
+//! `<id>-<what>.refused.tal` differs from it in one place and is refused where a comment
+//! `;! error[rule]` says, by that rule. `docs/attacks.md` lists all attacks and their tests.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use tal_check::check::{Refusal, check};
+use tal_check::infer::Trouble;
+use tal_check::lower::lower;
+use tal_check::lowered::Lowered;
+use tal_check::resolve::Disk;
+use tal_core::image::Segment;
+use tal_core::verify_section;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for group in fs::read_dir(root().join("tests/attacks")).unwrap() {
+        for file in fs::read_dir(group.unwrap().path()).unwrap() {
+            found.push(file.unwrap().path());
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The text without what tests read.
+fn bare(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().map(|l| l.split(";!").next().unwrap().trim_end().to_string()).collect()
+}
+
+/// Do the two differ in exactly one run of lines?
+fn one_place(a: &[String], b: &[String]) -> bool {
+    let head = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[head..], &b[head..]);
+    let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[..a.len() - tail], &b[..b.len() - tail]);
+    let lines = a.len().max(b.len());
+    (1..=4).contains(&lines)
+}
+
+/// `(line, rule or code)` of each reason for refusing, nothing when accepted.
+fn reasons(path: &Path) -> Vec<(u32, String)> {
+    let outcome = lower(path, &Disk).unwrap();
+    let Some(lowered) = outcome.lowered else {
+        let place = |d: &tal_syntax::diag::Diag| {
+            let at = outcome.sources.position(d.primary.span).map_or(0, |p| p.line);
+            (at, format!("{}", d.code))
+        };
+        return outcome.diags.iter().map(place).collect();
+    };
+    match check(lowered) {
+        Ok(checked) => {
+            machine_code(&checked.lowered, &checked.section);
+            Vec::new()
+        }
+        Err((lowered, refusals)) => refusals.iter().map(|r| reason(&lowered, r)).collect(),
+    }
+}
+
+fn line(lowered: &Lowered, offset: u32) -> u32 {
+    let span = lowered.span_at(offset);
+    span.and_then(|s| lowered.sources.position(s)).map_or(0, |p| p.line)
+}
+
+fn reason(lowered: &Lowered, refusal: &Refusal) -> (u32, String) {
+    let judge = |e: &tal_core::error::Error| {
+        (line(lowered, e.site.unwrap_or(0)), e.rule.name().to_string())
+    };
+    match refusal {
+        Refusal::Judge(e) => judge(e),
+        Refusal::Trouble(_, Trouble::Block { error, .. }) => judge(error),
+        Refusal::Trouble(_, Trouble::Join { .. } | Trouble::Unstable { .. }) => {
+            (0, "entail".into())
+        }
+        Refusal::Unreached(_, at) => (line(lowered, *at), "unreached".into()),
+    }
+}
+
+/// The verdict on the machine code, from bytes alone, is the same.
+fn machine_code(lowered: &Lowered, section: &[u8]) {
+    let image = lowered.image(&[]);
+    let mut segments: Vec<Segment<'_>> = Vec::new();
+    for data in &image.data {
+        let bytes = match &data.contents {
+            tal_core::image::Contents::Bytes(bytes) => *bytes,
+            tal_core::image::Contents::Zero => &[],
+        };
+        segments.push(Segment {
+            address: data.address,
+            size: data.size,
+            bytes,
+            writable: data.writable,
+        });
+    }
+    let interface = &lowered.host.interface;
+    let verdict =
+        verify_section(&lowered.text, lowered.text_address, &segments, section, interface);
+    assert!(verdict.is_ok(), "{verdict:?}");
+}
+
+#[test]
+fn refused_sources_have_accepted_twins() {
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !only.is_empty() && !name.starts_with(&only) {
+            continue;
+        }
+        let Some(stem) = name.strip_suffix(".refused.tal") else {
+            let twin = name.replace(".tal", ".refused.tal");
+            assert!(path.with_file_name(twin).exists(), "{name} has no twin");
+            continue;
+        };
+        let twin = path.with_file_name(format!("{stem}.tal"));
+        if !one_place(&bare(&twin), &bare(&path)) {
+            wrong.push(format!("{name}: differs from its twin in more than one place"));
+        }
+        let accepted = reasons(&twin);
+        if !accepted.is_empty() {
+            wrong.push(format!("{stem}: refused {accepted:?}"));
+        }
+        let expected: Vec<(u32, String)> = directives(&path);
+        let found = reasons(&path);
+        // A join that fails has no line of its own.
+        let told = |e: &(u32, String)| found.contains(e) || found.contains(&(0, e.1.clone()));
+        if expected.is_empty() || !expected.iter().all(told) {
+            wrong.push(format!("{name}: {found:?} instead of {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The lines with `;! error[..]`.
+fn directives(path: &Path) -> Vec<(u32, String)> {
+    let text = fs::read_to_string(path).unwrap();
+    let rule = |l: &str| Some(l.split_once(";! error[")?.1.split_once(']')?.0.to_string());
+    (1..).zip(text.lines()).filter_map(|(n, l)| Some((n, rule(l)?))).collect()
+}
