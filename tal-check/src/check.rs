@@ -193,8 +193,11 @@ fn thresholds(lowered: &Lowered, image: &Image<'_>, function: &FnInfo) -> Vec<i1
 }
 
 /// A bound, what it is as the bound of the negation, and one off.
-fn near(value: i128) -> [i128; 6] {
-    [value - 1, value, value + 1, -value - 1, -value, -value + 1]
+fn near(value: i128) -> Vec<i128> {
+    if value.abs() <= 1 {
+        return vec![-1, 0, 1];
+    }
+    vec![value - 1, value, value + 1, -value - 1, -value, -value + 1]
 }
 
 /// Constants of the facts of the signature and of the written states.

@@ -17,6 +17,8 @@ use tal_core::ty::{Fact, Kind, Rel, Word};
 const PRECISE_VISITS: u32 = 3;
 /// Visits after which only what already stands can remain.
 const BOUND_VISITS: u32 = 16;
+/// Facts of right sides that are remembered.
+const OFFERED: usize = 512;
 /// Facts that a label may state.
 const LABEL_FACTS: usize = 64;
 
@@ -38,8 +40,14 @@ pub(crate) struct Sides<'a> {
     pub(crate) visits: u32,
 }
 
-/// The facts for the common form; `written` ones come first and are not checked.
-pub(crate) fn choose(form: &Form, sides: &Sides<'_>, written: Vec<Fact>) -> Vec<Fact> {
+/// The facts for the common form; `written` ones come first and are not checked. `offered` remembers
+/// what the right sides had to say at earlier visits.
+pub(crate) fn choose(
+    form: &Form,
+    sides: &Sides<'_>,
+    written: Vec<Fact>,
+    offered: &mut Vec<Fact>,
+) -> Vec<Fact> {
     // What the function's own facts and sizes say need not be said again.
     let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < sides.fixed);
     let whole = |f: &Fact| f.term.vars().all(fixed);
@@ -60,20 +68,24 @@ pub(crate) fn choose(form: &Form, sides: &Sides<'_>, written: Vec<Fact>) -> Vec<
         chosen.add_if(fact, |f| common.holds(f, false));
     }
     if sides.visits < BOUND_VISITS {
-        // Bounds that a label states may climb from visit to visit; those that the block learned,
-        // from its tests above all, do not.
+        // A bound that climbs from visit to visit is never offered twice; those that tests give are.
         let precise = sides.visits < PRECISE_VISITS;
-        let from = if precise { sides.fixed_facts } else { sides.learned };
-        for fact in common.translated(false, from) {
-            chosen.add_if(fact, |f| common.holds(f, true));
+        let fresh = common.translated(false, sides.learned);
+        for fact in common.translated(false, sides.fixed_facts) {
+            let settled = precise || fresh.contains(&fact) || offered.contains(&fact);
+            chosen.add_if(fact.clone(), |f| settled && common.holds(f, true));
+            if !offered.contains(&fact) && offered.len() < OFFERED {
+                offered.push(fact);
+            }
         }
         common.zones(&mut chosen);
     }
-    strongest(chosen.facts)
+    chosen.facts
 }
 
-/// Without those that another one implies by its constant.
-fn strongest(facts: Vec<Fact>) -> Vec<Fact> {
+/// Without those that another one implies by its constant. While states still change, a weak bound
+/// that stays may stand beside a strong one that does not.
+pub(crate) fn strongest(facts: Vec<Fact>) -> Vec<Fact> {
     let implied = |weak: &Fact, strong: &Fact| {
         weak.rel == Rel::Ge
             && strong.rel == Rel::Ge
@@ -249,13 +261,11 @@ impl Common<'_> {
     fn zone(&self, chosen: &mut Chosen, x: &Term, y: &Term) {
         let Ok(difference) = x.sub(y) else { return };
         let Some(low) = self.both(&difference) else { return };
-        let widened = self.sides.visits >= PRECISE_VISITS;
-        let bound = if widened {
-            let known = chosen.bound(&difference);
-            let Some(threshold) = self.threshold(low) else { return };
-            known.map_or(threshold, |known| known.max(threshold))
-        } else {
+        let bound = if self.sides.visits < PRECISE_VISITS {
             low
+        } else {
+            let Some(threshold) = self.threshold(low) else { return };
+            chosen.bound(&difference).map_or(threshold, |known| known.max(threshold))
         };
         if let Ok(term) = difference.plus(-bound) {
             chosen.add(Fact { rel: Rel::Ge, term });

@@ -14,7 +14,7 @@ use crate::find::Finder;
 use crate::ghosts;
 use crate::lowered::Written;
 use crate::prove::contradictory;
-use facts::{Sides, choose};
+use facts::{Sides, choose, strongest};
 use live::RegSet;
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::decode::Cc;
@@ -29,7 +29,7 @@ use tal_core::ty::{Fact, FnId, Kind, LabelState, NameSet, Reg, Rel, Word};
 use zip::{Form, Mismatch};
 
 /// Visits of one label before the search gives up on it.
-const MAX_VISITS: u32 = 40;
+const MAX_VISITS: u32 = 120;
 
 /// What inference asks of whoever answers the judge's questions.
 pub trait Settle: Hints + Sized {
@@ -131,13 +131,15 @@ pub fn infer<H: Settle>(
         learned: 0,
         thresholds,
         candidates: BTreeMap::new(),
+        offered: BTreeMap::new(),
         pending: BTreeSet::new(),
         postponed: Vec::new(),
         troubles: BTreeMap::new(),
     };
     engine.run(judge, Start::Entry(id), entry, range.0);
     engine.iterate(judge);
-    let labels = engine.candidates.into_iter().map(|(l, c)| (l, c.state)).collect();
+    let stated = |c: Candidate| LabelState { facts: strongest(c.state.facts), ..c.state };
+    let labels = engine.candidates.into_iter().map(|(l, c)| (l, stated(c))).collect();
     Inferred { labels, troubles: engine.troubles.into_values().collect() }
 }
 
@@ -164,6 +166,8 @@ struct Engine<'a> {
     learned: usize,
     thresholds: Vec<i128>,
     candidates: BTreeMap<u32, Candidate>,
+    /// What ways into a label said of it, by label.
+    offered: BTreeMap<u32, Vec<Fact>>,
     /// Labels to run again, by offset.
     pending: BTreeSet<(u32, u32)>,
     /// Edges that cannot be taken as far as is known; used only if nothing else reaches the label.
@@ -210,9 +214,9 @@ impl Engine<'_> {
         self.begin = begin;
         let (mut offset, mut last) = (begin, begin);
         let result = loop {
-            if offset != begin
-                && let Some(&label) = self.starts.get(&offset)
-            {
+            // The entry itself may be a label.
+            let inside = offset != begin || matches!(start, Start::Entry(_));
+            if inside && let Some(&label) = self.starts.get(&offset) {
                 self.edge(judge, last, label, state);
                 break Ok(());
             }
@@ -303,6 +307,9 @@ impl Engine<'_> {
             return self.trouble(Start::Label(label), site.offset, error);
         }
         let visits = self.candidates.get(&label).map_or(0, |c| c.visits);
+        // Only an edge back to the label can go on for ever; what comes from before it is as stable
+        // as the heads of the loops around.
+        let widens = from >= site.offset;
         let left = match self.candidates.get(&label) {
             None => state.clone(),
             Some(candidate) => match judge.state_at(self.id, &candidate.state) {
@@ -327,9 +334,11 @@ impl Engine<'_> {
             unsized_facts,
             learned: self.learned,
             thresholds: &self.thresholds,
-            visits,
+            visits: if widens { visits } else { visits.min(1) },
         };
-        let facts = choose(&form, &sides, written);
+        let mut offered = self.offered.remove(&label).unwrap_or_default();
+        let facts = choose(&form, &sides, written, &mut offered);
+        self.offered.insert(label, offered);
         let refinements = self.refinements(&left, &state);
         let found = finish(form, facts, refinements);
         let old = self.candidates.get(&label);
@@ -338,6 +347,7 @@ impl Engine<'_> {
         }
         let origin = old.map_or(self.begin, |c| c.from);
         if old.is_some_and(|c| c.state.regs != found.regs || c.state.slots != found.slots) {
+            self.offered.remove(&label);
             self.forget_from(site.offset);
         }
         if visits >= MAX_VISITS {
@@ -363,6 +373,7 @@ impl Engine<'_> {
                 let Some(at) = self.labels.get(&label).map(|l| l.offset) else { continue };
                 if at != offset {
                     self.candidates.remove(&label);
+                    self.offered.remove(&label);
                     self.pending.remove(&(at, label));
                     starts.push(at);
                 }
