@@ -11,6 +11,7 @@
 pub mod asm;
 pub mod check;
 pub mod codes;
+pub mod directives;
 pub mod find;
 pub mod ghosts;
 pub mod infer;

@@ -164,7 +164,11 @@ impl<'a> Names<'a> {
 
     /// As if the registers given here with their values were variables with these factors.
     fn compared_with(&self, fact: &Fact, registers: &[(Reg, i128, i128)]) -> Compared {
-        let (mut parts, mut constant) = self.parts(&fact.term);
+        let gcd = fact.term.gcd();
+        let smaller = (fact.rel == Rel::Ge && gcd > 1 && registers.is_empty())
+            .then(|| fact.term.floor_div(gcd).ok())
+            .flatten();
+        let (mut parts, mut constant) = self.parts(smaller.as_ref().unwrap_or(&fact.term));
         for (reg, factor, value) in registers {
             constant -= factor * value;
             parts.push((reg_name(*reg).to_owned(), *factor));
@@ -369,7 +373,8 @@ impl<'a> Names<'a> {
     }
 
     fn guards(&self, guards: &[Guard]) -> String {
-        let shown = guards.iter().map(|g| match g {
+        let open = |g: &&Guard| !matches!(g, Guard::Range(t, ..) if t.as_int().is_some());
+        let shown = guards.iter().filter(open).map(|g| match g {
             Guard::Range(t, low, high) => {
                 format!("if {} <= {} <= {}: ", number((*low).into()), self.term(t), high)
             }
@@ -435,7 +440,8 @@ fn mode_word(mode: Mode) -> &'static str {
     match mode {
         Mode::Rw => " rw",
         Mode::Ro => "",
-        Mode::Rd => " rd",
+        // Reading, while others may write or not: both are `&` in the source.
+        Mode::Rd => "",
     }
 }
 
