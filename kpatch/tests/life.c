@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A program at CPL 0, to see how it lives and dies: argv[1] says which way. */
+#include "gates.h"
+
+static char data[8192] = "initialised";
+static char bss[1 << 20];
+static volatile long sink;
+
+static long busy(ulong rounds)
+{
+	ulong want = 0x1234567890abcdef, got, bad = 0;
+
+	/* A live red zone, a live vector register, live flags. */
+	while (rounds--) {
+		asm volatile("movq %1, %%xmm5; movq %1, -8(%%rsp); mov $1000, %%ecx\n"
+			     "1: dec %%ecx; jnz 1b\n"
+			     "movq %%xmm5, %0; cmp %0, -8(%%rsp); je 2f; xor %0, %0; 2:"
+			     : "=&r" (got) : "r" (want) : "rcx", "xmm5", "memory", "cc");
+		bad += got != want;
+	}
+	return bad;
+}
+
+__attribute__((noinline)) static long recurse(long n)
+{
+	volatile char frame[512];
+
+	frame[0] = n;
+	return recurse(n + 1) + frame[0];
+}
+
+__attribute__((noinline)) static long deep(long n)
+{
+	volatile char frame[2048];
+
+	frame[0] = n;
+	return n ? deep(n - 1) + frame[0] : 0;
+}
+
+static long check_args(ulong argc, struct str *argv, ulong envc, struct str *envp)
+{
+	ulong i;
+
+	for (i = 0; i < argc; i++) {
+		k_write(1, argv[i].ptr, argv[i].len);
+		put(argv[i].ptr[argv[i].len] ? "?" : "|");
+	}
+	put("/");
+	for (i = 0; i < envc; i++) {
+		k_write(1, envp[i].ptr, envp[i].len);
+		put("|");
+	}
+	return 0;
+}
+
+static long errors(void)
+{
+	char c = 0;
+
+	put_dec(k_write(1, (void *)16, 5));		put(" ");
+	put_dec(k_write(1, (void *)-4096ul, 5));	put(" ");
+	put_dec(k_write(1, (void *)0xffffffff81000000ul, 5)); put(" ");
+	put_dec(k_read(0, (void *)0x200000, 1));	put(" ");
+	put_dec(k_write(99, &c, 1));			put(" ");
+	put_dec(k_pread(0, &c, 1, -1));
+	return 0;
+}
+
+/* The registers after a gate: the preserved ones, and no address of the kernel. */
+static long registers(void)
+{
+	ulong dirty, kept;
+
+	asm volatile("mov $0x1111, %%ebx; mov $0x2222, %%r12d; mov $0x3333, %%r13d\n"
+		     "mov $0x4444, %%r14d; mov $0x5555, %%r15d; push %%rbp; mov $0x6666, %%ebp\n"
+		     "mov $1, %%edi; lea %2, %%rsi; xor %%edx, %%edx\n"
+		     "mov $0x200010, %%eax; call *%%rax\n"
+		     "or %%rcx, %%rax; or %%rdx, %%rax; or %%rsi, %%rax; or %%rdi, %%rax\n"
+		     "or %%r8, %%rax; or %%r9, %%rax; or %%r10, %%rax; or %%r11, %%rax\n"
+		     "add %%rbp, %%rbx; pop %%rbp; add %%r12, %%rbx; add %%r13, %%rbx\n"
+		     "add %%r14, %%rbx; add %%r15, %%rbx\n"
+		     : "=&a" (dirty), "=&b" (kept) : "m" (data)
+		     : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+		       "r14", "r15", "memory", "cc");
+	put_dec(dirty >> 47 != 0);
+	put(" ");
+	put_dec(kept == 0x1111 + 0x2222 + 0x3333 + 0x4444 + 0x5555 + 0x6666);
+	return 0;
+}
+
+static long sleep_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 }, before, after;
+	long err, took;
+
+	k_clock(1, &before);
+	err = k_nanosleep(1, 0, &t, 0);
+	k_clock(1, &after);
+	took = (after.sec - before.sec) * 1000 + (after.nsec - before.nsec) / 1000000;
+	put_dec(err);
+	put(took >= ms ? " slept" : " too short");
+	return 0;
+}
+
+static long run_ms(long ms)
+{
+	struct timespec now;
+	long end, bad = 0;
+
+	k_clock(1, &now);
+	end = now.sec * 1000 + now.nsec / 1000000 + ms;
+	do {
+		bad += busy(100);
+		bad += k_getpid() != k_getpid_fast();
+		k_clock_fast(1, &now);
+	} while (now.sec * 1000 + now.nsec / 1000000 < end);
+	put_dec(bad);
+	put(" bad");
+	return 0;
+}
+
+static long copy(void)
+{
+	long n, total = 0;
+
+	while ((n = k_read(0, bss, sizeof(bss))) > 0) {
+		long done = 0, w;
+
+		while (done < n) {
+			w = k_write(1, bss + done, n - done);
+			if (w < 0)
+				return 1;
+			done += w;
+		}
+		total += n;
+	}
+	return n < 0;
+}
+
+long start(ulong argc, struct str *argv, ulong envc, struct str *envp)
+{
+	struct str how = argc > 1 ? argv[1] : (struct str){ "cpl", 3 };
+	ulong i, n = 0;
+
+	if (is(how, "cpl")) {
+		put("CPL ");
+		put_dec(cpl());
+		put("\n");
+	} else if (is(how, "args")) {
+		return check_args(argc, argv, envc, envp);
+	} else if (is(how, "status")) {
+		return 42;
+	} else if (is(how, "data")) {
+		for (i = 0; i < sizeof(bss); i++)
+			n += bss[i];
+		put(data);
+		put(n ? " dirty" : " zero");
+	} else if (is(how, "stack")) {
+		deep(1000);
+		put("deep");
+	} else if (is(how, "errors")) {
+		return errors();
+	} else if (is(how, "registers")) {
+		return registers();
+	} else if (is(how, "sleep")) {
+		return sleep_ms(300);
+	} else if (is(how, "copy")) {
+		return copy();
+	} else if (is(how, "run")) {
+		return run_ms(1500);
+	} else if (is(how, "long")) {
+		return run_ms(60000);
+	} else if (is(how, "spin")) {
+		for (;;)
+			busy(1000);
+	} else if (is(how, "gates")) {
+		for (;;)
+			k_getpid_fast();
+	} else if (is(how, "recurse")) {
+		return recurse(0);
+	} else if (is(how, "bigframe")) {
+		asm volatile("sub $0x1000000, %%rsp; push %%rax" : : : "memory");
+	} else if (is(how, "div0")) {
+		asm volatile("xor %%ecx, %%ecx; mov $1, %%eax; cltd; idiv %%ecx"
+			     : : : "rax", "rcx", "rdx");
+	} else if (is(how, "ud2")) {
+		asm volatile("ud2");
+	} else if (is(how, "int3")) {
+		asm volatile("int3");
+	} else if (is(how, "int80")) {
+		asm volatile("int $0x80" : : "a" (20) : "memory");
+	} else if (is(how, "null")) {
+		*(volatile int *)(ulong)sink = 1;
+	} else if (is(how, "nullcall")) {
+		((void (*)(void))(ulong)sink)();
+	} else if (is(how, "misaligned")) {
+		asm volatile("movaps 1(%%rsp), %%xmm0" : : : "xmm0");
+	} else if (is(how, "pid")) {
+		put_dec(k_getpid());
+	} else if (is(how, "sse")) {
+		unsigned int mxcsr = 0;
+
+		asm volatile("ldmxcsr %0; xorps %%xmm0, %%xmm0; divss %%xmm0, %%xmm0"
+			     : : "m" (mxcsr) : "xmm0");
+	} else if (is(how, "noncanonical")) {
+		asm volatile("movabs $0x8000000000000000, %%rax; mov (%%rax), %%rax" : : : "rax");
+	} else if (is(how, "wildcall")) {
+		asm volatile("movabs $0x8000000000000000, %%rax; call *%%rax" : : : "rax");
+	} else if (is(how, "text")) {
+		*(volatile char *)(void *)start = 0x90;
+	} else if (is(how, "gatewrite")) {
+		*(volatile char *)0x200000 = 0x90;
+	} else if (is(how, "nogate")) {
+		GATE(200, void (*)(void))();
+	} else if (is(how, "syscall")) {
+		asm volatile("mov $39, %%eax; syscall" : : : "rax", "rcx", "r11", "memory");
+	} else {
+		put("?");
+		return 99;
+	}
+	return 0;
+}

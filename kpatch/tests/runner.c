@@ -1,0 +1,1189 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests of programs at CPL 0, run by the first process of a virtual machine as
+ * root, itself an ordinary program at CPL 3.  Reports like a test runner; the
+ * exit status is 0 when all passed.
+ *
+ *	runner [--only WORD]		programs that are admitted
+ *	runner --unverified		with kml.unverified=1
+ *	runner --crowd			100 at CPL 0 beside 100 at CPL 3, for a minute
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#define LIFE "/trusted/life"
+
+/* A test returns null when it passed, else what was wrong. */
+static char said[400];
+static const char *fail(const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(said, sizeof(said), format, list);
+	va_end(list);
+	return said;
+}
+
+struct run {
+	int status;		/* as from waitpid() */
+	char out[1 << 16];
+	size_t size;
+};
+
+static struct run it;
+
+static long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	while (nanosleep(&t, &t) && errno == EINTR)
+		;
+}
+
+/* Starts a program; its standard output goes to *out when out is not null. */
+static pid_t start(const char *path, const char *arg, int in, int *out, void (*before)(void))
+{
+	char *argv[] = { (char *)path, (char *)arg, NULL };
+	char *envp[] = { "A=1", "EMPTY=", NULL };
+	int ends[2] = { -1, -1 };
+	pid_t pid;
+
+	if (out && pipe2(ends, O_CLOEXEC))
+		exit(3);
+	pid = fork();
+	if (pid)
+		goto parent;
+	if (in >= 0)
+		dup2(in, 0);
+	if (out)
+		dup2(ends[1], 1);
+	if (before)
+		before();
+	execve(path, argv, envp);
+	_exit(errno == EPERM ? 126 : 127);
+parent:
+	if (out) {
+		close(ends[1]);
+		*out = ends[0];
+	}
+	return pid;
+}
+
+/* Waits at most so long, then kills. */
+static int finish(pid_t pid, long ms)
+{
+	long end = now_ms() + ms;
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (now_ms() > end) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return -1;
+		}
+		sleep_ms(2);
+	}
+	return status;
+}
+
+static struct run *run_with(const char *path, const char *arg, int in, void (*before)(void))
+{
+	int out;
+	pid_t pid = start(path, arg, in, &out, before);
+	ssize_t n;
+
+	it.size = 0;
+	while (it.size < sizeof(it.out) - 1) {
+		struct pollfd p = { out, POLLIN };
+
+		if (poll(&p, 1, 20000) <= 0)
+			break;
+		n = read(out, it.out + it.size, sizeof(it.out) - 1 - it.size);
+		if (n <= 0)
+			break;
+		it.size += n;
+	}
+	it.out[it.size] = 0;
+	close(out);
+	it.status = finish(pid, 20000);
+	return &it;
+}
+
+static struct run *life(const char *how)
+{
+	return run_with(LIFE, how, -1, NULL);
+}
+
+static const char *says(const char *how, const char *want)
+{
+	struct run *r = life(how);
+
+	if (r->status)
+		return fail("status %x, said '%s'", r->status, r->out);
+	return strcmp(r->out, want) ? fail("said '%s', not '%s'", r->out, want) : NULL;
+}
+
+static const char *dies(const char *how, int signal)
+{
+	struct run *r = life(how);
+
+	if (!WIFSIGNALED(r->status) || WTERMSIG(r->status) != signal)
+		return fail("status %x instead of signal %d, said '%s'", r->status, signal, r->out);
+	return WCOREDUMP(r->status) ? "left a core" : NULL;
+}
+
+/* ---- what it is ---- */
+
+static const char *cpl0(void) { return says("cpl", "CPL 0\n"); }
+static const char *cpl3(void)
+{
+	unsigned short cs;
+
+	asm("mov %%cs, %0" : "=r" (cs));
+	return (cs & 3) == 3 ? NULL : "the runner is not at CPL 3";
+}
+
+static const char *arguments(void) { return says("args", LIFE "|args|/A=1|EMPTY=|"); }
+static const char *status(void)
+{
+	struct run *r = life("status");
+
+	return WIFEXITED(r->status) && WEXITSTATUS(r->status) == 42 ? NULL : fail("%x", r->status);
+}
+static const char *data(void) { return says("data", "initialised zero"); }
+static const char *stack(void) { return says("stack", "deep"); }
+static const char *bad_pointers(void)
+{
+	int in = open("/dev/zero", O_RDONLY);
+	struct run *r = run_with(LIFE, "errors", in, NULL);
+
+	close(in);
+	return r->status || strcmp(r->out, "-14 -14 -14 -14 -9 -22") ?
+		fail("status %x, said '%s'", r->status, r->out) : NULL;
+}
+static const char *registers(void) { return says("registers", "0 1"); }
+static const char *sleeps(void) { return says("sleep", "0 slept"); }
+static const char *red_zone(void) { return says("run", "0 bad"); }
+
+static int copy_file(const char *from, const char *to, int flip)
+{
+	char buffer[65536];
+	int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	ssize_t n;
+
+	if (in < 0 || out < 0)
+		return -1;
+	while ((n = read(in, buffer, sizeof(buffer))) > 0) {
+		if (flip >= 0 && flip < n)
+			buffer[flip] ^= 1;
+		flip = -1;
+		if (write(out, buffer, n) != n)
+			return -1;
+	}
+	close(in);
+	close(out);
+	return 0;
+}
+
+static const char *copies(void)
+{
+	int in = open("/proc/self/exe", O_RDONLY), i;
+	static char all[60000];
+	struct run *r;
+
+	if (pread(in, all, sizeof(all), 0) != sizeof(all))
+		return "cannot read";
+	close(in);
+	in = memfd_create("in", 0);
+	if (write(in, all, sizeof(all)) != sizeof(all) || lseek(in, 0, SEEK_SET))
+		return "cannot write";
+	for (i = 0; i < 20; i++) {
+		lseek(in, 0, SEEK_SET);
+		r = run_with(LIFE, "copy", in, NULL);
+		if (r->status || r->size != sizeof(all) || memcmp(r->out, all, sizeof(all)))
+			return fail("status %x, %zu bytes", r->status, r->size);
+	}
+	close(in);
+	return NULL;
+}
+
+static const char *grep_file(const char *path, const char *word, char *line, size_t size)
+{
+	FILE *f = fopen(path, "r");
+
+	while (f && fgets(line, size, f)) {
+		if (strstr(line, word)) {
+			fclose(f);
+			return line;
+		}
+	}
+	if (f)
+		fclose(f);
+	return NULL;
+}
+
+static const char *maps(void)
+{
+	char path[64], line[300];
+	pid_t pid = start(LIFE, "spin", -1, NULL, NULL);
+	const char *bad = NULL;
+
+	sleep_ms(50);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	if (!grep_file(path, "[kml text]", line, sizeof(line)) || !strstr(line, " r-xp "))
+		bad = "no text, or not r-x";
+	else if (!grep_file(path, "[kml gates]", line, sizeof(line)) || !strstr(line, "00200000-00201000 r-xp "))
+		bad = "no gates, or not r-x";
+	else if (grep_file(path, "wx", line, sizeof(line)))
+		bad = "something is writable and executable";
+	else if (grep_file(path, LIFE, line, sizeof(line)))
+		bad = "the file is mapped";
+	else if (grep_file(path, "[vdso]", line, sizeof(line)))
+		bad = "there is a vDSO";
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return bad;
+}
+
+/* ---- how it dies ---- */
+
+static const char *recursion(void) { return dies("recurse", SIGSEGV); }
+static const char *big_frame(void) { return dies("bigframe", SIGSEGV); }
+static const char *division(void) { return dies("div0", SIGFPE); }
+static const char *ud2(void) { return dies("ud2", SIGILL); }
+static const char *int3(void) { return dies("int3", SIGTRAP); }
+static const char *null_write(void) { return dies("null", SIGSEGV); }
+static const char *null_call(void) { return dies("nullcall", SIGSEGV); }
+static const char *misaligned(void) { return dies("misaligned", SIGSEGV); }
+static const char *noncanonical(void) { return dies("noncanonical", SIGSEGV); }
+static const char *wild_call(void) { return dies("wildcall", SIGSEGV); }
+static const char *write_text(void) { return dies("text", SIGSEGV); }
+static const char *write_gate(void) { return dies("gatewrite", SIGSEGV); }
+static const char *no_gate(void) { return dies("nogate", SIGTRAP); }
+static const char *syscall_at_0(void) { return dies("syscall", SIGSYS); }
+
+/* ---- how it lives with others ---- */
+
+static void on_cpu_0(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static char state_of(pid_t pid, ulong *user, ulong *system)
+{
+	char path[64], text[600];
+	char *p;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	if (!f || !fgets(text, sizeof(text), f))
+		return 0;
+	fclose(f);
+	p = strrchr(text, ')') + 2;
+	if (user)
+		sscanf(p + 1, " %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", user, system);
+	return *p;
+}
+
+/* Only if the spinning program is preempted does this come to an end. */
+static const char *preempted(void)
+{
+	cpu_set_t old;
+	pid_t pid;
+	long t;
+	int st;
+
+	sched_getaffinity(0, sizeof(old), &old);
+	on_cpu_0();
+	pid = start(LIFE, "spin", -1, NULL, NULL);
+	for (t = now_ms(); now_ms() - t < 500;)
+		;
+	kill(pid, SIGKILL);
+	st = finish(pid, 5000);
+	sched_setaffinity(0, sizeof(old), &old);
+	return WIFSIGNALED(st) && WTERMSIG(st) == SIGKILL ? NULL : fail("status %x", st);
+}
+
+/* What a program is accounted that spins for a second while this one sleeps. */
+static void times(const char *path, const char *arg, ulong *user, ulong *system)
+{
+	pid_t pid = start(path, arg, -1, NULL, NULL);
+
+	sleep_ms(1000);
+	state_of(pid, user, system);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static const char *user_time(void)
+{
+	ulong user = 0, system = 0, user3 = 0, system3 = 0;
+
+	times(LIFE, "spin", &user, &system);
+	times("/bin/runner", "--spin", &user3, &system3);
+	if (user < 40 || user + 10 < user3 || system > system3 + 10)
+		return fail("accounted %lu + %lu ticks of user and system time, %lu + %lu at CPL 3",
+			    user, system, user3, system3);
+	return NULL;
+}
+
+static const char *killed_in_gates(void)
+{
+	pid_t pid = start(LIFE, "gates", -1, NULL, NULL);
+	int st;
+
+	sleep_ms(100);
+	kill(pid, SIGTERM);
+	st = finish(pid, 5000);
+	return WIFSIGNALED(st) && WTERMSIG(st) == SIGTERM ? NULL : fail("status %x", st);
+}
+
+static const char *stopped(void)
+{
+	pid_t pid = start(LIFE, "spin", -1, NULL, NULL);
+	ulong a = 0, b = 0, c = 0, system;
+	const char *bad = NULL;
+	int i;
+
+	sleep_ms(100);
+	kill(pid, SIGSTOP);
+	for (i = 0; i < 100 && state_of(pid, &a, &system) != 'T'; i++)
+		sleep_ms(10);
+	if (i == 100)
+		bad = "does not stop";
+	state_of(pid, &a, &system);
+	sleep_ms(200);
+	state_of(pid, &b, &system);
+	kill(pid, SIGCONT);
+	sleep_ms(300);
+	state_of(pid, &c, &system);
+	if (!bad && b > a + 1)
+		bad = "runs while stopped";
+	if (!bad && c <= b)
+		bad = "does not continue";
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return bad;
+}
+
+/* A sleep that is stopped and continued is as long as it was to be. */
+static const char *sleep_restarts(void)
+{
+	int out, st;
+	char text[32] = "";
+	pid_t pid = start(LIFE, "sleep", -1, &out, NULL);
+
+	sleep_ms(60);
+	kill(pid, SIGSTOP);
+	sleep_ms(60);
+	kill(pid, SIGCONT);
+	st = finish(pid, 5000);
+	if (read(out, text, sizeof(text) - 1) < 0)
+		text[0] = 0;
+	close(out);
+	return st || strcmp(text, "0 slept") ? fail("status %x, said '%s'", st, text) : NULL;
+}
+
+static const char *read_restarts(void)
+{
+	int in[2], out, st;
+	char text[8] = "";
+	pid_t pid;
+
+	if (pipe2(in, O_CLOEXEC))
+		return "no pipe";
+	pid = start(LIFE, "copy", in[0], &out, NULL);
+	close(in[0]);
+	sleep_ms(50);
+	kill(pid, SIGSTOP);
+	sleep_ms(50);
+	kill(pid, SIGCONT);
+	sleep_ms(50);
+	if (write(in[1], "abc", 3) != 3)
+		return "cannot write";
+	close(in[1]);
+	st = finish(pid, 5000);
+	if (read(out, text, sizeof(text) - 1) < 0)
+		text[0] = 0;
+	close(out);
+	return st || strcmp(text, "abc") ? fail("status %x, said '%s'", st, text) : NULL;
+}
+
+static void ignore_usr1(void) { signal(SIGUSR1, SIG_IGN); }
+static const char *ignored_signals(void)
+{
+	int out, st, i;
+	char text[32] = "";
+	pid_t pid = start(LIFE, "run", -1, &out, ignore_usr1);
+
+	sleep_ms(100);
+	for (i = 0; i < 2000; i++)
+		kill(pid, SIGUSR1);
+	st = finish(pid, 20000);
+	if (read(out, text, sizeof(text) - 1) < 0)
+		text[0] = 0;
+	close(out);
+	return st || strcmp(text, "0 bad") ? fail("status %x, said '%s'", st, text) : NULL;
+}
+
+static const char *default_signals(void)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGALRM, SIGTERM, SIGXCPU };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
+		pid_t pid = start(LIFE, "spin", -1, NULL, NULL);
+		int st;
+
+		sleep_ms(20);
+		kill(pid, signals[i]);
+		st = finish(pid, 5000);
+		if (!WIFSIGNALED(st) || WTERMSIG(st) != signals[i])
+			return fail("status %x instead of signal %d", st, signals[i]);
+	}
+	return NULL;
+}
+
+static void one_second(void)
+{
+	struct rlimit limit = { 1, 2 };
+
+	setrlimit(RLIMIT_CPU, &limit);
+}
+static const char *cpu_limit(void)
+{
+	pid_t pid = start(LIFE, "spin", -1, NULL, one_second);
+	int st = finish(pid, 20000);
+
+	return WIFSIGNALED(st) && WTERMSIG(st) == SIGXCPU ? NULL : fail("status %x", st);
+}
+
+static void small_stack(void)
+{
+	struct rlimit limit = { 256 << 10, 256 << 10 };
+
+	setrlimit(RLIMIT_STACK, &limit);
+}
+static const char *stack_limit(void)
+{
+	struct run *r = run_with(LIFE, "stack", -1, small_stack);
+
+	return WIFSIGNALED(r->status) && WTERMSIG(r->status) == SIGSEGV ? NULL : fail("status %x", r->status);
+}
+
+static const char *moves(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	pid_t pid = start(LIFE, "spin", -1, NULL, NULL);
+	const char *bad = NULL;
+	int i;
+
+	for (i = 0; i < 50 && !bad; i++) {
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		CPU_SET(i % cpus, &set);
+		if (sched_setaffinity(pid, sizeof(set), &set))
+			bad = "sched_setaffinity";
+		sleep_ms(5);
+	}
+	if (state_of(pid, NULL, NULL) != 'R')
+		bad = "does not run";
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return bad;
+}
+
+/* Every kind of switch between the two kinds of program. */
+static const char *chains(void)
+{
+	int i;
+
+	for (i = 0; i < 150; i++) {
+		struct run *r = run_with(i % 3 ? LIFE : "/bin/true", "cpl", -1, NULL);
+
+		if (r->status || (i % 3 && strcmp(r->out, "CPL 0\n")))
+			return fail("round %d: status %x, said '%s'", i, r->status, r->out);
+	}
+	return NULL;
+}
+
+static const char *crowd_of(int pairs, const char *how, const char *how3)
+{
+	pid_t pids[256];
+	int outs[256], i, bad = 0;
+	char text[32];
+
+	for (i = 0; i < 2 * pairs; i++)
+		pids[i] = start(i % 2 ? LIFE : "/bin/runner", i % 2 ? how : how3, -1, &outs[i], NULL);
+	for (i = 0; i < 2 * pairs; i++) {
+		int st = finish(pids[i], 300000);
+		ssize_t n = read(outs[i], text, sizeof(text) - 1);
+
+		text[n > 0 ? n : 0] = 0;
+		close(outs[i]);
+		bad += st != 0 || strcmp(text, "0 bad") != 0;
+	}
+	return bad ? fail("%d of %d went wrong", bad, 2 * pairs) : NULL;
+}
+static const char *crowd(void) { return crowd_of(8, "run", "--busy"); }
+
+/* The ordinary half of the crowd. */
+static int busy(long ms)
+{
+	long end = now_ms() + ms, bad = 0;
+
+	while (now_ms() < end) {
+		unsigned long want = 0x1234567890abcdef, got;
+
+		asm volatile("movq %1, %%xmm5; movq %1, -8(%%rsp); mov $100000, %%ecx\n"
+			     "1: dec %%ecx; jnz 1b\n"
+			     "movq %%xmm5, %0; cmp %0, -8(%%rsp); je 2f; xor %0, %0; 2:"
+			     : "=&r" (got) : "r" (want) : "rcx", "xmm5", "memory", "cc");
+		bad += got != want;
+	}
+	printf("%ld bad", bad);
+	return 0;
+}
+
+/* ---- who gets in ---- */
+
+static const char *refused(const char *path, const char *reason)
+{
+	struct run *r = run_with(path, "cpl", -1, NULL);
+	char line[600];
+
+	if (!WIFEXITED(r->status) || WEXITSTATUS(r->status) != 126)
+		return fail("status %x instead of EPERM", r->status);
+	(void)line;
+	(void)reason;
+	return NULL;
+}
+
+static const char *flipped(void)
+{
+	static const int at[] = { 0, 0x18, 0x1010, 0x4000 };
+	unsigned int i;
+	const char *bad = NULL;
+
+	for (i = 0; i < sizeof(at) / sizeof(*at) && !bad; i++) {
+		if (copy_file(LIFE, "/trusted/flipped", at[i]))
+			return "cannot copy";
+		bad = refused("/trusted/flipped", "kml.allow");
+	}
+	unlink("/trusted/flipped");
+	return bad;
+}
+
+static const char *same_bytes(void)
+{
+	struct run *r;
+
+	if (copy_file(LIFE, "/trusted/same", -1))
+		return "cannot copy";
+	r = run_with("/trusted/same", "cpl", -1, NULL);
+	unlink("/trusted/same");
+	return strcmp(r->out, "CPL 0\n") ? fail("said '%s'", r->out) : NULL;
+}
+
+static const char *ordinary_file(void)
+{
+	const char *bad;
+
+	if (copy_file("/bin/true", "/trusted/true", -1))
+		return "cannot copy";
+	bad = refused("/trusted/true", "kml.allow");
+	unlink("/trusted/true");
+	return bad;
+}
+
+static const char *script(void)
+{
+	int fd = open("/trusted/script", O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	const char *bad;
+
+	if (write(fd, "#!/bin/true\n", 12) != 12)
+		return "cannot write";
+	close(fd);
+	bad = refused("/trusted/script", "kml.allow");
+	unlink("/trusted/script");
+	return bad;
+}
+
+/* An admitted interpreter may interpret a script from anywhere: it is verified. */
+static const char *script_of(void)
+{
+	struct run *r;
+	int fd = open("/tmp/script", O_WRONLY | O_CREAT | O_TRUNC, 0755);
+
+	if (write(fd, "#!" LIFE " cpl\n", strlen("#!" LIFE " cpl\n")) < 0)
+		return "cannot write";
+	close(fd);
+	r = run_with("/tmp/script", "x", -1, NULL);
+	return strcmp(r->out, "CPL 0\n") ? fail("status %x, said '%s'", r->status, r->out) : NULL;
+}
+
+/* Ring 3 does not have the gates: the first call is a fault. */
+static const char *at_ring_3(struct run *r)
+{
+	if (!WIFSIGNALED(r->status) || WTERMSIG(r->status) != SIGSEGV)
+		return fail("status %x, said '%s'", r->status, r->out);
+	return NULL;
+}
+
+static const char *elsewhere(void)
+{
+	if (copy_file(LIFE, "/tmp/life", -1))
+		return "cannot copy";
+	return at_ring_3(run_with("/tmp/life", "cpl", -1, NULL));
+}
+
+static void by_memfd(void)
+{
+	int fd = memfd_create("life", 0), in = open(LIFE, O_RDONLY);
+	char *argv[] = { "life", "cpl", NULL }, *envp[] = { NULL };
+	char buffer[65536];
+	ssize_t n;
+
+	while ((n = read(in, buffer, sizeof(buffer))) > 0)
+		if (write(fd, buffer, n) != n)
+			_exit(9);
+	fexecve(fd, argv, envp);
+	_exit(10);
+}
+static const char *memfd(void) { return at_ring_3(run_with(LIFE, "cpl", -1, by_memfd)); }
+
+static void own_trusted(void)
+{
+	static const char *const files[] = { "setgroups", "uid_map", "gid_map" };
+	char path[64];
+	int i;
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		_exit(8);
+	for (i = 0; i < 3; i++) {
+		const char *text = i ? "0 0 1" : "deny";
+
+		snprintf(path, sizeof(path), "/proc/self/%s", files[i]);
+		if (write(open(path, O_WRONLY), text, strlen(text)) < 0)
+			_exit(9);
+	}
+	if (mount("none", "/trusted", "tmpfs", 0, NULL))
+		_exit(10);
+	if (copy_file("/tmp/life", LIFE, -1))
+		_exit(11);
+}
+static const char *user_namespace(void)
+{
+	copy_file(LIFE, "/tmp/life", -1);
+	return at_ring_3(run_with(LIFE, "cpl", -1, own_trusted));
+}
+
+static void own_root(void)
+{
+	mkdir("/tmp/root", 0755);
+	mkdir("/tmp/root/trusted", 0755);
+	if (copy_file(LIFE, "/tmp/root" LIFE, -1) || chroot("/tmp/root") || chdir("/"))
+		_exit(9);
+}
+static const char *chrooted(void) { return at_ring_3(run_with(LIFE, "cpl", -1, own_root)); }
+
+static void bound(void)
+{
+	mkdir("/tmp/bind", 0755);
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("/tmp", "/trusted", NULL, MS_BIND, NULL))
+		_exit(9);
+}
+static const char *bind_mount(void)
+{
+	copy_file(LIFE, "/tmp/life", -1);
+	return at_ring_3(run_with(LIFE, "cpl", -1, bound));
+}
+
+static const char *set_user_id(void)
+{
+	const char *bad;
+
+	if (copy_file(LIFE, "/trusted/suid", -1) || chmod("/trusted/suid", 04755))
+		return "cannot copy";
+	bad = refused("/trusted/suid", "setuid");
+	unlink("/trusted/suid");
+	return bad;
+}
+
+static void traced(void) { ptrace(PTRACE_TRACEME, 0, 0, 0); }
+static const char *traced_exec(void)
+{
+	struct run *r;
+	int out, st;
+	pid_t pid = start(LIFE, "cpl", -1, &out, traced);
+
+	close(out);
+	r = &it;
+	st = finish(pid, 5000);
+	(void)r;
+	return WIFEXITED(st) && WEXITSTATUS(st) == 126 ? NULL : fail("status %x instead of EPERM", st);
+}
+
+/* ---- who may look into it ---- */
+
+static const char *attach(void)
+{
+	pid_t pid = start(LIFE, "spin", -1, NULL, NULL);
+	const char *bad = NULL;
+
+	sleep_ms(30);
+	if (!ptrace(PTRACE_ATTACH, pid, 0, 0) || errno != EPERM)
+		bad = "PTRACE_ATTACH works";
+	if (!ptrace(PTRACE_SEIZE, pid, 0, 0) || errno != EPERM)
+		bad = "PTRACE_SEIZE works";
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, __WALL);
+	return bad;
+}
+
+static const char *proc_mem(void)
+{
+	pid_t pid = start(LIFE, "spin", -1, NULL, NULL);
+	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR };
+	const char *bad = NULL;
+	char path[64];
+	int i;
+
+	sleep_ms(30);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	for (i = 0; i < 3; i++)
+		if (open(path, modes[i]) >= 0 || errno != EACCES)
+			bad = "/proc/PID/mem opens";
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return bad;
+}
+
+static const char *process_vm(void)
+{
+	pid_t pid = start(LIFE, "spin", -1, NULL, NULL);
+	char byte = 0;
+	struct iovec here = { &byte, 1 }, there = { (void *)0x404000, 1 };
+	const char *bad = NULL;
+	int fd;
+
+	sleep_ms(30);
+	if (process_vm_writev(pid, &here, 1, &there, 1, 0) >= 0 || errno != EPERM)
+		bad = fail("process_vm_writev: %d", errno);
+	else if (process_vm_readv(pid, &here, 1, &there, 1, 0) >= 0 || errno != EPERM)
+		bad = fail("process_vm_readv: %d", errno);
+	fd = syscall(SYS_pidfd_open, pid, 0);
+	if (!bad && (syscall(SYS_pidfd_getfd, fd, 0, 0) >= 0 || errno != EPERM))
+		bad = fail("pidfd_getfd: %d", errno);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(fd);
+	return bad;
+}
+
+static const char *file_changes(void)
+{
+	const char *bad = NULL;
+	int out, fd, st;
+	char text[32] = "";
+	pid_t pid;
+
+	if (copy_file(LIFE, "/trusted/changing", -1))
+		return "cannot copy";
+	pid = start("/trusted/changing", "run", -1, &out, NULL);
+	sleep_ms(100);
+	/* Nothing is left of the file that the program runs from. */
+	fd = open("/trusted/changing", O_WRONLY | O_TRUNC);
+	if (fd < 0 && errno != ETXTBSY)
+		bad = "cannot truncate";
+	if (fd >= 0)
+		close(fd);
+	unlink("/trusted/changing");
+	st = finish(pid, 20000);
+	if (read(out, text, sizeof(text) - 1) < 0)
+		text[0] = 0;
+	close(out);
+	return bad ? bad : st || strcmp(text, "0 bad") ? fail("status %x, said '%s'", st, text) : NULL;
+}
+
+/* ---- seccomp: with a filter the gate takes the long way ---- */
+
+static void filter_getpid(int action)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, action),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { 4, code };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+static void filter_errno(void) { filter_getpid(SECCOMP_RET_ERRNO | 123); }
+static void filter_allow(void) { filter_getpid(SECCOMP_RET_ALLOW); }
+static void filter_kill(void) { filter_getpid(SECCOMP_RET_KILL_PROCESS); }
+
+static const char *seccomp(void)
+{
+	struct run *r = run_with(LIFE, "pid", -1, filter_errno);
+
+	if (r->status || strcmp(r->out, "-123"))
+		return fail("status %x, said '%s' instead of -123", r->status, r->out);
+	r = run_with(LIFE, "pid", -1, filter_allow);
+	if (r->status || atoi(r->out) <= 1)
+		return fail("status %x, said '%s'", r->status, r->out);
+	r = run_with(LIFE, "pid", -1, filter_kill);
+	if (!WIFSIGNALED(r->status) || WTERMSIG(r->status) != SIGSYS)
+		return fail("status %x instead of SIGSYS", r->status);
+	r = run_with(LIFE, "registers", -1, filter_allow);
+	return r->status ? fail("registers: status %x", r->status) : NULL;
+}
+
+/* ---- what the kernel says to all this ---- */
+
+static const char *silent(void)
+{
+	static const char *const words[] = {
+		"WARNING:", "BUG:", "Oops", "Call Trace", "stalled", "Kernel panic",
+		"INFO: task", "refcount_t", "double fault",
+	};
+	static char log[1 << 18];
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	unsigned int i;
+	ssize_t n;
+
+	while ((n = read(fd, log, sizeof(log) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		if (n < 0)
+			continue;
+		log[n] = 0;
+		for (i = 0; i < sizeof(words) / sizeof(*words); i++)
+			if (strstr(log, words[i]))
+				return fail("%.300s", log);
+	}
+	close(fd);
+	return NULL;
+}
+
+static const struct test {
+	const char *name;
+	const char *(*test)(void);
+} tests[] = {
+	{ "cpl: 0 under /trusted", cpl0 },
+	{ "cpl: 3 elsewhere", cpl3 },
+	{ "start: arguments and environment", arguments },
+	{ "start: data and bss", data },
+	{ "end: exit status", status },
+	{ "memory: stack grows", stack },
+	{ "gates: bad pointers and arguments", bad_pointers },
+	{ "gates: registers kept and cleared", registers },
+	{ "gates: sleep", sleeps },
+	{ "gates: copy a file", copies },
+	{ "interrupts: red zone and vector registers", red_zone },
+	{ "memory: map", maps },
+	{ "death: runaway recursion", recursion },
+	{ "death: a frame of 16 MB", big_frame },
+	{ "death: division by zero", division },
+	{ "death: ud2", ud2 },
+	{ "death: int3", int3 },
+	{ "death: write to null", null_write },
+	{ "death: call of null", null_call },
+	{ "death: misaligned vector access", misaligned },
+	{ "death: non-canonical load", noncanonical },
+	{ "death: non-canonical call", wild_call },
+	{ "death: write to own text", write_text },
+	{ "death: write to a gate", write_gate },
+	{ "death: call of a gate that is none", no_gate },
+	{ "death: SYSCALL", syscall_at_0 },
+	{ "life: busy loop is preempted", preempted },
+	{ "life: its time is user time", user_time },
+	{ "life: killed in a loop over fast gates", killed_in_gates },
+	{ "life: stop and continue", stopped },
+	{ "life: sleep is resumed after a stop", sleep_restarts },
+	{ "life: read is repeated after a stop", read_restarts },
+	{ "life: ignored signals", ignored_signals },
+	{ "life: default signals", default_signals },
+	{ "life: limit of CPU time", cpu_limit },
+	{ "life: limit of the stack", stack_limit },
+	{ "life: moved from CPU to CPU", moves },
+	{ "life: 150 programs, CPL 0 and 3", chains },
+	{ "life: 8 programs at CPL 0 beside 8 at CPL 3", crowd },
+	{ "seccomp: filters hold for gates", seccomp },
+	{ "admission: one bit changed", flipped },
+	{ "admission: the same bytes in another file", same_bytes },
+	{ "admission: an ordinary program", ordinary_file },
+	{ "admission: a script", script },
+	{ "admission: a script for an admitted interpreter", script_of },
+	{ "admission: setuid", set_user_id },
+	{ "admission: traced", traced_exec },
+	{ "ring 3: the same file elsewhere", elsewhere },
+	{ "ring 3: memfd", memfd },
+	{ "ring 3: /trusted of a user namespace", user_namespace },
+	{ "ring 3: /trusted of a chroot", chrooted },
+	{ "ring 3: /trusted of a bind mount", bind_mount },
+	{ "privacy: ptrace", attach },
+	{ "privacy: /proc/PID/mem", proc_mem },
+	{ "privacy: process_vm_writev, pidfd_getfd", process_vm },
+	{ "privacy: the file changes while it runs", file_changes },
+	{ "kernel: nothing in its log", silent },
+};
+
+/* ---- unverified mode ---- */
+
+static int cpl(void)
+{
+	unsigned short cs;
+
+	asm("mov %%cs, %0" : "=r" (cs));
+	printf("CPL %d\n", cs & 3);
+	return 0;
+}
+
+static volatile int alarms;
+static void on_alarm(int signal) { alarms += signal == SIGALRM; }
+
+/* Handlers run and return, and a read is repeated after them. */
+static int handlers(void)
+{
+	struct itimerval every = { { 0, 2000 }, { 0, 2000 } }, never = { };
+	struct sigaction act = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	int ends[2], before;
+	long end;
+	char c;
+
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+	for (end = now_ms() + 500; now_ms() < end;)
+		;
+	before = alarms;
+	if (pipe(ends))
+		return 1;
+	if (!fork()) {
+		sleep_ms(100);
+		_exit(write(ends[1], "x", 1) != 1);
+	}
+	if (read(ends[0], &c, 1) != 1)
+		return 2;
+	setitimer(ITIMER_REAL, &never, NULL);
+	printf("%s", before > 20 && alarms > before ? "ok" : "no signals");
+	return 0;
+}
+
+static void *thread(void *to)
+{
+	long end = now_ms() + 500;
+
+	while (now_ms() < end)
+		++*(volatile long *)to;
+	return to;
+}
+
+static int threads(void)
+{
+	pthread_t ids[4];
+	long counts[4] = { };
+	int i;
+
+	for (i = 0; i < 4; i++)
+		if (pthread_create(&ids[i], NULL, thread, &counts[i]))
+			return 1;
+	for (i = 0; i < 4; i++)
+		pthread_join(ids[i], NULL);
+	printf("%s", counts[0] && counts[1] && counts[2] && counts[3] ? "ok" : "a thread did not run");
+	return 0;
+}
+
+#define RUNNER "/trusted/runner"
+
+static const char *unverified_says(const char *path, const char *arg, const char *want)
+{
+	struct run *r = run_with(path, arg, -1, NULL);
+
+	return r->status || strcmp(r->out, want) ? fail("status %x, said '%s'", r->status, r->out) : NULL;
+}
+
+static const char *unverified_cpl(void)
+{
+	if (copy_file("/bin/runner", RUNNER, -1))
+		return "cannot copy";
+	return unverified_says(RUNNER, "--cpl", "CPL 0\n");
+}
+static const char *unverified_handlers(void) { return unverified_says(RUNNER, "--handlers", "ok"); }
+static const char *unverified_threads(void) { return unverified_says(RUNNER, "--threads", "ok"); }
+static const char *unverified_tainted(void)
+{
+	char line[32];
+
+	return grep_file("/proc/sys/kernel/tainted", "", line, sizeof(line)) && atoi(line) & 1 << 6 ?
+		NULL : "the kernel is not tainted";
+}
+
+static const char *unverified_owner(void)
+{
+	struct run *r;
+
+	if (copy_file("/bin/runner", "/trusted/other", -1) || chown("/trusted/other", 1000, 1000))
+		return "cannot copy";
+	r = run_with("/trusted/other", "--cpl", -1, NULL);
+	unlink("/trusted/other");
+	return WIFEXITED(r->status) && WEXITSTATUS(r->status) == 126 ? NULL : fail("%x", r->status);
+}
+
+/* The same script by a shell at CPL 3 and by its copy at CPL 0. */
+static const char *shell(const char *path, const char *copy)
+{
+	static const char *const script = "/bin/script.sh";
+	static char want[sizeof(it.out)];
+	char *argv[] = { (char *)path, "sh", (char *)script, NULL };
+	char *envp[] = { "PATH=/bin", NULL };
+	int i, plain = strstr(path, "busybox") == NULL;
+
+	if (access(path, X_OK))
+		return NULL;
+	if (copy_file(path, copy, -1))
+		return "cannot copy";
+	for (i = 0; i < 2; i++) {
+		int ends[2], st;
+		pid_t pid;
+		ssize_t n;
+
+		argv[0] = (char *)(i ? copy : path);
+		if (pipe2(ends, O_CLOEXEC))
+			return "no pipe";
+		pid = fork();
+		if (!pid) {
+			dup2(ends[1], 1);
+			if (plain)
+				argv[1] = "--norc";
+			execve(argv[0], argv, envp);
+			_exit(127);
+		}
+		close(ends[1]);
+		it.size = 0;
+		while ((n = read(ends[0], it.out + it.size, sizeof(it.out) - 1 - it.size)) > 0)
+			it.size += n;
+		it.out[it.size] = 0;
+		close(ends[0]);
+		st = finish(pid, 60000);
+		if (st)
+			return fail("status %x, said '%s'", st, it.out);
+		if (i && strcmp(want, it.out))
+			return fail("said '%s', not '%s'", it.out, want);
+		strcpy(want, it.out);
+	}
+	return want[0] ? NULL : "said nothing";
+}
+static const char *unverified_busybox(void) { return shell("/bin/busybox", "/trusted/busybox"); }
+static const char *unverified_bash(void) { return shell("/bin/bash", "/trusted/bash"); }
+
+static void through_shell(void)
+{
+	execl("/trusted/busybox", "sh", "-c", "exec /bin/runner --cpl", NULL);
+	_exit(9);
+}
+static const char *unverified_exec(void)
+{
+	struct run *r = run_with("/bin/runner", "--cpl", -1, through_shell);
+
+	return strcmp(r->out, "CPL 3\n") ? fail("said '%s'", r->out) : NULL;
+}
+
+static const struct test unverified[] = {
+	{ "unverified: CPL 0", unverified_cpl },
+	{ "unverified: admitted programs run as before", cpl0 },
+	{ "unverified: the kernel is tainted", unverified_tainted },
+	{ "unverified: not what others own", unverified_owner },
+	{ "unverified: signal handlers", unverified_handlers },
+	{ "unverified: threads", unverified_threads },
+	{ "unverified: busybox", unverified_busybox },
+	{ "unverified: bash, dynamically linked", unverified_bash },
+	{ "unverified: exec ends it", unverified_exec },
+	{ "kernel: nothing in its log", silent },
+};
+
+static const char *long_crowd(void) { return crowd_of(100, "long", "--busy-long"); }
+static const struct test crowds[] = {
+	{ "life: 100 programs at CPL 0 beside 100 at CPL 3 for a minute", long_crowd },
+	{ "kernel: nothing in its log", silent },
+};
+
+int main(int argc, char **argv)
+{
+	const struct test *list = tests;
+	unsigned int i, n = sizeof(tests) / sizeof(*tests);
+	int passed = 0, failed = 0;
+
+	if (argc > 1 && !strcmp(argv[1], "--busy"))
+		return busy(1500);
+	if (argc > 1 && !strcmp(argv[1], "--busy-long"))
+		return busy(60000);
+	if (argc > 1 && !strcmp(argv[1], "--cpl"))
+		return cpl();
+	if (argc > 1 && !strcmp(argv[1], "--handlers"))
+		return handlers();
+	if (argc > 1 && !strcmp(argv[1], "--threads"))
+		return threads();
+	if (argc > 1 && !strcmp(argv[1], "--spin"))
+		for (;;)
+			asm volatile("" : : : "memory");
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1 && !strcmp(argv[1], "--unverified")) {
+		list = unverified;
+		n = sizeof(unverified) / sizeof(*unverified);
+	} else if (argc > 1 && !strcmp(argv[1], "--crowd")) {
+		list = crowds;
+		n = sizeof(crowds) / sizeof(*crowds);
+	}
+	for (i = 0; i < n; i++) {
+		const char *bad;
+
+		if (argc > 2 && !strcmp(argv[1], "--only") && !strstr(list[i].name, argv[2]))
+			continue;
+		bad = list[i].test();
+		printf("test %s ... %s%s\n", list[i].name, bad ? "FAILED: " : "ok", bad ? bad : "");
+		*(bad ? &failed : &passed) += 1;
+	}
+	printf("\ntest result: %s. %d passed, %d failed\n", failed ? "FAILED" : "ok", passed, failed);
+	return failed != 0;
+}
