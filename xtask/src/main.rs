@@ -5,11 +5,13 @@ mod bench;
 mod demo;
 mod examples;
 mod interface;
+mod kernel;
 mod manifests;
 mod run;
 mod tests;
 mod tidy;
 mod tour;
+mod vm;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -39,6 +41,29 @@ enum Command {
     Tour,
     /// Time to check, assemble and verify generated programs of 10k, 50k and 200k lines.
     Bench,
+    /// Fetches Debian's kernel source, applies kpatch/ and builds it.
+    Kernel {
+        /// With lockdep, KASAN, DEBUG_ENTRY and other checks.
+        #[arg(long)]
+        debug: bool,
+    },
+    /// Boots that kernel in QEMU and runs a command there, or a shell.
+    Vm {
+        /// The command.
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// Runs the tests of the kernel in QEMU.
+    VmTest {
+        /// On the kernel with checks.
+        #[arg(long)]
+        debug: bool,
+        /// 100 programs at CPL 0 beside 100 others for a minute.
+        #[arg(long)]
+        long: bool,
+    },
+    /// Guest instructions per call: system call, gate, fast gate, the function itself.
+    VmBench,
     /// Checks what compilers do not: first lines, line lengths, arrows between crates.
     Tidy,
 }
@@ -65,6 +90,14 @@ fn command(command: Command) -> Result<()> {
         Command::Interface => interface::write(),
         Command::Tour => tour::tour(&demo::build()?),
         Command::Bench => bench::bench(),
+        Command::Kernel { debug } => {
+            let flavor = if debug { kernel::Flavor::Debug } else { kernel::Flavor::Nano };
+            println!("{}", kernel::build(flavor)?.display());
+            Ok(())
+        }
+        Command::Vm { command } => vm::run(&command),
+        Command::VmTest { debug, long } => vm::test(debug, long),
+        Command::VmBench => vm::bench(),
         Command::Tidy => {
             manifests::arrows()?;
             tidy::check()
