@@ -4,7 +4,77 @@
 
 mod suite;
 
+use std::collections::BTreeSet;
 use suite::{Verdict, differences, judge, pages};
+use tal_core::error::Rule;
+
+/// Rules that have no section yet.
+const UNWRITTEN: &[&str] = &[
+    "row-mov",
+    "row-movzx",
+    "row-movsx",
+    "row-cdq",
+    "row-lea",
+    "row-add",
+    "row-sub",
+    "row-cmp",
+    "row-test",
+    "row-inc",
+    "row-neg",
+    "row-adc",
+    "row-imul",
+    "row-mul",
+    "row-shl",
+    "row-shr",
+    "row-shift-cl",
+    "row-rol",
+    "row-and",
+    "row-or",
+    "row-div",
+    "row-idiv",
+    "row-cmov",
+    "row-setcc",
+    "row-xchg",
+    "row-rep-movs",
+    "row-rep-stos",
+    "row-string",
+    "row-popcnt",
+    "row-bt",
+    "row-nop",
+    "row-refused",
+    "stack-move",
+    "push",
+    "pop",
+    "load-slot",
+    "store-slot",
+    "carve",
+    "frame-word",
+    "uncarve",
+    "apply",
+    "call",
+    "call-never",
+    "jump-never",
+    "return",
+    "tail-call",
+    "code-address",
+    "code-sub",
+    "jump",
+    "cond",
+    "fall",
+    "jump-table",
+    "entry-state",
+    "match-word",
+    "entail",
+    "ghost-place",
+    "data-object",
+    "data-init",
+    "table-object",
+    "import",
+    "driver",
+    "decode",
+    "wire",
+    "limit",
+];
 
 #[test]
 fn programs_are_judged_as_the_pages_say() {
@@ -38,4 +108,77 @@ fn wrong_directives_are_found() {
         let text = said.iter().find(|t| t.first > program.first).unwrap();
         assert_eq!(found.join("\n"), text.text.trim_end());
     }
+}
+
+/// What docs/limits.md says that the finder cannot do, it cannot do.
+#[test]
+fn what_is_not_found_is_still_not_found() {
+    let page = suite::page("docs/limits.md");
+    let programs = page.blocks("```tal unfound");
+    assert!(!programs.is_empty());
+    for program in programs {
+        let verdict = judge(&program.name, &program.text);
+        let place = program.first;
+        assert!(matches!(verdict, Verdict::Refused(..)), "line {place} is accepted by now");
+    }
+}
+
+/// A section that is named after a rule has a program that is accepted, and one that is refused by
+/// this rule; or it names the unit tests that break the rule.
+#[test]
+fn rules_have_their_programs() {
+    let known: BTreeSet<&str> = Rule::ALL.iter().map(|r| r.name()).collect();
+    let tests = test_names();
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for page in pages() {
+        let programs = page.programs();
+        for (heading, text) in page.sections() {
+            let Some(rule) = known.get(heading.as_str()) else { continue };
+            if !seen.insert(*rule) {
+                wrong.push(format!("{rule} has two sections"));
+            }
+            let own = || programs.iter().filter(|p| p.section == heading);
+            let refused = own().any(|p| p.expected().iter().any(|(id, _)| id == rule));
+            let named: Vec<&str> = (text.lines().filter_map(|l| l.strip_prefix("Unit tests: ")))
+                .flat_map(|names| names.split(", "))
+                .map(|name| name.trim_matches('`'))
+                .collect();
+            for name in named.iter().filter(|n| !tests.contains(**n)) {
+                wrong.push(format!("{rule}: there is no test {name}"));
+            }
+            if !refused && named.is_empty() {
+                wrong.push(format!("{rule}: nothing breaks it"));
+            }
+        }
+    }
+    // Rules whose pages are not written yet; none may be listed here that has a section.
+    for rule in UNWRITTEN.iter().filter(|r| !known.contains(*r) || seen.contains(*r)) {
+        wrong.push(format!("{rule} is no rule, or has a section"));
+    }
+    let only = std::env::var("PAGE").is_ok();
+    for rule in known.iter().filter(|r| !only && !seen.contains(*r) && !UNWRITTEN.contains(r)) {
+        wrong.push(format!("{rule} has no section"));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Names of all test functions of tal-core.
+fn test_names() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut work = vec![suite::root().join("tal-core/src"), suite::root().join("tal-core/tests")];
+    while let Some(path) = work.pop() {
+        if path.is_dir() {
+            work.extend(std::fs::read_dir(path).unwrap().map(|e| e.unwrap().path()));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = std::fs::read_to_string(path).unwrap();
+            let name = |rest: &str| rest.split('(').next().unwrap().to_owned();
+            names.extend(
+                text.split("#[test]\n")
+                    .skip(1)
+                    .map(|rest| name(rest.split("fn ").nth(1).unwrap_or_default())),
+            );
+        }
+    }
+    names
 }
