@@ -143,3 +143,73 @@ fn directives(path: &Path) -> Vec<(u32, String)> {
     let rule = |l: &str| Some(l.split_once(";! error[")?.1.split_once(']')?.0.to_string());
     (1..).zip(text.lines()).filter_map(|(n, l)| Some((n, rule(l)?))).collect()
 }
+
+/// Every id that must have a line: traps A to I, the two lists of redteam, the combinations.
+fn ids() -> Vec<String> {
+    let list = |prefix: &str, last: u32| -> Vec<String> {
+        (1..=last).map(|n| format!("{prefix}{n}")).collect()
+    };
+    [list("t", 169), list("U", 17), list("A", 23), list("c", 50)].concat()
+}
+
+/// What is wrong with a test that the table names.
+fn missing(test: &str) -> Option<String> {
+    let (file, function) = test.split_once("::").map_or((test, None), |(f, n)| (f, Some(n)));
+    let Ok(text) = fs::read_to_string(root().join(file)) else {
+        return Some(format!("no file {file}"));
+    };
+    match function {
+        None if file.ends_with(".tal") => {
+            let twin = file.replace(".tal", ".refused.tal");
+            (!root().join(&twin).exists()).then(|| format!("no twin {twin}"))
+        }
+        None => Some(format!("{file}: which function?")),
+        Some(name) => {
+            let declared = text.contains(&format!("#[test]\nfn {name}()"))
+                || text.contains(&format!("#[test]\n    fn {name}()"));
+            (!declared).then(|| format!("no test {test}"))
+        }
+    }
+}
+
+#[test]
+fn the_table_of_attacks_is_complete_and_its_tests_exist() {
+    let page = fs::read_to_string(root().join("docs/attacks.md")).unwrap();
+    let mut seen = Vec::new();
+    let mut wrong = Vec::new();
+    let mut named = Vec::new();
+    for line in page.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| id ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [id, attack, rules, tests] = cells[..] else {
+            wrong.push(format!("no four cells: {line}"));
+            continue;
+        };
+        seen.push(id.to_string());
+        if attack.is_empty() || rules.is_empty() {
+            wrong.push(format!("{id}: an empty cell"));
+        }
+        let (tests, waits) =
+            tests.split_once("waits:").map_or((tests, None), |(t, w)| (t, Some(w)));
+        if waits.is_some_and(|reason| reason.trim().len() < 10) {
+            wrong.push(format!("{id}: waits without a reason"));
+        }
+        let tests: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        if tests.is_empty() {
+            wrong.push(format!("{id}: no test"));
+        }
+        wrong.extend(tests.iter().filter_map(|t| missing(t)).map(|e| format!("{id}: {e}")));
+        named.extend(tests.into_iter().map(str::to_string));
+    }
+    if seen != ids() {
+        let absent: Vec<String> = ids().into_iter().filter(|i| !seen.contains(i)).collect();
+        wrong.push(format!("not every id once, in order; absent: {absent:?}"));
+    }
+    for path in sources() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let listed = named.iter().any(|t| t.ends_with(&format!("/{name}")));
+        if !name.ends_with(".refused.tal") && !listed {
+            wrong.push(format!("{name} is not in the table"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,5 +1,6 @@
 //! Not trusted: tests. Hand-made images and an oracle that answers the judge's questions.
 
+mod attacks;
 mod flow;
 mod owned;
 mod page;
