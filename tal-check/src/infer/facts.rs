@@ -164,28 +164,38 @@ impl Common<'_> {
     /// The variables of one side in terms of the label's.
     fn inverse(&self, left: bool) -> BTreeMap<Var, Term> {
         let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
-        let mut map = BTreeMap::new();
-        for (i, key) in self.form.keys.iter().enumerate() {
-            let Value::Int(term) = (if left { &key.left } else { &key.right }) else { continue };
-            let mut free = term.monomials().iter().filter(|m| {
-                let (a, b) = m.atom.factors();
-                !fixed(a) || b.is_some_and(|b| !fixed(b))
-            });
-            let (Some(one), None) = (free.next(), free.next()) else { continue };
-            let (v, None) = one.atom.factors() else { continue };
-            if one.coefficient.abs() != 1 || map.contains_key(&v) {
-                continue;
+        let mut map: BTreeMap<Var, Term> = BTreeMap::new();
+        loop {
+            let before = map.len();
+            for (i, key) in self.form.keys.iter().enumerate() {
+                let Value::Int(term) = (if left { &key.left } else { &key.right }) else {
+                    continue;
+                };
+                let open = |v: Var| !fixed(v) && !map.contains_key(&v);
+                let mut unknown = term.monomials().iter().filter(|m| {
+                    let (a, b) = m.atom.factors();
+                    open(a) || b.is_some_and(open)
+                });
+                let (Some(one), None) = (unknown.next(), unknown.next()) else { continue };
+                let (v, None) = one.atom.factors() else { continue };
+                if one.coefficient.abs() != 1 {
+                    continue;
+                }
+                // term = c*v + rest, so v = c*(key - rest).
+                let rest = Term::from_parts(0, vec![*one])
+                    .and_then(|p| term.sub(&p))
+                    .and_then(|rest| rest.subst(&|v| map.get(&v).cloned()));
+                let solved = rest.and_then(|rest| {
+                    Term::var(self.variable(i)).sub(&rest)?.scale(one.coefficient)
+                });
+                if let Ok(solved) = solved {
+                    map.insert(v, solved);
+                }
             }
-            // term = c*v + rest, so v = c*(key - rest).
-            let part = Term::from_parts(0, vec![*one]);
-            let solved = part
-                .and_then(|p| term.sub(&p))
-                .and_then(|rest| Term::var(self.variable(i)).sub(&rest)?.scale(one.coefficient));
-            if let Ok(solved) = solved {
-                map.insert(v, solved);
+            if map.len() == before {
+                return map;
             }
         }
-        map
     }
 
     /// Facts of one side that can be said in the variables of the label.
