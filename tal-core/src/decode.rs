@@ -402,7 +402,7 @@ pub struct Decoded {
 ///
 /// # Errors
 /// [`Rule::Decode`] when the bytes are no instruction, or not the one encoding of it;
-/// [`Rule::RowRefused`] when it has no row.
+/// [`Rule::RowRefused`] when it has no row (rule[row-refused]).
 pub fn decode(image: &Image<'_>, offset: u32) -> Result<Decoded> {
     decode_at(image.text, image.text_address, offset)
 }

@@ -91,8 +91,8 @@ impl Mark {
 }
 
 impl<H: Hints> Judge<'_, H> {
-    /// The driver: tables, then every start of the text, reachable or not, then nothing may be left
-    /// of the hints.
+    /// rule[driver]: tables, then every start of the text, reachable or not, then nothing may be
+    /// left of the hints.
     ///
     /// # Errors
     /// Why the image is refused.
@@ -279,7 +279,7 @@ impl<H: Hints> Judge<'_, H> {
         let behind = offset.checked_add(u32::from(decoded.length)).or_refuse(Rule::Decode)?;
         let flow = match decoded.op {
             Op::Flow(transfer) => self.transfer(state, offset, behind, transfer)?,
-            // Never reached by fall-through: padding stands between blocks only.
+            // rule[row-nop]: never reached by fall-through: padding stands between blocks only.
             Op::Int3 => return Err(Error::new(Rule::RowNop, Evidence::IllFormed)),
             _ => {
                 self.row(state, &decoded)?;

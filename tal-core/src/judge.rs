@@ -88,7 +88,7 @@ impl<'a, H: Hints> Judge<'a, H> {
         Judge { image, interface, hints, fuel, own: Own::function(None, nobody()), features: 0 }
     }
 
-    /// Pays for work.
+    /// rule[limit]: pays for work.
     ///
     /// # Errors
     /// When the fuel is used up.
@@ -155,6 +155,8 @@ impl<'a, H: Hints> Judge<'a, H> {
         self.learn(state, Rel::Ge, below)
     }
 
+    /// rule[prove-constant], else by the hints.
+    ///
     /// Proves `term >= 0`. Steps that the certificate takes are appended to the facts: they follow
     /// from them, so they stay true.
     ///

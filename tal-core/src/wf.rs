@@ -140,7 +140,7 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// A memory type.
+    /// A memory type: rule[wf-struct], rule[wf-ex], rule[wf-size].
     pub(crate) fn wf_mem(&mut self, ctx: Ctx, mem: &Mem, depth: usize) -> Result<()> {
         let depth = deeper(depth)?;
         self.burn(1)?;

@@ -27,7 +27,7 @@ pub const BYTES_PER_STATE: usize = 16;
 /// So many labels, or half as many signatures, are free.
 pub const FREE_STATES: usize = 256;
 
-/// The image that the section claims, and its hints.
+/// rule[wire]: the image that the section claims, and its hints.
 ///
 /// # Errors
 /// When the section is malformed or made for another interface.

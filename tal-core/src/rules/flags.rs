@@ -139,7 +139,7 @@ fn refresh(state: &mut State) {
     }
 }
 
-/// May the condition be read?
+/// rule[flags-read]: may the condition be read?
 pub(super) fn readable(state: &mut State, cc: Cc) -> Result<()> {
     refresh(state);
     let decides = match &state.flags.kind {

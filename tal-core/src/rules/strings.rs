@@ -52,7 +52,7 @@ impl<H: Hints> Judge<'_, H> {
         self.write_reg(st, Reg::Rcx, Width::W64, Word::Int(Term::ZERO))
     }
 
-    /// rule[row-lodsb]: `mov al,[rsi]`, then rsi goes on.
+    /// rule[row-string], `lodsb`: `mov al,[rsi]`, then rsi goes on.
     ///
     /// # Errors
     /// As for a load.
@@ -64,7 +64,7 @@ impl<H: Hints> Judge<'_, H> {
         self.advance(st, Reg::Rsi, (base, e), &Term::int(1), rule)
     }
 
-    /// rule[row-stosb]: `mov [rdi],al`, then rdi goes on.
+    /// rule[row-rep-stos] once, `stosb`: `mov [rdi],al`, then rdi goes on.
     ///
     /// # Errors
     /// As for a store.
@@ -76,7 +76,7 @@ impl<H: Hints> Judge<'_, H> {
         self.advance(st, Reg::Rdi, (base, e), &Term::int(1), rule)
     }
 
-    /// rule[row-movsb]: one byte from [rsi] to [rdi], then both go on.
+    /// rule[row-rep-movs] once, `movsb`: one byte from [rsi] to [rdi], then both go on.
     ///
     /// # Errors
     /// As for a load and a store.
@@ -90,8 +90,8 @@ impl<H: Hints> Judge<'_, H> {
         self.advance(st, Reg::Rdi, to, &Term::int(1), rule)
     }
 
-    /// rule[row-repe-cmpsb]: how far it gets is not known, so what it leaves is fresh; no flag is
-    /// readable, for with count 0 the old ones stay.
+    /// rule[row-string], `repe cmpsb`: how far it gets is not known, so what it leaves is fresh;
+    /// no flag is readable, for with count 0 the old ones stay.
     ///
     /// # Errors
     /// When the memory is not plain over the whole range.
@@ -107,7 +107,7 @@ impl<H: Hints> Judge<'_, H> {
         self.advance(st, Reg::Rdi, right, &done, rule)
     }
 
-    /// rule[row-repne-scasb]: as `repe cmpsb`, against al.
+    /// rule[row-string], `repne scasb`: as `repe cmpsb`, against al.
     ///
     /// # Errors
     /// When al is not public or the memory is not plain over the whole range.
