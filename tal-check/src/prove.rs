@@ -232,6 +232,8 @@ impl Search {
         if !linear(goal) || !self.relevant.iter().all(|&i| linear(&self.pool[i].fact.term)) {
             return false;
         }
+        // A multiple is as near as what it is a multiple of.
+        let Ok(goal) = &goal.floor_div(goal.gcd().max(1)) else { return false };
         match self.least(goal) {
             None => true,
             Some(Least::Contradiction) => false,

@@ -5,6 +5,7 @@
 //! pair of values gets one variable, so what was equal on both sides stays equal. Joining a state
 //! with itself gives the state of a label that is reached for the first time.
 
+use crate::prove::lower_bound;
 use std::rc::Rc;
 use tal_core::limits;
 use tal_core::state::{Scope, State};
@@ -227,11 +228,13 @@ impl Zip<'_> {
                 Some(Word::Ptr(base, self.term(l, r)?))
             }
             (Word::Int(l), Word::Ptr(Base::Name(x), r)) if r.as_int() == Some(0) => {
+                let l = &known(self.left, l)?;
                 let set = small_or(&self.scope(false, *x)?.set, l)?;
                 let block = self.block_of(false, *x);
                 self.nullable(set, block, Value::Small(l.clone()), Value::Name(Base::Name(*x)))
             }
             (Word::Ptr(Base::Name(x), l), Word::Int(r)) if l.as_int() == Some(0) => {
+                let r = &known(self.right, r)?;
                 let set = small_or(&self.scope(true, *x)?.set, r)?;
                 let block = self.block_of(true, *x);
                 self.nullable(set, block, Value::Name(Base::Name(*x)), Value::Small(r.clone()))
@@ -637,6 +640,16 @@ fn read(state: &State, word: &Word) -> Word {
         return Word::Int(sum);
     }
     word.clone()
+}
+
+/// The constant that the term is known to be: null, mostly.
+fn known(state: &State, term: &Term) -> Option<Term> {
+    if term.as_int().is_some() {
+        return Some(term.clone());
+    }
+    let low = lower_bound(&state.facts, term)?;
+    let high = lower_bound(&state.facts, &term.scale(-1).ok()?)?;
+    if low == -high { Term::constant_of(low).ok() } else { None }
 }
 
 fn gcd(a: i128, b: i128) -> i128 {
