@@ -442,7 +442,11 @@ impl Elab {
             let message = "the interface's `entry fn` differs from the host's";
             return Err(self.error(109, entry.name.span, message));
         }
-        let Some(own) = &f.sig else { return Ok(named) };
+        let Some(own) = &f.sig else {
+            // The type is the interface's; what its body names is looked up where it stands.
+            let scope = expr::Scope { module: id.module, ..named.scope };
+            return Ok(Named { scope, ..named });
+        };
         let own_sig = self.signature(id.module, &f.binders, own)?;
         if own_sig.sig != named.sig {
             return Err(self.report(
