@@ -7,24 +7,55 @@ mod common;
 use loader::{Image, Verified, interface, map, verify};
 use std::fs;
 use std::panic::catch_unwind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tal_core::image::Interface;
 
-/// Programs that only read standard input and write standard output.
-const PROGRAMS: &[&str] = &["hello", "wc", "sort", "sha256sum", "base64", "primes", "args"];
-/// Accepted changes that are run; the rest are counted.
-const RUNS: usize = 400;
+/// How much is tried: a sample that fits into every test run, or all (`cargo xtask mutate`).
+struct Effort {
+    /// Bytes of each program, spread over all of it.
+    places: usize,
+    /// Changes of each byte.
+    changes: &'static [u8],
+    /// Accepted changes that are run; the rest are counted.
+    runs: usize,
+}
+
+const SAMPLE: Effort = Effort { places: 250, changes: &[0x01, 0x80, 0xFF], runs: 60 };
+const ALL: Effort = Effort {
+    places: usize::MAX,
+    changes: &[0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF],
+    runs: usize::MAX,
+};
+
+fn effort() -> Effort {
+    if std::env::var_os("TAL_MUTATE").is_some_and(|v| v == "all") { ALL } else { SAMPLE }
+}
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+}
+
+/// The programs among the examples and the drivers of the libraries.
+fn programs() -> Vec<PathBuf> {
+    let files = [examples(), examples().join("tests")];
+    let entries = files.iter().flat_map(|d| fs::read_dir(d).unwrap());
+    let mut paths: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+    paths.retain(|p| {
+        p.extension().is_some_and(|e| e == "tal")
+            && fs::read_to_string(p).unwrap().contains("entry fn start")
+    });
+    paths.sort();
+    paths
+}
 
 /// Assembled, if the checker accepts the example: that it does is another test's business.
-fn assembled(name: &str) -> Option<Vec<u8>> {
+fn assembled(source: &Path) -> Option<Vec<u8>> {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("out");
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tal-asm"));
-    command.current_dir(examples).arg(format!("{name}.tal")).arg("-o").arg(&output);
-    let done = command.output().unwrap();
+    let done = command.arg(source).arg("-o").arg(&output).output().unwrap();
     done.status.success().then(|| fs::read(output).unwrap())
 }
 
@@ -78,20 +109,18 @@ fn run(program: &Verified<'_>) {
     }
 }
 
-fn mutate(name: &str, good: &[u8], interface: &Interface) -> Counts {
+fn mutate(name: &str, good: &[u8], interface: &Interface, effort: &Effort) -> Counts {
     let image = Image::parse(good).unwrap();
     let places = place(good, image.text()).chain(place(good, image.annotations()));
     let mut counts = Counts { refused: 0, accepted: 0, ran: 0 };
-    // Large programs: a sample of their bytes, spread over all of them.
     let bytes = image.text().len() + image.annotations().len();
-    let every = (bytes / 1500).max(1);
-    for at in places.step_by(every) {
-        for change in [0x01, 0x80, 0xFF] {
+    for at in places.step_by((bytes / effort.places).max(1)) {
+        for change in effort.changes {
             let mut file = good.to_vec();
             file[at] ^= change;
             let verdict = catch_unwind(|| match verify(&file, interface) {
                 Err(_) => (1, 0, 0),
-                Ok(program) if counts.ran < RUNS => {
+                Ok(program) if counts.ran < effort.runs => {
                     run(&program);
                     (0, 1, 1)
                 }
@@ -110,13 +139,15 @@ fn mutate(name: &str, good: &[u8], interface: &Interface) -> Counts {
 #[test]
 fn changed_bytes_are_refused_or_harmless() {
     let interface = interface::embedded().unwrap();
+    let effort = effort();
     let mut tried = 0;
-    for name in PROGRAMS {
-        let Some(good) = assembled(name) else {
+    for source in programs() {
+        let name = source.strip_prefix(examples()).unwrap().display().to_string();
+        let Some(good) = assembled(&source) else {
             println!("{name}: not assembled");
             continue;
         };
-        let Counts { refused, accepted, ran } = mutate(name, &good, &interface);
+        let Counts { refused, accepted, ran } = mutate(&name, &good, &interface, &effort);
         println!("{name}: {refused} refused, {accepted} accepted, {ran} of these run");
         assert!(refused > accepted, "{name}: most changes should be refused");
         tried += 1;

@@ -39,6 +39,8 @@ enum Command {
     Interface,
     /// Does what README.md says and compares what it prints.
     Tour,
+    /// Changes every bit of every example's text and annotations (the tests try a sample); long.
+    Mutate,
     /// Time to check, assemble and verify generated programs of 10k, 50k and 200k lines.
     Bench,
     /// Fetches Debian's kernel source, applies kpatch/ and builds it.
@@ -89,6 +91,7 @@ fn command(command: Command) -> Result<()> {
         Command::Examples => examples::run(&demo::build()?),
         Command::Interface => interface::write(),
         Command::Tour => tour::tour(&demo::build()?),
+        Command::Mutate => tests::mutate(),
         Command::Bench => bench::bench(),
         Command::Kernel { debug } => {
             let flavor = if debug { kernel::Flavor::Debug } else { kernel::Flavor::Nano };

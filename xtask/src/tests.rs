@@ -1,6 +1,6 @@
 //! Not trusted. `cargo xtask test`: everything that has to hold, the fast checks first.
 
-use crate::run::{cargo, run, step};
+use crate::run::{cargo, command, execute, run, step};
 use crate::{bare_metal, demo, examples, interface, manifests, tidy, tour};
 use anyhow::Result;
 
@@ -19,4 +19,13 @@ pub(crate) fn all() -> Result<()> {
     examples::run(&binaries)?;
     tour::tour(&binaries)?;
     run(&cargo, &["test", "--workspace"])
+}
+
+/// The long form of one test: each byte of text and annotations of each example.
+pub(crate) fn mutate() -> Result<()> {
+    let arguments =
+        ["test", "--release", "-p", "tal-asm", "--test", "mutation", "--", "--nocapture"];
+    let mut test = command(&cargo(), &arguments);
+    test.env("TAL_MUTATE", "all");
+    execute(test)
 }
