@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn states_are_compared_with_what_is_known() {
-        let good = "        ;? rsi = n: 1 .. 9\n        xor eax, eax\n        ;? rax = 0\n        ret\n}\n";
+        let good = "        ;? rsi = n: 1 .. 9\n        xor eax, eax\n        ;? rax = 0\n        \
+                    ret\n}\n";
         let bad = good.replace("rax = 0", "rax = 1");
         assert_eq!(differences(&format!("{HEAD}{good}")), Vec::<String>::new());
         assert_eq!(differences(&format!("{HEAD}{bad}")).len(), 1);

@@ -1,5 +1,5 @@
-//! Not trusted: a test. Every code of judging has a page, every example on it does what it says, the
-//! edits that diagnostics offer are applied and must help, and the messages are as recorded.
+//! Not trusted: a test. Every code of judging has a page, every example on it does what it says,
+//! the edits that diagnostics offer are applied and must help, and the messages are as recorded.
 //! `BLESS=1` records them anew.
 
 #![allow(clippy::unwrap_used, clippy::panic)]

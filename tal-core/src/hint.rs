@@ -2,8 +2,8 @@
 //!
 //! The rules ask a [`Hints`] for each choice. The kernel answers from the annotation stream
 //! (`wire.rs`); the finder of tal-check answers by search and writes its answers down in the order
-//! in which they were asked, which *is* the stream. So there is one driver and one set of rules, and
-//! whatever the answers are, no wrong program passes: every rule checks what it was told.
+//! in which they were asked, which *is* the stream. So there is one driver and one set of rules,
+//! and whatever the answers are, no wrong program passes: every rule checks what it was told.
 
 use crate::error::{Error, Kind as Refusal, Rule};
 use crate::state::State;

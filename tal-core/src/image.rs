@@ -1,5 +1,5 @@
-//! TCB. The image to be judged, as the loader or the assembler hands it over. An allegation: nothing
-//! in it is believed before the driver has checked it.
+//! TCB. The image to be judged, as the loader or the assembler hands it over. An allegation:
+//! nothing in it is believed before the driver has checked it.
 
 use crate::ty::{FnId, LabelState, Mem, Mode, NamedType, Sig, TypeId};
 use alloc::{rc::Rc, vec::Vec};

@@ -9,13 +9,14 @@
 //! addresses of its own callers and imports; keeps the stack between its guard pages; and sends to
 //! the outside only words that do not depend on an address.
 //!
-//! Not promised: termination, absence of leaks of memory, absence of faults that the host turns into
-//! the end of the process, speculation.
+//! Not promised: termination, absence of leaks of memory, absence of faults that the host turns
+//! into the end of the process, speculation.
 //!
 //! # Reading order
 //!
-//! [`term`], [`ty`], [`state`]: what is known. [`hint`]: what the judge is told. `rules`: one function a
-//! rule. `driver`: one pass over the text. [`wire`]: the annotations as bytes. [`error`], [`limits`].
+//! [`term`], [`ty`], [`state`]: what is known. [`hint`]: what the judge is told. `rules`: one
+//! function a rule. `driver`: one pass over the text. [`wire`]: the annotations as bytes.
+//! [`error`], [`limits`].
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

@@ -113,7 +113,8 @@ fn counts(line: &str) -> Option<(usize, usize)> {
 pub(crate) fn bench() -> Result<()> {
     let image = kernel::build(Flavor::Nano)?;
     let command = "bench3 </init; \
-        set -- $(grep -E ' __x64_sys_(getpid|pread64)$' /proc/kallsyms | sort -k3 | cut -d' ' -f1); \
+        set -- $(grep -E ' __x64_sys_(getpid|pread64)$' /proc/kallsyms \
+        | sort -k3 | cut -d' ' -f1); \
         /trusted/bench $1 $2 </init";
     let initramfs = initramfs(command)?;
     let machine = Machine { append: "nokaslr", ..PLAIN };
@@ -341,7 +342,8 @@ impl Archive {
         self.entries = self.entries.saturating_add(1);
         let (size, length) = (content.len(), name.len().saturating_add(1));
         let header = format!(
-            "070701{:08x}{mode:08x}{:08x}{:08x}{:08x}{:08x}{size:08x}{:08x}{:08x}{:08x}{:08x}{length:08x}{:08x}",
+            "070701{:08x}{mode:08x}{:08x}{:08x}{:08x}{:08x}{size:08x}{:08x}{:08x}{:08x}{:08x}\
+             {length:08x}{:08x}",
             self.entries, 0, 0, 1, 0, 0, 0, 0, 0, 0
         );
         self.bytes.extend_from_slice(header.as_bytes());

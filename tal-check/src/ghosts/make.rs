@@ -313,8 +313,8 @@ impl Planner<'_, '_> {
         self.emit(ghost).then_some(())
     }
 
-    /// If entry `i` is an array or junk longer than the constant-size `want`, cuts the front off and
-    /// makes that `want`.
+    /// If entry `i` is an array or junk longer than the constant-size `want`, cuts the front off
+    /// and makes that `want`.
     fn isolate(&mut self, i: usize, off: &Term, want: &Mem, depth: u8) -> Option<usize> {
         let e = self.entry(i)?.clone();
         let size = self.f.size_of(want)?;

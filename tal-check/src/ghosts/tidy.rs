@@ -1,4 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. The closed form of a state: what inference joins.
+//! Not trusted: a bug here can reject, never admit. The closed form of a state: what inference
+//! joins.
 
 use super::{DEPTH, Planner};
 use crate::find::Finder;

@@ -1,10 +1,10 @@
 //! Not trusted: a bug here can reject, never admit. What is true of both states.
 //!
-//! Candidates are the facts of either side said in the variables of the label, the linear equalities
-//! that both sides satisfy (Karr 1976), and bounds on variables and on their differences (zones,
-//! Dill 1989; Mine 2001). Each candidate is kept only if the prover shows it on both sides. From the
-//! third visit on, bounds move to the next threshold instead of the next number (Cousot, Halbwachs
-//! 1978), so that the iteration ends.
+//! Candidates are the facts of either side said in the variables of the label, the linear
+//! equalities that both sides satisfy (Karr 1976), and bounds on variables and on their
+//! differences (zones, Dill 1989; Mine 2001). Each candidate is kept only if the prover shows it
+//! on both sides. From the third visit on, bounds move to the next threshold instead of the next
+//! number (Cousot, Halbwachs 1978), so that the iteration ends.
 
 use super::zip::{Form, Value};
 use crate::prove::{holds, lower_bound};
@@ -40,8 +40,8 @@ pub(crate) struct Sides<'a> {
     pub(crate) visits: u32,
 }
 
-/// The facts for the common form; `written` ones come first and are not checked. `offered` remembers
-/// what the right sides had to say at earlier visits.
+/// The facts for the common form; `written` ones come first and are not checked. `offered`
+/// remembers what the right sides had to say at earlier visits.
 pub(crate) fn choose(
     form: &Form,
     sides: &Sides<'_>,
@@ -68,7 +68,8 @@ pub(crate) fn choose(
         chosen.add_if(fact, |f| common.holds(f, false));
     }
     if sides.visits < BOUND_VISITS {
-        // A bound that climbs from visit to visit is never offered twice; those that tests give are.
+        // A bound that climbs from visit to visit is never offered twice; those that tests give
+        // are.
         let precise = sides.visits < PRECISE_VISITS;
         let fresh = common.translated(false, sides.learned);
         for fact in common.translated(false, sides.fixed_facts) {

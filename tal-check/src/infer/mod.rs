@@ -358,8 +358,8 @@ impl Engine<'_> {
         self.pending.insert((site.offset, label));
     }
 
-    /// What was found behind a label while its state had another form is more special than it has to
-    /// be, and would lose by joins what holds of the new form; it is found anew.
+    /// What was found behind a label while its state had another form is more special than it has
+    /// to be, and would lose by joins what holds of the new form; it is found anew.
     fn forget_from(&mut self, offset: u32) {
         let mut starts = vec![offset];
         while let Some(start) = starts.pop() {

@@ -1,9 +1,9 @@
 //! Not trusted: a bug here can reject, never admit. The least general state that covers two.
 //!
 //! Anti-unification (Plotkin 1970; Reynolds 1970) of states: where both sides agree the common
-//! thing stays, where they differ a variable of the label stands, with its value on each side. Every
-//! pair of values gets one variable, so what was equal on both sides stays equal. Joining a state
-//! with itself gives the state of a label that is reached for the first time.
+//! thing stays, where they differ a variable of the label stands, with its value on each side.
+//! Every pair of values gets one variable, so what was equal on both sides stays equal. Joining a
+//! state with itself gives the state of a label that is reached for the first time.
 
 use crate::prove::lower_bound;
 use std::rc::Rc;

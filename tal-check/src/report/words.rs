@@ -1,5 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. Words for what the judge speaks of, in the names
-//! of the source.
+//! Not trusted: a bug here can reject, never admit. Words for what the judge speaks of, in the
+//! names of the source.
 //!
 //! A variable of the signature has its own name. Any other is called by what holds it: `rcx`, `[rsp
 //! + 8]`; one that nothing holds any more by what held it before: `rcx'1`. Facts are solved for a
