@@ -428,9 +428,25 @@ impl Zip<'_> {
             .collect()
     }
 
+    /// May the name be something else than an address?
+    fn undecided(&self, name: Var) -> bool {
+        let Var::Free(i) = name else { return true };
+        let Some(at) = usize::from(i).checked_sub(self.fixed) else { return true };
+        match self.keys.get(at).map(|k| &k.kind) {
+            Some(Kind::Addr { set, .. }) => !set.is_address(),
+            _ => true,
+        }
+    }
+
     fn entry(&mut self, left: &Entry, right: &Entry) -> Option<Entry> {
-        let guards = self.guards(&left.guards, &right.guards)?;
+        // What is there for certain on one side may be null on the other.
+        let (l, one) = without(&left.guards, left.name);
+        let (r, other) = without(&right.guards, right.name);
+        let mut guards = self.guards(&l, &r)?;
         let name = self.var_name(left.name, right.name)?;
+        if (one || other) && self.undecided(name) {
+            guards.push(Guard::IsAddress(name));
+        }
         let offset = self.term(&left.offset, &right.offset)?;
         let mem = Rc::new(self.mem(&left.mem, &right.mem)?);
         Some(Entry { guards, name, offset, mem })
@@ -558,7 +574,11 @@ impl Zip<'_> {
         let before = self.keys.len();
         let same = self.mem(mem, mem)?;
         // A variable would have no value on the other side.
-        if self.keys.len() == before { Some(same) } else { None }
+        if self.keys.len() == before {
+            return Some(same);
+        }
+        self.keys.truncate(before);
+        None
     }
 
     /// Views worth carrying: at names of the label, or opened ones whose witnesses are in use.
@@ -573,9 +593,13 @@ impl Zip<'_> {
                 if done[i] || !self.worth(a, i < fixed_views) || views.len() >= limits::VIEWS / 2 {
                     continue;
                 }
-                let found = right.iter().find_map(|b| {
-                    let fits = self.named(a.base, b.base) || a.base == b.base;
-                    if fits { self.view(a, b) } else { None }
+                // One that is there as surely, before one that is more or less sure.
+                let found = [true, false].into_iter().find_map(|alike| {
+                    right.iter().find_map(|b| {
+                        let fits = self.named(a.base, b.base) || a.base == b.base;
+                        let same = a.guards.len() == b.guards.len();
+                        if fits && same == alike { self.view(a, b) } else { None }
+                    })
                 });
                 if let Some(common) = found {
                     done[i] = true;
@@ -586,7 +610,39 @@ impl Zip<'_> {
                 }
             }
         }
+        for (view, is_left) in
+            left.iter().map(|v| (v, true)).chain(right.iter().map(|v| (v, false)))
+        {
+            if views.len() < limits::VIEWS / 2
+                && let Some(common) = self.view_alone(view, is_left)
+                && !views.contains(&common)
+            {
+                views.push(common);
+            }
+        }
         views
+    }
+
+    /// A view on one side whose name is a small integer on the other.
+    fn view_alone(&mut self, view: &View, left: bool) -> Option<View> {
+        let Base::Name(of) = view.base else { return None };
+        let me = Value::Name(view.base);
+        let at = self.keys.iter().position(|k| {
+            let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
+            *mine == me && matches!(other, Value::Small(_))
+        })?;
+        let name = self.variable(at);
+        let fixed = match view.region {
+            Region::Always => true,
+            Region::Var(v) => self.is_fixed(v),
+        };
+        let (rest, _) = without(&view.guards, of);
+        if !fixed || !rest.is_empty() || !self.all_fixed(&view.offset) {
+            return None;
+        }
+        let mem = Rc::new(self.mem_alone(&view.mem)?);
+        let guards = vec![Guard::IsAddress(name)];
+        Some(View { guards, base: Base::Name(name), mem, ..view.clone() })
     }
 
     /// Is there a variable for this pair of names?
@@ -617,9 +673,20 @@ impl Zip<'_> {
         }
         let before = self.keys.clone();
         let common = (|| {
-            let guards = self.guards(&left.guards, &right.guards)?;
             let region = self.region(left.region, right.region)?;
             let base = self.base(left.base, right.base)?;
+            let guards = match (left.base, right.base, base) {
+                (Base::Name(x), Base::Name(y), Base::Name(name)) => {
+                    let (l, one) = without(&left.guards, x);
+                    let (r, other) = without(&right.guards, y);
+                    let mut guards = self.guards(&l, &r)?;
+                    if (one || other) && self.undecided(name) {
+                        guards.push(Guard::IsAddress(name));
+                    }
+                    guards
+                }
+                _ => self.guards(&left.guards, &right.guards)?,
+            };
             let offset = self.term(&left.offset, &right.offset)?;
             let mem = Rc::new(self.mem(&left.mem, &right.mem)?);
             Some(View { guards, region, mode: left.mode, base, offset, mem })
@@ -650,6 +717,14 @@ fn known(state: &State, term: &Term) -> Option<Term> {
     let low = lower_bound(&state.facts, term)?;
     let high = lower_bound(&state.facts, &term.scale(-1).ok()?)?;
     if low == -high { Term::constant_of(low).ok() } else { None }
+}
+
+/// The guards but for the one that the name itself is an address; was that among them?
+fn without(guards: &[Guard], name: Var) -> (Vec<Guard>, bool) {
+    let mine = Guard::IsAddress(name);
+    let rest: Vec<Guard> = guards.iter().filter(|g| **g != mine).cloned().collect();
+    let had = rest.len() != guards.len();
+    (rest, had)
 }
 
 fn gcd(a: i128, b: i128) -> i128 {
