@@ -8,6 +8,8 @@
 //! runs meanwhile is `tal-core`'s own driver on the encoded bytes, so a program is judged here
 //! exactly as a loader will judge it.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 pub mod asm;
 pub mod check;
 pub mod codes;

@@ -306,7 +306,7 @@ fn assemble(code: &[Code], imports: &[(String, Rc<Sig>)]) -> Assembled {
         let mut starts = vec![];
         let mut local = BTreeMap::new();
         for c in code {
-            while text.len() % 16 != 0 {
+            while !text.len().is_multiple_of(16) {
                 text.push(0xcc);
             }
             let here = u32::try_from(text.len()).unwrap();

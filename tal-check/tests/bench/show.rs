@@ -49,7 +49,7 @@ pub fn field(t: &FieldTy) -> String {
     match t {
         FieldTy::Int { bits, signed, facts } => {
             let s = if *signed { "i" } else { "u" };
-            let f: Vec<String> = facts.iter().map(|f| fact(f)).collect();
+            let f: Vec<String> = facts.iter().map(fact).collect();
             format!("{s}{bits}{{{}}}", f.join(","))
         }
         FieldTy::Known(w) => format!("={}", word(w)),
@@ -85,7 +85,7 @@ pub fn mem(m: &Mem) -> String {
         Mem::Zero(n) => format!("zero[{}]", term(n)),
         Mem::Cat(a, b) => format!("{} ++ {}", mem(a), mem(b)),
         Mem::Ex { vars, facts, body } => {
-            let f: Vec<String> = facts.iter().map(|f| fact(f)).collect();
+            let f: Vec<String> = facts.iter().map(fact).collect();
             format!("ex {vars} {{{}}} {}", f.join(","), mem(body))
         }
         Mem::Named(t, a) => {

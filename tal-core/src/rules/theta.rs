@@ -141,7 +141,7 @@ impl<H: Hints> Judge<'_, H> {
 
     fn region_value(&mut self, state: &State, region: Region, live: bool) -> Result<Region> {
         if let Region::Var(rho) = region
-            && !scope(state, rho).is_some_and(|s| s.kind == Kind::Region)
+            && scope(state, rho).is_none_or(|s| s.kind != Kind::Region)
         {
             return refused();
         }

@@ -219,7 +219,7 @@ impl Gen {
             0 => FieldTy::Known(self.word()),
             1 => FieldTy::Own {
                 nullable: self.0.bool(),
-                origin: self.0.bool().then(|| OriginId(3)),
+                origin: self.0.bool().then_some(OriginId(3)),
                 mem: self.mem(depth),
             },
             2 => FieldTy::Ref { nullable: self.0.bool(), mode: self.mode(), mem: self.mem(depth) },
@@ -331,7 +331,7 @@ impl Gen {
         }
         let delta = if self.0.bool() { 0 } else { -8 * self.0.i64(1..100) };
         let mut slots: Vec<(i64, Word)> = (delta / 8..0)
-            .filter_map(|k| self.0.bool().then(|| (8 * k, self.word())))
+            .filter_map(|k| if self.0.bool() { Some((8 * k, self.word())) } else { None })
             .filter(|(_, word)| *word != Word::Junk)
             .collect();
         if self.0.bool() {

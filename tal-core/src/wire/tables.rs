@@ -216,8 +216,11 @@ fn listed<'a, T>(
     if list.is_empty() { r.malformed() } else { Ok(list) }
 }
 
+/// Stack slots by offset.
+type Slots = Vec<(i64, Word)>;
+
 /// `-delta/8`, touched, and the slots below 0.
-fn frame(r: &mut Reader<'_>) -> Result<(i64, i64, Vec<(i64, Word)>)> {
+fn frame(r: &mut Reader<'_>) -> Result<(i64, i64, Slots)> {
     let depth = r.u16()?;
     let delta = i64::from(depth).saturating_mul(-8);
     let touched = r.i64()?;

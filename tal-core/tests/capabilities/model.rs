@@ -771,7 +771,7 @@ fn begin<'w>(seed: u64, image: &'w Image<'w>, interface: &'w Interface) -> World
     let claim = Block { origin: HEAP, extent: k(8) };
     let null = declare(st, Kind::Addr { set: NameSet::NULLABLE, block: Some(claim) });
     guarded(st, vec![Guard::IsAddress(null)], null, k(0), junk(k(8)));
-    values.push(if seed % 2 == 0 { 0 } else { 0x40_0000 });
+    values.push(if seed.is_multiple_of(2) { 0 } else { 0x40_0000 });
     world.env.free = values;
     world.assert_true("nothing");
     world

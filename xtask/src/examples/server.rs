@@ -70,7 +70,7 @@ fn client(number: usize) -> Result<()> {
     for size in [1, 2, 1000, 16_384, 16_385, 40_000, random.below(60_000) + 1] {
         let sent = random.bytes(size);
         stream.write_all(&sent)?;
-        if number % 5 == 0 && size > 20_000 {
+        if number.is_multiple_of(5) && size > 20_000 {
             return Ok(());
         }
         let mut back = vec![0; size];
