@@ -594,6 +594,22 @@ fn code_parameters_take_entries_that_fit() {
     passes(2).refused(Rule::TailCall);
 }
 
+/// An entry that itself has a code parameter would be judged inside of the judgement of another:
+/// without a bound on the depth, if it takes itself.
+#[test]
+fn code_subs_do_not_nest() {
+    let mut program = passes(1);
+    let takes_code = |program: &mut Program| {
+        let code = program.sigs[1].vars[1].clone();
+        Rc::get_mut(&mut program.sigs[2]).unwrap().vars.push(code);
+    };
+    takes_code(&mut program);
+    let inc = Inst::Code(Base::Code(FnId(2)));
+    let inner = vec![Inst::Int(t(1)), inc.clone()];
+    program.oracle.insts = VecDeque::from([vec![Inst::Int(t(0)), inc], inner]);
+    assert_eq!(program.refused(Rule::CodeSub).kind, Evidence::Limit);
+}
+
 #[test]
 fn ghosts_at_one_place_are_few() {
     let program = |count: usize| {
