@@ -4,8 +4,10 @@
 use crate::image::{Image, NotAdmitted};
 use core::fmt;
 use tal_core::error::Error;
+use tal_core::hint::Hints;
 use tal_core::image::Interface;
-use tal_core::{Checked, verify_section};
+use tal_core::wire::Stream;
+use tal_core::{Checked, verify_section_through};
 
 /// An image whose machine code and data were judged safe.
 ///
@@ -72,17 +74,31 @@ impl fmt::Display for Refusal {
 /// # Errors
 /// The first reason not to run it.
 pub fn verify<'a>(file: &'a [u8], interface: &Interface) -> Result<Verified<'a>, Refusal> {
-    let image = Image::parse(file).map_err(Refusal::File)?;
-    judge(image, interface)
+    verify_through(file, interface, |hints| hints)
 }
 
-/// Judges an image.
+/// [`verify`] by a host that wants to be heard now and then
+/// ([`tal_core::verify_section_through`]).
 ///
 /// # Errors
 /// As [`verify`].
-pub fn judge<'a>(image: Image<'a>, interface: &Interface) -> Result<Verified<'a>, Refusal> {
+pub fn verify_through<'a, H: Hints>(
+    file: &'a [u8],
+    interface: &Interface,
+    through: impl FnOnce(Stream<'a>) -> H,
+) -> Result<Verified<'a>, Refusal> {
+    let image = Image::parse(file).map_err(Refusal::File)?;
+    judge(image, interface, through)
+}
+
+fn judge<'a, H: Hints>(
+    image: Image<'a>,
+    interface: &Interface,
+    through: impl FnOnce(Stream<'a>) -> H,
+) -> Result<Verified<'a>, Refusal> {
     let (text, at) = (image.text(), image.text_address());
-    let checked = verify_section(text, at, image.data(), image.annotations(), interface)
+    let (data, annotations) = (image.data(), image.annotations());
+    let checked = verify_section_through(text, at, data, annotations, interface, through)
         .map_err(Refusal::Code)?;
     let judged = checked.image();
     let start = judged.start.ok_or(Refusal::Start)?;

@@ -1,5 +1,6 @@
 //! TCB. The proof that an image was judged.
 
+use crate::hint::Hints;
 use crate::image::{Image, Interface, Segment};
 use crate::judge::Result;
 use crate::{driver, wire};
@@ -38,7 +39,24 @@ pub fn verify_section<'a>(
     section: &'a [u8],
     interface: &Interface,
 ) -> Result<Checked<'a>> {
+    verify_section_through(text, text_address, segments, section, interface, |hints| hints)
+}
+
+/// [`verify_section`] with something between the judge and the hints: a host that wants to be heard
+/// now and then. What it answers in their place can reject, never admit.
+///
+/// # Errors
+/// Why it is refused.
+pub fn verify_section_through<'a, H: Hints>(
+    text: &'a [u8],
+    text_address: u32,
+    segments: &[Segment<'a>],
+    section: &'a [u8],
+    interface: &Interface,
+    through: impl FnOnce(wire::Stream<'a>) -> H,
+) -> Result<Checked<'a>> {
     let (image, hints) = wire::decode(text, text_address, segments, section, interface)?;
+    let hints = through(hints);
     let bytes = u64::try_from(text.len().saturating_add(section.len())).unwrap_or(u64::MAX);
     let features = driver::verify(&image, interface, hints, bytes)?;
     Ok(Checked { image, features })

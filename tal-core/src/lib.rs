@@ -42,7 +42,7 @@ pub mod ty;
 pub mod wf;
 pub mod wire;
 
-pub use checked::{Checked, verify_section};
+pub use checked::{Checked, verify_section, verify_section_through};
 pub use driver::verify;
 
 #[cfg(test)]

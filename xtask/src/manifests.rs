@@ -12,12 +12,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tal-syntax", &[]),
     ("tal-check", &["tal-core", "tal-syntax"]),
     ("loader", &["tal-core"]),
+    ("kjudge", &["loader", "tal-core"]),
     ("tal-asm", &["loader", "tal-check", "tal-core", "tal-syntax"]),
     ("xtask", &["loader", "tal-check", "tal-core"]),
 ];
 
 /// What the judge and the verifying half of the loader are made of, apart from `core` and `alloc`.
-const TRUSTED: &[(&str, &[&str])] = &[("tal-core", &["iced-x86"]), ("loader", &["tal-core"])];
+const TRUSTED: &[(&str, &[&str])] =
+    &[("tal-core", &["iced-x86"]), ("loader", &["tal-core"]), ("kjudge", &["loader", "tal-core"])];
 
 /// Compares the manifests with [`ARROWS`] and [`TRUSTED`].
 pub(crate) fn arrows() -> Result<()> {

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* How much memory the judge gets. */
+#ifndef TAL_ARENA_H
+#define TAL_ARENA_H
+
+/* For the decoder's tables, for ever. */
+#define TAL_INIT_ARENA		(512 << 10)
+
+/* For a file: to begin with, and at most. */
+#define TAL_ARENA		((size_t)256 << 10)
+#define TAL_ARENA_MAX(size)	(((size_t)20 << 20) + 80 * (size_t)(size))
+
+/* The next block, when there are @have bytes and @need are needed. */
+#define TAL_ARENA_NEXT(have, need)	((need) > (have) / 2 ? (need) : (have) / 2)
+
+/* Of which 32 KB are for what the host does when it is called. */
+#define TAL_STACK		(128 << 10)
+
+#endif
