@@ -191,7 +191,8 @@ impl<'a> Finder<'a> {
     /// mean nothing.
     pub(crate) fn judge(&mut self, own: Own) -> Judge<'a, Probe<'_, 'a>> {
         let (image, interface) = (self.image, self.interface);
-        Judge { image, interface, hints: Probe(self), fuel: u64::MAX, own, features: 0 }
+        let hints = Probe(self);
+        Judge { image, interface, hints, fuel: u64::MAX, nodes: 0, own, features: 0 }
     }
 
     /// Does the fact follow?

@@ -431,7 +431,7 @@ impl Search {
     fn round_variables(&mut self, goal: &Term) {
         for m in goal.monomials() {
             for sign in [1, -1] {
-                let Ok(term) = Term::from_parts(0, vec![*m]).and_then(|t| {
+                let Ok(term) = Term::from_parts(0, [m]).and_then(|t| {
                     let unit = t.floor_div(m.coefficient.abs())?;
                     unit.scale(sign)
                 }) else {

@@ -24,6 +24,8 @@ pub struct Judge<'a, H> {
     pub hints: H,
     /// Units of work left (core.md 4.16).
     pub fuel: u64,
+    /// Nodes that the memory type that substitution is making may still have.
+    pub nodes: usize,
     /// Whose activation is judged. Set by the driver.
     pub own: Own,
     /// CPU features that the instructions judged so far need: [`crate::table::Feature::bit`].
@@ -85,7 +87,8 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// A judge with fuel for `bytes` bytes of text and annotations.
     pub fn new(image: &'a Image<'a>, interface: &'a Interface, hints: H, bytes: u64) -> Self {
         let fuel = bytes.saturating_mul(limits::FUEL_FACTOR).saturating_add(1 << 20);
-        Judge { image, interface, hints, fuel, own: Own::function(None, nobody()), features: 0 }
+        let own = Own::function(None, nobody());
+        Judge { image, interface, hints, fuel, nodes: 0, own, features: 0 }
     }
 
     /// rule[limit]: pays for work.

@@ -64,5 +64,22 @@ pub const IMPORTS: usize = 256;
 pub const SECTION_FACTOR: usize = 4;
 /// See [`SECTION_FACTOR`].
 pub const SECTION_SLACK: usize = 64 * 1024;
+/// Memory: judging has at most so many bytes allocated at a time for each byte of text and
+/// annotations. All of it is taken by reading, which stops where it would take more.
+pub const MEMORY_FACTOR: usize = 64;
+/// And so many besides: states, whose parts have the limits above, and what rules make of them.
+pub const MEMORY_BESIDES: usize = 16 << 20;
+/// The part of [`MEMORY_BESIDES`] that reading may take.
+pub const MEMORY_SLACK: usize = 1 << 20;
+/// Nodes of one memory type that is read or substituted into: types, fields, facts and monomials.
+pub const NODES: usize = 1024;
 /// Fuel: units of work per byte of text and annotations.
 pub const FUEL_FACTOR: u64 = 64;
+
+/// Bytes of memory that judging takes at most, the allocator's own not counted: what a host has to
+/// set aside.
+#[must_use]
+pub const fn memory(text: usize, section: usize) -> usize {
+    let input = text.saturating_add(section);
+    input.saturating_mul(MEMORY_FACTOR).saturating_add(MEMORY_BESIDES)
+}

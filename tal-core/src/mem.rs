@@ -72,8 +72,8 @@ pub fn exactly(bits: u8, signed: bool, e: &Term) -> Result<FieldTy> {
 pub fn exact(facts: &[Fact]) -> Option<Term> {
     let [Fact { rel: Rel::Eq, term }] = facts else { return None };
     let value = Term::var(Var::Value);
-    let alone = |m: &&crate::term::Monomial| m.atom == Atom::var(Var::Value);
-    let e = match term.monomials().iter().find(alone)?.coefficient {
+    let alone = |m: &crate::term::Monomial| m.atom == Atom::var(Var::Value);
+    let e = match term.monomials().find(alone)?.coefficient {
         1 => value.sub(term).ok()?,
         -1 => value.add(term).ok()?,
         _ => return None,

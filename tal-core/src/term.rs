@@ -5,6 +5,7 @@
 
 use crate::limits;
 use alloc::{rc::Rc, vec::Vec};
+use core::borrow::Borrow;
 use core::cmp::Ordering;
 
 /// A variable. The class says which table its index points into, so that substitution for one class
@@ -57,44 +58,189 @@ pub struct Monomial {
     pub coefficient: i128,
 }
 
+impl Monomial {
+    /// None, where a place for one has to be filled.
+    pub(crate) const NONE: Monomial = Monomial { atom: Atom(Var::Value, None), coefficient: 0 };
+}
+
 /// The term has too many monomials, a coefficient out of bounds, or degree above two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooBig;
 
 /// A linear combination of atoms plus a constant, in the one normal form: monomials sorted by atom,
 /// no zero coefficient. Equal integers-as-polynomials are equal values.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Term {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Term(Repr);
+
+/// What fits is small, so that derived equality is equality.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Repr {
+    Small(Small),
+    /// Shared by all copies.
+    Large(Rc<Large>),
+}
+
+/// At most two variables, no product, and numbers that a processor adds at once: most terms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Small {
+    constant: i64,
+    /// Sorted by variable; those that are none come last.
+    parts: [Part; 2],
+}
+
+/// `coefficient * var`; none if the coefficient is zero, and then of [`Var::Value`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Part {
+    coefficient: i32,
+    var: Var,
+}
+
+/// Any term that is not small.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Large {
     constant: i128,
-    monomials: Monomials,
+    monomials: Vec<Monomial>,
 }
 
-/// Most terms are a constant or one variable and a constant: those need no memory of their own.
-/// Which variant it is follows from the number of monomials, so that derived equality is equality.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-enum Monomials {
-    #[default]
-    None,
-    One(Monomial),
-    /// Two or more, shared by all copies.
-    Many(Rc<[Monomial]>),
+// A state is made of terms, so their size is the judge's.
+const _: () = assert!(size_of::<Term>() == 24);
+
+impl Default for Term {
+    fn default() -> Self {
+        Term::ZERO
+    }
 }
 
-impl Monomials {
-    fn as_slice(&self) -> &[Monomial] {
-        match self {
-            Monomials::None => &[],
-            Monomials::One(one) => core::slice::from_ref(one),
-            Monomials::Many(many) => many,
+impl Part {
+    const NONE: Part = Part { coefficient: 0, var: Var::Value };
+}
+
+impl From<Part> for Monomial {
+    fn from(part: Part) -> Self {
+        Monomial { atom: Atom::var(part.var), coefficient: i128::from(part.coefficient) }
+    }
+}
+
+impl Small {
+    const fn int(constant: i64) -> Small {
+        Small { constant, parts: [Part::NONE; 2] }
+    }
+
+    /// The parts that are some.
+    fn parts(&self) -> &[Part] {
+        match &self.parts {
+            [Part { coefficient: 0, .. }, _] => &[],
+            [one, Part { coefficient: 0, .. }] => core::slice::from_ref(one),
+            both => both,
         }
     }
 
-    fn of(monomials: &[Monomial]) -> Self {
-        match monomials {
-            [] => Monomials::None,
-            [one] => Monomials::One(*one),
-            many => Monomials::Many(Rc::from(many)),
+    /// The small term of these, if it is one.
+    fn of(constant: i128, monomials: &[Monomial]) -> Option<Small> {
+        let mut small = Small::int(i64::try_from(constant).ok()?);
+        if monomials.len() > small.parts.len() {
+            return None;
         }
+        for (part, m) in small.parts.iter_mut().zip(monomials) {
+            let Atom(var, None) = m.atom else { return None };
+            *part = Part { coefficient: i32::try_from(m.coefficient).ok()?, var };
+        }
+        Some(small)
+    }
+
+    /// `self + factor * other`, if that is small.
+    fn add_scaled(&self, other: &Small, factor: i64) -> Option<Small> {
+        let constant = factor.checked_mul(other.constant)?.checked_add(self.constant)?;
+        let mut sum = Small::int(constant);
+        let mut places = sum.parts.iter_mut();
+        let (mut left, mut right) = (self.parts(), other.parts());
+        loop {
+            let part = match (left, right) {
+                (rest, []) => {
+                    for part in rest {
+                        *places.next()? = *part;
+                    }
+                    return Some(sum);
+                }
+                ([a, rest @ ..], [b, ..]) if a.var < b.var => {
+                    left = rest;
+                    *a
+                }
+                ([a, left_rest @ ..], [b, right_rest @ ..]) if a.var == b.var => {
+                    (left, right) = (left_rest, right_rest);
+                    b.scaled(factor, a.coefficient)?
+                }
+                (_, [b, rest @ ..]) => {
+                    right = rest;
+                    b.scaled(factor, 0)?
+                }
+            };
+            if part.coefficient != 0 {
+                *places.next()? = part;
+            }
+        }
+    }
+}
+
+impl Part {
+    /// `factor` times this, and `besides` times its variable.
+    fn scaled(self, factor: i64, besides: i32) -> Option<Part> {
+        let product = factor.checked_mul(i64::from(self.coefficient))?;
+        let sum = product.checked_add(i64::from(besides))?;
+        Some(Part { coefficient: i32::try_from(sum).ok()?, var: self.var })
+    }
+}
+
+/// The monomials of a term, in increasing order of atoms.
+#[derive(Clone, Copy, Debug)]
+pub struct Monomials<'t> {
+    /// Those of a small term. One of the two is empty.
+    few: &'t [Part],
+    many: &'t [Monomial],
+}
+
+impl Monomials<'_> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.few.len().saturating_add(self.many.len())
+    }
+
+    /// Are there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.few.is_empty() && self.many.is_empty()
+    }
+
+    /// The first.
+    #[must_use]
+    pub fn first(&self) -> Option<Monomial> {
+        let mut all = *self;
+        all.next()
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn iter(&self) -> Self {
+        *self
+    }
+}
+
+impl Iterator for Monomials<'_> {
+    type Item = Monomial;
+
+    fn next(&mut self) -> Option<Monomial> {
+        if let [part, rest @ ..] = self.few {
+            self.few = rest;
+            return Some((*part).into());
+        }
+        let [monomial, rest @ ..] = self.many else { return None };
+        self.many = rest;
+        Some(*monomial)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len(), Some(self.len()))
     }
 }
 
@@ -106,22 +252,19 @@ impl PartialOrd for Term {
 
 impl Ord for Term {
     fn cmp(&self, other: &Term) -> Ordering {
-        let constants = self.constant.cmp(&other.constant);
+        let constants = self.constant().cmp(&other.constant());
         constants.then_with(|| self.monomials().cmp(other.monomials()))
     }
 }
 
 /// Monomials in increasing order of atoms while a term is made of them.
-struct Draft<const ROOM: usize> {
+struct Draft {
     filled: usize,
-    monomials: [Monomial; ROOM],
+    monomials: [Monomial; limits::MONOMIALS],
 }
 
-impl<const ROOM: usize> Draft<ROOM> {
-    const EMPTY: Draft<ROOM> = Draft {
-        filled: 0,
-        monomials: [Monomial { atom: Atom(Var::Value, None), coefficient: 0 }; ROOM],
-    };
+impl Draft {
+    const EMPTY: Draft = Draft { filled: 0, monomials: [Monomial::NONE; limits::MONOMIALS] };
 
     /// Appends a monomial; what is zero is none.
     fn push(&mut self, monomial: Monomial) -> Result<(), TooBig> {
@@ -133,19 +276,18 @@ impl<const ROOM: usize> Draft<ROOM> {
     }
 
     fn with(&self, constant: i128) -> Result<Term, TooBig> {
-        let monomials = self.monomials.get(..self.filled).ok_or(TooBig)?;
-        Term { constant, monomials: Monomials::of(monomials) }.formed()
+        Term::formed(constant, self.monomials.get(..self.filled).ok_or(TooBig)?)
     }
 }
 
 impl Term {
     /// The term 0.
-    pub const ZERO: Term = Term { constant: 0, monomials: Monomials::None };
+    pub const ZERO: Term = Term(Repr::Small(Small::int(0)));
 
     /// A constant. Panics never; the argument is a machine or manual constant, far below the bound.
     #[must_use]
     pub fn int(c: i64) -> Self {
-        Term { constant: i128::from(c), monomials: Monomials::None }
+        Term(Repr::Small(Small::int(c)))
     }
 
     /// A constant of any size.
@@ -153,21 +295,22 @@ impl Term {
     /// # Errors
     /// [`TooBig`] when it is not below [`limits::CONSTANT`] in magnitude.
     pub fn constant_of(c: i128) -> Result<Self, TooBig> {
-        Term { constant: c, monomials: Monomials::None }.formed()
+        Term::formed(c, &[])
     }
 
     /// The variable `v`.
     #[must_use]
     pub fn var(v: Var) -> Self {
-        let one = Monomial { atom: Atom::var(v), coefficient: 1 };
-        Term { constant: 0, monomials: Monomials::One(one) }
+        let one = Part { coefficient: 1, var: v };
+        Term(Repr::Small(Small { constant: 0, parts: [one, Part::NONE] }))
     }
 
     /// A term from a constant and monomials in strictly increasing order of atoms.
     ///
     /// # Errors
     /// [`TooBig`] when the parts are not a term in normal form.
-    pub fn from_parts(constant: i128, monomials: Vec<Monomial>) -> Result<Self, TooBig> {
+    pub fn from_parts(constant: i128, monomials: impl AsRef<[Monomial]>) -> Result<Self, TooBig> {
+        let monomials = monomials.as_ref();
         let sorted = monomials.windows(2).all(|w| match w {
             [a, b] => a.atom < b.atom,
             _ => true,
@@ -179,43 +322,65 @@ impl Term {
         if !sorted || !canonical || monomials.iter().any(|m| m.coefficient == 0) {
             return Err(TooBig);
         }
-        Term { constant, monomials: Monomials::of(&monomials) }.formed()
+        Term::formed(constant, monomials)
     }
 
     /// The constant part.
     #[must_use]
     pub fn constant(&self) -> i128 {
-        self.constant
+        match &self.0 {
+            Repr::Small(small) => i128::from(small.constant),
+            Repr::Large(large) => large.constant,
+        }
     }
 
     /// The monomials, sorted by atom.
     #[must_use]
-    pub fn monomials(&self) -> &[Monomial] {
-        self.monomials.as_slice()
+    pub fn monomials(&self) -> Monomials<'_> {
+        match &self.0 {
+            Repr::Small(small) => Monomials { few: small.parts(), many: &[] },
+            Repr::Large(large) => Monomials { few: &[], many: &large.monomials },
+        }
+    }
+
+    /// Bytes that the term has allocated, but for the allocator's own.
+    pub(crate) fn allocated(&self) -> usize {
+        match &self.0 {
+            Repr::Small(_) => 0,
+            Repr::Large(large) => {
+                let monomials = large.monomials.len().saturating_mul(size_of::<Monomial>());
+                monomials.saturating_add(size_of::<Large>())
+            }
+        }
     }
 
     /// The value, if no variable occurs.
     #[must_use]
     pub fn as_int(&self) -> Option<i128> {
-        matches!(self.monomials, Monomials::None).then_some(self.constant)
+        match &self.0 {
+            Repr::Small(Small { constant, parts: [Part { coefficient: 0, .. }, _] }) => {
+                Some(i128::from(*constant))
+            }
+            Repr::Small(_) => None,
+            Repr::Large(large) => large.monomials.is_empty().then_some(large.constant),
+        }
     }
 
     /// The variable, if the term is exactly one variable.
     #[must_use]
     pub fn as_var(&self) -> Option<Var> {
-        match self.monomials {
-            Monomials::One(Monomial { atom: Atom(v, None), coefficient: 1 })
-                if self.constant == 0 =>
-            {
-                Some(v)
-            }
-            _ => None,
+        match self.0 {
+            Repr::Small(Small {
+                constant: 0,
+                parts: [Part { coefficient: 1, var }, Part { coefficient: 0, .. }],
+            }) => Some(var),
+            Repr::Small(_) | Repr::Large(_) => None,
         }
     }
 
     /// Every variable that occurs, with repetitions.
     pub fn vars(&self) -> impl Iterator<Item = Var> + '_ {
-        self.monomials().iter().flat_map(|m| core::iter::once(m.atom.0).chain(m.atom.1))
+        self.monomials().flat_map(|m| core::iter::once(m.atom.0).chain(m.atom.1))
     }
 
     /// `self + other`.
@@ -239,8 +404,12 @@ impl Term {
     /// # Errors
     /// [`TooBig`].
     pub fn plus(&self, c: i128) -> Result<Term, TooBig> {
-        let constant = self.constant.checked_add(c).ok_or(TooBig)?;
-        Term { constant, monomials: self.monomials.clone() }.formed()
+        if let (Repr::Small(small), Ok(c)) = (&self.0, i64::try_from(c))
+            && let Some(constant) = small.constant.checked_add(c)
+        {
+            return Ok(Term(Repr::Small(Small { constant, ..*small })));
+        }
+        self.add(&Term::constant_of(c)?)
     }
 
     /// `factor * self`.
@@ -256,53 +425,31 @@ impl Term {
     /// # Errors
     /// [`TooBig`].
     pub fn add_scaled(&self, other: &Term, factor: i128) -> Result<Term, TooBig> {
-        let constant = mul_add(factor, other.constant, self.constant)?;
-        if let (same, Monomials::None, _) | (Monomials::None, same, 1) =
-            (&self.monomials, &other.monomials, factor)
+        if let (Repr::Small(a), Repr::Small(b)) = (&self.0, &other.0)
+            && let Ok(factor) = i64::try_from(factor)
+            && let Some(sum) = a.add_scaled(b, factor)
         {
-            return Term { constant, monomials: same.clone() }.formed();
+            return Ok(Term(Repr::Small(sum)));
         }
-        // A small place is made ready faster than a large one, and it mostly does.
-        if self.monomials().len().saturating_add(other.monomials().len()) <= 3 {
-            self.merge::<3>(other, factor, constant)
-        } else {
-            self.merge::<{ limits::MONOMIALS }>(other, factor, constant)
-        }
+        self.merge(other, factor)
     }
 
-    /// The sum with this constant, if it has room for the monomials.
-    fn merge<const ROOM: usize>(
-        &self,
-        other: &Term,
-        factor: i128,
-        constant: i128,
-    ) -> Result<Term, TooBig> {
-        let mut draft = Draft::<ROOM>::EMPTY;
-        let (mut left, mut right) = (self.monomials(), other.monomials());
-        loop {
-            match (left, right) {
-                ([], []) => return draft.with(constant),
-                ([a, rest @ ..], []) => {
-                    left = rest;
-                    draft.push(*a)?;
-                }
-                ([a, rest @ ..], [b, ..]) if a.atom < b.atom => {
-                    left = rest;
-                    draft.push(*a)?;
-                }
-                ([a, left_rest @ ..], [b, right_rest @ ..]) if a.atom == b.atom => {
-                    left = left_rest;
-                    right = right_rest;
-                    let coefficient = mul_add(factor, b.coefficient, a.coefficient)?;
-                    draft.push(Monomial { atom: a.atom, coefficient })?;
-                }
-                (_, [b, rest @ ..]) => {
-                    right = rest;
-                    let coefficient = mul_add(factor, b.coefficient, 0)?;
-                    draft.push(Monomial { atom: b.atom, coefficient })?;
-                }
+    /// As [`Term::add_scaled`], for terms of any size.
+    #[inline(never)]
+    fn merge(&self, other: &Term, factor: i128) -> Result<Term, TooBig> {
+        let constant = mul_add(factor, other.constant(), self.constant())?;
+        let mut draft = Draft::EMPTY;
+        let mut left = self.monomials().peekable();
+        for b in other.monomials() {
+            while let Some(a) = left.next_if(|a| a.atom < b.atom) {
+                draft.push(a)?;
             }
+            let besides = left.next_if(|a| a.atom == b.atom).map_or(0, |a| a.coefficient);
+            let coefficient = mul_add(factor, b.coefficient, besides)?;
+            draft.push(Monomial { atom: b.atom, coefficient })?;
         }
+        left.try_for_each(|a| draft.push(a))?;
+        draft.with(constant)
     }
 
     /// `self * other`; monomials of degree above two do not exist.
@@ -310,9 +457,9 @@ impl Term {
     /// # Errors
     /// [`TooBig`].
     pub fn mul(&self, other: &Term) -> Result<Term, TooBig> {
-        let mut sum = other.scale(self.constant)?;
+        let mut sum = other.scale(self.constant())?;
         for m in self.monomials() {
-            let scaled = other.times_monomial(*m)?;
+            let scaled = other.times_monomial(m)?;
             sum = sum.add(&scaled)?;
         }
         Ok(sum)
@@ -320,8 +467,8 @@ impl Term {
 
     fn times_monomial(&self, m: Monomial) -> Result<Term, TooBig> {
         let mut sum = Term::ZERO;
-        if self.constant != 0 {
-            let coefficient = mul_add(m.coefficient, self.constant, 0)?;
+        if self.constant() != 0 {
+            let coefficient = mul_add(m.coefficient, self.constant(), 0)?;
             sum = sum.add(&Term::monomial(m.atom, coefficient)?)?;
         }
         for other in self.monomials() {
@@ -333,27 +480,29 @@ impl Term {
     }
 
     fn monomial(atom: Atom, coefficient: i128) -> Result<Term, TooBig> {
-        let monomials = match coefficient {
-            0 => Monomials::None,
-            _ => Monomials::One(Monomial { atom, coefficient }),
-        };
-        Term { constant: 0, monomials }.formed()
+        let one = [Monomial { atom, coefficient }];
+        Term::formed(0, if coefficient == 0 { &[] } else { &one })
     }
 
     /// rule[term-subst]: all variables at once. `theta` answers `None` for a variable that stays.
     ///
     /// # Errors
     /// [`TooBig`] when the result is no term.
-    pub fn subst(&self, theta: &dyn Fn(Var) -> Option<Term>) -> Result<Term, TooBig> {
-        let image = |v: Var| theta(v).unwrap_or_else(|| Term::var(v));
-        let mut sum = Term { constant: self.constant, monomials: Monomials::None };
+    pub fn subst<T: Borrow<Term>>(&self, theta: &dyn Fn(Var) -> Option<T>) -> Result<Term, TooBig> {
+        let mut sum = Term::constant_of(self.constant())?;
         for m in self.monomials() {
-            let Atom(a, b) = m.atom;
-            let value = match b {
-                None => image(a),
-                Some(b) => image(a).mul(&image(b))?,
+            let (a, b) = (theta(m.atom.0), m.atom.1);
+            let a = a.as_ref().map(Borrow::borrow);
+            sum = match (a, b) {
+                (Some(value), None) => sum.add_scaled(value, m.coefficient)?,
+                (None, None) => sum.add_scaled(&Term::var(m.atom.0), m.coefficient)?,
+                (a, Some(b)) => {
+                    let image = theta(b);
+                    let second = image.as_ref().map_or(&Term::var(b), Borrow::borrow).clone();
+                    let first = a.cloned().unwrap_or_else(|| Term::var(m.atom.0));
+                    sum.add_scaled(&first.mul(&second)?, m.coefficient)?
+                }
             };
-            sum = sum.add_scaled(&value, m.coefficient)?;
         }
         Ok(sum)
     }
@@ -383,7 +532,7 @@ impl Term {
         if d <= 0 {
             return Err(TooBig);
         }
-        let mut draft = Draft::<{ limits::MONOMIALS }>::EMPTY;
+        let mut draft = Draft::EMPTY;
         for m in self.monomials() {
             if m.coefficient.checked_rem_euclid(d) != Some(0) {
                 return Err(TooBig);
@@ -391,33 +540,40 @@ impl Term {
             let coefficient = m.coefficient.checked_div_euclid(d).ok_or(TooBig)?;
             draft.push(Monomial { atom: m.atom, coefficient })?;
         }
-        draft.with(self.constant.checked_div_euclid(d).ok_or(TooBig)?)
+        draft.with(self.constant().checked_div_euclid(d).ok_or(TooBig)?)
     }
 
     /// Do the two have the same variable part?
     #[must_use]
     pub fn same_shape(&self, other: &Term) -> bool {
-        self.monomials == other.monomials
+        match (&self.0, &other.0) {
+            (Repr::Small(a), Repr::Small(b)) => a.parts == b.parts,
+            _ => self.monomials().eq(other.monomials()),
+        }
     }
 
     /// Is the variable part of one that of the other with all signs changed?
     #[must_use]
     pub fn opposite_shape(&self, other: &Term) -> bool {
-        let (left, right) = (self.monomials(), other.monomials());
-        let opposite = |(a, b): (&Monomial, &Monomial)| {
+        let opposite = |(a, b): (Monomial, Monomial)| {
             a.atom == b.atom && Some(a.coefficient) == b.coefficient.checked_neg()
         };
-        left.len() == right.len() && left.iter().zip(right).all(opposite)
+        let (left, right) = (self.monomials(), other.monomials());
+        left.len() == right.len() && left.zip(right).all(opposite)
     }
 
-    /// rule[term-form].
-    fn formed(self) -> Result<Term, TooBig> {
-        let small = |c: i128, bound: i128| -bound <= c && c <= bound;
-        let ok = self.constant > -limits::CONSTANT
-            && self.constant < limits::CONSTANT
-            && self.monomials().len() <= limits::MONOMIALS
-            && self.monomials().iter().all(|m| small(m.coefficient, limits::COEFFICIENT));
-        if ok { Ok(self) } else { Err(TooBig) }
+    /// rule[term-form]: the term of these, sorted and none zero.
+    fn formed(constant: i128, monomials: &[Monomial]) -> Result<Term, TooBig> {
+        if let Some(small) = Small::of(constant, monomials) {
+            return Ok(Term(Repr::Small(small)));
+        }
+        let bounded = |c: i128, bound: i128| -bound <= c && c <= bound;
+        let ok = constant > -limits::CONSTANT
+            && constant < limits::CONSTANT
+            && monomials.len() <= limits::MONOMIALS
+            && monomials.iter().all(|m| bounded(m.coefficient, limits::COEFFICIENT));
+        let large = || Large { constant, monomials: monomials.to_vec() };
+        if ok { Ok(Term(Repr::Large(Rc::new(large())))) } else { Err(TooBig) }
     }
 }
 

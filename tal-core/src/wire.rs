@@ -21,12 +21,6 @@ pub const MAGIC: [u8; 4] = *b"\x7fTAL";
 pub const INTERFACE_MAGIC: [u8; 4] = *b"\x7fTAI";
 /// Version of both.
 pub const VERSION: u8 = 1;
-/// Text and annotations together hold at least this many bytes for each label, and twice as many
-/// for each signature: the largest things that few bytes can ask for (some 1200 bytes a label).
-pub const BYTES_PER_STATE: usize = 16;
-/// So many labels, or half as many signatures, are free.
-pub const FREE_STATES: usize = 256;
-
 /// rule[wire]: the image that the section claims, and its hints.
 ///
 /// # Errors
@@ -38,7 +32,7 @@ pub fn decode<'a>(
     section: &'a [u8],
     interface: &Interface,
 ) -> Result<(Image<'a>, Stream<'a>)> {
-    let mut reader = read::Reader::new(section);
+    let mut reader = read::Reader::new(section, text.len());
     let image = tables::image(&mut reader, text, text_address, segments, interface)?;
     Ok((image, Stream::new(reader)))
 }
@@ -48,7 +42,7 @@ pub fn decode<'a>(
 /// # Errors
 /// When the bytes are malformed.
 pub fn read_interface(bytes: &[u8], hash: [u8; 32]) -> Result<Interface> {
-    tables::interface(&mut read::Reader::new(bytes), hash)
+    tables::interface(&mut read::Reader::new(bytes, 0), hash)
 }
 
 /// The bytes of an interface, without its digest.

@@ -183,7 +183,7 @@ impl Common<'_> {
                     continue;
                 }
                 // term = c*v + rest, so v = c*(key - rest).
-                let rest = Term::from_parts(0, vec![*one])
+                let rest = Term::from_parts(0, [one])
                     .and_then(|p| term.sub(&p))
                     .and_then(|rest| rest.subst(&|v| map.get(&v).cloned()));
                 let solved = rest.and_then(|rest| {
@@ -341,7 +341,7 @@ fn spread(term: &Term, left: bool, column: &mut BTreeMap<(bool, Option<Atom>), i
         column.insert((left, None), term.constant());
     }
     for Monomial { atom, coefficient } in term.monomials() {
-        column.insert((left, Some(*atom)), *coefficient);
+        column.insert((left, Some(atom)), coefficient);
     }
 }
 
@@ -355,8 +355,8 @@ fn relation(vector: &[i128], terms: &[&Term], own: usize) -> Option<Fact> {
         sum = sum.add_scaled(term, *c).ok()?;
     }
     let gcd = num_integer::Integer::gcd(&sum.gcd(), &sum.constant()).max(1);
-    let monomials = sum.monomials().iter();
-    let parts = monomials.map(|m| Monomial { coefficient: m.coefficient / gcd, ..*m }).collect();
+    let divided = |m: Monomial| Monomial { coefficient: m.coefficient / gcd, ..m };
+    let parts = sum.monomials().map(divided).collect::<Vec<_>>();
     let term = Term::from_parts(sum.constant() / gcd, parts).ok()?;
     Some(Fact { rel: Rel::Eq, term })
 }

@@ -104,7 +104,7 @@ fn solve(
     });
     let (one, None) = (open.next()?, open.next()) else { return None };
     let (v, None) = one.atom.factors() else { return None };
-    let rest = wanted.sub(&Term::from_parts(0, vec![*one]).ok()?).ok()?;
+    let rest = wanted.sub(&Term::from_parts(0, [one]).ok()?).ok()?;
     let rest = rest.subst(&|v| values.get(&v).cloned()).ok()?;
     let multiple = here.sub(&rest).ok()?.scale(one.coefficient.signum()).ok()?;
     let divisor = one.coefficient.abs();

@@ -192,7 +192,7 @@ impl Zip<'_> {
                 let twin = other.monomials().iter().find(|o| o.atom == m.atom);
                 stride = gcd(stride, m.coefficient - twin.map_or(0, |t| t.coefficient));
                 if is_left {
-                    let part = Term::from_parts(0, vec![*m]).ok()?;
+                    let part = Term::from_parts(0, [m]).ok()?;
                     fixed_left = fixed_left.add(&part).ok()?;
                 }
             }
@@ -204,7 +204,7 @@ impl Zip<'_> {
             let coefficient = m.coefficient.rem_euclid(stride);
             if coefficient != 0 {
                 let part = tal_core::term::Monomial { atom: m.atom, coefficient };
-                remainder = remainder.add(&Term::from_parts(0, vec![part]).ok()?).ok()?;
+                remainder = remainder.add(&Term::from_parts(0, [part]).ok()?).ok()?;
             }
         }
         Some((stride, remainder))

@@ -210,7 +210,7 @@ fn scale(scene: &Scene<'_>) -> i128 {
 
 /// Does the fact bound the offset from below?
 fn is_lower(fact: &Fact, offset: &Term) -> bool {
-    let same = |m: &tal_core::term::Monomial| {
+    let same = |m: tal_core::term::Monomial| {
         let of = offset.monomials().iter().find(|o| o.atom == m.atom)?;
         Some((of.coefficient > 0) == (m.coefficient > 0))
     };

@@ -469,7 +469,7 @@ fn held(state: &State, var: Var, preferred: &[Reg]) -> Option<Called> {
     }
     registers().find_map(|r| {
         let Word::Int(t) = state.reg(r) else { return None };
-        let [m] = t.monomials() else { return None };
+        let (1, Some(m)) = (t.monomials().len(), t.monomials().first()) else { return None };
         let only = m.atom.factors() == (var, None) && m.coefficient.abs() == 1;
         // reg = s * x + c, so x = s * reg - s * c.
         let sign = m.coefficient;

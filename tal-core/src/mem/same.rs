@@ -6,6 +6,7 @@ use super::deeper;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::judge::{Judge, Result};
+use crate::limits;
 use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{
@@ -192,12 +193,18 @@ impl<H: Hints> Judge<'_, H> {
         out: &mut Vec<Term>,
     ) -> Result<()> {
         self.burn(a.monomials().len().saturating_add(1))?;
+        if a == b {
+            return Ok(());
+        }
         let difference = a.sub(b).or_refuse(rule)?;
         match difference.as_int() {
             Some(0) => Ok(()),
             Some(_) => Err(other(rule)),
             None => {
                 check(difference.vars().all(|v| matches!(v, Var::Free(_))), rule)?;
+                if out.len() >= limits::NODES {
+                    return Err(Error::new(Rule::Limit, Kind::Limit));
+                }
                 out.push(difference);
                 Ok(())
             }

@@ -8,6 +8,7 @@ use super::deeper;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::judge::{Judge, Result};
+use crate::limits;
 use crate::term::{Term, Var};
 use crate::ty::{
     self, Assertion, Base, Cap, Entry, Fact, Field, FieldTy, Guard, Mem, Post, Region, Sig, View,
@@ -155,13 +156,14 @@ impl<H: Hints> Judge<'_, H> {
     /// When a variable stands for no integer, or the result is no term.
     pub fn subst_term(&mut self, term: &Term, s: Subst) -> Result<Term> {
         self.burn(term.monomials().len())?;
-        if !term.vars().any(|v| s.replaces(v)) {
+        let mut changes = false;
+        for v in term.vars() {
+            changes |= s.int(v)?.is_some();
+        }
+        if !changes {
             return Ok(term.clone());
         }
-        for v in term.vars() {
-            s.int(v)?;
-        }
-        term.subst(&|v| s.int(v).ok().flatten().cloned()).or_refuse(Rule::TermSubst)
+        term.subst(&|v| s.int(v).ok().flatten()).or_refuse(Rule::TermSubst)
     }
 
     /// rule[term-subst] in a fact.
@@ -215,26 +217,49 @@ impl<H: Hints> Judge<'_, H> {
     /// As for terms.
     pub fn subst_mem(&mut self, mem: &Rc<Mem>, s: Subst) -> Result<Rc<Mem>> {
         if self.mentions(mem, &|v| s.replaces(v))? {
+            self.nodes = limits::NODES;
             self.subst_below(mem, s, 0)
         } else {
             Ok(mem.clone())
         }
     }
 
+    /// Pays for nodes of the type that substitution makes: terms may grow, but no type beyond
+    /// [`limits::NODES`].
+    fn made(&mut self, nodes: usize) -> Result<()> {
+        self.burn(nodes)?;
+        self.nodes = self.nodes.checked_sub(nodes).ok_or(Error::new(Rule::Limit, Kind::Limit))?;
+        Ok(())
+    }
+
+    /// A term inside a type.
+    fn subst_inside(&mut self, term: &Term, s: Subst) -> Result<Term> {
+        let term = self.subst_term(term, s)?;
+        self.made(term.monomials().len())?;
+        Ok(term)
+    }
+
+    /// Facts inside a type.
+    fn subst_facts_inside(&mut self, facts: &[Fact], s: Subst) -> Result<Vec<Fact>> {
+        self.made(facts.len())?;
+        let one = |f: &Fact| Ok(Fact { rel: f.rel, term: self.subst_inside(&f.term, s)? });
+        facts.iter().map(one).collect()
+    }
+
     fn subst_below(&mut self, mem: &Rc<Mem>, s: Subst, depth: usize) -> Result<Rc<Mem>> {
         let depth = deeper(depth)?;
-        self.burn(1)?;
+        self.made(1)?;
         Ok(Rc::new(match &**mem {
             Mem::Struct { fields, size } => {
                 let fields = fields.iter().map(|f| self.subst_field(f, s, depth));
                 Mem::Struct { fields: fields.collect::<Result<_>>()?, size: *size }
             }
             Mem::Array(n, element) => {
-                Mem::Array(self.subst_term(n, s)?, self.subst_below(element, s, depth)?)
+                Mem::Array(self.subst_inside(n, s)?, self.subst_below(element, s, depth)?)
             }
-            Mem::Bytes(n) => Mem::Bytes(self.subst_term(n, s)?),
-            Mem::Junk(n) => Mem::Junk(self.subst_term(n, s)?),
-            Mem::Zero(n) => Mem::Zero(self.subst_term(n, s)?),
+            Mem::Bytes(n) => Mem::Bytes(self.subst_inside(n, s)?),
+            Mem::Junk(n) => Mem::Junk(self.subst_inside(n, s)?),
+            Mem::Zero(n) => Mem::Zero(self.subst_inside(n, s)?),
             Mem::Cat(first, second) => {
                 Mem::Cat(self.subst_below(first, s, depth)?, self.subst_below(second, s, depth)?)
             }
@@ -242,23 +267,31 @@ impl<H: Hints> Judge<'_, H> {
             Mem::Ex { .. } if matches!(s, Subst::Bound(_)) => return Ok(mem.clone()),
             Mem::Ex { vars, facts, body } => Mem::Ex {
                 vars: *vars,
-                facts: self.subst_facts(facts, s)?,
+                facts: self.subst_facts_inside(facts, s)?,
                 body: self.subst_below(body, s, depth)?,
             },
             Mem::Named(id, args) => {
-                let args = args.iter().map(|t| self.subst_term(t, s));
+                let args = args.iter().map(|t| self.subst_inside(t, s));
                 Mem::Named(*id, args.collect::<Result<_>>()?)
             }
         }))
     }
 
     fn subst_field(&mut self, field: &Field, s: Subst, depth: usize) -> Result<Field> {
-        self.burn(1)?;
+        self.made(1)?;
         let ty = match &field.ty {
-            FieldTy::Int { bits, signed, facts } => {
-                FieldTy::Int { bits: *bits, signed: *signed, facts: self.subst_facts(facts, s)? }
+            FieldTy::Int { bits, signed, facts } => FieldTy::Int {
+                bits: *bits,
+                signed: *signed,
+                facts: self.subst_facts_inside(facts, s)?,
+            },
+            FieldTy::Known(word) => {
+                let word = self.subst_word(word, s)?;
+                if let Word::Int(term) | Word::Ptr(_, term) = &word {
+                    self.made(term.monomials().len())?;
+                }
+                FieldTy::Known(word)
             }
-            FieldTy::Known(word) => FieldTy::Known(self.subst_word(word, s)?),
             FieldTy::Own { nullable, origin, mem } => {
                 let mem = self.subst_below(mem, s, depth)?;
                 FieldTy::Own { nullable: *nullable, origin: *origin, mem }

@@ -6,8 +6,9 @@ use crate::judge::{Judge, Result};
 use crate::mem::{exact, weight, width};
 use crate::rules::entry::unguarded;
 use crate::rules::guard::entry_mut;
+use crate::rules::memory::with_field;
 use crate::state::State;
-use crate::ty::{Field, FieldTy, Mem, Word};
+use crate::ty::{FieldTy, Mem, Word};
 use alloc::rc::Rc;
 
 impl<H: Hints> Judge<'_, H> {
@@ -24,17 +25,16 @@ impl<H: Hints> Judge<'_, H> {
         let Mem::Struct { fields, size } = &*parent.mem else {
             return Err(Error::new(rule, Kind::BadHint));
         };
-        let old = fields.get(usize::from(field)).or_refuse(rule)?;
+        let field = usize::from(field);
+        let old = fields.get(field).or_refuse(rule)?;
         self.wf_field_in(st, ty)?;
         if width(&old.ty) != width(ty) {
             return Err(Error::new(rule, Kind::BadHint));
         }
         self.burn(weight(fields))?;
-        let mut fields = fields.clone();
         let taken = self.close_word(st, &old.ty, ty)?;
         let at = still_at(entry, taken).ok_or(Error::new(rule, Kind::Capability))?;
-        let changed = Field { ty: ty.clone(), ..old.clone() };
-        *fields.get_mut(usize::from(field)).or_refuse(rule)? = changed;
+        let fields = with_field(fields, field, ty.clone(), rule)?;
         let mem = Rc::new(Mem::Struct { fields, size: *size });
         entry_mut(st, at, rule)?.mem = mem;
         Ok(())

@@ -6,6 +6,7 @@
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Through};
 use crate::judge::{Judge, Result, range_goals};
+use crate::limits;
 use crate::mem::{Subst, decided, exact, exactly, resolve, weight, width};
 use crate::rules::entry::unguarded;
 use crate::rules::guard::entry_mut;
@@ -13,7 +14,7 @@ use crate::rules::operand::reg_word;
 use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{
-    Base, Block, Cap, DataId, Entry, Fact, FieldTy, Guard, Kind as Decl, Mem, Mode, NameSet,
+    Base, Block, Cap, DataId, Entry, Fact, Field, FieldTy, Guard, Kind as Decl, Mem, Mode, NameSet,
     OriginId, Reg, Region, View, Word,
 };
 use alloc::{boxed::Box, rc::Rc, vec::Vec};
@@ -538,8 +539,21 @@ fn set_field(st: &mut State, entry: u16, field: usize, ty: FieldTy, rule: Rule) 
     let Mem::Struct { fields, size } = &*entry.mem else {
         return Err(Error::new(rule, Kind::BadHint));
     };
-    let mut fields = fields.clone();
-    fields.get_mut(field).or_refuse(rule)?.ty = ty;
-    entry.mem = Rc::new(Mem::Struct { fields, size: *size });
+    entry.mem = Rc::new(Mem::Struct { fields: with_field(fields, field, ty, rule)?, size: *size });
     Ok(())
+}
+
+/// The fields with this one changed; refused when they become more than a type may have.
+pub(super) fn with_field(
+    fields: &[Field],
+    field: usize,
+    ty: FieldTy,
+    rule: Rule,
+) -> Result<Vec<Field>> {
+    let mut fields = fields.to_vec();
+    fields.get_mut(field).or_refuse(rule)?.ty = ty;
+    if weight(&fields) > limits::NODES {
+        return Err(Error::new(Rule::Limit, Kind::Limit));
+    }
+    Ok(fields)
 }

@@ -237,9 +237,9 @@ fn t124_rsp_moves_in_words() {
 fn u1_t89_t90_a11_sums_have_no_form() {
     use crate::wire::read::Reader;
     // bytes(0); and every tag that is no type of this version.
-    assert!(Reader::new(&[2, 0]).mem().is_ok());
+    assert!(Reader::new(&[2, 0], 0).mem().is_ok());
     for tag in 16..128_u8 {
-        assert!(Reader::new(&[tag, 0, 0, 0, 0]).mem().is_err());
+        assert!(Reader::new(&[tag, 0, 0, 0, 0], 0).mem().is_err());
     }
 }
 
@@ -249,7 +249,7 @@ fn t157_nesting_is_bounded() {
     let nested = |depth: usize| {
         let mut bytes: Vec<u8> = core::iter::repeat_n([1, 0], depth).flatten().collect();
         bytes.extend([2, 0]);
-        Reader::new(&bytes).mem().is_ok()
+        Reader::new(&bytes, 0).mem().is_ok()
     };
     assert!(nested(15));
     assert!(!nested(16));

@@ -112,7 +112,7 @@ impl Writer {
             self.int(term.constant());
         }
         for m in term.monomials() {
-            self.monomial(m);
+            self.monomial(&m);
         }
     }
 

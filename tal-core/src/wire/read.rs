@@ -11,11 +11,18 @@ use crate::ty::{
 };
 use alloc::{rc::Rc, vec::Vec};
 
+/// What an allocation takes beside its contents: reference counts, the allocator's header, rounding.
+const ALLOCATION: usize = 48;
+
 /// Where reading stands: bytes, and bits of a byte that was begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Bytes of memory that what is read may still take.
+    memory: usize,
+    /// Nodes that the memory type being read may still have.
+    nodes: usize,
     /// Bits not read yet of the last byte of bits, lowest next.
     bits: u8,
     left: u8,
@@ -23,8 +30,37 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Reader { bytes, at: 0, bits: 0, left: 0, depth: 0 }
+    /// Reads these bytes, and takes memory in proportion to them and to `besides` bytes more.
+    pub(crate) fn new(bytes: &'a [u8], besides: usize) -> Self {
+        let input = bytes.len().saturating_add(besides);
+        let memory = input.saturating_mul(limits::MEMORY_FACTOR);
+        let memory = memory.saturating_add(limits::MEMORY_SLACK);
+        Reader { bytes, at: 0, memory, nodes: 0, bits: 0, left: 0, depth: 0 }
+    }
+
+    /// Pays for an allocation of `count` times `size` bytes, before it is made. Nothing is paid
+    /// back, so all that was ever read is bounded, and with it what is there at any time.
+    pub(crate) fn pay(&mut self, count: usize, size: usize) -> Result<()> {
+        let bytes =
+            if count == 0 { 0 } else { count.saturating_mul(size).saturating_add(ALLOCATION) };
+        let left = self.memory.checked_sub(bytes);
+        self.memory = left.ok_or(Error::new(Rule::Limit, Evidence::Limit))?;
+        Ok(())
+    }
+
+    /// Pays for a node of the memory type that is being read, if one is.
+    fn node(&mut self) -> Result<()> {
+        if self.depth > 0 {
+            self.nodes =
+                self.nodes.checked_sub(1).ok_or(Error::new(Rule::Limit, Evidence::Limit))?;
+        }
+        Ok(())
+    }
+
+    /// A shared value.
+    pub(crate) fn shared<T>(&mut self, value: T) -> Result<Rc<T>> {
+        self.pay(1, size_of::<T>())?;
+        Ok(Rc::new(value))
     }
 
     /// A refusal at this place.
@@ -149,7 +185,8 @@ impl<'a> Reader<'a> {
         count: usize,
         mut one: impl FnMut(&mut Self) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let mut all = Vec::with_capacity(count.min(self.remaining()));
+        self.pay(count, size_of::<T>())?;
+        let mut all = Vec::with_capacity(count);
         for _ in 0..count {
             all.push(one(self)?);
         }
@@ -159,6 +196,9 @@ impl<'a> Reader<'a> {
     /// One level deeper.
     fn nested<T>(&mut self, one: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.need(self.depth < limits::NESTING)?;
+        if self.depth == 0 {
+            self.nodes = limits::NODES;
+        }
         self.depth = self.depth.saturating_add(1);
         let result = one(self);
         self.depth = self.depth.saturating_sub(1);
@@ -183,6 +223,7 @@ impl<'a> Reader<'a> {
 
     /// `4 * variable + 2 * is a product + coefficient is not 1`.
     fn monomial(&mut self) -> Result<Monomial> {
+        self.node()?;
         let code = self.uint()?;
         let first = self.var_of(code >> 2)?;
         let atom = if code & 2 == 0 {
@@ -203,9 +244,18 @@ impl<'a> Reader<'a> {
         self.need(count <= limits::MONOMIALS)?;
         let constant = if header & 1 == 0 { 0 } else { self.int()? };
         self.need(header & 1 == 0 || constant != 0)?;
-        let monomials = self.many(count, Self::monomial)?;
-        let term = Term::from_parts(constant, monomials);
-        self.some(term.ok())
+        let mut few = [Monomial::NONE; 2];
+        let term = if let Some(few) = few.get_mut(..count) {
+            for place in few.iter_mut() {
+                *place = self.monomial()?;
+            }
+            Term::from_parts(constant, few)
+        } else {
+            Term::from_parts(constant, self.many(count, Self::monomial)?)
+        };
+        let term = self.some(term.ok())?;
+        self.pay(usize::from(term.allocated() > 0), term.allocated())?;
+        Ok(term)
     }
 
     pub(crate) fn term(&mut self) -> Result<Term> {
@@ -220,6 +270,7 @@ impl<'a> Reader<'a> {
 
     /// Header: `3 * header of the term + relation`.
     pub(crate) fn fact(&mut self) -> Result<Fact> {
+        self.node()?;
         let header = self.uint()?;
         let rel = match header.checked_rem(3) {
             Some(0) => Rel::Ge,
@@ -308,8 +359,9 @@ impl<'a> Reader<'a> {
     /// 0..8: struct, array, bytes, junk, zero, cat, ex, named; 8..16: a struct of one plain
     /// integer.
     fn mem_here(&mut self) -> Result<Rc<Mem>> {
+        self.node()?;
         let tag = self.tag(16)?;
-        Ok(Rc::new(match tag {
+        let mem = match tag {
             0 => {
                 let size = self.u32()?;
                 let count = self.count(limits::FIELDS)?;
@@ -328,12 +380,17 @@ impl<'a> Reader<'a> {
                 let (id, args) = self.named()?;
                 Mem::Named(id, args)
             }
-            kind => single_int_mem(kind.saturating_sub(8)),
-        }))
+            kind => {
+                self.pay(1, size_of::<Field>())?;
+                single_int_mem(kind.saturating_sub(8))
+            }
+        };
+        self.shared(mem)
     }
 
     /// `2 * type + writable`.
     fn field(&mut self) -> Result<Field> {
+        self.node()?;
         let offset = self.u32()?;
         let tag = self.tag(62)?;
         let ty = self.field_ty_of(tag >> 1)?;
@@ -507,7 +564,7 @@ impl<'a> Reader<'a> {
             0 => None,
             _ => Some(Post { vars: self.kinds(limits::SIG_VARS)?, state: self.assertion()? }),
         };
-        Ok(Rc::new(Sig { vars, pre, post }))
+        self.shared(Sig { vars, pre, post })
     }
 
     /// Registers that are not as `usual`: two bytes of mask, then their words.

@@ -1,12 +1,12 @@
 //! TCB. The tables of an annotation section, and an interface.
 
 use super::read::Reader;
-use super::{BYTES_PER_STATE, FREE_STATES, INTERFACE_MAGIC, MAGIC, VERSION};
+use super::{INTERFACE_MAGIC, MAGIC, VERSION};
 use crate::error::{Error, Kind as Evidence, Rule};
 use crate::image::{Contents, Data, DataKind, Function, Image, Interface, Label, Segment};
 use crate::judge::Result;
 use crate::limits;
-use crate::ty::{FnId, LabelState, NamedType, Reg, Sig, Word};
+use crate::ty::{Cap, FnId, Guard, LabelState, NamedType, Reg, Sig, Word};
 use alloc::{rc::Rc, vec::Vec};
 
 /// Flags of a label state: what is there, or is as at the function's entry.
@@ -33,18 +33,15 @@ pub(crate) fn image<'a>(
     if r.remaining() > bound.saturating_add(limits::SECTION_SLACK) {
         return Err(Error::new(Rule::Limit, Evidence::Limit));
     }
-    let bytes = text.len().saturating_add(r.remaining());
-    let mut states = bytes.checked_div(BYTES_PER_STATE).unwrap_or(0).saturating_add(FREE_STATES);
     header(r, MAGIC)?;
     if r.tag(1)? != 0 || r.take(32)? != interface.hash {
         return r.malformed();
     }
     let types = types(r)?;
-    let count = r.count(states >> 1)?;
+    let count = r.count(text.len())?;
     let sigs = r.many(count, Reader::sig)?;
-    states = states.saturating_sub(count.saturating_mul(2));
     let functions = functions(r, text, sigs.len())?;
-    let count = r.count(states)?;
+    let count = r.count(text.len())?;
     let labels = labels(r, count, text, &functions, &sigs)?;
     let data = data(r, segments)?;
     let imports = imports(r)?;
@@ -183,12 +180,14 @@ fn label_state(r: &mut Reader<'_>, sig: &Sig) -> Result<LabelState> {
         return r.malformed();
     }
     if given(flag::ENTRY_SLOTS) {
+        r.pay(slots.len().saturating_add(usual_slots.len()), size_of::<(i64, Word)>())?;
         slots.extend(usual_slots);
     } else {
         let upper = slots_from(r, 0)?;
         if upper == usual_slots {
             return r.malformed();
         }
+        r.pay(slots.len().saturating_add(upper.len()), size_of::<(i64, Word)>())?;
         slots.extend(upper);
     }
     let lent = listed(r, given(flag::LENT), |r| {
@@ -196,11 +195,22 @@ fn label_state(r: &mut Reader<'_>, sig: &Sig) -> Result<LabelState> {
         r.many(count, Reader::lent)
     })?;
     let views = listed(r, given(flag::VIEWS), Reader::views)?;
-    let caps = if given(flag::ENTRY_CAPS) { sig.pre.caps.clone() } else { r.caps()? };
+    let caps = if given(flag::ENTRY_CAPS) { entry_caps(r, sig)? } else { r.caps()? };
     if !given(flag::ENTRY_CAPS) && caps == sig.pre.caps {
         return r.malformed();
     }
     Ok(LabelState { vars, refinements, facts, regs, delta, touched, slots, lent, views, caps })
+}
+
+/// The capabilities as at the entry.
+fn entry_caps(r: &mut Reader<'_>, sig: &Sig) -> Result<Vec<Cap>> {
+    r.pay(sig.pre.caps.len(), size_of::<Cap>())?;
+    for cap in &sig.pre.caps {
+        if let Cap::Entry(entry) | Cap::Token(_, entry) = cap {
+            r.pay(entry.guards.len(), size_of::<Guard>())?;
+        }
+    }
+    Ok(sig.pre.caps.clone())
 }
 
 /// What is flagged is not empty, so that there is one form.

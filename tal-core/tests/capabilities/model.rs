@@ -64,7 +64,7 @@ impl Env {
     }
 
     fn term(&self, t: &Term) -> i128 {
-        let monomial = |m: &tal_core::term::Monomial| {
+        let monomial = |m: tal_core::term::Monomial| {
             let (a, b) = m.atom.factors();
             m.coefficient * self.var(a) * b.map_or(1, |b| self.var(b))
         };

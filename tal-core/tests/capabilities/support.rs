@@ -42,7 +42,7 @@ fn search(facts: &[Fact], goal: &Term, depth: u32) -> Option<Vec<(u16, i128)>> {
     if depth == 0 {
         return None;
     }
-    let first = goal.monomials()[0];
+    let first = goal.monomials().first().unwrap();
     for (number, fact) in (0..).zip(facts) {
         let Some(m) = fact.term.monomials().iter().find(|m| m.atom == first.atom) else {
             continue;

@@ -31,7 +31,7 @@ pub fn search(facts: &[Fact], goal: &Term, depth: u32) -> Option<Vec<(u16, i128)
     if let Some(c) = goal.as_int() {
         return (c >= 0).then(Vec::new);
     }
-    let first = *goal.monomials().first()?;
+    let first = goal.monomials().first()?;
     if depth == 0 {
         return None;
     }

@@ -1,0 +1,344 @@
+//! Not trusted: tests. Hostile annotations of ten megabytes: whatever they say, judging takes no
+//! more memory than [`limits::memory`] states, and ends.
+//!
+//! Each attack repeats what makes much of few bytes. The sections are written here byte by byte,
+//! since no honest writer writes them.
+#![allow(unsafe_code, reason = "an allocator that counts")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use tal_core::error::{Error, Kind as Evidence, Rule};
+use tal_core::image::Interface;
+use tal_core::limits;
+use tal_core::ty::{Assertion, Sig, Word};
+use tal_core::{verify_section, wire};
+
+/// Counts the bytes that the running thread has allocated.
+struct Counting;
+
+thread_local! {
+    static LIVE: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+}
+
+fn grow(bytes: usize) {
+    let live = LIVE.get().wrapping_add(bytes);
+    LIVE.set(live);
+    PEAK.set(PEAK.get().max(live));
+}
+
+// SAFETY: everything is handed on to the system's allocator; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grow(layout.size());
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        LIVE.set(LIVE.get().wrapping_sub(layout.size()));
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most that was allocated at a time during `work`, beyond what there was before.
+fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = LIVE.get();
+    PEAK.set(before);
+    let result = work();
+    (result, PEAK.get().saturating_sub(before))
+}
+
+const TEXT: u32 = 0x40_0000;
+const HASH: [u8; 32] = [7; 32];
+const TEN: usize = 10 << 20;
+
+fn interface() -> Interface {
+    let pre = Assertion {
+        facts: Vec::new(),
+        regs: [const { Word::Junk }; 16],
+        args: Vec::new(),
+        views: Vec::new(),
+        caps: Vec::new(),
+    };
+    let start = Sig { vars: Vec::new(), pre, post: None }.into();
+    Interface { types: Vec::new(), origins: 1, imports: Vec::new(), start, hash: HASH }
+}
+
+/// Bytes of magic, version, features and digest.
+const HEADER: usize = 4 + 1 + 1 + 32;
+
+/// A section as it is being written.
+#[derive(Clone)]
+struct Section(Vec<u8>);
+
+impl Section {
+    /// The header, up to the number of types.
+    fn new() -> Self {
+        let mut bytes = wire::MAGIC.to_vec();
+        bytes.extend([wire::VERSION, 0]);
+        bytes.extend(HASH);
+        Section(bytes)
+    }
+
+    fn with(mut self, bytes: &[u8]) -> Self {
+        self.0.extend(bytes);
+        self
+    }
+
+    fn uint(mut self, mut value: usize) -> Self {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+        self
+    }
+
+    /// As many copies as there is room for in ten megabytes, with their number before them.
+    fn filled(self, unit: &[u8]) -> Self {
+        self.counted(unit, usize::MAX)
+    }
+
+    fn counted(self, unit: &[u8], most: usize) -> Self {
+        let count = (TEN / unit.len()).min(most);
+        // Named types have a limit of their own, far above what the others do here.
+        let count = if self.0.len() == HEADER { count.min(limits::TYPES) } else { count };
+        self.uint(count).with(&unit.repeat(count))
+    }
+}
+
+/// Judges the section beside 2.5 megabytes of text. It must be refused, within the bound.
+fn refused(name: &str, section: &Section) -> Error {
+    let text = vec![0xCC; (TEN / limits::SECTION_FACTOR) + 4096];
+    let interface = interface();
+    let (verdict, bytes) =
+        peak(|| verify_section(&text, TEXT, &[], &section.0, &interface).map(|_| ()).unwrap_err());
+    let bound = limits::memory(text.len(), section.0.len());
+    let factor = bytes / (text.len() + section.0.len());
+    println!("{name}: {bytes} bytes, {factor} for each of the input; {verdict:?}");
+    assert!(bytes <= bound, "{name}: {bytes} bytes of {bound}");
+    verdict
+}
+
+/// A signature that declares nothing and never returns: variables, facts, registers, arguments,
+/// views, capabilities, post-state.
+const SIG: [u8; 8] = [0; 8];
+
+/// A fact `0 >= 0`.
+const FACT: u8 = 0;
+
+/// A term of twelve variables, one byte each.
+fn wide() -> Vec<u8> {
+    let mut term = vec![12 << 1];
+    term.extend((0..12).map(|i| (4 + i) << 2));
+    term
+}
+
+/// One entry of plain memory under four guards, each a range of a wide term.
+fn guarded() -> Vec<u8> {
+    // `3 * (guards * 2 + offset given)`; then guards, name, memory.
+    let mut entry = vec![3 * (4 << 1)];
+    for _ in 0..4 {
+        entry.push(0);
+        entry.extend(wide());
+        entry.extend([0, 0]);
+    }
+    entry.extend([4, 8]);
+    entry
+}
+
+#[test]
+fn repeated_signatures() {
+    refused("smallest signatures", &Section::new().uint(0).filled(&SIG));
+}
+
+#[test]
+fn repeated_labels() {
+    let smallest = Section::new().uint(0).counted(&SIG, 1).with(&[1, 0, 0]);
+    // Gap, flags (capabilities and slots as at the entry), no registers.
+    let labels = smallest.filled(&[0, 3, 0, 0]);
+    refused("smallest labels", &labels);
+}
+
+#[test]
+fn labels_that_repeat_what_the_entry_has() {
+    let caps = guarded().repeat(limits::CAPS);
+    let mut sig = vec![0, 0, 0, 0];
+    sig.push(limits::LABEL_SLOTS as u8);
+    for _ in 0..limits::LABEL_SLOTS {
+        sig.extend([8, 3]);
+        sig.extend(wide());
+    }
+    sig.extend([0, limits::CAPS as u8]);
+    sig.extend(caps);
+    sig.push(0);
+    let section = Section::new().uint(0).counted(&sig, 1).with(&[1, 0, 0]);
+    refused("labels with the entry's arguments and capabilities", &section.filled(&[0, 3, 0, 0]));
+}
+
+#[test]
+fn labels_full_of_small_things() {
+    // Flags facts, vars, views: 64 + 32 + 16; then each list, no registers, slots, capabilities.
+    let facts = limits::FACTS;
+    let mut label = vec![0, 64 | 32 | 3, limits::LABEL_VARS as u8];
+    label.extend([0; limits::LABEL_VARS]);
+    label.extend([(facts & 0x7F) as u8 | 0x80, (facts >> 7) as u8]);
+    label.extend(vec![FACT; facts]);
+    label.extend([0, 0]);
+    let section = Section::new().uint(0).counted(&SIG, 1).with(&[1, 0, 0]);
+    refused("labels full of facts", &section.filled(&label));
+}
+
+#[test]
+fn registers_of_one_byte() {
+    let mut label = vec![0, 3, 0xEF, 0xFF];
+    label.extend([1; 15]);
+    let section = Section::new().uint(0).counted(&SIG, 1).with(&[1, 0, 0]);
+    refused("labels with all registers", &section.filled(&label));
+}
+
+/// Arity, size, flags of a named type.
+const NAMED: [u8; 3] = [0, 8, 0];
+
+#[test]
+fn types_of_small_parts() {
+    let of = |body: &[u8]| Section::new().filled(&[&NAMED, body].concat());
+    // A struct of size 8 with 250 fields, each of an offset, a type and more.
+    let fields = |field: &[u8]| of(&[&[0, 8, 250, 1], &field.repeat(250)[..]].concat());
+    refused("small fields", &fields(&[0, 0]));
+    refused("fields that own", &fields(&[0, 34, 2, 0]));
+    refused("fields of one wide word", &fields(&[&[0, 32, 3], &wide()[..]].concat()));
+    // `ex` with 240 facts over an integer.
+    let facts = vec![FACT; limits::FACTS];
+    refused("facts", &of(&[&[6, 0, 240, 1], &facts[..], &[8]].concat()));
+    let facts = [&[12 * 6], &wide()[1..]].concat().repeat(70);
+    refused("wide facts", &of(&[&[6, 0, 70], &facts[..], &[8]].concat()));
+    // As many named types as there may be, each as deep as it may be.
+    let named = |body: &[u8]| Section::new().counted(&[&NAMED, body].concat(), limits::TYPES);
+    refused("wide arguments", &named(&[&[7, 0, 8], &wide().repeat(8)[..]].concat()));
+    refused("nested arrays", &named(&[&[1, 0].repeat(15)[..], &[8]].concat()));
+    refused("chains", &named(&[&[5, 8].repeat(15)[..], &[8]].concat()));
+}
+
+#[test]
+fn a_type_that_is_a_large_tree() {
+    // Every level a pair: 2^16 leaves.
+    fn tree(depth: usize, out: &mut Vec<u8>) {
+        if depth == 0 {
+            out.push(8);
+        } else {
+            out.push(5);
+            tree(depth - 1, out);
+            tree(depth - 1, out);
+        }
+    }
+    let mut body = NAMED.to_vec();
+    tree(limits::NESTING - 1, &mut body);
+    let error = refused("a large tree", &Section::new().filled(&body));
+    assert_eq!((error.rule, error.kind), (Rule::Limit, Evidence::Limit));
+}
+
+#[test]
+fn other_tables() {
+    let section = Section::new().uint(0).counted(&SIG, 1);
+    refused("functions", &section.clone().filled(&[0, 0]));
+    let section = section.with(&[1, 0, 0]).uint(0);
+    refused("data objects", &section.clone().uint(65_535).with(&[0; 10 << 20]));
+    // Code variables with signatures of their own.
+    let mut sig = vec![limits::SIG_VARS as u8];
+    for _ in 0..limits::SIG_VARS {
+        sig.push(4);
+        sig.extend(SIG);
+    }
+    sig.extend(&SIG[1..]);
+    refused("signatures in signatures", &Section::new().uint(0).filled(&sig));
+}
+
+#[test]
+fn counts_of_what_does_not_follow() {
+    let rest = vec![0xFF; TEN - 4096];
+    refused("types", &Section::new().uint(limits::TYPES).with(&rest));
+    refused("signatures", &Section::new().uint(0).uint(2 << 20).with(&rest));
+    let section = Section::new().uint(0).counted(&SIG, 1).with(&[1, 0, 0]);
+    refused("labels", &section.uint(2 << 20).with(&rest));
+}
+
+/// Bytes and bits as the hints have them: bits stand in bytes of their own, taken as needed.
+#[derive(Default)]
+struct Hints {
+    bytes: Vec<u8>,
+    at: usize,
+    left: u8,
+}
+
+impl Hints {
+    fn bit(&mut self, bit: bool) {
+        if self.left == 0 {
+            (self.at, self.left) = (self.bytes.len(), 8);
+            self.bytes.push(0);
+        }
+        self.bytes[self.at] |= u8::from(bit) << (8 - self.left);
+        self.left -= 1;
+    }
+
+    /// Before each of these instructions the ghosts of its list.
+    fn ghosts(lists: &[Vec<[u8; 2]>]) -> Vec<u8> {
+        let mut hints = Hints::default();
+        for list in lists {
+            for ghost in list {
+                hints.bit(true);
+                hints.bytes.extend(ghost);
+            }
+            hints.bit(false);
+        }
+        hints.bytes
+    }
+}
+
+/// A program whose state unfolds `fields` fields of a named type as often as it can: for integers
+/// `n0 .. n10` a view of `T[n0 + .. + n10]`, where each field of T mentions its parameter.
+fn unfolding(fields: usize) -> Section {
+    let size = 8 * fields;
+    let mut section = Section::new().uint(1).uint(1).uint(size).uint(0);
+    section = section.uint(0).uint(size).uint(fields);
+    for i in 0..fields {
+        // Writable, 64 bits, `value + parameter >= 0`.
+        section = section.uint(8 * i).with(&[29, 1, 12, 2 << 2, 0, 0]);
+    }
+    // Eleven integers, a name; no facts, registers, arguments; half the views there may be.
+    section = section.with(&[1, 12]).with(&[0; 11]).with(&[5, 0, 0, 0, 0]).uint(limits::VIEWS / 2);
+    let mut argument = vec![11 << 1];
+    argument.extend((0..11).map(|i| (4 + i) << 2));
+    for _ in 0..limits::VIEWS / 2 {
+        section = section.with(&[2, 3 * (4 + 11), 7, 0, 1]).with(&argument);
+    }
+    // No capabilities, no post-state; one function; no labels, data, imports, start.
+    section = section.with(&[0, 0]).with(&[1, 0, 0]).with(&[0, 0, 0, 0]);
+    let unfold = |view: usize| [30, view as u8];
+    let lists = [(0..limits::VIEWS / 2).map(unfold).collect()];
+    section.with(&Hints::ghosts(&lists))
+}
+
+#[test]
+fn types_that_grow_when_they_are_unfolded() {
+    let interface = interface();
+    let text = [0x90; 64];
+    let judged = |section: &Section| {
+        let (verdict, bytes) = peak(|| {
+            verify_section(&text, TEXT, &[], &section.0, &interface).map(|_| ()).unwrap_err()
+        });
+        println!("{bytes} bytes; {verdict:?}");
+        assert!(bytes <= limits::memory(text.len(), section.0.len()));
+        (verdict, bytes)
+    };
+    // Each field is itself, a fact and the twelve monomials of it.
+    let most = (limits::NODES - 1) / 14;
+    let (verdict, bytes) = judged(&unfolding(most));
+    assert_eq!(verdict.rule, Rule::Wire, "all is unfolded; the hints end");
+    assert!(bytes > 1 << 20, "the attack is one: {bytes}");
+    let (verdict, _) = judged(&unfolding(most + 1));
+    assert_eq!((verdict.rule, verdict.kind), (Rule::Limit, Evidence::Limit));
+}
