@@ -7,6 +7,7 @@ use crate::image::{Contents, DataKind, Image, Interface};
 use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::rules::apply::Callee;
+use crate::rules::transfer::empty_state;
 use crate::state::{FlagKind, State};
 use crate::table::Feature;
 use crate::term::Term;
@@ -100,11 +101,12 @@ impl<H: Hints> Judge<'_, H> {
         self.tables()?;
         let starts = self.starts()?;
         let mut reached = 0;
+        let mut state = empty_state();
         for (at, start) in starts.iter().enumerate() {
             let (offset, which) = *start;
             let next = starts.get(at.saturating_add(1)).copied();
             self.padding(reached, offset)?;
-            reached = self.block(offset, which, next).map_err(|e| placed(e, offset))?;
+            reached = self.block(&mut state, offset, which, next).map_err(|e| placed(e, offset))?;
         }
         self.padding(reached, self.text_len()?)?;
         self.hints.end()
@@ -168,9 +170,18 @@ impl<H: Hints> Judge<'_, H> {
 
     /// One block: from its start until control leaves it or reaches the next start. Returns the
     /// offset behind it.
-    fn block(&mut self, offset: u32, start: Start, next: Option<(u32, Start)>) -> Result<u32> {
+    fn block(
+        &mut self,
+        state: &mut State,
+        offset: u32,
+        start: Start,
+        next: Option<(u32, Start)>,
+    ) -> Result<u32> {
         self.hints.block(start)?;
-        let mut state = self.start_state(start)?;
+        match start {
+            Start::Entry(f) => self.begin_entry(state, f)?,
+            Start::Label(l) => self.begin_label(state, l)?,
+        }
         let end = match next {
             Some((end, _)) => end,
             None => self.text_len()?,
@@ -179,15 +190,15 @@ impl<H: Hints> Judge<'_, H> {
         loop {
             if at == end {
                 let to = self.fall_target(next).map_err(|e| placed(e, at))?;
-                self.follow(&mut state, at, to).map_err(|e| placed(e, at))?;
+                self.follow(state, at, to).map_err(|e| placed(e, at))?;
                 return Ok(at);
             }
-            let (flow, behind) = self.instruction(&mut state, at).map_err(|e| placed(e, at))?;
+            let (flow, behind) = self.instruction(state, at).map_err(|e| placed(e, at))?;
             if behind > end {
                 // Blocks do not overlap (trap 127).
                 return Err(placed(Error::new(Rule::Driver, Evidence::Undecodable), at));
             }
-            match self.leave(&mut state, at, flow).map_err(|e| placed(e, at))? {
+            match self.leave(state, at, flow).map_err(|e| placed(e, at))? {
                 Some(next) => at = next,
                 None => return Ok(behind),
             }

@@ -382,7 +382,7 @@ fn step_product(state: &State, a: u16, b: u16) -> Result<(Rel, Term)> {
 fn step_scale(state: &State, fact: u16, by: &Term) -> Result<(Rel, Term)> {
     let rule = Rule::StepProd;
     let fact = state.facts.get(usize::from(fact)).or_refuse(rule)?;
-    let known = by.vars().all(|v| is_int(state, v));
+    let known = by.every_var(|v| is_int(state, v));
     if fact.rel != Rel::Eq || !known {
         return Err(Error::new(rule, Kind::BadHint));
     }

@@ -251,7 +251,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// `rule`.
     pub fn scoped(&mut self, st: &State, term: &Term, rule: Rule) -> Result<()> {
         self.burn(term.monomials().len())?;
-        let known = term.vars().all(|v| crate::judge::is_int(st, v));
+        let known = term.every_var(|v| crate::judge::is_int(st, v));
         if known { Ok(()) } else { Err(Error::new(rule, Kind::BadHint)) }
     }
 

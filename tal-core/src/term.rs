@@ -80,10 +80,12 @@ enum Repr {
     Large(Rc<Large>),
 }
 
-/// At most two variables, no product, and numbers that a processor adds at once: most terms.
+/// At most two variables with small coefficients, no product, and any constant: most terms.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Small {
-    constant: i64,
+    /// The constant is `high * 2^64 + low`; in two parts, since that takes less room.
+    low: u64,
+    high: i32,
     /// Sorted by variable; those that are none come last.
     parts: [Part; 2],
 }
@@ -91,7 +93,7 @@ struct Small {
 /// `coefficient * var`; none if the coefficient is zero, and then of [`Var::Value`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Part {
-    coefficient: i32,
+    coefficient: i16,
     var: Var,
 }
 
@@ -113,6 +115,13 @@ impl Default for Term {
 
 impl Part {
     const NONE: Part = Part { coefficient: 0, var: Var::Value };
+
+    /// `factor` times this, and `besides` times its variable.
+    fn scaled(self, factor: i64, besides: i16) -> Option<Part> {
+        let product = factor.checked_mul(i64::from(self.coefficient))?;
+        let sum = product.checked_add(i64::from(besides))?;
+        Some(Part { coefficient: i16::try_from(sum).ok()?, var: self.var })
+    }
 }
 
 impl From<Part> for Monomial {
@@ -122,8 +131,17 @@ impl From<Part> for Monomial {
 }
 
 impl Small {
-    const fn int(constant: i64) -> Small {
-        Small { constant, parts: [Part::NONE; 2] }
+    const ZERO: Small = Small { low: 0, high: 0, parts: [Part::NONE; 2] };
+
+    fn constant(&self) -> i128 {
+        (i128::from(self.high) << 64) | i128::from(self.low)
+    }
+
+    /// The same with another constant, if that is within [`limits::CONSTANT`].
+    fn with(self, constant: i128) -> Option<Small> {
+        let bounded = -limits::CONSTANT < constant && constant < limits::CONSTANT;
+        let high = i32::try_from(constant >> 64).ok()?;
+        bounded.then_some(Small { low: constant as u64, high, parts: self.parts })
     }
 
     /// The parts that are some.
@@ -137,57 +155,56 @@ impl Small {
 
     /// The small term of these, if it is one.
     fn of(constant: i128, monomials: &[Monomial]) -> Option<Small> {
-        let mut small = Small::int(i64::try_from(constant).ok()?);
+        let mut small = Small::ZERO.with(constant)?;
         if monomials.len() > small.parts.len() {
             return None;
         }
         for (part, m) in small.parts.iter_mut().zip(monomials) {
             let Atom(var, None) = m.atom else { return None };
-            *part = Part { coefficient: i32::try_from(m.coefficient).ok()?, var };
+            *part = Part { coefficient: i16::try_from(m.coefficient).ok()?, var };
         }
         Some(small)
     }
 
     /// `self + factor * other`, if that is small.
     fn add_scaled(&self, other: &Small, factor: i64) -> Option<Small> {
-        let constant = factor.checked_mul(other.constant)?.checked_add(self.constant)?;
-        let mut sum = Small::int(constant);
-        let mut places = sum.parts.iter_mut();
-        let (mut left, mut right) = (self.parts(), other.parts());
-        loop {
-            let part = match (left, right) {
-                (rest, []) => {
-                    for part in rest {
-                        *places.next()? = *part;
-                    }
-                    return Some(sum);
-                }
-                ([a, rest @ ..], [b, ..]) if a.var < b.var => {
-                    left = rest;
-                    *a
-                }
-                ([a, left_rest @ ..], [b, right_rest @ ..]) if a.var == b.var => {
-                    (left, right) = (left_rest, right_rest);
-                    b.scaled(factor, a.coefficient)?
-                }
-                (_, [b, rest @ ..]) => {
-                    right = rest;
-                    b.scaled(factor, 0)?
-                }
-            };
-            if part.coefficient != 0 {
-                *places.next()? = part;
-            }
+        let product = mul_add(i128::from(factor), other.constant(), self.constant());
+        let sum = self.with(product.ok()?)?;
+        match (self.parts(), other.parts()) {
+            (_, []) => Some(sum),
+            ([], _) if factor == 1 => Some(Small { parts: other.parts, ..sum }),
+            (left, right) => Some(Small { parts: merged(left, right, factor)?, ..sum }),
         }
     }
 }
 
-impl Part {
-    /// `factor` times this, and `besides` times its variable.
-    fn scaled(self, factor: i64, besides: i32) -> Option<Part> {
-        let product = factor.checked_mul(i64::from(self.coefficient))?;
-        let sum = product.checked_add(i64::from(besides))?;
-        Some(Part { coefficient: i32::try_from(sum).ok()?, var: self.var })
+/// `left + factor * right`, if it has room and numbers for that.
+fn merged(mut left: &[Part], mut right: &[Part], factor: i64) -> Option<[Part; 2]> {
+    let mut sum = [Part::NONE; 2];
+    let mut places = sum.iter_mut();
+    loop {
+        let part = match (left, right) {
+            ([], []) => return Some(sum),
+            ([a, rest @ ..], []) => {
+                left = rest;
+                *a
+            }
+            ([a, rest @ ..], [b, ..]) if a.var < b.var => {
+                left = rest;
+                *a
+            }
+            ([a, left_rest @ ..], [b, right_rest @ ..]) if a.var == b.var => {
+                (left, right) = (left_rest, right_rest);
+                b.scaled(factor, a.coefficient)?
+            }
+            (_, [b, rest @ ..]) => {
+                right = rest;
+                b.scaled(factor, 0)?
+            }
+        };
+        if part.coefficient != 0 {
+            *places.next()? = part;
+        }
     }
 }
 
@@ -282,12 +299,13 @@ impl Draft {
 
 impl Term {
     /// The term 0.
-    pub const ZERO: Term = Term(Repr::Small(Small::int(0)));
+    pub const ZERO: Term = Term(Repr::Small(Small::ZERO));
 
     /// A constant. Panics never; the argument is a machine or manual constant, far below the bound.
     #[must_use]
     pub fn int(c: i64) -> Self {
-        Term(Repr::Small(Small::int(c)))
+        let high = if c < 0 { -1 } else { 0 };
+        Term(Repr::Small(Small { low: c as u64, high, ..Small::ZERO }))
     }
 
     /// A constant of any size.
@@ -302,7 +320,7 @@ impl Term {
     #[must_use]
     pub fn var(v: Var) -> Self {
         let one = Part { coefficient: 1, var: v };
-        Term(Repr::Small(Small { constant: 0, parts: [one, Part::NONE] }))
+        Term(Repr::Small(Small { parts: [one, Part::NONE], ..Small::ZERO }))
     }
 
     /// A term from a constant and monomials in strictly increasing order of atoms.
@@ -311,16 +329,13 @@ impl Term {
     /// [`TooBig`] when the parts are not a term in normal form.
     pub fn from_parts(constant: i128, monomials: impl AsRef<[Monomial]>) -> Result<Self, TooBig> {
         let monomials = monomials.as_ref();
-        let sorted = monomials.windows(2).all(|w| match w {
-            [a, b] => a.atom < b.atom,
-            _ => true,
-        });
-        let canonical = monomials.iter().all(|m| match m.atom {
-            Atom(a, Some(b)) => a <= b,
-            Atom(_, None) => true,
-        });
-        if !sorted || !canonical || monomials.iter().any(|m| m.coefficient == 0) {
-            return Err(TooBig);
+        let mut last = None;
+        for m in monomials {
+            let canonical = m.atom.1.is_none_or(|second| m.atom.0 <= second);
+            if m.coefficient == 0 || !canonical || last >= Some(m.atom) {
+                return Err(TooBig);
+            }
+            last = Some(m.atom);
         }
         Term::formed(constant, monomials)
     }
@@ -329,7 +344,7 @@ impl Term {
     #[must_use]
     pub fn constant(&self) -> i128 {
         match &self.0 {
-            Repr::Small(small) => i128::from(small.constant),
+            Repr::Small(small) => small.constant(),
             Repr::Large(large) => large.constant,
         }
     }
@@ -358,11 +373,8 @@ impl Term {
     #[must_use]
     pub fn as_int(&self) -> Option<i128> {
         match &self.0 {
-            Repr::Small(Small { constant, parts: [Part { coefficient: 0, .. }, _] }) => {
-                Some(i128::from(*constant))
-            }
-            Repr::Small(_) => None,
-            Repr::Large(large) => large.monomials.is_empty().then_some(large.constant),
+            Repr::Small(small) if small.parts().is_empty() => Some(small.constant()),
+            Repr::Small(_) | Repr::Large(_) => None,
         }
     }
 
@@ -371,7 +383,8 @@ impl Term {
     pub fn as_var(&self) -> Option<Var> {
         match self.0 {
             Repr::Small(Small {
-                constant: 0,
+                low: 0,
+                high: 0,
                 parts: [Part { coefficient: 1, var }, Part { coefficient: 0, .. }],
             }) => Some(var),
             Repr::Small(_) | Repr::Large(_) => None,
@@ -381,6 +394,17 @@ impl Term {
     /// Every variable that occurs, with repetitions.
     pub fn vars(&self) -> impl Iterator<Item = Var> + '_ {
         self.monomials().flat_map(|m| core::iter::once(m.atom.0).chain(m.atom.1))
+    }
+
+    /// Does this hold of every variable that occurs?
+    pub fn every_var(&self, mut is: impl FnMut(Var) -> bool) -> bool {
+        match &self.0 {
+            Repr::Small(small) => small.parts().iter().all(|part| is(part.var)),
+            Repr::Large(large) => {
+                let mut both = |Atom(a, b): Atom| is(a) && b.is_none_or(&mut is);
+                large.monomials.iter().all(|m| both(m.atom))
+            }
+        }
     }
 
     /// `self + other`.
@@ -404,10 +428,9 @@ impl Term {
     /// # Errors
     /// [`TooBig`].
     pub fn plus(&self, c: i128) -> Result<Term, TooBig> {
-        if let (Repr::Small(small), Ok(c)) = (&self.0, i64::try_from(c))
-            && let Some(constant) = small.constant.checked_add(c)
-        {
-            return Ok(Term(Repr::Small(Small { constant, ..*small })));
+        if let Repr::Small(small) = &self.0 {
+            let sum = small.constant().checked_add(c).and_then(|sum| small.with(sum));
+            return sum.map(|sum| Term(Repr::Small(sum))).ok_or(TooBig);
         }
         self.add(&Term::constant_of(c)?)
     }
@@ -548,7 +571,9 @@ impl Term {
     pub fn same_shape(&self, other: &Term) -> bool {
         match (&self.0, &other.0) {
             (Repr::Small(a), Repr::Small(b)) => a.parts == b.parts,
-            _ => self.monomials().eq(other.monomials()),
+            (Repr::Large(a), Repr::Large(b)) => a.monomials == b.monomials,
+            // What is small is so by its monomials.
+            (Repr::Small(_), Repr::Large(_)) | (Repr::Large(_), Repr::Small(_)) => false,
         }
     }
 

@@ -242,7 +242,7 @@ impl<H: Hints> Judge<'_, H> {
 
     fn wf_term(&mut self, ctx: Ctx, term: &Term, rule: Rule) -> Result<()> {
         self.burn(term.monomials().len())?;
-        check(term.vars().all(|v| ctx.is_int(v)), rule)
+        check(term.every_var(|v| ctx.is_int(v)), rule)
     }
 
     pub(crate) fn wf_facts(&mut self, ctx: Ctx, facts: &[Fact], rule: Rule) -> Result<()> {

@@ -201,7 +201,7 @@ impl<H: Hints> Judge<'_, H> {
             Some(0) => Ok(()),
             Some(_) => Err(other(rule)),
             None => {
-                check(difference.vars().all(|v| matches!(v, Var::Free(_))), rule)?;
+                check(difference.every_var(|v| matches!(v, Var::Free(_))), rule)?;
                 if out.len() >= limits::NODES {
                     return Err(Error::new(Rule::Limit, Kind::Limit));
                 }

@@ -156,10 +156,12 @@ impl<H: Hints> Judge<'_, H> {
     /// When a variable stands for no integer, or the result is no term.
     pub fn subst_term(&mut self, term: &Term, s: Subst) -> Result<Term> {
         self.burn(term.monomials().len())?;
-        let mut changes = false;
-        for v in term.vars() {
-            changes |= s.int(v)?.is_some();
-        }
+        let (mut changes, mut refusal) = (false, Ok(()));
+        term.every_var(|v| {
+            refusal = s.int(v).map(|value| changes |= value.is_some());
+            refusal.is_ok()
+        });
+        refusal?;
         if !changes {
             return Ok(term.clone());
         }
@@ -465,7 +467,7 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<bool> {
         let depth = deeper(depth)?;
         self.burn(1)?;
-        let term = |t: &Term| t.vars().any(is);
+        let term = |t: &Term| !t.every_var(|v| !is(v));
         match mem {
             Mem::Struct { fields, .. } => {
                 for field in fields {
@@ -483,7 +485,7 @@ impl<H: Hints> Judge<'_, H> {
             Mem::Ex { facts, body, .. } => {
                 let outer = |v: Var| !matches!(v, Var::Bound(_)) && is(v);
                 self.burn(facts.len())?;
-                Ok(facts.iter().any(|f| f.term.vars().any(outer))
+                Ok(facts.iter().any(|f| !f.term.every_var(|v| !outer(v)))
                     || self.mentions_below(body, &outer, depth)?)
             }
             Mem::Named(_, args) => Ok(args.iter().any(term)),
@@ -502,10 +504,10 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<bool> {
         self.burn(1)?;
         match ty {
-            FieldTy::Int { facts, .. } => Ok(facts.iter().any(|f| f.term.vars().any(is))),
-            FieldTy::Known(Word::Int(e)) => Ok(e.vars().any(is)),
-            FieldTy::Known(Word::Ptr(Base::Name(x), e)) => Ok(is(*x) || e.vars().any(is)),
-            FieldTy::Known(Word::Ptr(_, e)) => Ok(e.vars().any(is)),
+            FieldTy::Int { facts, .. } => Ok(facts.iter().any(|f| !f.term.every_var(|v| !is(v)))),
+            FieldTy::Known(Word::Int(e)) => Ok(!e.every_var(|v| !is(v))),
+            FieldTy::Known(Word::Ptr(Base::Name(x), e)) => Ok(is(*x) || !e.every_var(|v| !is(v))),
+            FieldTy::Known(Word::Ptr(_, e)) => Ok(!e.every_var(|v| !is(v))),
             FieldTy::Known(_) | FieldTy::Junk(_) => Ok(false),
             FieldTy::Own { mem, .. } | FieldTy::Ref { mem, .. } => {
                 self.mentions_below(mem, is, depth)

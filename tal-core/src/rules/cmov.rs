@@ -132,8 +132,8 @@ fn check_template(state: &State, template: &Template, width: Width) -> Result<()
         Var::Free(i) => is_int(state, v) || (state.scope.len()..end).contains(&usize::from(i)),
         _ => false,
     };
-    let closed = |t: &Term| t.vars().all(own);
-    let known = |t: &Term| t.vars().all(|v| is_int(state, v));
+    let closed = |t: &Term| t.every_var(own);
+    let known = |t: &Term| t.every_var(|v| is_int(state, v));
     let word_fits = match &template.word {
         Word::Int(t) => closed(t),
         Word::Ptr(_, t) => width == Width::W64 && closed(t),

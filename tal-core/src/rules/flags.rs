@@ -157,7 +157,7 @@ pub(super) fn readable(state: &mut State, cc: Cc) -> Result<()> {
 /// A range that a fact needs, and the fact.
 struct Reading {
     /// `(term, signed)`: to be proved in range.
-    needs: Vec<(Term, bool)>,
+    needs: [Option<(Term, bool)>; 2],
     /// What follows.
     fact: Fact,
 }
@@ -199,12 +199,8 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<(FlagsOut, FlagSet)> {
         let rule = Rule::CmpSame;
         let object = Term::constant_of(limits::OBJECT).or_refuse(rule)?;
-        let mut terms = Vec::new();
-        for offset in [a, c] {
-            terms.push(offset.clone());
-            terms.push(object.sub(offset).or_refuse(rule)?);
-        }
-        if self.all_hold(state, terms, rule)? {
+        let below = |offset: &Term| object.sub(offset).or_refuse(rule);
+        if self.all_hold(state, [a.clone(), below(a)?, c.clone(), below(c)?], rule)? {
             let kind = FlagKind::Cmp(64, a.clone(), c.clone());
             return Ok((FlagsOut::public(kind), FlagSet::ALL));
         }
@@ -212,16 +208,21 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// Are all terms `>= 0`? Constants are evaluated; the rest is proved if the hints want it.
-    fn all_hold(&mut self, state: &mut State, terms: Vec<Term>, rule: Rule) -> Result<bool> {
-        let mut goals = Vec::new();
-        for term in terms {
-            match term.as_int() {
+    fn all_hold(&mut self, state: &mut State, terms: [Term; 4], rule: Rule) -> Result<bool> {
+        let mut goals = terms.map(|term| Fact { rel: Rel::Ge, term });
+        let mut count = 0_usize;
+        for at in 0..goals.len() {
+            match goals.get(at).and_then(|goal| goal.term.as_int()) {
                 Some(c) if c < 0 => return Ok(false),
                 Some(_) => {}
-                None => goals.push(Fact { rel: Rel::Ge, term }),
+                None => {
+                    goals.swap(count, at);
+                    count = count.saturating_add(1);
+                }
             }
         }
-        if goals.is_empty() { Ok(true) } else { self.wanted(state, &goals, rule) }
+        let goals = goals.get(..count).unwrap_or(&[]);
+        if goals.is_empty() { Ok(true) } else { self.wanted(state, goals, rule) }
     }
 
     /// Goes along one edge of a condition: `cc` must be readable, and its fact (that of the
@@ -245,19 +246,21 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// Learns the first reading whose ranges hold, and every one that needs none.
-    fn learn_first(&mut self, state: &mut State, bits: u8, readings: Vec<Reading>) -> Result<()> {
-        for reading in readings {
+    fn learn_first(&mut self, state: &mut State, bits: u8, readings: Told) -> Result<()> {
+        for reading in readings.into_iter().flatten() {
             if reading.fact.term.as_int().is_some() {
                 continue;
             }
-            let free = reading.needs.is_empty();
-            let mut terms = Vec::new();
-            for (term, signed) in &reading.needs {
-                for goal in range_goals(term, bits, *signed).or_refuse(Rule::Cond)? {
-                    terms.push(goal.term);
-                }
-            }
-            if self.all_hold(state, terms, Rule::Cond)? {
+            let free = matches!(reading.needs, [None, None]);
+            let bounds = |need: &Option<(Term, bool)>| match need {
+                None => Ok([Term::ZERO, Term::ZERO]),
+                Some((term, signed)) => Ok(range_goals(term, bits, *signed)?.map(|goal| goal.term)),
+            };
+            let [one, two] = &reading.needs;
+            let (one, two) =
+                (bounds(one).or_refuse(Rule::Cond)?, bounds(two).or_refuse(Rule::Cond)?);
+            let ([a, b], [c, d]) = (one, two);
+            if self.all_hold(state, [a, b, c, d], Rule::Cond)? {
                 self.learn(state, reading.fact.rel, reading.fact.term)?;
                 if !free {
                     return Ok(());
@@ -268,7 +271,14 @@ impl<H: Hints> Judge<'_, H> {
     }
 }
 
-type Readings = core::result::Result<Vec<Reading>, crate::term::TooBig>;
+/// At most two readings.
+type Told = [Option<Reading>; 2];
+type Readings = core::result::Result<Told, crate::term::TooBig>;
+
+/// One reading.
+fn one(needs: [Option<(Term, bool)>; 2], fact: Fact) -> Told {
+    [Some(Reading { needs, fact }), None]
+}
 
 /// The term itself, or its number in the range if it is a constant: both stand for the same bits.
 fn represent(term: &Term, bits: u8, signed: bool) -> Term {
@@ -284,7 +294,7 @@ fn compare_facts(cc: Cc, bits: u8, e: &Term, c: &Term) -> Readings {
         let difference = if swap { l.sub(&r)? } else { r.sub(&l)? };
         let term = difference.plus(if strict { -1 } else { 0 })?;
         let fact = Fact { rel: Rel::Ge, term };
-        Ok(Vec::from([Reading { needs: Vec::from([(l, signed), (r, signed)]), fact }]))
+        Ok(one([Some((l, signed)), Some((r, signed))], fact))
     };
     match cc {
         Cc::B => order(false, false, true),
@@ -296,36 +306,34 @@ fn compare_facts(cc: Cc, bits: u8, e: &Term, c: &Term) -> Readings {
         Cc::G => order(true, true, true),
         Cc::Ge => order(true, true, false),
         Cc::E => {
-            let mut readings = Vec::new();
-            for signed in [false, true] {
+            let equal = |signed: bool| {
                 let (l, r) = (represent(e, bits, signed), represent(c, bits, signed));
                 let fact = Fact { rel: Rel::Eq, term: l.sub(&r)? };
-                readings.push(Reading { needs: Vec::from([(l, signed), (r, signed)]), fact });
-            }
-            Ok(readings)
+                Ok(Some(Reading { needs: [Some((l, signed)), Some((r, signed))], fact }))
+            };
+            Ok([equal(false)?, equal(true)?])
         }
         Cc::Ne => differ(bits, e, c),
         Cc::S | Cc::Ns => {
             let term = e.sub(c)?;
             let fact = signed_fact(cc == Cc::S, &term)?;
-            Ok(Vec::from([Reading { needs: Vec::from([(term, true)]), fact }]))
+            Ok(one([Some((term, true)), None], fact))
         }
-        Cc::O | Cc::No | Cc::P | Cc::Np => Ok(Vec::new()),
+        Cc::O | Cc::No | Cc::P | Cc::Np => Ok([None, None]),
     }
 }
 
 /// Different bits: different numbers, for every pair of representatives. A constant gives both of
 /// its representatives, since the other side may be known in either range.
 fn differ(bits: u8, e: &Term, c: &Term) -> Readings {
-    let mut readings: Vec<Reading> = Vec::new();
-    for signed in [true, false] {
+    let differ = |signed: bool| {
         let term = represent(e, bits, signed).sub(&represent(c, bits, signed))?;
-        let fact = Fact { rel: Rel::Ne, term };
-        if readings.iter().all(|r| r.fact != fact) {
-            readings.push(Reading { needs: Vec::new(), fact });
-        }
-    }
-    Ok(readings)
+        Ok(Fact { rel: Rel::Ne, term })
+    };
+    let (signed, unsigned) = (differ(true)?, differ(false)?);
+    let reading = |fact: Fact| Some(Reading { needs: [None, None], fact });
+    let other = if signed == unsigned { None } else { reading(unsigned) };
+    Ok([reading(signed), other])
 }
 
 /// `term < 0` or `term >= 0`.
@@ -340,18 +348,17 @@ fn result_facts(cc: Cc, e: &Term) -> Readings {
     Ok(match cc {
         Cc::E => {
             let fact = Fact { rel: Rel::Eq, term: e.clone() };
-            let reading =
-                |signed| Reading { needs: Vec::from([(e.clone(), signed)]), fact: fact.clone() };
-            Vec::from([reading(false), reading(true)])
+            let reading = |signed| {
+                Some(Reading { needs: [Some((e.clone(), signed)), None], fact: fact.clone() })
+            };
+            [reading(false), reading(true)]
         }
-        Cc::Ne => {
-            Vec::from([Reading { needs: Vec::new(), fact: Fact { rel: Rel::Ne, term: e.clone() } }])
-        }
+        Cc::Ne => one([None, None], Fact { rel: Rel::Ne, term: e.clone() }),
         Cc::S | Cc::Ns => {
             let fact = signed_fact(cc == Cc::S, e)?;
-            Vec::from([Reading { needs: Vec::from([(e.clone(), true)]), fact }])
+            one([Some((e.clone(), true)), None], fact)
         }
-        Cc::B | Cc::Ae | Cc::Be | Cc::A | Cc::L | Cc::Ge | Cc::Le | Cc::G => Vec::new(),
-        Cc::O | Cc::No | Cc::P | Cc::Np => Vec::new(),
+        Cc::B | Cc::Ae | Cc::Be | Cc::A | Cc::L | Cc::Ge | Cc::Le | Cc::G => [None, None],
+        Cc::O | Cc::No | Cc::P | Cc::Np => [None, None],
     })
 }

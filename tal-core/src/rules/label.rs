@@ -8,7 +8,7 @@ use crate::judge::{Judge, Own, Result};
 use crate::mem::{Subst, Value};
 use crate::rules::apply::{check_limits, register_evidence};
 use crate::rules::theta::within;
-use crate::rules::transfer::{empty_state, scope_of};
+use crate::rules::transfer::{clear, empty_state, scope_of};
 use crate::state::State;
 use crate::term::Var;
 use crate::ty::{Base, FnId, LabelState, Lent, NameSet, Reg, Word};
@@ -37,10 +37,17 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When the label does not exist or declares more than the limits allow.
     pub fn label_state(&mut self, label: u32) -> Result<State> {
+        let mut state = empty_state();
+        self.begin_label(&mut state, label)?;
+        Ok(state)
+    }
+
+    /// As [`Judge::label_state`], in the room of a state that is no more needed.
+    pub(crate) fn begin_label(&mut self, state: &mut State, label: u32) -> Result<()> {
         let function = self.label_owner(label)?;
         let index = usize::try_from(label).ok().or_refuse(Rule::Driver)?;
         let declared = self.image.labels.get(index).or_refuse(Rule::Driver)?;
-        self.state_at(function, &declared.state)
+        self.begin_at(state, function, &declared.state)
     }
 
     /// The state that a label of this function with this declaration would have: the function's
@@ -49,8 +56,15 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When the declaration does not fit the function or the limits.
     pub fn state_at(&mut self, function: FnId, declared: &LabelState) -> Result<State> {
-        let sig = self.function_sig(function)?;
         let mut state = empty_state();
+        self.begin_at(&mut state, function, declared)?;
+        Ok(state)
+    }
+
+    /// As [`Judge::state_at`], in the room of a state that is no more needed.
+    fn begin_at(&mut self, state: &mut State, function: FnId, declared: &LabelState) -> Result<()> {
+        let sig = self.function_sig(function)?;
+        clear(state);
         state.scope.extend(sig.vars.iter().chain(&declared.vars).map(scope_of));
         state.facts.extend(sig.pre.facts.iter().chain(&declared.facts).cloned());
         state.views.extend(sig.pre.views.iter().chain(&declared.views).cloned());
@@ -62,12 +76,12 @@ impl<H: Hints> Judge<'_, H> {
         state.stack.slots.clone_from(&declared.slots);
         state.stack.lent.clone_from(&declared.lent);
         for (name, set) in &declared.refinements {
-            self.refine(&mut state, *name, *set)?;
+            self.refine(state, *name, *set)?;
         }
-        check_limits(&state)?;
-        self.burn(size(&state))?;
+        check_limits(state)?;
+        self.burn(size(state))?;
         self.own = Own::function(Some(function), sig);
-        Ok(state)
+        Ok(())
     }
 
     /// rule[entail]: the state, with the fact and after the ghosts of the edge, fits the label of
@@ -195,13 +209,13 @@ fn same(have: &Word, want: &Word, subst: Subst<'_>) -> bool {
     let stays = |v: Var| matches!(v, Var::Free(i) if i < first);
     have == want
         && match want {
-            Word::Int(term) => term.vars().all(stays),
+            Word::Int(term) => term.every_var(stays),
             Word::Ptr(base, term) => {
                 let named = match base {
                     Base::Name(name) => stays(*name),
                     Base::Data(_) | Base::Code(_) => true,
                 };
-                named && term.vars().all(stays)
+                named && term.every_var(stays)
             }
             Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => true,
         }

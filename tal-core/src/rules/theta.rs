@@ -275,7 +275,7 @@ fn scope(state: &State, v: Var) -> Option<&Scope> {
 
 /// A term over integers that are in scope.
 fn known(state: &State, term: Term) -> Result<Term> {
-    if term.vars().all(|v| is_int(state, v)) { Ok(term) } else { refused() }
+    if term.every_var(|v| is_int(state, v)) { Ok(term) } else { refused() }
 }
 
 /// Is every alternative of `inner` one of `outer`?

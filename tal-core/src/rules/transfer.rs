@@ -16,14 +16,21 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When the function does not exist.
     pub fn entry_state(&mut self, function: FnId) -> Result<State> {
-        let sig = self.function_sig(function)?;
         let mut state = empty_state();
-        state.scope.extend(sig.vars.iter().map(scope_of));
-        enter(&mut state, &sig);
-        self.burn(size(&state))?;
-        check_limits(&state)?;
-        self.own = Own::function(Some(function), sig);
+        self.begin_entry(&mut state, function)?;
         Ok(state)
+    }
+
+    /// As [`Judge::entry_state`], in the room of a state that is no more needed.
+    pub(crate) fn begin_entry(&mut self, state: &mut State, function: FnId) -> Result<()> {
+        let sig = self.function_sig(function)?;
+        clear(state);
+        state.scope.extend(sig.vars.iter().map(scope_of));
+        enter(state, &sig);
+        self.burn(size(state))?;
+        check_limits(state)?;
+        self.own = Own::function(Some(function), sig);
+        Ok(())
     }
 
     /// The signature of a function of the image.
@@ -178,6 +185,22 @@ pub(crate) fn empty_state() -> State {
         caps: Vec::new(),
         steps: 0,
     }
+}
+
+/// Nothing is known any more; the room stays.
+pub(crate) fn clear(state: &mut State) {
+    state.scope.clear();
+    state.facts.clear();
+    state.regs.fill(Word::Junk);
+    state.set_reg(Reg::Rsp, Word::Frame(0));
+    state.flags = Flags { kind: FlagKind::None, readable: FlagSet::default() };
+    state.stack.delta = 0;
+    state.stack.touched = 0;
+    state.stack.slots.clear();
+    state.stack.lent.clear();
+    state.views.clear();
+    state.caps.clear();
+    state.steps = 0;
 }
 
 /// A variable as it is declared.

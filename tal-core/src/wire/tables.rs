@@ -120,14 +120,19 @@ fn labels(
     sigs: &[Rc<Sig>],
 ) -> Result<Vec<Label>> {
     let mut last = None;
+    // Of the last label's signature: mostly that of the next one too.
+    let mut entry: Option<AtEntry<'_>> = None;
     r.many(count, |r| {
         let offset = next_offset(r, last, text.len())?;
         last = Some(offset);
-        let state = match owner(functions, sigs, offset) {
-            Some(sig) => label_state(r, sig)?,
-            None => return r.malformed(),
-        };
-        Ok(Label { offset, state })
+        let Some(sig) = owner(functions, sigs, offset) else { return r.malformed() };
+        if entry.as_ref().is_none_or(|entry| !core::ptr::eq(entry.sig, sig)) {
+            entry = Some(AtEntry::of(sig));
+        }
+        match &entry {
+            Some(entry) => Ok(Label { offset, state: label_state(r, entry)? }),
+            None => r.malformed(),
+        }
     })
 }
 
@@ -161,17 +166,31 @@ pub(crate) fn usual(sig: &Sig) -> ([Word; 16], Vec<(i64, Word)>) {
     (regs, slots)
 }
 
-fn label_state(r: &mut Reader<'_>, sig: &Sig) -> Result<LabelState> {
+/// A signature with what is usual at labels of its functions.
+struct AtEntry<'s> {
+    sig: &'s Sig,
+    regs: [Word; 16],
+    slots: Slots,
+}
+
+impl<'s> AtEntry<'s> {
+    fn of(sig: &'s Sig) -> Self {
+        let (regs, slots) = usual(sig);
+        AtEntry { sig, regs, slots }
+    }
+}
+
+fn label_state(r: &mut Reader<'_>, entry: &AtEntry<'_>) -> Result<LabelState> {
     let flags = r.byte()?;
     let given = |flag: u8| flags & flag != 0;
-    let (usual_regs, usual_slots) = usual(sig);
+    let AtEntry { sig, regs: usual_regs, slots: usual_slots } = entry;
     let vars = listed(r, given(flag::VARS), |r| r.kinds(limits::LABEL_VARS))?;
     let refinements = listed(r, given(flag::REFINEMENTS), |r| {
         let count = r.count(limits::LABEL_VARS)?;
         r.many(count, |r| Ok((r.var()?, r.name_set()?)))
     })?;
     let facts = listed(r, given(flag::FACTS), Reader::facts)?;
-    let regs = r.regs(&usual_regs)?;
+    let regs = r.regs(usual_regs)?;
     let (delta, touched, mut slots) = match given(flag::FRAME) {
         false => (0, 0, Vec::new()),
         true => frame(r)?,
@@ -181,10 +200,11 @@ fn label_state(r: &mut Reader<'_>, sig: &Sig) -> Result<LabelState> {
     }
     if given(flag::ENTRY_SLOTS) {
         r.pay(slots.len().saturating_add(usual_slots.len()), size_of::<(i64, Word)>())?;
-        slots.extend(usual_slots);
+        slots.reserve_exact(usual_slots.len());
+        slots.extend_from_slice(usual_slots);
     } else {
         let upper = slots_from(r, 0)?;
-        if upper == usual_slots {
+        if upper == *usual_slots {
             return r.malformed();
         }
         r.pay(slots.len().saturating_add(upper.len()), size_of::<(i64, Word)>())?;
