@@ -11,7 +11,7 @@ use crate::ty::{
 };
 use alloc::{rc::Rc, vec::Vec};
 
-/// What an allocation takes beside its contents: reference counts, the allocator's header, rounding.
+/// What an allocation takes beside its contents: reference counts, the allocator, rounding.
 const ALLOCATION: usize = 48;
 
 /// Where reading stands: bytes, and bits of a byte that was begun.
