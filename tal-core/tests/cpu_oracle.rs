@@ -5,6 +5,8 @@
 #![allow(unsafe_code, reason = "the tested instructions are run natively")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "cpu_oracle/blocks.rs"]
+mod blocks;
 #[path = "cpu_oracle/forms.rs"]
 mod forms;
 #[path = "cpu_oracle/machine.rs"]

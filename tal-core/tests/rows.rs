@@ -969,3 +969,45 @@ fn transfers_and_int3_are_no_rows() {
     })
     .unwrap();
 }
+
+/// A frame as large as frames are, with as many words in it as may be known.
+fn large_frame() -> State {
+    let mut s = empty_state();
+    let delta = -tal_core::limits::FRAME;
+    s.stack.delta = delta;
+    s.stack.touched = delta;
+    set(&mut s, Reg::Rsp, Word::Frame(delta));
+    let known = i64::try_from(tal_core::limits::SLOTS).unwrap() - 1;
+    let words = (-known..0).map(|i| (8 * i, Word::Int(Term::int(i))));
+    s.stack.slots = words.chain([(0, Word::ReturnAddress)]).collect();
+    s
+}
+
+#[test]
+fn t156_ghosts_of_the_frame_cost_what_they_make() {
+    // Below the known words, so that each of many empty words is looked for among all of them.
+    let mut s = large_frame();
+    let (at, size) = (-tal_core::limits::FRAME, tal_core::limits::FRAME - 8 * 600);
+    let start = std::time::Instant::now();
+    for _ in 0..2000 {
+        judged(|j| j.carve(&mut s, at, size)).unwrap();
+        let Cap::Entry(entry) = s.caps[0].clone() else { panic!("{s:?}") };
+        judged(|j| j.uncarve(&mut s, entry.name, 0)).unwrap();
+    }
+    // Some 16 KiB of annotations; a tenth of a second, or minutes.
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    // Known words become fields, which are paid for, both ways.
+    let mut s = large_frame();
+    let fields = u64::try_from(tal_core::limits::FIELDS).unwrap();
+    let words = i64::try_from(fields).unwrap();
+    judged(|j| {
+        let before = j.fuel;
+        j.carve(&mut s, -8 * words, 8 * words).unwrap();
+        assert!(before - j.fuel >= fields, "{}", before - j.fuel);
+        let Cap::Entry(entry) = s.caps[0].clone() else { panic!("{s:?}") };
+        let before = j.fuel;
+        j.uncarve(&mut s, entry.name, 0).unwrap();
+        assert!(before - j.fuel >= fields, "{}", before - j.fuel);
+    });
+    assert_eq!(s.stack, large_frame().stack);
+}

@@ -202,7 +202,8 @@ impl<H: Hints> Judge<'_, H> {
         let below = |offset: &Term| object.sub(offset).or_refuse(rule);
         if self.all_hold(state, [a.clone(), below(a)?, c.clone(), below(c)?], rule)? {
             let kind = FlagKind::Cmp(64, a.clone(), c.clone());
-            return Ok((FlagsOut::public(kind), FlagSet::ALL));
+            // AF tells of the low four bits of the addresses, which the offsets do not.
+            return Ok((FlagsOut::public(kind), FlagSet::ALL.without(FlagSet::AF)));
         }
         Ok((FlagsOut::PLAIN, FlagSet::ZF))
     }

@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Place};
 use crate::judge::{Judge, Result, range_goals};
 use crate::limits;
+use crate::mem::weight;
 use crate::rules::operand::{Out, reg_word};
 use crate::state::State;
 use crate::term::{Term, Var};
@@ -55,8 +56,7 @@ fn set_slot(state: &mut State, at: i64, word: Word) -> Result<()> {
 }
 
 fn get_slot(state: &State, at: i64) -> Word {
-    let found = state.stack.slots.iter().find(|(k, _)| *k == at);
-    found.map_or(Word::Junk, |(_, word)| word.clone())
+    state.slot(at).clone()
 }
 
 impl<H: Hints> Judge<'_, H> {
@@ -177,7 +177,11 @@ impl<H: Hints> Judge<'_, H> {
         if full {
             return Err(Error::new(Rule::Limit, Kind::Limit));
         }
-        let mem = Rc::new(carved(state, offset, size).or_refuse(rule)?);
+        let fields = carved(state, offset, size).or_refuse(rule)?;
+        // Ghosts are short: what they make is paid for, or many of them would cost nothing.
+        self.burn(fields.len())?;
+        let size_of = u32::try_from(size).ok().or_refuse(rule)?;
+        let mem = Rc::new(Mem::Struct { fields, size: size_of });
         let set = NameSet::ADDRESS;
         let name = self.fresh(state, ty::Kind::Addr { set, block: None })?;
         state.stack.slots.retain(|(at, _)| *at < offset || end <= *at);
@@ -211,18 +215,25 @@ impl<H: Hints> Judge<'_, H> {
         if fields.iter().any(|f| matches!(f.ty, FieldTy::Own { .. })) {
             return Err(Error::new(rule, Kind::Capability));
         }
+        self.burn(weight(&fields))?;
         let mut slots = Vec::new();
         for field in &fields {
             let at = lent.offset.checked_add(i64::from(field.offset)).or_refuse(rule)?;
             if at.checked_rem_euclid(WORD) == Some(0) {
-                slots.push((at, self.field_word(state, &field.ty)?));
+                match self.field_word(state, &field.ty)? {
+                    Word::Junk => {}
+                    word => slots.push((at, word)),
+                }
             }
+        }
+        if slots.len().saturating_add(state.stack.slots.len()) > limits::SLOTS {
+            return Err(Error::new(Rule::Limit, Kind::Limit));
         }
         state.stack.lent.remove(record);
         state.caps.remove(entry);
-        for (at, word) in slots {
-            set_slot(state, at, word)?;
-        }
+        // Nothing is listed in a lent part, and fields are sorted: they go where the part is.
+        let place = state.stack.slots.partition_point(|(at, _)| *at < lent.offset);
+        state.stack.slots.splice(place..place, slots);
         Ok(())
     }
 
@@ -308,22 +319,26 @@ impl<H: Hints> Judge<'_, H> {
     }
 }
 
-/// The struct that the slots `[offset, offset + size)` become: readable words as known fields, the
+/// The fields that the slots `[offset, offset + size)` become: readable words as known fields, the
 /// rest junk fields; where those would be too many, gaps, which are junk as well.
-fn carved(state: &State, offset: i64, size: i64) -> Option<Mem> {
-    let few = usize::try_from(size).ok()? >> 3 <= limits::FIELDS;
-    let mut fields = Vec::new();
-    let mut at = 0;
-    while at < size {
-        let known = match get_slot(state, offset.checked_add(at)?) {
-            word @ (Word::Int(_) | Word::Ptr(..)) => Some(FieldTy::Known(word)),
-            Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => None,
-        };
-        if let Some(ty) = known.or(few.then_some(FieldTy::Junk(8))) {
-            fields.push(Field { offset: u32::try_from(at).ok()?, writable: true, ty });
-        }
-        at = at.checked_add(WORD)?;
-    }
-    let size = u32::try_from(size).ok()?;
-    (fields.len() <= limits::FIELDS).then_some(Mem::Struct { fields, size })
+fn carved(state: &State, offset: i64, size: i64) -> Option<Vec<Field>> {
+    let end = offset.checked_add(size)?;
+    let field = |at: i64, ty: FieldTy| {
+        let offset = u32::try_from(at.checked_sub(offset)?).ok()?;
+        Some(Field { offset, writable: true, ty })
+    };
+    let known = |word: &Word| match word {
+        Word::Int(_) | Word::Ptr(..) => Some(FieldTy::Known(word.clone())),
+        Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => None,
+    };
+    let words = usize::try_from(size).ok()? >> 3;
+    let fields: Option<Vec<Field>> = if words <= limits::FIELDS {
+        let all = (0..words).map(|i| offset.checked_add(i64::try_from(i).ok()?.checked_mul(WORD)?));
+        all.map(|at| field(at?, known(state.slot(at?)).unwrap_or(FieldTy::Junk(8)))).collect()
+    } else {
+        let slots = state.stack.slots.iter().filter(|(at, _)| (offset..end).contains(at));
+        let named = slots.filter_map(|(at, word)| Some((*at, known(word)?)));
+        named.map(|(at, ty)| field(at, ty)).collect()
+    };
+    fields.filter(|fields| fields.len() <= limits::FIELDS)
 }

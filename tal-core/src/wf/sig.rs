@@ -51,6 +51,12 @@ impl<H: Hints> Judge<'_, H> {
             check(matches!(kind, Kind::Int | Kind::Addr { .. } | Kind::Word), rule)?;
         }
         self.wf_assertion(post, &end.state)?;
+        // A callee leaves words in the slots that it was given, and in no other.
+        let given = |(at, _): &(u16, Word)| {
+            sig.pre.args.binary_search_by_key(at, |(offset, _)| *offset).is_ok()
+        };
+        self.burn(end.state.args.len())?;
+        check(end.state.args.iter().all(given), rule)?;
         let back = held(&end.state);
         check(back.is_empty() || back == taken, rule)
     }

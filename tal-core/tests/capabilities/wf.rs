@@ -194,6 +194,20 @@ fn signatures_are_closed() {
 }
 
 #[test]
+fn u4_a_post_state_speaks_of_the_slots_that_the_callee_was_given() {
+    // Of another one its caller would believe a word that the callee could not have written.
+    let with = |args: &[u16]| {
+        let args = args.iter().map(|at| (*at, Word::Int(k(0)))).collect();
+        Assertion { args, ..assertion() }
+    };
+    let leaves = |args: &[u16]| Some(Post { vars: vec![], state: with(args) });
+    wf(&sig(vec![], with(&[8, 16]), leaves(&[]))).unwrap();
+    wf(&sig(vec![], with(&[8, 16]), leaves(&[16]))).unwrap();
+    assert_eq!(refusal(wf(&sig(vec![], with(&[8]), leaves(&[16])))), Rule::WfSig);
+    assert_eq!(refusal(wf(&sig(vec![], with(&[]), leaves(&[8])))), Rule::WfSig);
+}
+
+#[test]
 fn post_states_declare_no_region_and_no_code() {
     for kind in [Kind::Region, Kind::Store, Kind::Code(Rc::new(never()))] {
         let post = Some(Post { vars: vec![kind], state: assertion() });
