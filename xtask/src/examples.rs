@@ -4,6 +4,7 @@
 mod drivers;
 mod failures;
 mod inputs;
+mod interface;
 mod server;
 
 use crate::run::{command, root, step};
@@ -145,6 +146,8 @@ pub(crate) fn run(binaries: &Path) -> Result<()> {
     step(&format!("{runs} runs of examples agree with the tools of the system"));
     let runs = note(&mut faults, "drivers", drivers::run(&bench));
     step(&format!("{runs} runs of library examples agree with their models"));
+    let runs = note(&mut faults, "interface", interface::run(&bench));
+    step(&format!("{runs} programs call every function of the interface"));
     let runs = note(&mut faults, "failures", failures::run(&bench));
     step(&format!("{runs} runs end as they should when reading or writing fails"));
     let connections = note(&mut faults, "echo", server::run(&bench));
@@ -200,12 +203,15 @@ impl Bench {
     /// Checks and assembles a program, and has the loader verify it. `name` is a path without
     /// ending below `examples/`.
     fn assemble(&self, name: &str) -> Result<()> {
-        let source = format!("examples/{name}.tal");
-        let path = self.program(name);
-        step(&format!("tal-check {source}; tal-asm {source} -o {name}; tal-load verify {name}"));
-        succeed(command(&self.tool("tal-check"), &[&source]))?;
-        succeed(command(&self.tool("tal-asm"), &[&source, "-o", &path]))?;
-        succeed(command(&self.tool("tal-load"), &["verify", &path]))
+        self.assemble_file(&format!("examples/{name}.tal"), &self.program(name))
+    }
+
+    /// The same for any file.
+    fn assemble_file(&self, source: &str, path: &str) -> Result<()> {
+        step(&format!("tal-check {source}; tal-asm {source}; tal-load verify"));
+        succeed(command(&self.tool("tal-check"), &[source]))?;
+        succeed(command(&self.tool("tal-asm"), &[source, "-o", path]))?;
+        succeed(command(&self.tool("tal-load"), &["verify", path]))
     }
 
     fn program(&self, name: &str) -> String {
