@@ -9,8 +9,8 @@
 //! * A capability that was given (`munmap`, `free`) is gone whatever happens.
 //! * No call keeps an address after it has returned.
 //!
-//! An integer is checked as the 64 bits that the program gave: the kernel may look at fewer, so what
-//! is on a list here is what it will see, and a number with more bits is on none.
+//! An integer is checked as the 64 bits that the program gave: the kernel may look at fewer, so
+//! what is on a list here is what it will see, and a number with more bits is on none.
 #![allow(unsafe_code, reason = "system calls take addresses; each block says why it may")]
 
 use libc::{c_int, c_long};

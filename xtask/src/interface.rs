@@ -1,6 +1,6 @@
 //! Not trusted. `cargo xtask interface`: compiles `interface/*.tali` into what the loader embeds,
-//! and writes its reference, `docs/interface.md`. The files are checked in, so that the loader needs
-//! no parser to build; a test keeps them current.
+//! and writes its reference, `docs/interface.md`. The files are checked in, so that the loader
+//! needs no parser to build; a test keeps them current.
 
 mod page;
 
