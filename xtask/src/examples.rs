@@ -1,8 +1,10 @@
 //! Not trusted. The examples at work on real files, compared with the tools of the system; the
 //! libraries among them by drivers (`examples/tests/`), compared with models of what they compute.
 
+pub(crate) mod beside;
 mod drivers;
 mod failures;
+mod http;
 mod inputs;
 mod interface;
 mod server;
@@ -104,7 +106,7 @@ const EXAMPLES: &[Example] = &[
 ];
 
 /// Programs that are tested in their own way.
-const OTHERS: &[&str] = &["echo"];
+const OTHERS: &[&str] = &["echo", "httpd"];
 
 /// Programs and drivers that are right, and that the checker may still refuse: such a refusal is
 /// told of and the program not run, where that of any other fails the run.
@@ -123,11 +125,7 @@ struct Bench {
 
 /// Assembles, verifies and runs every example with each of its inputs.
 pub(crate) fn run(binaries: &Path) -> Result<()> {
-    let directory = root().join("target/examples");
-    fs::create_dir_all(directory.join("tests"))?;
-    let (all, text) = inputs::make(&directory.join("inputs"))?;
-    let binaries = binaries.to_path_buf();
-    let mut bench = Bench { binaries, directory, all, text, refused: Vec::new() };
+    let mut bench = Bench::new(binaries)?;
     let mut faults = Vec::new();
     bench.refused = bench.refusals()?;
     let mut names: Vec<&str> = EXAMPLES.iter().map(|e| e.name).chain(OTHERS.to_vec()).collect();
@@ -152,6 +150,8 @@ pub(crate) fn run(binaries: &Path) -> Result<()> {
     step(&format!("{runs} runs end as they should when reading or writing fails"));
     let connections = note(&mut faults, "echo", server::run(&bench));
     step(&format!("the echo server sent back what {connections} clients sent"));
+    let exchanges = note(&mut faults, "httpd", http::run(&bench));
+    step(&format!("the HTTP server answered {exchanges} requests as it should"));
     faults.extend(untested()?);
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
 }
@@ -181,6 +181,14 @@ fn untested() -> Result<Vec<String>> {
 }
 
 impl Bench {
+    /// Makes the folders and the inputs.
+    fn new(binaries: &Path) -> Result<Bench> {
+        let directory = root().join("target/examples");
+        fs::create_dir_all(directory.join("tests"))?;
+        let (all, text) = inputs::make(&directory.join("inputs"))?;
+        Ok(Bench { binaries: binaries.to_path_buf(), directory, all, text, refused: Vec::new() })
+    }
+
     /// Which programs of [`WAITING`] the checker refuses.
     fn refusals(&self) -> Result<Vec<&'static str>> {
         let mut refused = Vec::new();

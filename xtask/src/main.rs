@@ -37,12 +37,14 @@ enum Command {
     Examples,
     /// Compiles interface/*.tali into what the loader embeds.
     Interface,
-    /// Does what README.md says and compares what it prints.
+    /// Does what README.md and docs/tutorial.md say and compares what is printed.
     Tour,
     /// Changes every bit of every example's text and annotations (the tests try a sample); long.
     Mutate,
     /// Time to check, assemble and verify generated programs of 10k, 50k and 200k lines.
     Bench,
+    /// Requests per second of the HTTP server beside nginx; needs nginx and wrk.
+    BenchServers,
     /// Fetches Debian's kernel source, applies kpatch/ and builds it.
     Kernel {
         /// With lockdep, KASAN, DEBUG_ENTRY and other checks.
@@ -93,6 +95,7 @@ fn command(command: Command) -> Result<()> {
         Command::Tour => tour::tour(&demo::build()?),
         Command::Mutate => tests::mutate(),
         Command::Bench => bench::bench(),
+        Command::BenchServers => examples::beside::bench(&demo::build()?),
         Command::Kernel { debug } => {
             let flavor = if debug { kernel::Flavor::Debug } else { kernel::Flavor::Nano };
             println!("{}", kernel::build(flavor)?.display());

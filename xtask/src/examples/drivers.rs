@@ -29,10 +29,10 @@ const DRIVERS: &[Driver] = &[
     Driver { name: "vector", inputs: numbers, model: count_and_sum },
 ];
 
-/// The examples that these drivers, or the other examples (`io`), run.
+/// The examples that these drivers, or the other examples (`http`, `io`, `net`), run.
 pub(super) const LIBRARIES: &[&str] = &[
-    "bytes", "bump", "fmt", "foreach", "io", "list", "matrix", "pool", "search", "sorting",
-    "table", "tokens", "vector",
+    "bytes", "bump", "fmt", "foreach", "http", "io", "list", "matrix", "net", "pool", "search",
+    "sorting", "table", "tokens", "vector",
 ];
 
 /// How many runs agree.

@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 const ADDRESS: &str = "127.0.0.1:7777";
 const CLIENTS: usize = 20;
 
+/// Descriptors of a server that is to run out of them.
+const FEW: usize = 12;
+
 /// Ends the server whatever happens.
-struct Server(Child);
+pub(super) struct Server(pub(super) Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -28,12 +31,24 @@ pub(super) fn run(bench: &Bench) -> Result<usize> {
     if TcpStream::connect(ADDRESS).is_ok() {
         bail!("another program listens on {ADDRESS}, where the echo server would");
     }
-    let program = bench.program("echo");
-    let mut start = command(&bench.tool("tal-load"), &["run", &program]);
-    let mut server = Server(start.stdin(Stdio::null()).spawn()?);
-    wait(&mut server.0)?;
-    let clients: Vec<_> =
-        (1..=CLIENTS).map(|number| thread::spawn(move || client(number))).collect();
+    let mut count = with_limit(bench, 1024, |number| thread::spawn(move || client(number)))?;
+    count += with_limit(bench, 1024, |number| thread::spawn(move || late_reader(number)))?;
+    // Most clients have to wait until others end.
+    count += with_limit(bench, FEW, |number| thread::spawn(move || client(number)))?;
+    Ok(count)
+}
+
+/// A server with this many descriptors, and clients at the same time.
+fn with_limit(
+    bench: &Bench,
+    descriptors: usize,
+    start: impl Fn(usize) -> thread::JoinHandle<Result<()>>,
+) -> Result<usize> {
+    let (load, program) = (bench.tool("tal-load"), bench.program("echo"));
+    let line = format!("ulimit -n {descriptors}; exec '{load}' run '{program}'");
+    let mut server = Server(command("sh", &["-c", &line]).stdin(Stdio::null()).spawn()?);
+    server.wait(ADDRESS)?;
+    let clients: Vec<_> = (1..=CLIENTS).map(start).collect();
     for one in clients {
         match one.join() {
             Ok(result) => result?,
@@ -46,19 +61,41 @@ pub(super) fn run(bench: &Bench) -> Result<usize> {
     }
 }
 
-/// Until it listens.
-fn wait(server: &mut Child) -> Result<()> {
-    let start = Instant::now();
-    while TcpStream::connect(ADDRESS).is_err() {
-        if let Some(status) = server.try_wait()? {
-            bail!("the server ended: {status}");
+impl Server {
+    /// Until it listens.
+    pub(super) fn wait(&mut self, address: &str) -> Result<()> {
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = self.0.try_wait()? {
+                bail!("the server ended: {status}");
+            }
+            if start.elapsed() > Duration::from_secs(20) {
+                bail!("the server does not listen on {address}");
+            }
+            thread::sleep(Duration::from_millis(20));
         }
-        if start.elapsed() > Duration::from_secs(20) {
-            bail!("the server does not listen on {ADDRESS}");
-        }
-        thread::sleep(Duration::from_millis(20));
+        Ok(())
     }
-    Ok(())
+}
+
+/// Sends all before it reads anything: more than the server has room for, so that it has to wait.
+fn late_reader(number: usize) -> Result<()> {
+    let mut stream = TcpStream::connect(ADDRESS)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let sent = Random(number as u64).bytes(1_000_000 + number);
+    let (mut writer, all) = (stream.try_clone()?, sent.clone());
+    let feeder = thread::spawn(move || {
+        let written = writer.write_all(&all);
+        written.and_then(|()| writer.shutdown(Shutdown::Write))
+    });
+    thread::sleep(Duration::from_millis(300));
+    let mut back = Vec::new();
+    stream.read_to_end(&mut back)?;
+    super::same(&back, &sent)?;
+    match feeder.join() {
+        Ok(written) => Ok(written?),
+        Err(_) => bail!("a writer panicked"),
+    }
 }
 
 /// Some pieces, each read back before the next is sent; then the end, which the server answers
@@ -66,7 +103,7 @@ fn wait(server: &mut Child) -> Result<()> {
 fn client(number: usize) -> Result<()> {
     let mut random = Random(number as u64);
     let mut stream = TcpStream::connect(ADDRESS)?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     for size in [1, 2, 1000, 16_384, 16_385, 40_000, random.below(60_000) + 1] {
         let sent = random.bytes(size);
         stream.write_all(&sent)?;
