@@ -1,9 +1,10 @@
-//! Not trusted. `cargo xtask tour`: does what README.md says and compares what it prints.
+//! Not trusted. `cargo xtask tour`: does what README.md and docs/tutorial.md say and compares what
+//! is printed.
 //!
-//! In a block that starts with "```console", a line `$ command` is run by the shell, in one folder
-//! that has the examples. The lines behind it are its output if there are any: a line `...` stands
-//! for any lines, a `...` at the end of a line for any rest, `[exit status N]` for a failure whose
-//! words are not compared.
+//! A block that starts with "```tal NAME" is a file. In a block that starts with "```console", a
+//! line `$ command` is run by the shell, in one folder that has the examples. The lines behind it
+//! are its output if there are any: a line `...` stands for any lines, a `...` at the end of a line
+//! for any rest, `[exit status N]` for a failure whose words are not compared.
 
 use crate::run::{root, step};
 use anyhow::{Context, Result, bail};
@@ -11,9 +12,26 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Takes the tour with the tools in this folder.
+/// What the reader does.
+#[derive(PartialEq, Debug)]
+enum Step {
+    /// Writes a file.
+    File { name: String, text: String },
+    /// Runs a command, which prints these lines.
+    Command { line: String, expected: Vec<String> },
+}
+
+/// Takes the tours with the tools in this folder.
 pub(crate) fn tour(binaries: &Path) -> Result<()> {
-    let text = fs::read_to_string(root().join("README.md"))?;
+    for page in ["README.md", "docs/tutorial.md"] {
+        follow(page, binaries).with_context(|| page)?;
+    }
+    Ok(())
+}
+
+/// Does what one page says.
+fn follow(page: &str, binaries: &Path) -> Result<()> {
+    let text = fs::read_to_string(root().join(page))?;
     let directory = root().join("target/tour");
     if directory.exists() {
         fs::remove_dir_all(&directory)?;
@@ -24,26 +42,43 @@ pub(crate) fn tour(binaries: &Path) -> Result<()> {
     }
     let steps = steps(&text);
     if steps.len() < 5 {
-        bail!("README.md has no tour any more");
+        bail!("there is no tour any more");
     }
-    for (command, expected) in &steps {
-        take(binaries, &directory, command, expected).with_context(|| format!("$ {command}"))?;
+    for step in &steps {
+        match step {
+            Step::File { name, text } => fs::write(directory.join(name), text)?,
+            Step::Command { line, expected } => {
+                take(binaries, &directory, line, expected).with_context(|| format!("$ {line}"))?;
+            }
+        }
     }
-    step(&format!("the {} commands of README.md do what it says", steps.len()));
+    step(&format!("the {} steps of {page} do what it says", steps.len()));
     Ok(())
 }
 
-/// Commands with the lines behind them.
-fn steps(text: &str) -> Vec<(String, Vec<String>)> {
-    let mut steps: Vec<(String, Vec<String>)> = Vec::new();
-    let mut inside = false;
+/// Files, and commands with the lines behind them.
+fn steps(text: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    // The kind of block that we are in.
+    let mut block = "";
     for line in text.lines() {
-        if line.starts_with("```") {
-            inside = line == "```console";
-        } else if let (true, Some(command)) = (inside, line.strip_prefix("$ ")) {
-            steps.push((command.into(), Vec::new()));
-        } else if let (true, Some((_, expected))) = (inside, steps.last_mut()) {
-            expected.push(line.into());
+        if let Some(kind) = line.strip_prefix("```") {
+            block = kind;
+            if let Some(name) = kind.strip_prefix("tal ") {
+                steps.push(Step::File { name: name.into(), text: String::new() });
+            }
+        } else if block.starts_with("tal ")
+            && let Some(Step::File { text, .. }) = steps.last_mut()
+        {
+            *text += &format!("{line}\n");
+        } else if block == "console" {
+            match (line.strip_prefix("$ "), steps.last_mut()) {
+                (Some(line), _) => {
+                    steps.push(Step::Command { line: line.into(), expected: Vec::new() });
+                }
+                (None, Some(Step::Command { expected, .. })) => expected.push(line.into()),
+                (None, _) => {}
+            }
         }
     }
     steps
@@ -93,7 +128,7 @@ fn fits(patterns: &[String], lines: &[&str]) -> bool {
 
 #[cfg(test)]
 mod test {
-    use super::{fits, steps};
+    use super::{Step, fits, steps};
 
     #[test]
     fn patterns_fit_lines() {
@@ -107,7 +142,17 @@ mod test {
     #[test]
     fn commands_are_found() {
         let text = "```sh\n$ no\n```\n```console\n$ one\nout\n$ two\n```\n$ no\n";
-        let found = steps(text);
-        assert_eq!(found, [("one".into(), vec!["out".to_string()]), ("two".into(), vec![])]);
+        let command = |line: &str, expected: &[&str]| Step::Command {
+            line: line.into(),
+            expected: expected.iter().map(ToString::to_string).collect(),
+        };
+        assert_eq!(steps(text), [command("one", &["out"]), command("two", &[])]);
+    }
+
+    #[test]
+    fn files_are_found() {
+        let text = "```tal\nno\n```\n```tal a.tal\none\n\ntwo\n```\nno\n";
+        let file = Step::File { name: "a.tal".into(), text: "one\n\ntwo\n".into() };
+        assert_eq!(steps(text), [file]);
     }
 }
