@@ -4,6 +4,8 @@
 
 static char data[8192] = "initialised";
 static char bss[1 << 20];
+/* A place for huge pages, touched on demand only. */
+static ulong large[8 << 20];
 static volatile long sink;
 
 static long busy(ulong rounds)
@@ -119,6 +121,78 @@ static long run_ms(long ms)
 	return 0;
 }
 
+#define LARGE	(sizeof(large) / sizeof(*large))
+#define PAGE	(4096 / sizeof(*large))
+
+/* Something in each page: each its own, or all the same. */
+static void fill(ulong n, ulong salt, int same)
+{
+	ulong i;
+
+	for (i = 0; i < n; i += PAGE)
+		large[i] = salt ^ (same ? 0 : i);
+}
+
+static long differs(ulong n, ulong salt, int same)
+{
+	ulong i;
+	long bad = 0;
+
+	for (i = 0; i < n; i += PAGE)
+		bad += large[i] != (salt ^ (same ? 0 : i));
+	return bad;
+}
+
+/* Fills the memory, says so, waits for a byte, looks at it and writes to it again. */
+static long hold(int same, int spin)
+{
+	long bad;
+	char c;
+
+	fill(LARGE, 0x5a5a5a5a, same);
+	put("ready\n");
+	while (spin)
+		differs(LARGE, 0x5a5a5a5a, same);
+	if (k_read(0, &c, 1) != 1)
+		return 1;
+	bad = differs(LARGE, 0x5a5a5a5a, same);
+	fill(LARGE, 0xa5a5a5a5, 0);
+	bad += differs(LARGE, 0xa5a5a5a5, 0);
+	put_dec(bad);
+	put(" bad");
+	return 0;
+}
+
+/* 4 MB that are written and looked at again, for a minute. */
+static long press(void)
+{
+	const ulong n = (4 << 20) / sizeof(*large);
+	struct timespec now;
+	ulong round = 0;
+	long end, bad = 0;
+
+	k_clock(1, &now);
+	end = now.sec + 60;
+	do {
+		fill(n, round, 0);
+		bad += differs(n, round++, 0);
+		k_clock(1, &now);
+	} while (now.sec < end);
+	put_dec(bad);
+	put(" bad");
+	return 0;
+}
+
+/* All the memory, from the kernel's hand. */
+static long read_fill(void)
+{
+	int fd = 0;
+
+	for (;;)
+		if (k_read(fd, large, sizeof(large)) <= 0)
+			return 1;
+}
+
 static long copy(void)
 {
 	long n, total = 0;
@@ -168,8 +242,18 @@ long start(ulong argc, struct str *argv, ulong envc, struct str *envp)
 		return copy();
 	} else if (is(how, "run")) {
 		return run_ms(1500);
-	} else if (is(how, "long")) {
-		return run_ms(60000);
+	} else if (is(how, "fill")) {
+		return hold(0, 0);
+	} else if (is(how, "same")) {
+		return hold(1, 0);
+	} else if (is(how, "fillspin")) {
+		return hold(0, 1);
+	} else if (is(how, "samespin")) {
+		return hold(1, 1);
+	} else if (is(how, "press")) {
+		return press();
+	} else if (is(how, "readfill")) {
+		return read_fill();
 	} else if (is(how, "spin")) {
 		for (;;)
 			busy(1000);
@@ -202,6 +286,14 @@ long start(ulong argc, struct str *argv, ulong envc, struct str *envp)
 
 		asm volatile("ldmxcsr %0; xorps %%xmm0, %%xmm0; divss %%xmm0, %%xmm0"
 			     : : "m" (mxcsr) : "xmm0");
+	} else if (is(how, "x87")) {
+		unsigned short control = 0x37b;	/* division by zero is not masked */
+
+		asm volatile("fldcw %0; fldz; fld1; fdiv %%st(1), %%st; fwait" : : "m" (control));
+	} else if (is(how, "splitlock")) {
+		static char line[128] __attribute__((aligned(64)));
+
+		asm volatile("lock incl %0" : "+m" (line[62]));
 	} else if (is(how, "noncanonical")) {
 		asm volatile("movabs $0x8000000000000000, %%rax; mov (%%rax), %%rax" : : : "rax");
 	} else if (is(how, "wildcall")) {
