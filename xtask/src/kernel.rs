@@ -1,6 +1,7 @@
 //! Not trusted. `cargo xtask kernel`: fetches Debian's source, applies `kpatch/`, builds.
 //!
-//! Everything lies under `target/kernel`, by the hash of what it is made from.
+//! Everything lies in the user's cache directory, by the hash of what it is made from, so that a
+//! fresh checkout finds what another has built. With ccache a change costs what it changes.
 
 use crate::run::{root, step};
 use anyhow::{Context, Result, bail, ensure};
@@ -12,29 +13,38 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What is built.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flavor {
-    /// Serial line and initramfs, as fast as it gets.
-    Nano,
-    /// The same with the kernel's own checks: lockdep, KASAN, DEBUG_ENTRY, ...
-    Debug,
+#[derive(Clone, Copy)]
+pub(crate) struct Flavor {
+    pub(crate) name: &'static str,
+    /// The target that makes the configuration over which the fragments are merged.
+    pub(crate) base: &'static str,
+    /// Files in `kpatch/configs`.
+    pub(crate) fragments: &'static [&'static str],
+    /// With the series, or Debian's source as it is.
+    pub(crate) patched: bool,
 }
 
-impl Flavor {
-    fn name(self) -> &'static str {
-        match self {
-            Flavor::Nano => "nano",
-            Flavor::Debug => "debug",
-        }
-    }
+/// Serial line and initramfs: the smallest that runs the tests.
+pub(crate) const NANO: Flavor = Flavor {
+    name: "nano",
+    base: "tinyconfig",
+    fragments: &["nano.config", "kml.config", "unverified.config"],
+    patched: true,
+};
 
-    fn fragments(self) -> &'static [&'static str] {
-        match self {
-            Flavor::Nano => &["nano.config"],
-            Flavor::Debug => &["nano.config", "debug.config"],
-        }
-    }
-}
+/// With swap, control groups, huge pages, perf, FUSE: what the long tests need.
+pub(crate) const STRESS: Flavor = Flavor {
+    name: "stress",
+    fragments: &["nano.config", "kml.config", "unverified.config", "stress.config"],
+    ..NANO
+};
+
+/// That with the kernel's own checks: lockdep, KASAN, DEBUG_ENTRY, ...
+pub(crate) const DEBUG: Flavor = Flavor {
+    name: "debug",
+    fragments: &["nano.config", "kml.config", "unverified.config", "stress.config", "debug.config"],
+    ..NANO
+};
 
 /// What the build needs, and the packages that have it.
 const TOOLS: &[(&str, &str)] = &[
@@ -55,26 +65,30 @@ const STEPS: usize = 800;
 
 /// Builds the kernel unless that has been done, and returns its image.
 pub(crate) fn build(flavor: Flavor) -> Result<PathBuf> {
-    let key = key(flavor)?;
-    let objects = cache().join(format!("{}-{}", flavor.name(), &key[..16]));
-    let image = objects.join("arch/x86/boot/bzImage");
-    if objects.join("done").exists() && image.exists() {
-        return Ok(image);
+    Ok(objects(flavor)?.join("arch/x86/boot/bzImage"))
+}
+
+/// The same; where the objects are.
+pub(crate) fn objects(flavor: Flavor) -> Result<PathBuf> {
+    needed()?;
+    let tree = tree(flavor.patched)?;
+    let name = format!("{}-{}", flavor.name, short(&key(flavor)?));
+    let objects = top(flavor.patched)?.join(name);
+    let _lock = lock(&objects)?;
+    if objects.join("done").exists() {
+        return Ok(objects);
     }
-    needs(TOOLS.iter().filter(|t| !on_path(t.0)), HEADERS.iter().filter(|h| !exists(h.0)))?;
-    let source = source()?;
-    configure(&source, &objects, flavor)?;
-    compile(&source, &objects)?;
+    configure(&tree.path, &objects, flavor)?;
+    compile(&tree.path, &objects, "bzImage")?;
     fs::write(objects.join("done"), "")?;
-    Ok(image)
+    Ok(objects)
 }
 
 /// Fails with the packages to install.
-fn needs<'a>(
-    tools: impl Iterator<Item = &'a (&'a str, &'a str)>,
-    files: impl Iterator<Item = &'a (&'a str, &'a str)>,
-) -> Result<()> {
-    let packages: Vec<_> = tools.chain(files).map(|(_, package)| *package).collect();
+fn needed() -> Result<()> {
+    let tools = TOOLS.iter().filter(|tool| !on_path(tool.0));
+    let headers = HEADERS.iter().filter(|header| !Path::new(header.0).exists());
+    let packages: Vec<_> = tools.chain(headers).map(|(_, package)| *package).collect();
     ensure!(packages.is_empty(), "install, as root: apt-get install {}", packages.join(" "));
     Ok(())
 }
@@ -84,16 +98,28 @@ pub(crate) fn on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).exists())
 }
 
-fn exists(path: &str) -> bool {
-    Path::new(path).exists()
+/// Where things are built: a directory that outlives the checkout.
+pub(crate) fn cache() -> Result<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    let cache = base.context("neither XDG_CACHE_HOME nor HOME is set")?.join("tal/kernel");
+    fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    Ok(cache)
 }
 
-/// Where things are built.
-pub(crate) fn cache() -> PathBuf {
-    root().join("target/kernel")
+/// One at a time makes this file or directory; held until it is dropped.
+pub(crate) fn lock(what: &Path) -> Result<File> {
+    let mut name = what.as_os_str().to_os_string();
+    name.push(".lock");
+    let file = File::create(&name).with_context(|| format!("cannot make {}", name.display()))?;
+    if file.try_lock().is_err() {
+        step(&format!("waiting for who makes {}", what.display()));
+        file.lock()?;
+    }
+    Ok(file)
 }
 
-fn kpatch() -> PathBuf {
+pub(crate) fn kpatch() -> PathBuf {
     root().join("kpatch")
 }
 
@@ -117,24 +143,34 @@ pub(crate) fn series() -> Result<Vec<PathBuf>> {
     Ok(text.lines().map(|name| kpatch().join("patches").join(name)).collect())
 }
 
-/// Hash of base and patches.
-fn source_key() -> Result<String> {
+/// The directory for source and objects; in it both have the same relative path whatever the
+/// series is, so that ccache recognizes what has not changed.
+fn top(patched: bool) -> Result<PathBuf> {
     let mut hash = Sha256::new();
     hash.update(fs::read(kpatch().join("base"))?);
+    if !patched {
+        return Ok(cache()?.join(format!("base-{}", short(&hex(&hash.finalize())))));
+    }
     for patch in series()? {
         hash.update(fs::read(patch)?);
     }
+    Ok(cache()?.join(format!("source-{}", short(&hex(&hash.finalize())))))
+}
+
+/// Hash of what goes into a build beside the source.
+fn key(flavor: Flavor) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(flavor.base);
+    for fragment in flavor.fragments {
+        hash.update(fs::read(kpatch().join("configs").join(fragment))?);
+    }
+    let gcc = Command::new("gcc").arg("-dumpfullversion").output().context("cannot start gcc")?;
+    hash.update(gcc.stdout);
     Ok(hex(&hash.finalize()))
 }
 
-/// Hash of all that goes into a build but the compiler.
-fn key(flavor: Flavor) -> Result<String> {
-    let mut hash = Sha256::new();
-    hash.update(source_key()?);
-    for fragment in flavor.fragments() {
-        hash.update(fs::read(kpatch().join("configs").join(fragment))?);
-    }
-    Ok(hex(&hash.finalize()))
+fn short(key: &str) -> &str {
+    key.get(..16).unwrap_or(key)
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -153,32 +189,56 @@ pub(crate) fn digest(path: &Path) -> Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-/// The patched source, unpacked once.
-fn source() -> Result<PathBuf> {
-    let base = base()?;
-    let top = cache().join(format!("source-{}", &source_key()?[..16]));
-    let tree = top.join(field(&base, "directory")?);
-    if top.join("done").exists() {
-        return Ok(tree);
-    }
-    if top.exists() {
-        fs::remove_dir_all(&top)?;
-    }
-    fs::create_dir_all(&top)?;
-    let archive = archive(&base)?;
-    step(&format!("unpacking {}", archive.display()));
-    execute(Command::new("tar").arg("xf").arg(&archive).current_dir(&top))?;
-    for patch in series()? {
-        step(&format!("applying {}", name_of(&patch)));
-        let mut command = Command::new("patch");
-        command.args(["-p1", "-s", "--no-backup-if-mismatch", "-F0"]).current_dir(&tree);
-        execute(command.stdin(File::open(&patch)?))?;
-    }
-    fs::write(top.join("done"), "")?;
-    Ok(tree)
+/// The source, complete: with the series or without.
+pub(crate) fn tree(patched: bool) -> Result<Tree> {
+    let top = top(patched)?;
+    let _lock = lock(&top)?;
+    Tree::complete(&top, patched)
 }
 
-fn name_of(path: &Path) -> String {
+/// A source tree.
+pub(crate) struct Tree {
+    pub(crate) path: PathBuf,
+}
+
+impl Tree {
+    /// Debian's source, unpacked below `top`, which is emptied.
+    pub(crate) fn unpack(top: &Path) -> Result<Tree> {
+        let base = base()?;
+        if top.exists() {
+            fs::remove_dir_all(top)?;
+        }
+        fs::create_dir_all(top)?;
+        let archive = archive(&base)?;
+        step(&format!("unpacking {}", archive.display()));
+        execute(Command::new("tar").arg("xf").arg(&archive).current_dir(top))?;
+        Ok(Tree { path: top.join(field(&base, "directory")?) })
+    }
+
+    pub(crate) fn apply(&self, patch: &Path) -> Result<()> {
+        step(&format!("applying {}", name_of(patch)));
+        let mut command = Command::new("patch");
+        command.args(["-p1", "-s", "--no-backup-if-mismatch", "-F0"]).current_dir(&self.path);
+        execute(command.stdin(File::open(patch)?))
+    }
+
+    /// The tree below `top`, made unless it is there.
+    fn complete(top: &Path, patched: bool) -> Result<Tree> {
+        if top.join("done").exists() {
+            return Ok(Tree { path: top.join(field(&base()?, "directory")?) });
+        }
+        let tree = Tree::unpack(top)?;
+        if patched {
+            for patch in series()? {
+                tree.apply(&patch)?;
+            }
+        }
+        fs::write(top.join("done"), "")?;
+        Ok(tree)
+    }
+}
+
+pub(crate) fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
@@ -186,75 +246,87 @@ fn name_of(path: &Path) -> String {
 fn archive(base: &BTreeMap<String, String>) -> Result<PathBuf> {
     let (file, sum) = (field(base, "file")?, field(base, "sha256")?);
     let installed = Path::new("/usr/src").join(&file);
-    let fetched = cache().join("package/usr/src").join(&file);
+    let fetched = cache()?.join("package/usr/src").join(&file);
     for path in [&installed, &fetched] {
         if path.exists() && digest(path)? == sum {
             return Ok(path.clone());
         }
     }
-    let package = format!("{}={}", field(base, "package")?, field(base, "version")?);
-    step(&format!("apt-get download {package}"));
-    fs::create_dir_all(cache())?;
-    execute(Command::new("apt-get").args(["download", &package]).current_dir(cache()))
-        .with_context(|| format!("{package} cannot be had; as root: apt-get update"))?;
-    let stem = format!("{}_", field(base, "package")?);
-    let deb = fs::read_dir(cache())?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| name_of(path).starts_with(&stem) && name_of(path).ends_with(".deb"))
-        .context("apt-get left no package")?;
-    execute(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(cache().join("package")))?;
-    fs::remove_file(deb)?;
+    fetch(base)?;
     ensure!(digest(&fetched)? == sum, "{file} is not the one of kpatch/base");
     Ok(fetched)
 }
 
+/// Downloads Debian's package and unpacks it into the cache.
+fn fetch(base: &BTreeMap<String, String>) -> Result<()> {
+    let package = format!("{}={}", field(base, "package")?, field(base, "version")?);
+    step(&format!("apt-get download {package}"));
+    let directory = cache()?.join("package");
+    fs::create_dir_all(&directory)?;
+    execute(Command::new("apt-get").args(["download", &package]).current_dir(&directory))
+        .with_context(|| format!("{package} cannot be had; as root: apt-get update"))?;
+    let deb = fs::read_dir(&directory)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .context("apt-get left no package")?;
+    execute(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(&directory))?;
+    fs::remove_file(deb)?;
+    Ok(())
+}
+
 /// Runs it and fails when it fails.
-fn execute(command: &mut Command) -> Result<()> {
+pub(crate) fn execute(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let status = command.status().with_context(|| format!("cannot start {name}"))?;
     ensure!(status.success(), "{name} failed: {status}");
     Ok(())
 }
 
-fn make(source: &Path, objects: &Path) -> Command {
+pub(crate) fn make(source: &Path, objects: &Path) -> Result<Command> {
     let mut command = Command::new("make");
     command.current_dir(source).arg(format!("O={}", objects.display()));
     // What cargo says about its own jobs is not for make.
     command.env_remove("MAKEFLAGS").env_remove("MFLAGS");
-    command
+    if on_path("ccache") {
+        command.arg("CC=ccache gcc");
+        command.env("CCACHE_BASEDIR", cache()?).env("CCACHE_NOHASHDIR", "1");
+        command.env("CCACHE_DIR", cache()?.with_file_name("ccache"));
+    }
+    Ok(command)
 }
 
-/// tinyconfig plus the fragments, every line of which must be in the result.
-fn configure(source: &Path, objects: &Path, flavor: Flavor) -> Result<()> {
+/// The fragments over the base, every line of which must be in the result.
+pub(crate) fn configure(source: &Path, objects: &Path, flavor: Flavor) -> Result<()> {
     fs::create_dir_all(objects)?;
     step(&format!("configuring {}", objects.display()));
-    execute(make(source, objects).args(["-s", "tinyconfig"]))?;
+    execute(make(source, objects)?.args(["-s", flavor.base]))?;
     let mut merge = Command::new("scripts/kconfig/merge_config.sh");
     merge.args(["-m", "-O"]).arg(objects).arg(objects.join(".config")).current_dir(source);
-    for fragment in flavor.fragments() {
+    for fragment in flavor.fragments {
         merge.arg(kpatch().join("configs").join(fragment));
     }
     execute(merge.stdout(Stdio::null()))?;
-    execute(make(source, objects).args(["-s", "olddefconfig"]))?;
+    execute(make(source, objects)?.args(["-s", "olddefconfig"]))?;
 
     let config = fs::read_to_string(objects.join(".config"))?;
-    for fragment in flavor.fragments() {
+    for fragment in flavor.fragments {
         let text = fs::read_to_string(kpatch().join("configs").join(fragment))?;
         for line in text.lines().filter(|line| line.starts_with("CONFIG_")) {
-            let wanted = config.lines().any(|have| have == line);
-            ensure!(wanted, "{fragment}: the configuration lost {line}");
+            let found = config.lines().any(|have| have == line);
+            ensure!(found, "{fragment}: the configuration lost {line}");
         }
     }
     Ok(())
 }
 
 /// make, with a line of progress now and then; the end of the log when it fails.
-fn compile(source: &Path, objects: &Path) -> Result<()> {
+pub(crate) fn compile(source: &Path, objects: &Path, target: &str) -> Result<()> {
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    step(&format!("building the kernel with {jobs} jobs, log in {}/log", objects.display()));
-    let mut log = File::create(objects.join("log"))?;
-    let mut child = make(source, objects)
-        .args([&format!("-j{jobs}"), "bzImage"])
+    let path = objects.join("log");
+    step(&format!("make {target} with {jobs} jobs, log in {}", path.display()));
+    let mut log = File::create(&path)?;
+    let mut child = make(source, objects)?
+        .args([&format!("-j{jobs}"), target])
         .stdout(Stdio::piped())
         .stderr(Stdio::from(log.try_clone()?))
         .spawn()
@@ -271,12 +343,15 @@ fn compile(source: &Path, objects: &Path) -> Result<()> {
             }
         }
     }
+    let text = fs::read_to_string(&path)?;
     if !child.wait()?.success() {
-        let text = fs::read_to_string(objects.join("log"))?;
         let lines: Vec<_> = text.lines().collect();
         let end = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default();
-        bail!("the kernel does not build:\n{}", end.join("\n"));
+        bail!("{target} does not build:\n{}", end.join("\n"));
     }
+    // A warning of compiler or objtool in the series is a mistake in the series.
+    let warning = text.lines().find(|line| line.contains("warning: "));
+    ensure!(warning.is_none(), "{}", warning.unwrap_or_default());
     Ok(())
 }
 

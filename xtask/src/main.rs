@@ -8,6 +8,8 @@ mod interface;
 mod kernel;
 mod manifests;
 mod run;
+mod selftests;
+mod series;
 mod tests;
 mod tidy;
 mod tour;
@@ -50,6 +52,14 @@ enum Command {
         /// With lockdep, KASAN, DEBUG_ENTRY and other checks.
         #[arg(long)]
         debug: bool,
+        /// With swap, control groups, perf and what else the long tests need.
+        #[arg(long, conflicts_with = "debug")]
+        stress: bool,
+    },
+    /// Checks what must hold for the series of kernel patches.
+    Series {
+        #[command(subcommand)]
+        check: series::Check,
     },
     /// Boots that kernel in QEMU and runs a command there, or a shell.
     Vm {
@@ -59,13 +69,20 @@ enum Command {
     },
     /// Runs the tests of the kernel in QEMU.
     VmTest {
-        /// On the kernel with checks.
-        #[arg(long)]
-        debug: bool,
-        /// 100 programs at CPL 0 beside 100 others for a minute.
+        /// The few that CI runs.
+        #[arg(long, conflicts_with_all = ["long", "debug"])]
+        quick: bool,
+        /// Memory pressure, swap, control groups, perf, 100 programs beside 100 for a minute.
         #[arg(long)]
         long: bool,
+        /// All of them, on the kernel with checks.
+        #[arg(long, conflicts_with = "long")]
+        debug: bool,
+        /// Only the machines with this word in their names.
+        machine: Option<String>,
     },
+    /// Runs the kernel's own selftests with the series and without; prints what differs.
+    VmSelftests,
     /// Guest instructions per call: system call, gate, fast gate, the function itself.
     VmBench,
     /// Checks what compilers do not: first lines, line lengths, arrows between crates.
@@ -96,13 +113,27 @@ fn command(command: Command) -> Result<()> {
         Command::Mutate => tests::mutate(),
         Command::Bench => bench::bench(),
         Command::BenchServers => examples::beside::bench(&demo::build()?),
-        Command::Kernel { debug } => {
-            let flavor = if debug { kernel::Flavor::Debug } else { kernel::Flavor::Nano };
+        Command::Kernel { debug, stress } => {
+            let flavor = match (debug, stress) {
+                (true, _) => kernel::DEBUG,
+                (_, true) => kernel::STRESS,
+                _ => kernel::NANO,
+            };
             println!("{}", kernel::build(flavor)?.display());
             Ok(())
         }
+        Command::Series { check } => series::check(check),
         Command::Vm { command } => vm::run(&command),
-        Command::VmTest { debug, long } => vm::test(debug, long),
+        Command::VmTest { quick, long, debug, machine } => {
+            let suite = match (quick, long, debug) {
+                (true, _, _) => vm::Suite::Quick,
+                (_, true, _) => vm::Suite::Long,
+                (_, _, true) => vm::Suite::Debug,
+                _ => vm::Suite::Normal,
+            };
+            vm::test(suite, machine.as_deref())
+        }
+        Command::VmSelftests => selftests::run(),
         Command::VmBench => vm::bench(),
         Command::Tidy => {
             manifests::arrows()?;

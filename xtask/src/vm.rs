@@ -3,14 +3,16 @@
 use crate::kernel::{self, Flavor};
 use crate::run::{root, step};
 use anyhow::{Context, Result, bail, ensure};
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 const BUSYBOX: &str = "/bin/busybox";
 const QEMU: &str = "qemu-system-x86_64";
@@ -21,14 +23,42 @@ struct Machine {
     name: &'static str,
     append: &'static str,
     cpu: &'static str,
+    /// Megabytes.
+    memory: u32,
     /// What the first process runs.
     command: &'static str,
-    /// Non-maskable interrupts all the time.
-    nmi: bool,
+    probe: Probe,
 }
 
-const PLAIN: Machine =
-    Machine { name: "2 CPUs", append: "", cpu: "max", command: "runner", nmi: false };
+/// What is done to a machine from outside while it runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Probe {
+    Nothing,
+    /// Non-maskable interrupts all the time.
+    Nmi,
+    /// Reads the page tables of what is current on each CPU.
+    PageTables,
+}
+
+const PLAIN: Machine = Machine {
+    name: "2 CPUs",
+    append: "",
+    cpu: "max",
+    memory: 512,
+    command: "runner",
+    probe: Probe::Nothing,
+};
+
+const UNVERIFIED: Machine = Machine {
+    name: "unverified mode",
+    append: "kml.unverified=1",
+    command: "runner --unverified",
+    ..PLAIN
+};
+
+/// What CI runs.
+const QUICK: &[Machine] =
+    &[PLAIN, Machine { name: "page table isolation", append: "pti=on", ..PLAIN }, UNVERIFIED];
 
 const MACHINES: &[Machine] = &[
     PLAIN,
@@ -38,28 +68,80 @@ const MACHINES: &[Machine] = &[
     Machine { name: "careful gates", append: "kml.careful=1", ..PLAIN },
     Machine {
         name: "NMIs",
-        command: "runner --only interrupts && grep NMI: /proc/interrupts",
-        nmi: true,
+        command: "runner --only life; grep NMI: /proc/interrupts",
+        probe: Probe::Nmi,
         ..PLAIN
     },
+    UNVERIFIED,
+];
+
+/// On the kernel with swap, control groups and the like.
+const LONG: &[Machine] = &[
+    Machine { name: "memory, control groups, perf", command: "stress", ..PLAIN },
     Machine {
-        name: "unverified mode",
-        append: "kml.unverified=1",
-        command: "runner --unverified",
+        name: "page tables",
+        command: "stress --page-tables",
+        probe: Probe::PageTables,
+        ..PLAIN
+    },
+    Machine { name: "crowd", command: "stress --crowd", ..PLAIN },
+    Machine {
+        name: "crowd and NMIs",
+        command: "stress --crowd; grep NMI: /proc/interrupts",
+        probe: Probe::Nmi,
         ..PLAIN
     },
 ];
 
-const LONG: Machine =
-    Machine { name: "100 beside 100 for a minute", command: "runner --crowd", ..PLAIN };
+/// Which machines `vm-test` boots, on which kernel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Suite {
+    Quick,
+    Normal,
+    Long,
+    Debug,
+}
+
+impl Suite {
+    fn flavor(self) -> Flavor {
+        match self {
+            Suite::Quick | Suite::Normal => kernel::NANO,
+            Suite::Long => kernel::STRESS,
+            Suite::Debug => kernel::DEBUG,
+        }
+    }
+
+    /// The kernel with checks has to do everything.
+    fn machines(self) -> Vec<Machine> {
+        let chosen = match self {
+            Suite::Quick => QUICK.to_vec(),
+            Suite::Normal => MACHINES.to_vec(),
+            Suite::Long => LONG.to_vec(),
+            Suite::Debug => [MACHINES, LONG].concat(),
+        };
+        let memory = if self == Suite::Debug { 2 } else { 1 };
+        chosen
+            .into_iter()
+            .map(|machine| Machine { memory: machine.memory.saturating_mul(memory), ..machine })
+            .collect()
+    }
+
+    /// How long a machine may run.
+    fn limit(self) -> Duration {
+        Duration::from_secs(match self {
+            Suite::Quick | Suite::Normal => 1200,
+            Suite::Long | Suite::Debug => 3600,
+        })
+    }
+}
 
 /// `cargo xtask vm [-- CMD]`: runs a command in the machine, or a shell.
 pub(crate) fn run(command: &[String]) -> Result<()> {
-    let image = kernel::build(Flavor::Nano)?;
+    let image = kernel::build(kernel::NANO)?;
+    let files = Files::new()?;
     let command = command.join(" ");
     let shell = command.is_empty();
-    let initramfs = initramfs(if shell { "sh" } else { &command })?;
-    let mut qemu = qemu(&image, &initramfs, &PLAIN, 512)?;
+    let mut qemu = files.qemu(&image, &PLAIN, if shell { "sh" } else { &command })?;
     if !shell {
         qemu.stdin(Stdio::null());
     }
@@ -68,38 +150,96 @@ pub(crate) fn run(command: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Fails unless this kernel boots and runs a program.
+pub(crate) fn boots(image: &Path) -> Result<()> {
+    let files = Files::new()?;
+    let qemu = files.qemu(image, &PLAIN, "true")?;
+    let run = files.boot(qemu, &PLAIN, Duration::from_secs(300), |_| ())?;
+    let up = run.lines.iter().any(|line| line == UP);
+    ensure!(up, "it does not boot; the console was:\n{}", run.lines.join("\n"));
+    Ok(())
+}
+
+/// Runs a script in a machine with more programs, under /selftests; the console.
+pub(crate) fn script(
+    image: &Path,
+    text: &str,
+    more: &BTreeMap<String, PathBuf>,
+) -> Result<Vec<String>> {
+    let mut files = Files::new()?;
+    files.more = more.clone();
+    let machine = Machine { memory: 1024, ..PLAIN };
+    let qemu = files.qemu(image, &machine, text)?;
+    let run = files.boot(qemu, &machine, Duration::from_secs(3600), |line| {
+        if line.starts_with("selftest ") {
+            eprintln!("    {line}");
+        }
+    })?;
+    Ok(run.lines)
+}
+
 /// `cargo xtask vm-test`: boots the machines and runs the tests.
-pub(crate) fn test(debug: bool, long: bool) -> Result<()> {
-    let flavor = if debug { Flavor::Debug } else { Flavor::Nano };
-    let image = kernel::build(flavor)?;
-    let memory = if debug { 1024 } else { 512 };
-    let limit = Duration::from_secs(if debug || long { 3600 } else { 1200 });
+pub(crate) fn test(suite: Suite, only: Option<&str>) -> Result<()> {
+    let image = kernel::build(suite.flavor())?;
+    let files = Files::new()?;
     let (mut passed, mut failed) = (0usize, 0usize);
-    let machines = if long { &[LONG][..] } else { MACHINES };
-    for machine in machines {
+    let machines = suite.machines();
+    let chosen = machines.iter().filter(|m| only.is_none_or(|word| m.name.contains(word)));
+    for machine in chosen {
         step(machine.name);
-        let initramfs = initramfs(machine.command)?;
-        let log = boot(qemu(&image, &initramfs, machine, memory)?, machine, limit)?;
-        let result = log.iter().find_map(|line| counts(line));
-        for line in log.iter().filter(|line| line.starts_with("test ") || line.contains("NMI:")) {
-            println!("{line}");
-        }
-        if let Some((ok, bad)) = result {
-            passed = passed.saturating_add(ok);
-            failed = failed.saturating_add(bad);
-        }
-        if result.is_none_or(|(_, bad)| bad > 0) {
-            let end = log.get(log.len().saturating_sub(60)..).unwrap_or_default();
-            eprintln!("--- the end of the console:\n{}\n---", end.join("\n"));
-        }
-        if result.is_none() {
-            failed = failed.saturating_add(1);
-            println!("test {} ... FAILED: did not come to an end", machine.name);
-        }
+        let start = Instant::now();
+        let (ok, bad) = test_machine(&files, &image, machine, suite.limit())?;
+        println!("     {} s: {ok} passed, {bad} failed", start.elapsed().as_secs());
+        passed = passed.saturating_add(ok);
+        failed = failed.saturating_add(bad);
     }
+    ensure!(passed.saturating_add(failed) > 0, "no test has run");
     println!("\ntotal: {passed} passed, {failed} failed");
     ensure!(failed == 0, "{failed} tests failed");
     Ok(())
+}
+
+/// Runs one machine; how many tests passed and failed.
+fn test_machine(
+    files: &Files,
+    image: &Path,
+    machine: &Machine,
+    limit: Duration,
+) -> Result<(usize, usize)> {
+    let qemu = files.qemu(image, machine, machine.command)?;
+    let run = files.boot(qemu, machine, limit, |line| {
+        if line.starts_with("test ") || line.contains("NMI:") {
+            println!("{line}");
+        }
+    })?;
+    let (mut ok, mut bad) = run.lines.iter().find_map(|line| counts(line)).unwrap_or_else(|| {
+        println!("test {} ... FAILED: did not come to an end", machine.name);
+        (0, 1)
+    });
+    let verdict = match machine.probe {
+        Probe::Nothing => None,
+        Probe::Nmi => Some(("NMIs during all this", nmis(&run.lines))),
+        Probe::PageTables => Some((
+            "page tables, from outside",
+            pages(&run.tables).map(|seen| format!("{seen} times")),
+        )),
+    };
+    match verdict {
+        None => {}
+        Some((name, Ok(seen))) => {
+            println!("test probe: {name}: {seen} ... ok");
+            ok = ok.saturating_add(1);
+        }
+        Some((name, Err(why))) => {
+            println!("test probe: {name} ... FAILED: {why:#}");
+            bad = bad.saturating_add(1);
+        }
+    }
+    if bad > 0 {
+        let end = run.lines.get(run.lines.len().saturating_sub(60)..).unwrap_or_default();
+        eprintln!("--- the end of the console:\n{}\n---", end.join("\n"));
+    }
+    Ok((ok, bad))
 }
 
 /// From the runner's last line.
@@ -109,20 +249,66 @@ fn counts(line: &str) -> Option<(usize, usize)> {
     Some((ok.parse().ok()?, bad.strip_suffix(" failed")?.parse().ok()?))
 }
 
+/// How many NMIs /proc/interrupts shows on each CPU: enough to have met everything.
+fn nmis(lines: &[String]) -> Result<String> {
+    let line = lines.iter().find_map(|line| line.trim().strip_prefix("NMI:"));
+    let line = line.context("/proc/interrupts was not shown")?;
+    let counts: Vec<u64> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
+    ensure!(counts.len() == 2, "not two CPUs: {line}");
+    ensure!(counts.iter().all(|count| *count >= 100), "too few: {counts:?}");
+    Ok(format!("{counts:?}"))
+}
+
+/// The gates' page in a line of QEMU's `info mem`: whose tables these are, if it is there.
+const GATES: u64 = 0x20_0000;
+/// Where the text of a program at CPL 0 is in the tests.
+const TEXT: u64 = 0x40_1000;
+
+/// Checks what `info mem` has shown: whenever a program at CPL 0 was current, no page of the user
+/// half was a user page, and neither gates nor text were writable. How often that was.
+fn pages(tables: &[String]) -> Result<usize> {
+    let mut seen = 0usize;
+    for table in tables {
+        let ranges: Vec<_> = table.lines().filter_map(range).collect();
+        let at = |address| ranges.iter().find(|r| r.0 <= address && address < r.1);
+        if at(GATES).is_none() {
+            continue;
+        }
+        seen = seen.saturating_add(1);
+        for (from, to, rights) in ranges.iter().filter(|range| range.0 < 1 << 47) {
+            ensure!(!rights.contains('u'), "{from:x}-{to:x} is a user page: {rights}");
+        }
+        for address in [GATES, TEXT] {
+            let writable = at(address).is_some_and(|range| range.2.contains('w'));
+            ensure!(!writable, "{address:x} is writable");
+        }
+    }
+    ensure!(seen > 0, "no program at CPL 0 was seen in {} looks", tables.len());
+    Ok(seen)
+}
+
+/// `FROM-TO SIZE RIGHTS`, as `info mem` prints it.
+fn range(line: &str) -> Option<(u64, u64, &str)> {
+    let mut words = line.split_whitespace();
+    let (from, to) = words.next()?.split_once('-')?;
+    let rights = words.nth(1)?;
+    Some((u64::from_str_radix(from, 16).ok()?, u64::from_str_radix(to, 16).ok()?, rights))
+}
+
 /// `cargo xtask vm-bench`: guest instructions per call.
 pub(crate) fn bench() -> Result<()> {
-    let image = kernel::build(Flavor::Nano)?;
+    let image = kernel::build(kernel::NANO)?;
+    let files = Files::new()?;
     let command = "bench3 </init; \
         set -- $(grep -E ' __x64_sys_(getpid|pread64)$' /proc/kallsyms \
         | sort -k3 | cut -d' ' -f1); \
         /trusted/bench $1 $2 </init";
-    let initramfs = initramfs(command)?;
     let machine = Machine { append: "nokaslr", ..PLAIN };
-    let mut qemu = qemu(&image, &initramfs, &machine, 512)?;
+    let mut qemu = files.qemu(&image, &machine, command)?;
     qemu.args(["-icount", "shift=0,sleep=off,align=off", "-smp", "1,sockets=1"]);
-    let log = boot(qemu, &machine, Duration::from_secs(1200))?;
+    let run = files.boot(qemu, &machine, Duration::from_secs(1200), |_| ())?;
     let mut counts = BTreeMap::new();
-    for line in &log {
+    for line in &run.lines {
         let words: Vec<_> = line.split(' ').collect();
         if let [function, way, count] = words.as_slice()
             && let Ok(count) = count.parse::<u64>()
@@ -130,7 +316,7 @@ pub(crate) fn bench() -> Result<()> {
             counts.insert(((*function).to_string(), (*way).to_string()), count);
         }
     }
-    ensure!(!counts.is_empty(), "no counts; the console was:\n{}", log.join("\n"));
+    ensure!(!counts.is_empty(), "no counts; the console was:\n{}", run.lines.join("\n"));
     let count = |function: &str, way: &str| counts.get(&(function.into(), way.into())).copied();
     println!("guest instructions per call, and how many more than the function itself\n");
     println!(
@@ -151,85 +337,201 @@ pub(crate) fn bench() -> Result<()> {
     Ok(())
 }
 
-/// QEMU, which emulates: counts are exact and no device of the host is needed.
-fn qemu(image: &Path, initramfs: &Path, machine: &Machine, memory: u32) -> Result<Command> {
-    ensure!(kernel::on_path(QEMU), "install, as root: apt-get install qemu-system-x86");
-    let mut digests = Vec::new();
-    for name in ["life", "bench"] {
-        digests.push(kernel::digest(&programs().join(name))?);
-    }
-    let append = format!(
-        "console=ttyS0 panic=-1 quiet no_timer_check kml.allow={} {}",
-        digests.join(","),
-        machine.append
-    );
-    let mut command = Command::new(QEMU);
-    command
-        .args(["-accel", "tcg", "-cpu", machine.cpu, "-m", &memory.to_string()])
-        .args(["-smp", "2,sockets=2", "-display", "none", "-serial", "stdio"])
-        .args(["-no-reboot", "-net", "none"])
-        .arg("-kernel")
-        .arg(image)
-        .arg("-initrd")
-        .arg(initramfs)
-        .args(["-append", &append]);
-    if machine.nmi {
-        command.arg("-monitor").arg(format!("unix:{},server,nowait", monitor().display()));
-    } else {
-        command.args(["-monitor", "none"]);
-    }
-    Ok(command)
+/// What a machine has shown.
+struct Run {
+    /// Its console.
+    lines: Vec<String>,
+    /// What `info mem` printed, each time.
+    tables: Vec<String>,
 }
 
-/// Runs a machine to its end; what it wrote to its console.
-fn boot(mut qemu: Command, machine: &Machine, limit: Duration) -> Result<Vec<String>> {
-    let mut child =
-        qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start QEMU")?;
-    let output = child.stdout.take().context("QEMU has no console")?;
-    let reader = thread::spawn(move || {
-        let mut lines = Vec::new();
-        let mut input = BufReader::new(output);
-        let mut line = Vec::new();
-        while input.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-            lines.push(String::from_utf8_lossy(&line).trim_end().to_string());
-            line.clear();
-        }
-        lines
-    });
-    watch(&mut child, machine, limit)?;
-    let Ok(lines) = reader.join() else { bail!("the console cannot be read") };
-    Ok(lines)
+/// What the machines of one run of this program are made from; removed at its end.
+struct Files {
+    directory: TempDir,
+    /// More programs, by their names under /selftests.
+    more: BTreeMap<String, PathBuf>,
 }
 
-/// Waits for the end, sends NMIs meanwhile if that is wanted, kills when it takes too long.
-fn watch(child: &mut Child, machine: &Machine, limit: Duration) -> Result<()> {
-    let start = Instant::now();
-    let mut line = None;
-    while child.try_wait()?.is_none() {
-        if start.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            return Ok(());
+impl Files {
+    /// Compiles the programs.
+    fn new() -> Result<Files> {
+        ensure!(Path::new(BUSYBOX).exists(), "install, as root: apt-get install busybox-static");
+        ensure!(kernel::on_path(QEMU), "install, as root: apt-get install qemu-system-x86");
+        let files = Files { directory: tempfile::tempdir()?, more: BTreeMap::new() };
+        files.compile(FREESTANDING, "life.c", "life")?;
+        files.compile(FREESTANDING, "bench.c", "bench")?;
+        files.compile(&[FREESTANDING, &["-DRING3"]].concat(), "bench.c", "bench3")?;
+        for name in ["runner", "stress"] {
+            let flags = ["-O2", "-Wall", "-static", "-pthread"];
+            files.compile(&flags, &format!("{name}.c"), name)?;
         }
-        if machine.nmi {
-            line = line.or_else(|| UnixStream::connect(monitor()).ok());
-            if let Some(stream) = &mut line
-                && stream.write_all(b"nmi\n").is_err()
-            {
-                line = None;
+        Ok(files)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn compile(&self, flags: &[&str], source: &str, program: &str) -> Result<()> {
+        let status = Command::new("cc")
+            .args(flags)
+            .arg("-o")
+            .arg(self.path(program))
+            .arg(root().join("kpatch/tests").join(source))
+            .status()
+            .context("cannot start cc")?;
+        ensure!(status.success(), "{source} does not compile");
+        Ok(())
+    }
+
+    /// QEMU, which emulates: counts are exact and no device of the host is needed.
+    fn qemu(&self, image: &Path, machine: &Machine, command: &str) -> Result<Command> {
+        let mut digests = Vec::new();
+        for name in ["life", "bench"] {
+            digests.push(kernel::digest(&self.path(name))?);
+        }
+        let append = format!(
+            "console=ttyS0 panic=-1 quiet no_timer_check kml.allow={} {}",
+            digests.join(","),
+            machine.append
+        );
+        let initramfs = self.initramfs(command)?;
+        let mut qemu = Command::new(QEMU);
+        qemu.args(["-accel", "tcg", "-cpu", machine.cpu, "-m", &machine.memory.to_string()])
+            .args(["-smp", "2,sockets=2", "-display", "none", "-serial", "stdio"])
+            .args(["-no-reboot", "-net", "none"])
+            .arg("-kernel")
+            .arg(image)
+            .arg("-initrd")
+            .arg(initramfs)
+            .args(["-append", &append]);
+        if machine.probe == Probe::Nothing {
+            qemu.args(["-monitor", "none"]);
+        } else {
+            let socket = self.path("monitor");
+            qemu.arg("-monitor").arg(format!("unix:{},server,nowait", socket.display()));
+        }
+        Ok(qemu)
+    }
+
+    /// Runs a machine to its end, or kills it when it takes too long.
+    fn boot(
+        &self,
+        mut qemu: Command,
+        machine: &Machine,
+        limit: Duration,
+        mut see: impl FnMut(&str) + Send,
+    ) -> Result<Run> {
+        let mut child = qemu
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start QEMU")?;
+        let output = child.stdout.take().context("QEMU has no console")?;
+        let up = &AtomicBool::new(false);
+        thread::scope(|scope| {
+            let reader = scope.spawn(move || {
+                let mut lines = Vec::new();
+                let mut input = BufReader::new(output);
+                let mut line = Vec::new();
+                while input.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+                    let text = String::from_utf8_lossy(&line).trim_end().to_string();
+                    up.fetch_or(text == UP, Ordering::Relaxed);
+                    see(&text);
+                    lines.push(text);
+                    line.clear();
+                }
+                lines
+            });
+            let tables = self.watch(&mut child, machine, limit, up)?;
+            let Ok(lines) = reader.join() else { bail!("the console cannot be read") };
+            Ok(Run { lines, tables })
+        })
+    }
+
+    /// Waits for the end and probes meanwhile, once it is `up`: an NMI in the firmware is its end.
+    fn watch(
+        &self,
+        child: &mut Child,
+        machine: &Machine,
+        limit: Duration,
+        up: &AtomicBool,
+    ) -> Result<Vec<String>> {
+        let start = Instant::now();
+        let mut tables = Vec::new();
+        let mut monitor = None;
+        while child.try_wait()?.is_none() {
+            if start.elapsed() > limit {
+                child.kill()?;
+                child.wait()?;
+                break;
             }
+            if machine.probe != Probe::Nothing && up.load(Ordering::Relaxed) {
+                monitor = monitor.or_else(|| UnixStream::connect(self.path("monitor")).ok());
+            }
+            // A monitor that does not answer is that of a machine that has ended.
+            match (machine.probe, &mut monitor) {
+                (Probe::Nmi, Some(stream)) => {
+                    drop(stream.write_all(b"cpu 0\nnmi\ncpu 1\nnmi\n"));
+                }
+                (Probe::PageTables, Some(stream)) => {
+                    for cpu in ["cpu 0\n", "cpu 1\n"] {
+                        drop(ask(stream, cpu));
+                        tables.extend(ask(stream, "info mem\n").ok());
+                    }
+                }
+                _ => {}
+            }
+            let pause = match machine.probe {
+                Probe::Nothing => 50,
+                Probe::Nmi => 2,
+                Probe::PageTables => 200,
+            };
+            thread::sleep(Duration::from_millis(pause));
         }
-        thread::sleep(Duration::from_millis(if machine.nmi { 2 } else { 50 }));
+        Ok(tables)
     }
-    Ok(())
+
+    /// The archive that the kernel unpacks: programs, and the first process's script.
+    fn initramfs(&self, command: &str) -> Result<PathBuf> {
+        let mut archive = Archive::default();
+        for name in ["bin", "dev", "lib", "lib64", "proc", "sys", "tmp", "trusted"] {
+            archive.directory(name);
+        }
+        archive.file("bin/busybox", &fs::read(BUSYBOX)?);
+        for name in ["trusted/life", "trusted/bench", "bin/bench3", "bin/runner", "bin/stress"] {
+            let program = name.rsplit('/').next().unwrap_or(name);
+            archive.file(name, &fs::read(self.path(program))?);
+        }
+        for script in ["script.sh", "coreutils.sh"] {
+            let text = fs::read(root().join("kpatch/tests").join(script))?;
+            archive.file(&format!("bin/{script}"), &text);
+        }
+        for program in DYNAMIC {
+            dynamic(&mut archive, Path::new(program), &format!("debian{program}"))?;
+        }
+        for (name, path) in &self.more {
+            dynamic(&mut archive, path, &format!("selftests/{name}"))?;
+        }
+        archive.file("init", init(command).as_bytes());
+        let path = self.path("initramfs");
+        fs::write(&path, archive.end())?;
+        Ok(path)
+    }
 }
 
-fn monitor() -> PathBuf {
-    kernel::cache().join("monitor")
-}
-
-fn programs() -> PathBuf {
-    kernel::cache().join("programs")
+/// Sends a command to QEMU's monitor; what it prints until the next prompt.
+fn ask(stream: &mut UnixStream, command: &str) -> Result<String> {
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(command.as_bytes())?;
+    let mut text = Vec::new();
+    let mut block = [0; 4096];
+    while !text.ends_with(b"(qemu) ") {
+        let n = stream.read(&mut block)?;
+        ensure!(n > 0, "the monitor is closed");
+        text.extend_from_slice(block.get(..n).unwrap_or_default());
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Flags for programs without a C library, laid out as a verified program is.
@@ -251,44 +553,36 @@ const FREESTANDING: &[&str] = &[
     "-Wl,-Ttext-segment=0x400000",
 ];
 
-fn compile(flags: &[&str], source: &str, program: &str) -> Result<()> {
-    let status = Command::new("cc")
-        .args(flags)
-        .arg("-o")
-        .arg(programs().join(program))
-        .arg(root().join("kpatch/tests").join(source))
-        .status()
-        .context("cannot start cc")?;
-    ensure!(status.success(), "{source} does not compile");
-    Ok(())
-}
+/// Programs of the host, dynamically linked, that run at CPL 0 in unverified mode.
+const DYNAMIC: &[&str] = &[
+    "/bin/bash",
+    "/bin/cat",
+    "/bin/cp",
+    "/bin/date",
+    "/bin/dd",
+    "/bin/ls",
+    "/bin/mkdir",
+    "/bin/mv",
+    "/bin/rm",
+    "/bin/sed",
+    "/bin/sleep",
+    "/usr/bin/cut",
+    "/usr/bin/expr",
+    "/usr/bin/factor",
+    "/usr/bin/head",
+    "/usr/bin/nl",
+    "/usr/bin/od",
+    "/usr/bin/paste",
+    "/usr/bin/seq",
+    "/usr/bin/sha256sum",
+    "/usr/bin/sort",
+    "/usr/bin/tac",
+    "/usr/bin/tr",
+    "/usr/bin/wc",
+];
 
-/// The archive that the kernel unpacks: programs, and the first process's script.
-fn initramfs(command: &str) -> Result<PathBuf> {
-    ensure!(Path::new(BUSYBOX).exists(), "install, as root: apt-get install busybox-static");
-    fs::create_dir_all(programs())?;
-    compile(FREESTANDING, "life.c", "life")?;
-    compile(FREESTANDING, "bench.c", "bench")?;
-    compile(&[FREESTANDING, &["-DRING3"]].concat(), "bench.c", "bench3")?;
-    compile(&["-O2", "-Wall", "-static", "-pthread"], "runner.c", "runner")?;
-
-    let mut archive = Archive::default();
-    for name in ["bin", "dev", "lib", "lib64", "proc", "sys", "tmp", "trusted"] {
-        archive.directory(name);
-    }
-    archive.file("bin/busybox", &fs::read(BUSYBOX)?);
-    for (name, place) in
-        [("life", "trusted"), ("bench", "trusted"), ("bench3", "bin"), ("runner", "bin")]
-    {
-        archive.file(&format!("{place}/{name}"), &fs::read(programs().join(name))?);
-    }
-    archive.file("bin/script.sh", &fs::read(root().join("kpatch/tests/script.sh"))?);
-    bash(&mut archive)?;
-    archive.file("init", init(command).as_bytes());
-    let path = kernel::cache().join("initramfs");
-    File::create(&path)?.write_all(&archive.end())?;
-    Ok(path)
-}
+/// What the first process says when it can begin.
+const UP: &str = "the machine is up";
 
 fn init(command: &str) -> String {
     format!(
@@ -300,25 +594,21 @@ fn init(command: &str) -> String {
          busybox mount -t devtmpfs dev /dev\n\
          busybox mount -t tmpfs tmp /tmp\n\
          busybox --install -s /bin\n\
+         echo {UP}\n\
          {command}\n\
          reboot -f\n"
     )
 }
 
-/// Bash and its libraries, where the host has them dynamically linked.
-fn bash(archive: &mut Archive) -> Result<()> {
-    let Ok(output) = Command::new("ldd").arg("/bin/bash").output() else { return Ok(()) };
+/// A program of the host, by its name in the archive, and its libraries.
+fn dynamic(archive: &mut Archive, program: &Path, name: &str) -> Result<()> {
+    // The answer is no for a static program, which has none.
+    let output = Command::new("ldd").arg(program).output().context("cannot start ldd")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let libraries = text.split_whitespace().filter(|word| word.starts_with('/'));
-    for path in libraries.chain(["/bin/bash"]) {
-        let name = path.trim_start_matches('/');
-        let mut parents: Vec<_> = Path::new(name).ancestors().skip(1).collect();
-        parents.pop();
-        for parent in parents.iter().rev() {
-            archive.directory(&parent.to_string_lossy());
-        }
-        archive.file(name, &fs::read(path)?);
+    for path in text.split_whitespace().filter(|word| word.starts_with('/')) {
+        archive.with_parents(path.trim_start_matches('/'), &fs::read(path)?);
     }
+    archive.with_parents(name, &fs::read(program)?);
     Ok(())
 }
 
@@ -327,6 +617,7 @@ fn bash(archive: &mut Archive) -> Result<()> {
 struct Archive {
     bytes: Vec<u8>,
     entries: u32,
+    names: BTreeSet<String>,
 }
 
 impl Archive {
@@ -338,7 +629,20 @@ impl Archive {
         self.entry(name, 0o100_755, content);
     }
 
+    /// A file and the directories above it.
+    fn with_parents(&mut self, name: &str, content: &[u8]) {
+        let parents: Vec<_> = Path::new(name).ancestors().skip(1).collect();
+        for parent in parents.iter().rev().filter(|parent| !parent.as_os_str().is_empty()) {
+            self.directory(&parent.to_string_lossy());
+        }
+        self.file(name, content);
+    }
+
+    /// Once each: the first of that name.
     fn entry(&mut self, name: &str, mode: u32, content: &[u8]) {
+        if !self.names.insert(name.to_string()) {
+            return;
+        }
         self.entries = self.entries.saturating_add(1);
         let (size, length) = (content.len(), name.len().saturating_add(1));
         let header = format!(
@@ -375,6 +679,22 @@ mod tests {
         assert_eq!(counts("test result: ok. 57 passed, 0 failed"), Some((57, 0)));
         assert_eq!(counts("test result: FAILED. 55 passed, 2 failed"), Some((55, 2)));
         assert_eq!(counts("test cpl ... ok"), None);
+    }
+
+    const SPINNING: &str = "(qemu) info mem\r\n\
+        0000000000200000-0000000000201000 0000000000001000 -r-\r\n\
+        0000000000401000-0000000000403000 0000000000002000 -r-\r\n\
+        0000000000404000-0000000000406000 0000000000002000 -rw\r\n\
+        ffffff8000000000-ffffff8008000000 0000000008000000 -rw\r\n";
+
+    #[test]
+    fn page_tables_are_looked_at() -> Result<()> {
+        let table = |from: &str, to: &str| vec![SPINNING.replace(from, to)];
+        assert_eq!(pages(&table("", ""))?, 1);
+        assert!(pages(&table("2000 -r-", "2000 -rw")).is_err(), "writable text");
+        assert!(pages(&table("2000 -rw", "2000 urw")).is_err(), "a user page");
+        assert!(pages(&table("0000000000200000-", "0000000000201000-")).is_err(), "nobody");
+        Ok(())
     }
 
     #[test]
