@@ -23,6 +23,8 @@ mod strings;
 mod subst;
 #[path = "capabilities/support.rs"]
 mod support;
+#[path = "capabilities/transfers.rs"]
+mod transfers;
 #[path = "capabilities/view.rs"]
 mod view;
 #[path = "capabilities/wf.rs"]

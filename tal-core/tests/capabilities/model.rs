@@ -24,36 +24,36 @@ use tal_core::ty::{
 const WORD: i128 = 1 << 64;
 
 /// Numbers that look random and are the same each time.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 >> 20).unwrap() % sides
     }
 
-    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
         from[self.roll(from.len())].clone()
     }
 
-    fn position(&mut self, len: usize) -> u16 {
+    pub(crate) fn position(&mut self, len: usize) -> u16 {
         u16::try_from(self.roll(len + 1)).unwrap()
     }
 }
 
 /// Values of the variables that may occur in a term.
 #[derive(Clone, Default)]
-struct Env {
-    free: Vec<i128>,
+pub(crate) struct Env {
+    pub(crate) free: Vec<i128>,
     params: Vec<i128>,
     bound: Vec<i128>,
     value: i128,
 }
 
 impl Env {
-    fn var(&self, v: Var) -> i128 {
+    pub(crate) fn var(&self, v: Var) -> i128 {
         match v {
             Var::Free(i) => self.free[usize::from(i)],
             Var::Param(i) => self.params[usize::from(i)],
@@ -63,7 +63,7 @@ impl Env {
         }
     }
 
-    fn term(&self, t: &Term) -> i128 {
+    pub(crate) fn term(&self, t: &Term) -> i128 {
         let monomial = |m: tal_core::term::Monomial| {
             let (a, b) = m.atom.factors();
             m.coefficient * self.var(a) * b.map_or(1, |b| self.var(b))
@@ -92,7 +92,7 @@ impl Env {
         }
     }
 
-    fn word(&self, w: &Word) -> i128 {
+    pub(crate) fn word(&self, w: &Word) -> i128 {
         match w {
             Word::Int(e) => self.term(e).rem_euclid(WORD),
             Word::Ptr(Base::Name(x), e) => (self.var(*x) + self.term(e)).rem_euclid(WORD),
@@ -110,7 +110,7 @@ type Pieces = Vec<(i128, i128)>;
 
 /// The machine's memory: bytes that were written. Blocks that the host made.
 #[derive(Clone)]
-struct Heap {
+pub(crate) struct Heap {
     bytes: BTreeMap<i128, u8>,
     blocks: Pieces,
     /// Given away for ever.
@@ -235,7 +235,12 @@ impl Heap {
     }
 
     /// Core.md 6: is the state true? Says what is not.
-    fn check(&self, st: &State, env: &Env) -> Result<(), String> {
+    pub(crate) fn check(&self, st: &State, env: &Env) -> Result<(), String> {
+        self.check_live(st, env, &[])
+    }
+
+    /// As [`Heap::check`], while these regions live whether there is a token or not.
+    pub(crate) fn check_live(&self, st: &State, env: &Env, live: &[Var]) -> Result<(), String> {
         let fact = |f: &&Fact| !env.fact(f);
         if let Some(f) = st.facts.iter().find(fact) {
             return Err(format!("fact {f:?}"));
@@ -265,14 +270,15 @@ impl Heap {
             return Err(format!("two owners: {owned:x?}"));
         }
         for view in &st.views {
-            let live = match view.region {
+            let usable = match view.region {
                 Region::Always => true,
+                Region::Var(rho) if live.contains(&rho) => true,
                 Region::Var(rho) => {
                     st.caps.iter().any(|c| matches!(c, Cap::Token(r, _) if *r == rho))
                 }
             };
             let Base::Name(x) = view.base else { continue };
-            if live && view.guards.iter().all(|g| env.guard(g)) {
+            if usable && view.guards.iter().all(|g| env.guard(g)) {
                 let at = env.var(x) + env.term(&view.offset);
                 if !self.typed(&view.mem, at, env, &mut vec![]) {
                     return Err(format!("view {view:?}"));
@@ -284,13 +290,13 @@ impl Heap {
 }
 
 /// A state, what is true of it, and a judge to ask.
-struct World<'w> {
-    st: State,
-    env: Env,
-    heap: Heap,
-    dice: Dice,
+pub(crate) struct World<'w> {
+    pub(crate) st: State,
+    pub(crate) env: Env,
+    pub(crate) heap: Heap,
+    pub(crate) dice: Dice,
     image: &'w Image<'w>,
-    interface: &'w Interface,
+    pub(crate) interface: &'w Interface,
     /// How often each kind of step was accepted.
     accepted: BTreeMap<String, u32>,
 }
@@ -320,7 +326,7 @@ impl World<'_> {
         result.ok()
     }
 
-    fn through(&mut self) -> Through {
+    pub(crate) fn through(&mut self) -> Through {
         if self.dice.roll(2) == 0 {
             Through::Entry(self.dice.position(self.st.caps.len()))
         } else {
@@ -329,7 +335,7 @@ impl World<'_> {
     }
 
     /// A small constant, or an integer of the state with a small constant.
-    fn term(&mut self) -> Term {
+    pub(crate) fn term(&mut self) -> Term {
         let ints: Vec<u16> = (0..)
             .zip(&self.st.scope)
             .filter(|(_, s)| s.kind == Kind::Int)
@@ -347,7 +353,7 @@ impl World<'_> {
         }
     }
 
-    fn name(&mut self) -> Var {
+    pub(crate) fn name(&mut self) -> Var {
         let names: Vec<u16> = (0..)
             .zip(&self.st.scope)
             .filter(|(_, s)| matches!(s.kind, Kind::Addr { .. }))
@@ -356,7 +362,7 @@ impl World<'_> {
         Var::Free(self.dice.pick(&names))
     }
 
-    fn mem(&mut self, depth: u32) -> Rc<Mem> {
+    pub(crate) fn mem(&mut self, depth: u32) -> Rc<Mem> {
         let n = self.term();
         let value = Term::var(Var::Value);
         let small = vec![ge(value.clone()), ge(k(40).sub(&value).unwrap())];
@@ -721,6 +727,17 @@ impl World<'_> {
         self.assert_true("fill");
     }
 
+    /// A step within a block.
+    pub(crate) fn step(&mut self) {
+        match self.dice.roll(24) {
+            0..=5 => self.load_step(),
+            6..=9 => self.store_step(),
+            10 | 11 => self.fill_step(),
+            12 => self.narrow_step(),
+            _ => self.ghost_step(),
+        }
+    }
+
     /// Tests a name, the way its value really is.
     fn narrow_step(&mut self) {
         let x = self.name();
@@ -739,7 +756,7 @@ impl World<'_> {
 }
 
 /// Three blocks of the heap, two of them uninitialised, a list cell, and integers that say sizes.
-fn begin<'w>(seed: u64, image: &'w Image<'w>, interface: &'w Interface) -> World<'w> {
+pub(crate) fn begin<'w>(seed: u64, image: &'w Image<'w>, interface: &'w Interface) -> World<'w> {
     let blocks = vec![(0x10_0000, 32), (0x20_0000, 16), (0x30_0000, 16), (0x40_0000, 8)];
     let heap = Heap { bytes: BTreeMap::new(), blocks, shared: vec![], types: types() };
     let mut world = World {
@@ -820,13 +837,7 @@ fn whatever_is_accepted_is_true() {
     for seed in 1..1500_u64 {
         let mut world = begin(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), &image, &interface);
         for _ in 0..160 {
-            match world.dice.roll(24) {
-                0..=5 => world.load_step(),
-                6..=9 => world.store_step(),
-                10 | 11 => world.fill_step(),
-                12 => world.narrow_step(),
-                _ => world.ghost_step(),
-            }
+            world.step();
         }
         for (what, times) in world.accepted {
             *accepted.entry(what).or_default() += times;

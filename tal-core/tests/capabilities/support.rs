@@ -9,8 +9,8 @@ use tal_core::judge::Judge;
 use tal_core::state::{FlagKind, FlagSet, Flags, Scope, Stack, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Block, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind, Mem, Mode,
-    NameSet, NamedType, OriginId, Reg, Region, Rel, Sig, TypeId, View, Word,
+    Assertion, Base, Block, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind,
+    LabelState, Mem, Mode, NameSet, NamedType, OriginId, Reg, Region, Rel, Sig, TypeId, View, Word,
 };
 
 /// Answers what the test tells it, and what it is not told by a small search.
@@ -22,6 +22,8 @@ pub(crate) struct Teller {
     pub(crate) take: VecDeque<u16>,
     /// Answers to `view`, else the first view at the base.
     pub(crate) view: VecDeque<Through>,
+    /// Answers to `call`, `post` and `label_values`.
+    pub(crate) insts: VecDeque<Vec<Inst>>,
     /// Answer to `element`.
     pub(crate) element: Option<(Term, u32)>,
     /// Answer to `want`: not at all if `None`, else as the search says.
@@ -126,10 +128,19 @@ impl Hints for Teller {
         self.element.clone().map_or_else(silent, Ok)
     }
     fn call(&mut self, _: &State, _: &Sig) -> Result<Vec<Inst>, Error> {
-        silent()
+        self.insts.pop_front().map_or_else(silent, Ok)
+    }
+    fn label_values(
+        &mut self,
+        _: &State,
+        _: u32,
+        _: u16,
+        _: &LabelState,
+    ) -> Result<Vec<Inst>, Error> {
+        self.insts.pop_front().map_or_else(silent, Ok)
     }
     fn post(&mut self, _: &State, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>, Error> {
-        silent()
+        self.insts.pop_front().map_or_else(silent, Ok)
     }
     fn label(&mut self, _: &State, _: u32) -> Result<Vec<Inst>, Error> {
         silent()
@@ -141,8 +152,13 @@ impl Hints for Teller {
         if let Some(told) = self.take.pop_front() {
             return Ok(told);
         }
+        // The very same, else one at the name.
+        if let Some(i) = st.caps.iter().position(|c| c == wanted) {
+            return Ok(u16::try_from(i).unwrap());
+        }
         let same = |c: &Cap| match (c, wanted) {
             (Cap::Entry(a), Cap::Entry(b)) => a.name == b.name,
+            (Cap::Token(a, _), Cap::Token(b, _)) => a == b,
             (a, b) => a == b,
         };
         st.caps.iter().position(same).map_or_else(silent, |i| Ok(u16::try_from(i).unwrap()))
@@ -151,7 +167,8 @@ impl Hints for Teller {
         if let Some(told) = self.view.pop_front() {
             return Ok(told);
         }
-        let at = st.views.iter().position(|v| v.base == wanted.base);
+        let same = st.views.iter().position(|v| v == wanted);
+        let at = same.or_else(|| st.views.iter().position(|v| v.base == wanted.base));
         at.map_or_else(silent, |i| Ok(Through::View(u16::try_from(i).unwrap())))
     }
     fn data(&mut self, _: &State, _: &Term) -> Result<DataId, Error> {
