@@ -94,8 +94,10 @@ pub struct Explored {
 #[must_use]
 pub fn explore(lowered: &Lowered) -> Explored {
     let sites = sites(lowered);
-    let unknown: Vec<Label> =
-        sites.iter().map(|(_, site)| Label { offset: site.offset, state: nothing() }).collect();
+    let unknown: Vec<Label> = sites
+        .iter()
+        .map(|(_, site)| Label { offset: site.offset, state: nothing().into() })
+        .collect();
     let image = lowered.image(&unknown);
     let interface = &lowered.host.interface;
     let mut judge = Judge::new(&image, interface, finder(lowered, &image), u64::MAX);
@@ -121,7 +123,7 @@ pub fn explore(lowered: &Lowered) -> Explored {
     let found = sites.iter().map(|(_, site)| states.contains_key(&site.index)).collect();
     let label = |(_, site): &(FnId, LabelSite)| {
         let state = states.remove(&site.index).unwrap_or_else(nothing);
-        Label { offset: site.offset, state }
+        Label { offset: site.offset, state: state.into() }
     };
     let labels = sites.iter().map(label).collect();
     Explored { labels, found, refusals }

@@ -407,30 +407,52 @@ pub fn decode(image: &Image<'_>, offset: u32) -> Result<Decoded> {
     decode_at(image.text, image.text_address, offset)
 }
 
+/// A text that is decoded instruction by instruction.
+pub(crate) struct Text<'a> {
+    bytes: &'a [u8],
+    address: u32,
+    decoder: Decoder<'a>,
+}
+
+impl<'a> Text<'a> {
+    /// # Errors
+    /// When the text would not fit into the address space.
+    pub(crate) fn new(bytes: &'a [u8], address: u32) -> Result<Self> {
+        let decoder = Decoder::try_with_ip(64, bytes, u64::from(address), DecoderOptions::NONE);
+        Ok(Text { bytes, address, decoder: decoder.map_err(|_| undecodable())? })
+    }
+
+    /// As [`decode`].
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub(crate) fn at(&mut self, offset: u32) -> Result<Decoded> {
+        let start = usize::try_from(offset).map_err(|_| undecodable())?;
+        self.decoder.set_position(start).map_err(|_| undecodable())?;
+        self.decoder.set_ip(u64::from(self.address).saturating_add(u64::from(offset)));
+        let instruction = self.decoder.decode();
+        if instruction.is_invalid() {
+            return Err(undecodable());
+        }
+        let bytes = self.bytes.get(start..).and_then(|rest| rest.get(..instruction.len()));
+        let bytes = bytes.ok_or_else(undecodable)?;
+        let length = u8::try_from(bytes.len()).map_err(|_| undecodable())?;
+        let row = row_of(instruction.code()).ok_or_else(|| refused(&instruction))?;
+        let op = operation(&instruction, row.form, bytes)?;
+        if !canon::canonical(&instruction, &op, bytes) {
+            return Err(undecodable());
+        }
+        let padding = matches!(row.form, Form::Nop | Form::Int3);
+        Ok(Decoded { op, length, row, padding, endbr: instruction.code() == Code::Endbr64 })
+    }
+}
+
 /// As [`decode`], for text alone.
 ///
 /// # Errors
 /// As [`decode`].
 pub fn decode_at(text: &[u8], text_address: u32, offset: u32) -> Result<Decoded> {
-    let start = usize::try_from(offset).map_err(|_| undecodable())?;
-    let bytes = text.get(start..).ok_or_else(undecodable)?;
-    let bytes = bytes.get(..15).unwrap_or(bytes);
-    let address = u64::from(text_address).saturating_add(u64::from(offset));
-    let mut decoder = Decoder::try_with_ip(64, bytes, address, DecoderOptions::NONE)
-        .map_err(|_| undecodable())?;
-    let instruction = decoder.decode();
-    if instruction.is_invalid() {
-        return Err(undecodable());
-    }
-    let bytes = bytes.get(..instruction.len()).ok_or_else(undecodable)?;
-    let length = u8::try_from(bytes.len()).map_err(|_| undecodable())?;
-    let row = row_of(instruction.code()).ok_or_else(|| refused(&instruction))?;
-    let op = operation(&instruction, row.form, bytes)?;
-    if !canon::canonical(&instruction, &op, bytes) {
-        return Err(undecodable());
-    }
-    let padding = matches!(row.form, Form::Nop | Form::Int3);
-    Ok(Decoded { op, length, row, padding, endbr: instruction.code() == Code::Endbr64 })
+    Text::new(text, text_address)?.at(offset)
 }
 
 fn undecodable() -> Error {

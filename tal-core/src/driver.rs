@@ -1,6 +1,6 @@
 //! TCB. One pass over the text (core.md 4.15), from pieces that inference uses too.
 
-use crate::decode::{self, Cc, Ea, Op};
+use crate::decode::{self, Cc, Ea, Op, Text};
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::hint::{Ghost, Hints, Site, Start};
 use crate::image::{Contents, DataKind, Image, Interface};
@@ -12,7 +12,7 @@ use crate::state::{FlagKind, State};
 use crate::table::Feature;
 use crate::term::Term;
 use crate::ty::{Base, DataId, Fact, FnId, ImportId, Reg, Rel, Word};
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 /// Where a transfer goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,12 +101,15 @@ impl<H: Hints> Judge<'_, H> {
         self.tables()?;
         let starts = self.starts()?;
         let mut reached = 0;
-        let mut state = empty_state();
+        let mut text = Text::new(self.image.text, self.image.text_address)?;
+        let mut state = Box::new(empty_state());
         for (at, start) in starts.iter().enumerate() {
             let (offset, which) = *start;
             let next = starts.get(at.saturating_add(1)).copied();
             self.padding(reached, offset)?;
-            reached = self.block(&mut state, offset, which, next).map_err(|e| placed(e, offset))?;
+            reached = self
+                .block(&mut text, &mut state, offset, which, next)
+                .map_err(|e| placed(e, offset))?;
         }
         self.padding(reached, self.text_len()?)?;
         self.hints.end()
@@ -170,8 +173,10 @@ impl<H: Hints> Judge<'_, H> {
 
     /// One block: from its start until control leaves it or reaches the next start. Returns the
     /// offset behind it.
+    #[inline(never)]
     fn block(
         &mut self,
+        text: &mut Text<'_>,
         state: &mut State,
         offset: u32,
         start: Start,
@@ -193,7 +198,7 @@ impl<H: Hints> Judge<'_, H> {
                 self.follow(state, at, to).map_err(|e| placed(e, at))?;
                 return Ok(at);
             }
-            let (flow, behind) = self.instruction(state, at).map_err(|e| placed(e, at))?;
+            let (flow, behind) = self.instruction(text, state, at).map_err(|e| placed(e, at))?;
             if behind > end {
                 // Blocks do not overlap (trap 127).
                 return Err(placed(Error::new(Rule::Driver, Evidence::Undecodable), at));
@@ -236,11 +241,7 @@ impl<H: Hints> Judge<'_, H> {
     fn cond(&mut self, state: &mut State, from: u32, cc: Cc, to: Target) -> Result<()> {
         if matches!(state.flags.kind, FlagKind::Pick(..)) {
             // Only here does an edge change what is known of names.
-            self.burn(size(state))?;
-            let mut taken = state.clone();
-            self.edge(&mut taken, cc, true)?;
-            self.follow(&mut taken, from, to)?;
-            state.steps = taken.steps;
+            state.steps = self.picked(state, from, cc, to)?;
         } else {
             let mark = Mark::of(state);
             self.edge(state, cc, true)?;
@@ -248,6 +249,17 @@ impl<H: Hints> Judge<'_, H> {
             mark.restore(state);
         }
         self.edge(state, cc, false)
+    }
+
+    /// The taken edge of a condition that decides a name, in a copy of the state; says how many
+    /// steps were taken in the block by then.
+    #[inline(never)]
+    fn picked(&mut self, state: &State, from: u32, cc: Cc, to: Target) -> Result<u32> {
+        self.burn(size(state))?;
+        let mut taken = Box::new(state.clone());
+        self.edge(&mut taken, cc, true)?;
+        self.follow(&mut taken, from, to)?;
+        Ok(taken.steps)
     }
 
     /// The states of both edges of a branch, taken first, with their facts.
@@ -278,13 +290,19 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When a premise fails.
     pub fn exec(&mut self, state: &mut State, offset: u32) -> Result<Flow> {
-        Ok(self.instruction(state, offset)?.0)
+        let mut text = Text::new(self.image.text, self.image.text_address)?;
+        Ok(self.instruction(&mut text, state, offset)?.0)
     }
 
     /// [`Judge::exec`], with the offset behind the instruction.
-    fn instruction(&mut self, state: &mut State, offset: u32) -> Result<(Flow, u32)> {
+    fn instruction(
+        &mut self,
+        text: &mut Text<'_>,
+        state: &mut State,
+        offset: u32,
+    ) -> Result<(Flow, u32)> {
         self.ghosts(state, Site::At(offset))?;
-        let decoded = decode::decode(self.image, offset)?;
+        let decoded = text.at(offset)?;
         self.burn(usize::from(decoded.length))?;
         self.features |= decoded.row.feature.map_or(0, Feature::bit);
         let behind = offset.checked_add(u32::from(decoded.length)).or_refuse(Rule::Decode)?;

@@ -2,7 +2,7 @@
 //! nothing in it is believed before the driver has checked it.
 
 use crate::ty::{FnId, LabelState, Mem, Mode, NamedType, Sig, TypeId};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::{boxed::Box, rc::Rc, vec::Vec};
 
 /// What the host offers: types, origins and imports. Comes from the host, never from the object.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,7 +34,7 @@ pub struct Label {
     /// Offset in the text.
     pub offset: u32,
     /// What holds there.
-    pub state: LabelState,
+    pub state: Box<LabelState>,
 }
 
 /// A loaded segment of data: what the loader will map, hence what data objects consist of.

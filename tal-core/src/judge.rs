@@ -406,7 +406,7 @@ pub fn is_int(state: &State, v: Var) -> bool {
 
 /// `fact >= 0` implies `goal >= 0` without arithmetic.
 fn implies(fact: &Term, goal: &Term) -> bool {
-    fact.same_shape(goal) && fact.constant() <= goal.constant()
+    fact.constant() <= goal.constant() && fact.same_shape(goal)
 }
 
 /// The two bounds of a range as goals `>= 0`.

@@ -167,9 +167,15 @@ impl Small {
     }
 
     /// `self + factor * other`, if that is small.
+    #[inline]
     fn add_scaled(&self, other: &Small, factor: i64) -> Option<Small> {
-        let product = mul_add(i128::from(factor), other.constant(), self.constant());
-        let sum = self.with(product.ok()?)?;
+        // The factors of nearly all sums; a product of 128 bits that is checked is dear.
+        let constant = match factor {
+            1 => self.constant().checked_add(other.constant()),
+            -1 => self.constant().checked_sub(other.constant()),
+            _ => mul_add(i128::from(factor), other.constant(), self.constant()).ok(),
+        };
+        let sum = self.with(constant?)?;
         match (self.parts(), other.parts()) {
             (_, []) => Some(sum),
             ([], _) if factor == 1 => Some(Small { parts: other.parts, ..sum }),
@@ -412,7 +418,7 @@ impl Term {
     /// # Errors
     /// [`TooBig`], as for all arithmetic here.
     pub fn add(&self, other: &Term) -> Result<Term, TooBig> {
-        self.add_scaled(other, 1)
+        self.small_sum(other, 1).map_or_else(|| self.merge(other, 1), Ok)
     }
 
     /// `self - other`.
@@ -420,7 +426,7 @@ impl Term {
     /// # Errors
     /// [`TooBig`].
     pub fn sub(&self, other: &Term) -> Result<Term, TooBig> {
-        self.add_scaled(other, -1)
+        self.small_sum(other, -1).map_or_else(|| self.merge(other, -1), Ok)
     }
 
     /// `self + c`.
@@ -448,13 +454,15 @@ impl Term {
     /// # Errors
     /// [`TooBig`].
     pub fn add_scaled(&self, other: &Term, factor: i128) -> Result<Term, TooBig> {
-        if let (Repr::Small(a), Repr::Small(b)) = (&self.0, &other.0)
-            && let Ok(factor) = i64::try_from(factor)
-            && let Some(sum) = a.add_scaled(b, factor)
-        {
-            return Ok(Term(Repr::Small(sum)));
-        }
-        self.merge(other, factor)
+        let small = i64::try_from(factor).ok().and_then(|f| self.small_sum(other, f));
+        small.map_or_else(|| self.merge(other, factor), Ok)
+    }
+
+    /// `self + factor * other`, if all three are small.
+    #[inline]
+    fn small_sum(&self, other: &Term, factor: i64) -> Option<Term> {
+        let (Repr::Small(a), Repr::Small(b)) = (&self.0, &other.0) else { return None };
+        Some(Term(Repr::Small(a.add_scaled(b, factor)?)))
     }
 
     /// As [`Term::add_scaled`], for terms of any size.

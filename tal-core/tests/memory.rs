@@ -1,10 +1,14 @@
 //! Not trusted: tests. Hostile annotations of ten megabytes: whatever they say, judging takes no
-//! more memory than [`limits::memory`] states, and ends.
+//! more memory than [`limits::memory`] states, and ends; and the deepest there are do not take it
+//! deep into the stack.
 //!
 //! Each attack repeats what makes much of few bytes. The sections are written here byte by byte,
 //! since no honest writer writes them.
 #![allow(unsafe_code, reason = "an allocator that counts")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "support/stack.rs"]
+mod stack;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -341,4 +345,43 @@ fn types_that_grow_when_they_are_unfolded() {
     assert!(bytes > 1 << 20, "the attack is one: {bytes}");
     let (verdict, _) = judged(&unfolding(most + 1));
     assert_eq!((verdict.rule, verdict.kind), (Rule::Limit, Evidence::Limit));
+}
+
+/// The most that judging may use of the stack. A kernel gives 16 KiB to everything.
+const STACK: usize = if cfg!(debug_assertions) { 64 << 10 } else { 12 << 10 };
+
+/// A function whose view is of a type as deep as types may be: pointers that own pointers, at the
+/// end as many bytes as its variable says. It is read, found well formed, compared, and substituted
+/// into, when the function jumps to itself.
+fn deepest() -> Section {
+    let mut mem = [0, 8, 1, 0, 35].repeat(limits::NESTING - 2);
+    mem.extend([2, 2, 4 << 2]);
+    let view = [&[2, 15], &mem[..]].concat();
+    // An integer and a name; no facts, registers, arguments; the view; no capabilities.
+    let section = Section::new().uint(0).with(&[1, 2, 0, 5, 0, 0, 0, 0, 1]).with(&view);
+    // No post-state; one function; no labels, data, imports, start.
+    let section = section.with(&[0, 0]).with(&[1, 0, 0]).with(&[0, 0, 0, 0]);
+    let mut hints = Hints::default();
+    // The view once more, and no other ghost, before the jump and on its edge.
+    hints.bit(true);
+    hints.bytes.extend([&[10, 1, 0], &mem[..]].concat());
+    hints.bit(false);
+    hints.bit(false);
+    // The integer is itself, the name is itself, the view is the first one.
+    hints.bytes.extend([0, 2, 4 << 2, 1, 15, 0]);
+    hints.bit(true);
+    section.with(&hints.bytes)
+}
+
+#[test]
+fn the_deepest_types_do_not_take_the_judge_deep() {
+    let interface = interface();
+    let section = deepest();
+    let judged = || verify_section(&[0xEB, 0xFE], TEXT, &[], &section.0, &interface).map(|_| ());
+    assert_eq!(judged(), Ok(()));
+    let bytes = stack::depth(|| judged().unwrap());
+    let read =
+        stack::depth(|| drop(wire::decode(&[0xEB, 0xFE], TEXT, &[], &section.0, &interface)));
+    println!("{bytes} bytes of stack, {read} of them for reading");
+    assert!((1024..STACK).contains(&bytes), "{bytes}");
 }

@@ -47,7 +47,7 @@ pub(crate) fn bench() -> Result<()> {
 }
 
 /// Bytes of text and annotations, by the program headers.
-fn sizes(file: &[u8]) -> (u64, u64) {
+pub(crate) fn sizes(file: &[u8]) -> (u64, u64) {
     let field = |at: usize| {
         let bytes = file.get(at..at + 8).and_then(|b| b.try_into().ok());
         bytes.map_or(0, u64::from_le_bytes)
@@ -65,7 +65,7 @@ fn sizes(file: &[u8]) -> (u64, u64) {
 
 /// Functions of three kinds, over and over, each called from the start: a sum over an array, a copy
 /// with a bound, and straight arithmetic. 20 lines each on average.
-fn program(lines: u32) -> String {
+pub(crate) fn program(lines: u32) -> String {
     let mut text =
         String::from("use \"kernel.tali\"\n\nbss words: [16]u64\nbss bytes: bytes[64]\n\n");
     let count = lines / 21;

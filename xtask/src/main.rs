@@ -2,6 +2,7 @@
 
 mod bare_metal;
 mod bench;
+mod bench_judge;
 mod demo;
 mod examples;
 mod interface;
@@ -47,6 +48,8 @@ enum Command {
     Bench,
     /// Requests per second of the HTTP server beside nginx; needs nginx and wrk.
     BenchServers,
+    /// Machine instructions that the judge takes for each instruction it checks (needs valgrind).
+    BenchJudge,
     /// Fetches Debian's kernel source, applies kpatch/ and builds it.
     Kernel {
         /// With lockdep, KASAN, DEBUG_ENTRY and other checks.
@@ -113,6 +116,7 @@ fn command(command: Command) -> Result<()> {
         Command::Mutate => tests::mutate(),
         Command::Bench => bench::bench(),
         Command::BenchServers => examples::beside::bench(&demo::build()?),
+        Command::BenchJudge => bench_judge::bench_judge(),
         Command::Kernel { debug, stress } => {
             let flavor = match (debug, stress) {
                 (true, _) => kernel::DEBUG,

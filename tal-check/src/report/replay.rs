@@ -131,7 +131,7 @@ impl<'a> Replay<'a> {
     /// The label's state.
     #[must_use]
     pub fn state_of(&self, label: u32) -> Option<&'a LabelState> {
-        self.labels.get(label as usize).map(|l| &l.state)
+        self.labels.get(label as usize).map(|l| &*l.state)
     }
 
     /// Runs a block. With `edges`, the ways out of it are checked too, as far as the states they

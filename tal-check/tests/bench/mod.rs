@@ -184,7 +184,10 @@ impl Bench {
                 .enumerate()
                 .map(|(i, s)| Function { offset: *s, sig: u32::try_from(i).unwrap() })
                 .collect(),
-            labels: labels.into_iter().map(|(offset, state)| Label { offset, state }).collect(),
+            labels: labels
+                .into_iter()
+                .map(|(offset, state)| Label { offset, state: state.into() })
+                .collect(),
             data: self.data.clone(),
             imports: (0..u16::try_from(self.imports.len()).unwrap()).collect(),
             start: Some(FnId(0)),

@@ -14,7 +14,7 @@ use crate::ty::{
     self, Assertion, Base, Cap, Entry, Fact, Field, FieldTy, Guard, Mem, Post, Region, Sig, View,
     Word,
 };
-use alloc::{rc::Rc, vec::Vec};
+use alloc::{boxed::Box, rc::Rc, vec::Vec};
 
 /// What a variable stands for: an [`crate::hint::Inst`] that was checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -156,6 +156,9 @@ impl<H: Hints> Judge<'_, H> {
     /// When a variable stands for no integer, or the result is no term.
     pub fn subst_term(&mut self, term: &Term, s: Subst) -> Result<Term> {
         self.burn(term.monomials().len())?;
+        if let Some(v) = term.as_var() {
+            return Ok(s.int(v)?.unwrap_or(term).clone());
+        }
         let (mut changes, mut refusal) = (false, Ok(()));
         term.every_var(|v| {
             refusal = s.int(v).map(|value| changes |= value.is_some());
@@ -235,6 +238,7 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// A term inside a type.
+    #[inline(never)]
     fn subst_inside(&mut self, term: &Term, s: Subst) -> Result<Term> {
         let term = self.subst_term(term, s)?;
         self.made(term.monomials().len())?;
@@ -242,58 +246,56 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// Facts inside a type.
+    #[inline(never)]
     fn subst_facts_inside(&mut self, facts: &[Fact], s: Subst) -> Result<Vec<Fact>> {
         self.made(facts.len())?;
         let one = |f: &Fact| Ok(Fact { rel: f.rel, term: self.subst_inside(&f.term, s)? });
         facts.iter().map(one).collect()
     }
 
+    // What calls itself keeps its frame small: what is no more nested stands in other functions.
     fn subst_below(&mut self, mem: &Rc<Mem>, s: Subst, depth: usize) -> Result<Rc<Mem>> {
         let depth = deeper(depth)?;
         self.made(1)?;
-        Ok(Rc::new(match &**mem {
+        match &**mem {
             Mem::Struct { fields, size } => {
-                let fields = fields.iter().map(|f| self.subst_field(f, s, depth));
-                Mem::Struct { fields: fields.collect::<Result<_>>()?, size: *size }
+                let mut made = Vec::with_capacity(fields.len());
+                for field in fields {
+                    made.push(self.subst_field(field, s, depth)?);
+                }
+                Ok(Rc::new(Mem::Struct { fields: made, size: *size }))
             }
             Mem::Array(n, element) => {
-                Mem::Array(self.subst_inside(n, s)?, self.subst_below(element, s, depth)?)
+                let element = self.subst_below(element, s, depth)?;
+                Ok(Rc::new(Mem::Array(self.subst_inside(n, s)?, element)))
             }
-            Mem::Bytes(n) => Mem::Bytes(self.subst_inside(n, s)?),
-            Mem::Junk(n) => Mem::Junk(self.subst_inside(n, s)?),
-            Mem::Zero(n) => Mem::Zero(self.subst_inside(n, s)?),
             Mem::Cat(first, second) => {
-                Mem::Cat(self.subst_below(first, s, depth)?, self.subst_below(second, s, depth)?)
+                let first = self.subst_below(first, s, depth)?;
+                let second = self.subst_below(second, s, depth)?;
+                Ok(Rc::new(Mem::Cat(first, second)))
             }
             // What is bound further out is not visible below another `ex`.
-            Mem::Ex { .. } if matches!(s, Subst::Bound(_)) => return Ok(mem.clone()),
-            Mem::Ex { vars, facts, body } => Mem::Ex {
-                vars: *vars,
-                facts: self.subst_facts_inside(facts, s)?,
-                body: self.subst_below(body, s, depth)?,
-            },
-            Mem::Named(id, args) => {
-                let args = args.iter().map(|t| self.subst_inside(t, s));
-                Mem::Named(*id, args.collect::<Result<_>>()?)
+            Mem::Ex { .. } if matches!(s, Subst::Bound(_)) => Ok(mem.clone()),
+            Mem::Ex { vars, facts, body } => {
+                let body = self.subst_below(body, s, depth)?;
+                let facts = self.subst_facts_inside(facts, s)?;
+                Ok(Rc::new(Mem::Ex { vars: *vars, facts, body }))
             }
-        }))
+            Mem::Bytes(n) => Ok(Rc::new(Mem::Bytes(self.subst_inside(n, s)?))),
+            Mem::Junk(n) => Ok(Rc::new(Mem::Junk(self.subst_inside(n, s)?))),
+            Mem::Zero(n) => Ok(Rc::new(Mem::Zero(self.subst_inside(n, s)?))),
+            Mem::Named(id, args) => Ok(Rc::new(Mem::Named(*id, self.subst_args(args, s)?))),
+        }
+    }
+
+    #[inline(never)]
+    fn subst_args(&mut self, args: &[Term], s: Subst) -> Result<Vec<Term>> {
+        args.iter().map(|t| self.subst_inside(t, s)).collect()
     }
 
     fn subst_field(&mut self, field: &Field, s: Subst, depth: usize) -> Result<Field> {
         self.made(1)?;
         let ty = match &field.ty {
-            FieldTy::Int { bits, signed, facts } => FieldTy::Int {
-                bits: *bits,
-                signed: *signed,
-                facts: self.subst_facts_inside(facts, s)?,
-            },
-            FieldTy::Known(word) => {
-                let word = self.subst_word(word, s)?;
-                if let Word::Int(term) | Word::Ptr(_, term) = &word {
-                    self.made(term.monomials().len())?;
-                }
-                FieldTy::Known(word)
-            }
             FieldTy::Own { nullable, origin, mem } => {
                 let mem = self.subst_below(mem, s, depth)?;
                 FieldTy::Own { nullable: *nullable, origin: *origin, mem }
@@ -302,9 +304,23 @@ impl<H: Hints> Judge<'_, H> {
                 let mem = self.subst_below(mem, s, depth)?;
                 FieldTy::Ref { nullable: *nullable, mode: *mode, mem }
             }
+            FieldTy::Int { bits, signed, facts } => {
+                let facts = self.subst_facts_inside(facts, s)?;
+                FieldTy::Int { bits: *bits, signed: *signed, facts }
+            }
+            FieldTy::Known(word) => FieldTy::Known(self.subst_known(word, s)?),
             FieldTy::Junk(bytes) => FieldTy::Junk(*bytes),
         };
         Ok(Field { offset: field.offset, writable: field.writable, ty })
+    }
+
+    #[inline(never)]
+    fn subst_known(&mut self, word: &Word, s: Subst) -> Result<Word> {
+        let word = self.subst_word(word, s)?;
+        if let Word::Int(term) | Word::Ptr(_, term) = &word {
+            self.made(term.monomials().len())?;
+        }
+        Ok(word)
     }
 
     /// Guards; `None` when one is false.
@@ -398,7 +414,7 @@ impl<H: Hints> Judge<'_, H> {
                 let block = Some(ty::Block { origin: block.origin, extent });
                 ty::Kind::Addr { set: *set, block }
             }
-            ty::Kind::Code(sig) => ty::Kind::Code(Rc::new(self.subst_sig(sig, s)?)),
+            ty::Kind::Code(sig) => ty::Kind::Code(self.subst_sig(sig, s)?),
             ty::Kind::Int
             | ty::Kind::Addr { block: None, .. }
             | ty::Kind::Word
@@ -412,42 +428,44 @@ impl<H: Hints> Judge<'_, H> {
     ///
     /// # Errors
     /// As for its parts.
-    pub fn subst_assertion(&mut self, a: &Assertion, s: Subst) -> Result<Assertion> {
-        let facts = self.subst_facts(&a.facts, s)?;
-        let mut regs = a.regs.clone();
-        for word in &mut regs {
+    pub fn subst_assertion(&mut self, a: &Assertion, s: Subst) -> Result<Box<Assertion>> {
+        let mut result = nothing_said();
+        result.facts = self.subst_facts(&a.facts, s)?;
+        let some = |(_, of): &(&mut Word, &Word)| **of != Word::Junk;
+        for (word, of) in result.regs.iter_mut().zip(&a.regs).filter(some) {
+            *word = self.subst_word(of, s)?;
+        }
+        result.args.clone_from(&a.args);
+        for (_, word) in &mut result.args {
             *word = self.subst_word(word, s)?;
         }
-        let mut args = a.args.clone();
-        for (_, word) in &mut args {
-            *word = self.subst_word(word, s)?;
-        }
-        let mut views = Vec::with_capacity(a.views.len());
+        result.views.reserve_exact(a.views.len());
         for view in &a.views {
-            views.extend(self.subst_view(view, s)?);
+            result.views.extend(self.subst_view(view, s)?);
         }
-        let mut caps = Vec::with_capacity(a.caps.len());
+        result.caps.reserve_exact(a.caps.len());
         for cap in &a.caps {
-            self.subst_cap(cap, s, &mut caps)?;
+            self.subst_cap(cap, s, &mut result.caps)?;
         }
-        Ok(Assertion { facts, regs, args, views, caps })
+        Ok(result)
     }
 
     /// rule[term-subst] in the signature of a code variable; its own `Inner` variables stay.
     ///
     /// # Errors
     /// As for its parts.
-    pub fn subst_sig(&mut self, sig: &Sig, s: Subst) -> Result<Sig> {
+    #[inline(never)]
+    pub fn subst_sig(&mut self, sig: &Sig, s: Subst) -> Result<Rc<Sig>> {
         let vars = sig.vars.iter().map(|k| self.subst_kind(k, s)).collect::<Result<_>>()?;
         let pre = self.subst_assertion(&sig.pre, s)?;
         let post = match &sig.post {
             None => None,
             Some(post) => Some(Post {
                 vars: post.vars.iter().map(|k| self.subst_kind(k, s)).collect::<Result<_>>()?,
-                state: self.subst_assertion(&post.state, s)?,
+                state: *self.subst_assertion(&post.state, s)?,
             }),
         };
-        Ok(Sig { vars, pre, post })
+        Ok(Rc::new(Sig { vars, pre: *pre, post }))
     }
 
     /// Does a variable that satisfies `is` occur in `mem`? `Bound` ones of an inner `ex` do not
@@ -514,4 +532,16 @@ impl<H: Hints> Judge<'_, H> {
             }
         }
     }
+}
+
+/// An assertion that says nothing. Boxed here, where nothing else is on the stack: it is large.
+#[inline(never)]
+fn nothing_said() -> Box<Assertion> {
+    Box::new(Assertion {
+        facts: Vec::new(),
+        regs: [const { Word::Junk }; 16],
+        args: Vec::new(),
+        views: Vec::new(),
+        caps: Vec::new(),
+    })
 }

@@ -11,7 +11,8 @@ use crate::rules::transfer::{empty_state, enter, scope_of};
 use crate::state::{FlagKind, FlagSet, Flags, State};
 use crate::term::{Term, Var};
 use crate::ty::{Assertion, Base, Cap, FnId, ImportId, Kind, Post, Reg, Region, Sig, View, Word};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::{boxed::Box, rc::Rc, vec::Vec};
+use core::mem;
 
 /// What is called or jumped to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -169,10 +170,10 @@ impl<H: Hints> Judge<'_, H> {
         state: &State,
         assertion: &Assertion,
         subst: Subst<'_>,
-    ) -> Result<Assertion> {
+    ) -> Result<Box<Assertion>> {
         let mut result = self.subst_assertion(assertion, subst)?;
-        result.views = self.existing_views(state, result.views)?;
-        result.caps = self.existing_caps(state, result.caps)?;
+        result.views = self.existing_views(state, mem::take(&mut result.views))?;
+        result.caps = self.existing_caps(state, mem::take(&mut result.caps))?;
         Ok(result)
     }
 
@@ -222,23 +223,23 @@ impl<H: Hints> Judge<'_, H> {
             let kind = self.subst_kind(kind, subst)?;
             self.fresh(state, kind)?;
         }
-        let after = self.instantiated(state, &post.state, subst)?;
-        for (reg, word) in Reg::ALL.iter().zip(after.regs) {
+        let mut after = self.instantiated(state, &post.state, subst)?;
+        for (reg, word) in Reg::ALL.iter().zip(&mut after.regs) {
             if *reg != Reg::Rsp && !reg.callee_saved() {
-                state.set_reg(*reg, word);
+                state.set_reg(*reg, mem::replace(word, Word::Junk));
             }
         }
         for (at, _) in &sig.pre.args {
             state.set_slot(entry.saturating_add(i64::from(*at)), Word::Junk);
         }
-        for (at, word) in after.args {
+        for (at, word) in mem::take(&mut after.args) {
             state.set_slot(entry.saturating_add(i64::from(at)), word);
         }
-        for fact in after.facts {
+        for fact in mem::take(&mut after.facts) {
             self.learn(state, fact.rel, fact.term)?;
         }
-        state.views.extend(after.views);
-        state.caps.extend(after.caps);
+        state.views.append(&mut after.views);
+        state.caps.append(&mut after.caps);
         state.flags = Flags { kind: FlagKind::None, readable: FlagSet::default() };
         check_limits(state)
     }
@@ -248,6 +249,7 @@ impl<H: Hints> Judge<'_, H> {
     ///
     /// # Errors
     /// When a premise fails; when it would nest.
+    #[inline(never)]
     pub(crate) fn code_sub(
         &mut self,
         state: &State,
@@ -263,15 +265,15 @@ impl<H: Hints> Judge<'_, H> {
         let renamed = self.renamed(sigma, base)?;
         // Variables, names and facts of the caller are about fixed values: they stay true. Its
         // frame, views and capabilities are not there when `sigma` is used.
-        let mut sub = empty_state();
+        let mut sub = Box::new(empty_state());
         sub.scope.clone_from(&state.scope);
         sub.facts.clone_from(&state.facts);
         sub.scope.extend(renamed.vars.iter().map(scope_of));
         enter(&mut sub, &renamed);
         check_limits(&sub)?;
         self.burn(size(&sub))?;
-        let own = nested_own(Rc::new(renamed), base);
-        let outer = core::mem::replace(&mut self.own, own);
+        let own = nested_own(renamed, base);
+        let outer = mem::replace(&mut self.own, own);
         let result = self
             .ghosts(&mut sub, Site::CodeSub { from })
             .and_then(|()| self.tail_call(&mut sub, from, Callee::Function(function)));
@@ -280,7 +282,8 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// The signature of a code parameter with its own variables as `Free(base..)`.
-    fn renamed(&mut self, sigma: &Sig, base: u16) -> Result<Sig> {
+    #[inline(never)]
+    fn renamed(&mut self, sigma: &Sig, base: u16) -> Result<Rc<Sig>> {
         let rule = Rule::CodeSub;
         let choices: &[Kind] = sigma.post.as_ref().map_or(&[], |p| &p.vars);
         let mut values = Vec::with_capacity(sigma.vars.len().saturating_add(choices.len()));
@@ -303,10 +306,10 @@ impl<H: Hints> Judge<'_, H> {
             None => None,
             Some(post) => Some(Post {
                 vars: kinds(self, &post.vars)?,
-                state: self.subst_assertion(&post.state, subst)?,
+                state: *self.subst_assertion(&post.state, subst)?,
             }),
         };
-        Ok(Sig { vars, pre, post })
+        Ok(Rc::new(Sig { vars, pre: *pre, post }))
     }
 }
 

@@ -16,6 +16,7 @@ impl<H: Hints> Judge<'_, H> {
     ///
     /// # Errors
     /// When it is not so.
+    #[inline(never)]
     pub(crate) fn tables(&mut self) -> Result<()> {
         let image = self.image;
         self.layout()?;

@@ -2,13 +2,13 @@
 
 use crate::driver::{Target, size};
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
-use crate::hint::{Hints, Site};
+use crate::hint::{Ghost, Hints, Site};
 use crate::judge::{Judge, Own, Result};
 use crate::mem::Subst;
 use crate::rules::apply::{Callee, check_limits};
 use crate::state::{FlagKind, FlagSet, Flags, Scope, Stack, State};
 use crate::ty::{FnId, Kind, NameSet, Reg, Sig, Word};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::{boxed::Box, rc::Rc, vec::Vec};
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[entry-state]: the state at the start of this function. Sets `self.own`.
@@ -25,6 +25,8 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn begin_entry(&mut self, state: &mut State, function: FnId) -> Result<()> {
         let sig = self.function_sig(function)?;
         clear(state);
+        state.regs.fill(Word::Junk);
+        state.set_reg(Reg::Rsp, Word::Frame(0));
         state.scope.extend(sig.vars.iter().map(scope_of));
         enter(state, &sig);
         self.burn(size(state))?;
@@ -152,19 +154,28 @@ impl<H: Hints> Judge<'_, H> {
         let site = Site::Edge { from, to: self.offset_of(to) };
         match (self.hints.ghost(state, site)?, to) {
             (None, Target::Label(label)) => self.entail(state, label),
-            (None, Target::Entry(callee)) => {
-                self.burn(size(state))?;
-                self.tail_call(&mut state.clone(), from, callee)
-            }
-            (Some(first), _) => {
-                self.burn(size(state))?;
-                let mut edge = state.clone();
-                self.ghosts_from(&mut edge, site, first)?;
-                match to {
-                    Target::Label(label) => self.entail(&mut edge, label),
-                    Target::Entry(callee) => self.tail_call(&mut edge, from, callee),
-                }
-            }
+            (first, _) => self.follow_changed(state, site, first, from, to),
+        }
+    }
+
+    /// As [`Judge::follow`], where the edge changes more of the state, which is copied.
+    #[inline(never)]
+    fn follow_changed(
+        &mut self,
+        state: &State,
+        site: Site,
+        first: Option<Ghost>,
+        from: u32,
+        to: Target,
+    ) -> Result<()> {
+        self.burn(size(state))?;
+        let mut edge = Box::new(state.clone());
+        if let Some(first) = first {
+            self.ghosts_from(&mut edge, site, first)?;
+        }
+        match to {
+            Target::Label(label) => self.entail(&mut edge, label),
+            Target::Entry(callee) => self.tail_call(&mut edge, from, callee),
         }
     }
 }
@@ -187,12 +198,10 @@ pub(crate) fn empty_state() -> State {
     }
 }
 
-/// Nothing is known any more; the room stays.
+/// Nothing is known any more, but what the registers hold; the room stays.
 pub(crate) fn clear(state: &mut State) {
     state.scope.clear();
     state.facts.clear();
-    state.regs.fill(Word::Junk);
-    state.set_reg(Reg::Rsp, Word::Frame(0));
     state.flags = Flags { kind: FlagKind::None, readable: FlagSet::default() };
     state.stack.delta = 0;
     state.stack.touched = 0;

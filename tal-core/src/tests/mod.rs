@@ -194,7 +194,7 @@ impl Program {
     }
 
     pub(super) fn label(mut self, offset: u32, state: LabelState) -> Self {
-        self.labels.push(Label { offset, state });
+        self.labels.push(Label { offset, state: state.into() });
         self
     }
 

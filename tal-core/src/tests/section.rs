@@ -357,8 +357,9 @@ fn tables_of_any_content_survive() {
         }
         let functions: Vec<Function> =
             (0..).zip(&sigs).map(|(i, _)| Function { offset: 10 * i, sig: i }).collect();
-        let labels =
-            (0..).zip(&sigs).map(|(i, sig)| Label { offset: 10 * i + 3, state: g.label(sig) });
+        let labels = (0..)
+            .zip(&sigs)
+            .map(|(i, sig)| Label { offset: 10 * i + 3, state: g.label(sig).into() });
         let image = Image {
             text: &[0xCC; 4096],
             text_address: TEXT,

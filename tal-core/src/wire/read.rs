@@ -9,7 +9,7 @@ use crate::ty::{
     Assertion, Base, Block, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind, Lent, Mem,
     Mode, NameSet, OriginId, Post, Reg, Region, Rel, Sig, TypeId, View, Word,
 };
-use alloc::{rc::Rc, vec::Vec};
+use alloc::{boxed::Box, rc::Rc, vec::Vec};
 
 /// What an allocation takes beside its contents: reference counts, the allocator, rounding.
 const ALLOCATION: usize = 48;
@@ -117,6 +117,10 @@ impl<'a> Reader<'a> {
 
     /// LEB128 of at most 128 bits in its shortest form.
     fn leb(&mut self) -> Result<u128> {
+        if let Some(byte @ ..0x80) = self.bytes.get(self.at) {
+            self.at = self.at.saturating_add(1);
+            return Ok(u128::from(*byte));
+        }
         let mut value: u128 = 0;
         for shift in (0..128_u32).step_by(7) {
             let byte = self.byte()?;
@@ -530,7 +534,7 @@ impl<'a> Reader<'a> {
             1 => Kind::Word,
             2 => Kind::Region,
             3 => Kind::Store,
-            4 => Kind::Code(self.nested(Self::sig)?),
+            4 => Kind::Code(self.code_sig()?),
             _ => {
                 let of = tag.saturating_sub(5);
                 let set = match of >> 1 {
@@ -552,25 +556,33 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The signature of a code parameter, which has none itself (rule[wf-sig]).
+    fn code_sig(&mut self) -> Result<Rc<Sig>> {
+        self.need(self.depth == 0)?;
+        self.nested(Self::sig)
+    }
+
     pub(crate) fn kinds(&mut self, limit: usize) -> Result<Vec<Kind>> {
         let count = self.count(limit)?;
         self.many(count, Self::kind)
     }
 
+    #[inline(never)]
     pub(crate) fn sig(&mut self) -> Result<Rc<Sig>> {
         let vars = self.kinds(limits::SIG_VARS)?;
         let pre = self.assertion()?;
         let post = match self.tag(2)? {
             0 => None,
-            _ => Some(Post { vars: self.kinds(limits::SIG_VARS)?, state: self.assertion()? }),
+            _ => Some((self.kinds(limits::SIG_VARS)?, self.assertion()?)),
         };
-        self.shared(Sig { vars, pre, post })
+        self.pay(1, size_of::<Sig>())?;
+        Ok(signature(vars, pre, post))
     }
 
     /// Registers that are not as `usual`: two bytes of mask, then their words.
-    pub(crate) fn regs(&mut self, usual: &[Word; 16]) -> Result<[Word; 16]> {
+    pub(crate) fn regs(&mut self, usual: &[Word; 16]) -> Result<Box<[Word; 16]>> {
         let mask = u16::from(self.byte()?) | (u16::from(self.byte()?) << 8);
-        let mut regs = usual.clone();
+        let mut regs = Box::new(usual.clone());
         for (number, reg) in regs.iter_mut().enumerate() {
             if (mask >> number) & 1 == 1 {
                 let word = self.word()?;
@@ -581,17 +593,41 @@ impl<'a> Reader<'a> {
         Ok(regs)
     }
 
-    fn assertion(&mut self) -> Result<Assertion> {
+    fn assertion(&mut self) -> Result<Box<Assertion>> {
         let facts = self.facts()?;
         let regs = self.regs(&[const { Word::Junk }; 16])?;
         let count = self.count(limits::LABEL_SLOTS)?;
         let args = self.many(count, |r| Ok((r.u16()?, r.word()?)))?;
-        Ok(Assertion { facts, regs, args, views: self.views()?, caps: self.caps()? })
+        let (views, caps) = (self.views()?, self.caps()?);
+        Ok(assertion(facts, regs, args, views, caps))
     }
 
     pub(crate) fn lent(&mut self) -> Result<Lent> {
         Ok(Lent { offset: self.i64()?, size: self.i64()?, name: self.var()? })
     }
+}
+
+/// Made of its parts where nothing else is on the stack: it is large.
+#[inline(never)]
+fn assertion(
+    facts: Vec<Fact>,
+    regs: Box<[Word; 16]>,
+    args: Vec<(u16, Word)>,
+    views: Vec<View>,
+    caps: Vec<Cap>,
+) -> Box<Assertion> {
+    Box::new(Assertion { facts, regs: *regs, args, views, caps })
+}
+
+/// As [`assertion`].
+#[inline(never)]
+fn signature(
+    vars: Vec<Kind>,
+    pre: Box<Assertion>,
+    post: Option<(Vec<Kind>, Box<Assertion>)>,
+) -> Rc<Sig> {
+    let post = post.map(|(vars, state)| Post { vars, state: *state });
+    Rc::new(Sig { vars, pre: *pre, post })
 }
 
 /// Words whose short form must be taken.

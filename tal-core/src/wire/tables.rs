@@ -7,7 +7,7 @@ use crate::image::{Contents, Data, DataKind, Function, Image, Interface, Label, 
 use crate::judge::Result;
 use crate::limits;
 use crate::ty::{Cap, FnId, Guard, LabelState, NamedType, Reg, Sig, Word};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::{boxed::Box, rc::Rc, vec::Vec};
 
 /// Flags of a label state: what is there, or is as at the function's entry.
 pub(crate) mod flag {
@@ -180,7 +180,7 @@ impl<'s> AtEntry<'s> {
     }
 }
 
-fn label_state(r: &mut Reader<'_>, entry: &AtEntry<'_>) -> Result<LabelState> {
+fn label_state(r: &mut Reader<'_>, entry: &AtEntry<'_>) -> Result<Box<LabelState>> {
     let flags = r.byte()?;
     let given = |flag: u8| flags & flag != 0;
     let AtEntry { sig, regs: usual_regs, slots: usual_slots } = entry;
@@ -191,6 +191,7 @@ fn label_state(r: &mut Reader<'_>, entry: &AtEntry<'_>) -> Result<LabelState> {
     })?;
     let facts = listed(r, given(flag::FACTS), Reader::facts)?;
     let regs = r.regs(usual_regs)?;
+    r.pay(1, size_of::<LabelState>())?;
     let (delta, touched, mut slots) = match given(flag::FRAME) {
         false => (0, 0, Vec::new()),
         true => frame(r)?,
@@ -219,7 +220,10 @@ fn label_state(r: &mut Reader<'_>, entry: &AtEntry<'_>) -> Result<LabelState> {
     if !given(flag::ENTRY_CAPS) && caps == sig.pre.caps {
         return r.malformed();
     }
-    Ok(LabelState { vars, refinements, facts, regs, delta, touched, slots, lent, views, caps })
+    let regs = *regs;
+    let state =
+        LabelState { vars, refinements, facts, regs, delta, touched, slots, lent, views, caps };
+    Ok(Box::new(state))
 }
 
 /// The capabilities as at the entry.

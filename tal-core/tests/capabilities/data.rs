@@ -144,7 +144,7 @@ fn label(offset: u32) -> Label {
         views: vec![],
         caps: vec![],
     };
-    Label { offset, state }
+    Label { offset, state: state.into() }
 }
 
 fn table(bytes: &[u8], function: u32, writable: bool) -> Result<(), Error> {

@@ -400,7 +400,7 @@ fn label_step(world: &mut World<'_>) -> bool {
     let mut image = empty_image();
     image.sigs.push(Rc::new(never()));
     image.functions.push(Function { offset: 0, sig: 0 });
-    image.labels.push(Label { offset: 4, state: label.clone() });
+    image.labels.push(Label { offset: 4, state: label.clone().into() });
     let teller = teller(world, said.theta.clone());
     let mut judge = Judge::new(&image, world.interface, teller, 1 << 12);
     if judge.wf_label(&never(), &label).is_err() {
