@@ -161,13 +161,14 @@ struct Plan {
 }
 
 impl Plan {
-    /// Each variable by one of its own, in another order; sometimes two of a kind by one, and a
-    /// name by one that stands elsewhere in its memory.
-    fn of(dice: &mut Dice, st: &State) -> Plan {
-        let mut plan = Plan { to: vec![], kinds: vec![], theta: vec![] };
-        for (i, scope) in st.scope.iter().enumerate() {
+    /// The first `common` variables are those of both sides. Each other variable by one of its
+    /// own; sometimes two of a kind by one, and a name by one that stands elsewhere in its memory.
+    fn of(dice: &mut Dice, st: &State, common: usize) -> Plan {
+        let same = (0..common).map(|i| (u16::try_from(i).unwrap(), 0)).collect();
+        let mut plan = Plan { to: same, kinds: vec![], theta: vec![] };
+        for (i, scope) in st.scope.iter().enumerate().skip(common) {
             let v = Var::Free(u16::try_from(i).unwrap());
-            let same_kind = (0..plan.to.len()).find(|j| st.scope[*j].kind == scope.kind);
+            let same_kind = (common..plan.to.len()).find(|j| st.scope[*j].kind == scope.kind);
             if let (0, Some(twin)) = (dice.roll(40), same_kind) {
                 plan.to.push(plan.to[twin]);
                 continue;
@@ -175,7 +176,7 @@ impl Plan {
             let is_name = matches!(scope.kind, Kind::Addr { block: None, .. });
             let moved = is_name && dice.roll(6) == 0;
             let by = if moved { dice.pick(&[8, 16, 24, 40]) } else { 0 };
-            plan.to.push((u16::try_from(plan.kinds.len()).unwrap(), by));
+            plan.to.push((u16::try_from(common + plan.kinds.len()).unwrap(), by));
             plan.kinds.push(spoilt_kind(dice, scope));
             let inst = match (&scope.kind, &scope.is) {
                 (Kind::Int, _) => Inst::Int(Term::var(v)),
@@ -310,8 +311,8 @@ struct Said {
     theta: Vec<Inst>,
 }
 
-fn say(world: &mut World<'_>, words: &[(Reg, Word)], caps: &[Cap]) -> Said {
-    let mut plan = Plan::of(&mut world.dice, &world.st);
+fn say(world: &mut World<'_>, words: &[(Reg, Word)], caps: &[Cap], common: usize) -> Said {
+    let mut plan = Plan::of(&mut world.dice, &world.st, common);
     let facts: Vec<Fact> =
         world.st.facts.clone().into_iter().filter(|_| world.dice.roll(8) != 0).collect();
     let views: Vec<View> =
@@ -378,16 +379,43 @@ fn teller(world: &mut World<'_>, theta: Vec<Inst>) -> Teller {
     teller
 }
 
+/// What is known of the function's names, where it is more than they were declared with; sometimes
+/// more than is known.
+fn refinements(world: &mut World<'_>, vars: &[Kind]) -> Vec<(Var, NameSet)> {
+    let mut found = Vec::new();
+    for (i, kind) in vars.iter().enumerate() {
+        let Kind::Addr { set, .. } = kind else { continue };
+        let known = world.st.scope[i].set;
+        let null = NameSet { address: false, ..NameSet::NULLABLE };
+        let said = match world.dice.roll(12) {
+            0 => NameSet::ADDRESS,
+            1 if set.small[0] == Some((0, 0)) => null,
+            2 => *set,
+            _ => known,
+        };
+        if said != *set {
+            found.push((Var::Free(u16::try_from(i).unwrap()), said));
+        }
+    }
+    found
+}
+
 /// Goes to a label; says whether it was accepted.
 fn label_step(world: &mut World<'_>) -> bool {
     let words = some_words(world);
     set_words(world, &words);
     let caps = world.st.caps.clone();
-    let said = say(world, &words, &caps);
+    // The first variables are the function's, as far as they may be.
+    let region = world.st.scope.iter().position(|s| s.kind == Kind::Region);
+    let common = world.dice.roll(region.unwrap_or(world.st.scope.len()).min(12) + 1);
+    let vars: Vec<Kind> = world.st.scope.iter().take(common).map(|s| s.kind.clone()).collect();
+    let refinements = refinements(world, &vars);
+    let sig = Rc::new(Sig { vars, pre: assertion(), post: None });
+    let said = say(world, &words, &caps, common);
     let (delta, touched) = (world.st.stack.delta, world.st.stack.touched);
     let label = LabelState {
         vars: said.vars,
-        refinements: vec![],
+        refinements,
         facts: said.facts,
         regs: with_words(&said.words),
         delta,
@@ -398,20 +426,24 @@ fn label_step(world: &mut World<'_>) -> bool {
         caps: said.caps,
     };
     let mut image = empty_image();
-    image.sigs.push(Rc::new(never()));
+    image.sigs.push(Rc::clone(&sig));
     image.functions.push(Function { offset: 0, sig: 0 });
     image.labels.push(Label { offset: 4, state: label.clone().into() });
     let teller = teller(world, said.theta.clone());
     let mut judge = Judge::new(&image, world.interface, teller, 1 << 12);
-    if judge.wf_label(&never(), &label).is_err() {
+    if judge.wf_sig(&sig).is_err() || judge.wf_label(&sig, &label).is_err() {
         return false;
     }
-    judge.own = Own::function(Some(FnId(0)), Rc::new(never()));
+    judge.own = Own::function(Some(FnId(0)), sig);
     if judge.entail(&mut world.st.clone(), 0).is_err() {
         return false;
     }
     let there = judge.label_state(0).unwrap();
-    let env = values(&world.env, &said.theta).unwrap();
+    let mut env = values(&world.env, &said.theta).unwrap();
+    env.free.splice(..0, world.env.free.iter().take(common).copied());
+    // A name of the function that is known to be an integer is a new one there.
+    let integers = label.refinements.iter().filter(|(_, set)| !set.address);
+    env.free.extend(integers.map(|(x, _)| world.env.var(*x)));
     let right = world.heap.check(&there, &env);
     let right = right.and_then(|()| same_words(&words, &there, &world.env, &env));
     if let Err(what) = right {
@@ -439,7 +471,7 @@ fn call_step(world: &mut World<'_>) -> bool {
         .into_iter()
         .filter(|c| matches!(c, Cap::Entry(_)) && world.dice.roll(2) == 0)
         .collect();
-    let said = say(world, &words, &taken);
+    let said = say(world, &words, &taken, 0);
     let pre = Assertion {
         facts: said.facts,
         regs: with_words(&said.words),
@@ -520,7 +552,7 @@ fn call_step(world: &mut World<'_>) -> bool {
 fn return_step(world: &mut World<'_>) -> bool {
     let words = some_words(world);
     let caps = world.st.caps.clone();
-    let said = say(world, &words, &caps);
+    let said = say(world, &words, &caps, 0);
     let state = Assertion {
         facts: said.facts,
         regs: with_words(&said.words),
