@@ -213,6 +213,9 @@ pub trait Hints {
     fn end(&mut self) -> Result<(), Error> {
         Ok(())
     }
+    /// The judge has done so much more work ([`crate::judge::Judge::burn`]): no question, but a
+    /// host that has to let others run can do so. Data is judged without any question.
+    fn worked(&mut self, _units: usize) {}
     /// Next ghost here, or `None`: asked until `None`.
     ///
     /// # Errors

@@ -96,6 +96,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// # Errors
     /// When the fuel is used up.
     pub fn burn(&mut self, units: usize) -> Result<()> {
+        self.hints.worked(units);
         let units = u64::try_from(units).unwrap_or(u64::MAX);
         let left = self.fuel.checked_sub(units);
         self.fuel = left.ok_or_else(|| Error::new(Rule::Limit, Kind::Limit))?;

@@ -183,3 +183,18 @@ fn tables_hold_labels_of_one_function() {
     assert_eq!(refusal(table(&of(&[0x40_0008]), 1, false)), Rule::TableObject);
     assert_eq!(refusal(table(&of(&[0x40_0008]), 0, true)), Rule::TableObject);
 }
+
+#[test]
+fn t156_judging_data_tells_that_it_works() {
+    // No question is asked about data: a host that lets others run from time to time hears of it
+    // by the work that is done, for every element of it.
+    let count = 4096;
+    let value = Term::var(Var::Value);
+    let element = record(1, vec![refined(0, 8, false, vec![ge(value)])]);
+    let bytes = vec![0; count];
+    let mem = array(k(i64::try_from(count).unwrap()), element);
+    judged_with(Teller::default(), vec![ro(mem, &bytes)], |judge| {
+        judge.data().unwrap();
+        assert!(judge.hints.worked >= count, "{}", judge.hints.worked);
+    });
+}

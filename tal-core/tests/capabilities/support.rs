@@ -32,6 +32,8 @@ pub(crate) struct Teller {
     pub(crate) forgetful: bool,
     /// Answer to `in_range`.
     pub(crate) in_range: bool,
+    /// Work that was told.
+    pub(crate) worked: usize,
     /// Answer to `data`.
     pub(crate) data: u16,
 }
@@ -75,6 +77,9 @@ fn found(state: &State, term: &Term) -> bool {
 }
 
 impl Hints for Teller {
+    fn worked(&mut self, units: usize) {
+        self.worked += units;
+    }
     fn ghost(&mut self, _: &State, _: Site) -> Result<Option<Ghost>, Error> {
         Ok(None)
     }
