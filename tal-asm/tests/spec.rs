@@ -117,8 +117,8 @@ fn programs_of_the_pages_have_one_verdict() {
 #[test]
 fn examples_have_one_verdict() {
     let mut wrong = Vec::new();
-    for entry in std::fs::read_dir(root().join("examples")).unwrap() {
-        let path = entry.unwrap().path();
+    let files = |dir: &str| std::fs::read_dir(root().join(dir)).unwrap().map(|e| e.unwrap().path());
+    for path in files("examples").chain(files("examples/tests")) {
         if path.extension().is_some_and(|e| e == "tal") {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             road(&name, judge_files(Path::new(&path), &Disk), &mut wrong);

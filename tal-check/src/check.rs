@@ -1,7 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. From a file to a judged, annotated program.
 
 use crate::find::Finder;
-use crate::infer::{Inferred, LabelSite, Trouble, infer};
+use crate::infer::{Inferred, LabelSite, Trouble, infer, live};
 use crate::lowered::{FnInfo, Lowered};
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 use std::collections::BTreeMap;
@@ -55,6 +55,11 @@ pub fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>) -> Finder<'a> {
     let mut finder = Finder::new(image, &lowered.host.interface);
     for ghost in lowered.functions.iter().flat_map(|f| &f.ghosts) {
         finder.written.entry(ghost.offset).or_default().push(ghost.clone());
+    }
+    for function in &lowered.functions {
+        let range = (function.offset, function.offset + function.size);
+        let Some(own) = lowered.sigs.get(function.sig as usize) else { continue };
+        finder.dead_ends.extend(live::flow(image, finder.interface, range, own).dead_ends);
     }
     finder.layouts = lowered.functions.iter().flat_map(|f| f.layouts.clone()).collect();
     finder

@@ -15,6 +15,7 @@ use crate::prove;
 use crate::theta::Sizes;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use tal_core::decode::{self, Op};
 use tal_core::error::{Error, Kind as ErrorKind, Rule};
 use tal_core::hint::{Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
 use tal_core::image::{Image, Interface};
@@ -82,6 +83,8 @@ pub struct Finder<'a> {
     pub layouts: BTreeMap<u32, tal_core::ty::TypeId>,
     /// Ghosts of the source, run at their place before any search.
     pub written: Written,
+    /// Offsets from which the program is sure to end: what is owned there may be lost.
+    pub dead_ends: std::collections::BTreeSet<u32>,
     pub(crate) site: Option<Site>,
     pub(crate) plan: Option<(Site, VecDeque<Ghost>)>,
     /// Regions made for a call at this offset, over when it is done.
@@ -149,6 +152,7 @@ impl<'a> Finder<'a> {
             trouble: Vec::new(),
             layouts: BTreeMap::new(),
             written: Written::new(),
+            dead_ends: std::collections::BTreeSet::new(),
             site: None,
             plan: None,
             ends: BTreeMap::new(),
@@ -274,7 +278,18 @@ impl<'a> Finder<'a> {
         first
     }
 
+    /// Is it a jump table that asks? Then the fact is what its entry says of the index, and true.
+    fn enters_table(&self, goals: &[Fact]) -> bool {
+        let Some(Site::At(at) | Site::Edge { from: at, .. }) = self.site else { return false };
+        matches!(goals, [Fact { rel: Rel::Eq, .. }])
+            && decode::decode(self.image, at)
+                .is_ok_and(|d| matches!(d.op, Op::Flow(decode::Flow::JmpTable(_))))
+    }
+
     fn answer_want(&mut self, st: &State, goals: &[Fact]) -> bool {
+        if self.enters_table(goals) {
+            return true;
+        }
         for goal in goals {
             if !self.holds(st, goal) {
                 self.trouble.push(Trouble::Skipped(goal.clone()));
@@ -359,7 +374,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Are the two equal but for terms that are equal?
-    fn fits_cap(&mut self, st: &State, have: &Cap, want: &Cap) -> bool {
+    pub(crate) fn fits_cap(&mut self, st: &State, have: &Cap, want: &Cap) -> bool {
         match (have, want) {
             (Cap::Entry(a), Cap::Entry(b)) => {
                 a.name == b.name

@@ -26,7 +26,8 @@ mod tidy;
 mod written;
 
 pub(crate) use meet::{answer_call, answer_label, answer_post};
-pub use tidy::{learn_sizes, settle};
+pub use tidy::{learn_sizes, reshape, settle, unlend};
+pub use written::shape;
 
 /// How deep making one thing may need another.
 const DEPTH: u8 = 12;

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use tal_core::hint::Place;
 use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Cap, DataId, Fact, FnId, Kind, NamedType, Sig, TypeId, View, Word};
+use tal_core::ty::{Cap, DataId, Fact, FnId, Kind, Mode, NamedType, Sig, TypeId, View, Word};
 use tal_syntax::Span;
 use tal_syntax::ast::Section;
 use tal_syntax::source::Sources;
@@ -205,6 +205,9 @@ pub enum GhostOp {
     Pack(Target),
     /// `@leak p`: give up what is owned at `p`.
     Leak(Target),
+    /// `@share p`, `@share_rw p`: what is owned at `p` is shared for ever, to be read, or to be
+    /// read and written.
+    Share(Target, Mode),
     /// `@show`: print the state here.
     Show,
 }

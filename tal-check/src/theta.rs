@@ -620,22 +620,23 @@ pub fn unify_memory(
     for cap in caps {
         let Cap::Entry(e) = cap else { continue };
         let Some((base, offset)) = theta.place(Base::Name(e.name), &e.offset) else { continue };
-        for mem in at(st, base, &offset) {
-            let mut with = theta.clone();
-            if with.unify_mem(&e.mem, &mem, sizes) {
-                *theta = with;
-                break;
-            }
-        }
+        unify_first(theta, &e.mem, at(st, base, &offset), sizes);
     }
     for v in views {
         let Some((base, offset)) = theta.place(v.base, &v.offset) else { continue };
-        for mem in at(st, base, &offset) {
-            let mut with = theta.clone();
-            if with.unify_mem(&v.mem, &mem, sizes) {
-                *theta = with;
-                break;
-            }
+        unify_first(theta, &v.mem, at(st, base, &offset), sizes);
+    }
+}
+
+/// Reads variables off the first memory that fits, one of the same form rather than another.
+fn unify_first(theta: &mut Theta, pattern: &Mem, mut found: Vec<Rc<Mem>>, sizes: &dyn Sizes) {
+    let form = std::mem::discriminant(pattern);
+    found.sort_by_key(|mem| std::mem::discriminant(&**mem) != form);
+    for mem in found {
+        let mut with = theta.clone();
+        if with.unify_mem(pattern, &mem, sizes) {
+            *theta = with;
+            return;
         }
     }
 }

@@ -601,6 +601,19 @@ impl Planner<'_, '_> {
         }
     }
 
+    /// Where the program is about to end, what nobody wants is lost.
+    pub(crate) fn leak_unwanted(&mut self, wanted: &[Entry]) {
+        let wanted: Vec<Cap> = wanted.iter().cloned().map(Cap::Entry).collect();
+        let mut i = 0;
+        while let Some(cap) = self.st.caps.get(i).cloned() {
+            let kept = !matches!(cap, Cap::Entry(_))
+                || wanted.iter().any(|want| self.f.fits_cap(&self.st, &cap, want));
+            if kept || !self.emit(Ghost::Leak { cap: Self::number(i) }) {
+                i += 1;
+            }
+        }
+    }
+
     /// The entry that starts at `off` and was joined last (an empty one counts).
     fn starting_nth(&mut self, name: Var, off: &Term) -> Option<usize> {
         self.starting(name, off)

@@ -452,7 +452,25 @@ impl Planner<'_, '_> {
             self.give_back();
         }
         self.bring_all(&sig);
+        if sig.post.is_some() {
+            self.leak_left_over(&sig);
+        }
         self.polish(|judge, st| judge.tail_call(st, u32::MAX, callee));
+    }
+
+    /// Empty pieces that neither the callee nor our post-state can want.
+    fn leak_left_over(&mut self, sig: &Sig) {
+        let st = self.st.clone();
+        let theta = call_theta(self.f, &st, sig);
+        let mut wanted = self.under(&theta, &sig.pre.caps);
+        let own = self.own.sig.clone();
+        let back = own.post.iter().flat_map(|p| &p.state.caps);
+        let ours = |x: Var| back.clone().any(|c| matches!(c, Cap::Entry(e) if e.name == x));
+        wanted.extend(st.caps.iter().filter_map(|c| match c {
+            Cap::Entry(e) if ours(e.name) => Some(e.clone()),
+            _ => None,
+        }));
+        self.leak_empty(&wanted);
     }
 
     /// Regions and lent frames end where nothing may be left over.
@@ -497,12 +515,32 @@ impl Planner<'_, '_> {
         if self.polish(|judge, st| judge.entail(st, label)) {
             return;
         }
+        // As inference did before it joined the ways; then what the label says.
+        let tidied = self.attempt(|p| {
+            p.keep = super::tidy::held(&p.st);
+            p.tidy();
+            p.keep.clear();
+            p.fit(label).then_some(())
+        });
+        if tidied.is_none() {
+            self.keep.clear();
+            self.fit(label);
+        }
+    }
+
+    /// Makes what the label says. True if that is all.
+    fn fit(&mut self, label: u32) -> bool {
         let image = self.f.image;
         let Some(l) = usize::try_from(label).ok().and_then(|i| image.labels.get(i)) else {
-            return;
+            return false;
         };
         if l.state.lent.is_empty() {
             self.uncarve_all();
+        }
+        for lent in &l.state.lent {
+            if !self.st.stack.lent.iter().any(|have| have.offset == lent.offset) {
+                self.emit(Ghost::Carve { offset: lent.offset, size: lent.size });
+            }
         }
         let st = self.st.clone();
         let mut theta = label_theta(self.f, &st, l.offset, &l.state);
@@ -536,7 +574,10 @@ impl Planner<'_, '_> {
         let wanted = self.under(&theta, &l.state.caps);
         self.clear_false(&wanted);
         self.leak_empty(&wanted);
-        self.polish(|judge, st| judge.entail(st, label));
+        if self.f.dead_ends.contains(&l.offset) {
+            self.leak_unwanted(&wanted);
+        }
+        self.polish(|judge, st| judge.entail(st, label))
     }
 
     // ---- the frame as memory ----

@@ -5,10 +5,10 @@ use super::make::blank;
 use crate::find::{How, position, width_of};
 use std::rc::Rc;
 use tal_core::decode::{Alu, Ea, Op, Rm, Src, StringOp};
-use tal_core::hint::{Ghost, Through};
+use tal_core::hint::{Ghost, Site, Through};
 use tal_core::rules::memory::Address;
 use tal_core::term::Term;
-use tal_core::ty::{Base, Cap, DataId, Field, FieldTy, Mem, Mode, Reg, View, Word};
+use tal_core::ty::{Base, Cap, DataId, Field, FieldTy, Mem, Mode, Reg, TypeId, View, Word};
 
 /// A memory operand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -263,20 +263,8 @@ impl Planner<'_, '_> {
     fn layout(&mut self, at: u32, n: &Term, p: &Term, width: u32) -> Option<Mem> {
         let size = n.as_int()?;
         let o = p.as_int()?;
-        let count = self.f.interface.types.len() + self.f.image.types.len();
         let told = self.f.layouts.get(&at).copied();
-        // Then what our own signature speaks of, then any.
-        let sig = self.own.sig.clone();
-        let post = sig.post.iter().flat_map(|p| p.state.caps.iter());
-        let mentioned = sig.pre.caps.iter().chain(post).filter_map(|c| match c {
-            Cap::Entry(e) => match &*e.mem {
-                Mem::Named(id, _) => Some(*id),
-                _ => None,
-            },
-            _ => None,
-        });
-        let all = (0..count).filter_map(|i| u32::try_from(i).ok()).map(tal_core::ty::TypeId);
-        told.into_iter().chain(mentioned).chain(all).find_map(|id| {
+        told.into_iter().chain(self.likely_types()).find_map(|id| {
             let named = self.f.image.named(self.f.interface, id)?;
             if i128::from(named.size) != size || named.arity != 0 {
                 return None;
@@ -286,6 +274,37 @@ impl Planner<'_, '_> {
             let fits = |f: &Field| i128::from(f.offset) == o && width_of(&f.ty) == width;
             fields.iter().any(fits).then_some(mem)
         })
+    }
+
+    /// The named types: first those that our own signature speaks of, then those whose fields the
+    /// function mentions, then all.
+    pub(super) fn likely_types(&self) -> Vec<TypeId> {
+        let sig = &self.own.sig;
+        let post = sig.post.iter().flat_map(|p| p.state.caps.iter());
+        let ours = sig.pre.caps.iter().chain(post).filter_map(|c| match c {
+            Cap::Entry(e) => match &*e.mem {
+                Mem::Named(id, _) => Some(*id),
+                _ => None,
+            },
+            _ => None,
+        });
+        let here = self.f.site.and_then(|site| match site {
+            Site::At(at)
+            | Site::Edge { from: at, .. }
+            | Site::CodeSub { from: at }
+            | Site::Return(at) => self.f.function(at),
+        });
+        let layouts = self.f.layouts.iter();
+        let mentioned = layouts.filter(|(at, _)| self.f.function(**at) == here).map(|(_, id)| *id);
+        let count = self.f.interface.types.len() + self.f.image.types.len();
+        let all = (0..count).filter_map(|i| u32::try_from(i).ok()).map(TypeId);
+        let mut types = Vec::new();
+        for id in ours.chain(mentioned).chain(all) {
+            if !types.contains(&id) {
+                types.push(id);
+            }
+        }
+        types
     }
 
     /// The fields of a named type, emptied.

@@ -8,7 +8,7 @@ use tal_core::hint::{Ghost, Site};
 use tal_core::judge::{Judge, Own, Result};
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Cap, FieldTy, FnId, Mem, TypeId, Word};
+use tal_core::ty::{Base, Cap, FieldTy, FnId, Lent, Mem, Word};
 
 /// Closes everything that can be closed at an edge from the instruction at `from`: lent frames of
 /// plain words go back, memory of a parameter gets its declared type again, packages are packed.
@@ -32,16 +32,64 @@ pub fn learn_sizes(f: &mut Finder<'_>, id: FnId, st: &mut State) {
     }
 }
 
+/// Makes an owned thing of another way into a label what it is there, or, if that is not given, one
+/// of a named type; what is lent comes back. False if nothing changed.
+pub fn reshape(
+    judge: &mut Judge<'_, Finder<'_>>,
+    st: &mut State,
+    from: u32,
+    owned: &Cap,
+    like: Option<&Mem>,
+) -> bool {
+    rebuild(judge, st, from, |p| match owned {
+        Cap::Entry(e) if e.guards.is_empty() => match (like, &*e.mem) {
+            (Some(mem), _) => p.make(e.name, &e.offset, mem, DEPTH).is_some(),
+            (None, Mem::Struct { size, .. }) => p.close_one(e.name, &e.offset, *size),
+            _ => false,
+        },
+        Cap::Token(rho, _) => p.end_region(*rho),
+        Cap::Entry(_) | Cap::Store(_) => false,
+    })
+}
+
+/// Takes a lent part of the frame back at an edge from the instruction at `from`.
+pub fn unlend(judge: &mut Judge<'_, Finder<'_>>, st: &mut State, from: u32, lent: Lent) -> bool {
+    rebuild(judge, st, from, |p| p.attempt(|p| p.uncarve_one(lent.name, lent.size)).is_some())
+}
+
+/// Runs what a planner finds at an edge. False if that is nothing.
+fn rebuild(
+    judge: &mut Judge<'_, Finder<'_>>,
+    st: &mut State,
+    from: u32,
+    make: impl FnOnce(&mut Planner<'_, '_>) -> bool,
+) -> bool {
+    let f = &mut judge.hints;
+    let site = Site::Edge { from, to: from };
+    f.site = Some(site);
+    let Some(own) = f.own(site) else { return false };
+    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: held(st) };
+    let made = make(&mut p);
+    p.f.trouble.clear();
+    let ghosts = p.out;
+    made && !ghosts.is_empty() && ghosts.iter().all(|ghost| judge.ghost(st, ghost).is_ok())
+}
+
+/// The names in registers and slots.
+pub(super) fn held(st: &State) -> BTreeSet<Var> {
+    let words = st.regs.iter().chain(st.stack.slots.iter().map(|(_, w)| w));
+    let names = words.filter_map(|w| match w {
+        Word::Ptr(Base::Name(x), _) => Some(*x),
+        _ => None,
+    });
+    names.collect()
+}
+
 fn ghosts(f: &mut Finder<'_>, st: &State, from: u32) -> Vec<Ghost> {
     let site = Site::Edge { from, to: from };
     f.site = Some(site);
     let Some(own) = f.own(site) else { return Vec::new() };
-    let held = st.regs.iter().chain(st.stack.slots.iter().map(|(_, w)| w));
-    let keep = held.filter_map(|w| match w {
-        Word::Ptr(Base::Name(x), _) => Some(*x),
-        _ => None,
-    });
-    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: keep.collect() };
+    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: held(st) };
     p.end_regions(from.saturating_add(1));
     p.tidy();
     p.draw_all();
@@ -57,13 +105,26 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn tidy(&mut self) {
+    pub(super) fn tidy(&mut self) {
         self.clear_false(&[]);
+        self.release_certain();
         self.drop_moved_out();
         self.uncarve_plain();
         self.close_declared();
         self.close_rest();
         self.leak_certainly_empty();
+    }
+
+    /// Guards that are known to hold go: what is there for certain on each way joins.
+    fn release_certain(&mut self) {
+        let guarded = |c: &Cap| match c {
+            Cap::Entry(e) if !e.guards.is_empty() => Some(e.name),
+            _ => None,
+        };
+        let names: BTreeSet<Var> = self.st.caps.iter().filter_map(guarded).collect();
+        for name in names {
+            while self.release(name) {}
+        }
     }
 
     /// A place whose owner was taken out and is walked on, before junk or the end, is junk, too: an
@@ -113,7 +174,7 @@ impl Planner<'_, '_> {
         self.leak_empty(&kept);
     }
 
-    /// The frame comes back where nothing is lost by it: words only.
+    /// The frame comes back where nothing is lost by it: words only, or nothing.
     fn uncarve_plain(&mut self) {
         for l in self.st.stack.lent.clone() {
             let whole = self.starting(l.name, &Term::ZERO);
@@ -122,6 +183,7 @@ impl Planner<'_, '_> {
                 Mem::Struct { fields, .. } => {
                     fields.iter().all(|f| crate::find::width_of(&f.ty) == 8)
                 }
+                Mem::Junk(_) => true,
                 _ => false,
             };
             let mut mem = (*e.mem).clone();
@@ -186,9 +248,7 @@ impl Planner<'_, '_> {
     }
 
     fn close_one(&mut self, name: Var, offset: &Term, size: u32) -> bool {
-        let count = self.f.interface.types.len() + self.f.image.types.len();
-        let ids = (0..count).filter_map(|i| u32::try_from(i).ok()).map(TypeId);
-        for id in ids {
+        for id in self.likely_types() {
             let fits = self
                 .f
                 .image

@@ -1,16 +1,63 @@
 //! Not trusted: a bug here can reject, never admit. Ghosts that the source writes.
 
 use super::{DEPTH, Planner};
-use crate::lowered::{GhostLine, GhostOp, Origin, Target};
-use crate::theta::{Space, Theta, read};
-use tal_core::hint::{Ghost, Inst, Place, Proof, Step, Through};
+use crate::find::Finder;
+use crate::lowered::{GhostLine, GhostOp, Origin, Target, Written, WrittenVar};
+use crate::theta::{Space, Theta, read, unify_memory};
+use std::collections::BTreeSet;
+use tal_core::error::Error;
+use tal_core::hint::{Ghost, Inst, Place, Proof, Site, Step, Through};
+use tal_core::judge::Judge;
+use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Cap, Fact, Mem, Rel, TypeId, Word};
+use tal_core::ty::{Base, Cap, Fact, Mem, Mode, Rel, TypeId, Word};
+
+/// Makes what a `where` says is owned, as far as that goes, at an edge from the instruction at
+/// `from`: ways that come with other forms of it can then be joined.
+///
+/// # Errors
+/// When the judge refuses a ghost that the planner tried before: never.
+pub fn shape(
+    judge: &mut Judge<'_, Finder<'_>>,
+    st: &mut State,
+    from: u32,
+    written: &Written,
+) -> Result<(), Error> {
+    if written.caps.is_empty() {
+        return Ok(());
+    }
+    let f = &mut judge.hints;
+    let site = Site::Edge { from, to: from };
+    f.site = Some(site);
+    let Some(own) = f.own(site) else { return Ok(()) };
+    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: BTreeSet::new() };
+    let theta = p.written_state(written);
+    for cap in &written.caps {
+        p.satisfy(&theta, cap);
+    }
+    p.f.trouble.clear();
+    let ghosts = p.out;
+    ghosts.iter().try_for_each(|ghost| judge.ghost(st, ghost))
+}
 
 impl Planner<'_, '_> {
+    /// What the variables of a written state are here.
+    fn written_state(&mut self, written: &Written) -> Theta {
+        let mut theta = self.values(&written.vars);
+        for (place, word, _) in &written.words {
+            if let Some(actual) = self.word_in(*place) {
+                theta.unify_word(&self.st, word, &actual);
+            }
+        }
+        for _ in 0..2 {
+            unify_memory(&mut theta, &self.st, &written.views, &written.caps, &*self.f);
+        }
+        theta
+    }
+
     /// Runs one line; what cannot be done is left to the refusal that follows.
     pub(crate) fn line(&mut self, line: &GhostLine) {
-        let theta = self.values(line);
+        let theta = self.values(&line.vars);
         self.attempt(|p| match &line.op {
             GhostOp::Have(facts) => facts.iter().try_for_each(|f| p.have(&theta.fact(f)?)),
             GhostOp::Split(at, k) => p.split_at(at, &theta, &theta.term(k)?),
@@ -18,18 +65,20 @@ impl Planner<'_, '_> {
             GhostOp::Open(at) => p.open_at(at, &theta),
             GhostOp::Pack(at) => p.pack_at(at, &theta),
             GhostOp::Leak(at) => p.leak_at(at, &theta),
+            GhostOp::Share(at, mode) => p.share_at(at, &theta, *mode),
             GhostOp::Show => Some(()),
         });
     }
 
-    /// The variables of a line: integers and addresses of places as they are now.
-    fn values(&self, line: &GhostLine) -> Theta {
+    /// Written variables: integers and addresses of places as they are now.
+    fn values(&self, vars: &[WrittenVar]) -> Theta {
         let first = u16::try_from(self.own.sig.vars.len()).unwrap_or(0);
-        let kinds = line.vars.iter().map(|v| v.kind.clone()).collect();
+        let kinds = vars.iter().map(|v| v.kind.clone()).collect();
         let mut theta = Theta::new(Space::Free(first), kinds);
-        for (v, value) in line.vars.iter().zip(0_u16..) {
+        for (v, value) in vars.iter().zip(0_u16..) {
             let (Origin::Place(place) | Origin::Address(place)) = v.origin else { continue };
             let inst = match self.word_in(place) {
+                Some(Word::Int(t)) if matches!(v.origin, Origin::Address(_)) => Inst::Small(t),
                 Some(Word::Int(t)) => Inst::Int(t),
                 Some(Word::Ptr(b, e)) => Inst::Ptr(b, e),
                 _ => continue,
@@ -42,8 +91,10 @@ impl Planner<'_, '_> {
     fn word_in(&self, place: Place) -> Option<Word> {
         let word = match place {
             Place::Reg(r) => self.st.regs.get(r as usize)?,
+            // Written slots count from where rsp is.
             Place::Slot(k) => {
-                self.st.stack.slots.iter().find(|(at, _)| *at == k).map(|(_, w)| w)?
+                let at = self.st.stack.delta + k;
+                self.st.stack.slots.iter().find(|(o, _)| *o == at).map(|(_, w)| w)?
             }
         };
         Some(read(&self.st, word))
@@ -194,6 +245,12 @@ impl Planner<'_, '_> {
             }
             self.make(x, &e, &Mem::Named(id, Vec::new()), DEPTH).map(|_| ())
         })
+    }
+
+    fn share_at(&mut self, at: &Target, theta: &Theta, mode: Mode) -> Option<()> {
+        let (.., i) = self.owned_at(at, theta)?;
+        let entry = u16::try_from(i).ok()?;
+        self.emit(Ghost::Share { entry, mode }).then_some(())
     }
 
     fn leak_at(&mut self, at: &Target, theta: &Theta) -> Option<()> {

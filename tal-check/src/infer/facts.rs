@@ -355,6 +355,8 @@ fn relation(vector: &[i128], terms: &[&Term], own: usize) -> Option<Fact> {
         sum = sum.add_scaled(term, *c).ok()?;
     }
     let gcd = num_integer::Integer::gcd(&sum.gcd(), &sum.constant()).max(1);
+    // Of the two signs always the same, or the same equality would seem to be a new one.
+    let gcd = gcd * sum.monomials().next().map_or(1, |m| m.coefficient.signum());
     let divided = |m: Monomial| Monomial { coefficient: m.coefficient / gcd, ..m };
     let parts = sum.monomials().map(divided).collect::<Vec<_>>();
     let term = Term::from_parts(sum.constant() / gcd, parts).ok()?;

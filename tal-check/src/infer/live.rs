@@ -1,4 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. Which registers may still be read.
+//! Not trusted: a bug here can reject, never admit. Which registers may still be read, and from
+//! where the program is sure to end.
 //!
 //! A register that nobody reads any more is junk in the state of a label, so that two ways in need
 //! not agree on it. Backward data flow over the decoded instructions (Kildall 1973); widths are
@@ -7,7 +8,7 @@
 use iced_x86::{
     Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess, Register,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tal_core::image::{Image, Interface};
 use tal_core::limits;
 use tal_core::ty::{Reg, Sig, Word};
@@ -31,17 +32,49 @@ struct Node {
     reads: RegSet,
     writes: RegSet,
     successors: Vec<u32>,
+    /// May control go back to the caller from here?
+    returns: bool,
 }
 
-/// Live registers before each instruction of the function at `[start, end)` of the text.
-pub(crate) fn live(
+/// What is known of a function's instructions, by their offsets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flow {
+    /// Registers that may be read before they are written.
+    pub(crate) live: BTreeMap<u32, RegSet>,
+    /// From these every way leads to the end of the program, without a loop: nothing that is owned
+    /// there is of use for long.
+    pub(crate) dead_ends: BTreeSet<u32>,
+}
+
+/// The flow of the function at `[start, end)` of the text.
+pub(crate) fn flow(
     image: &Image<'_>,
     interface: &Interface,
-    start: u32,
-    end: u32,
+    (start, end): (u32, u32),
     own: &Sig,
-) -> BTreeMap<u32, RegSet> {
+) -> Flow {
     let nodes = decode(image, interface, start, end, own);
+    Flow { live: live(&nodes), dead_ends: dead_ends(&nodes) }
+}
+
+/// The least set that holds what ends the program and what leads only into the set.
+fn dead_ends(nodes: &[Node]) -> BTreeSet<u32> {
+    let mut ends = BTreeSet::new();
+    loop {
+        let before = ends.len();
+        for node in nodes.iter().rev() {
+            if !node.returns && node.successors.iter().all(|s| ends.contains(s)) {
+                ends.insert(node.offset);
+            }
+        }
+        if ends.len() == before {
+            return ends;
+        }
+    }
+}
+
+/// Live registers before each instruction.
+fn live(nodes: &[Node]) -> BTreeMap<u32, RegSet> {
     let mut live: BTreeMap<u32, RegSet> = nodes.iter().map(|n| (n.offset, 0)).collect();
     loop {
         let mut changed = false;
@@ -98,7 +131,7 @@ fn plain(instruction: &Instruction, info: &mut InstructionInfoFactory, base: u64
         reads &= !set;
         writes |= set;
     }
-    Node { offset, reads, writes, successors: vec![next] }
+    Node { offset, reads, writes, successors: vec![next], returns: false }
 }
 
 fn register_bit(register: Register) -> Option<RegSet> {
@@ -122,6 +155,7 @@ fn transfers(
             let results = own.post.as_ref().map_or(0, |post| declared(&post.state.regs));
             node.reads |= results | callee_saved();
             node.successors.clear();
+            node.returns = true;
         }
         FlowControl::Call | FlowControl::IndirectCall => {
             let callee = target_sig(instruction, image, interface);
@@ -142,6 +176,7 @@ fn transfers(
                     let callee = target_sig(instruction, image, interface);
                     let arguments = callee.map_or(ALL, |sig| declared(&sig.pre.regs));
                     node.reads |= arguments | callee_saved();
+                    node.returns = callee.is_none_or(|sig| sig.post.is_some());
                 }
             }
         }

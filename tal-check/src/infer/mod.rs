@@ -6,7 +6,7 @@
 //! until nothing changes. What results is only a proposal: the judge checks it like anything else.
 
 mod facts;
-mod live;
+pub(crate) mod live;
 mod written;
 mod zip;
 
@@ -15,7 +15,7 @@ use crate::ghosts;
 use crate::lowered::Written;
 use crate::prove::contradictory;
 use facts::{Sides, choose, strongest};
-use live::RegSet;
+use live::Flow as Paths;
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::decode::Cc;
 use tal_core::driver::{Flow, Target};
@@ -25,11 +25,14 @@ use tal_core::image::{Contents, Image};
 use tal_core::judge::Judge;
 use tal_core::state::{FlagKind, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Fact, FnId, Kind, LabelState, NameSet, Reg, Rel, Word};
-use zip::{Form, Mismatch};
+use tal_core::ty::{Cap, Fact, FnId, Kind, LabelState, Lent, Mem, NameSet, Reg, Rel, Word};
+use zip::{Alone, Form, Mismatch, Unmatched};
 
 /// Visits of one label before the search gives up on it.
 const MAX_VISITS: u32 = 120;
+
+/// Changes of shape tried to make two states agree.
+const RESHAPES: usize = 8;
 
 /// What inference asks of whoever answers the judge's questions.
 pub trait Settle: Hints + Sized {
@@ -39,12 +42,67 @@ pub trait Settle: Hints + Sized {
     /// # Errors
     /// When the judge refuses a step of that.
     fn settle(judge: &mut Judge<'_, Self>, state: &mut State, from: u32) -> Result<(), Error>;
+
+    /// Brings it, as far as that goes, to what is written of the label that the edge leads to.
+    ///
+    /// # Errors
+    /// When the judge refuses a step of that.
+    fn shape(
+        judge: &mut Judge<'_, Self>,
+        state: &mut State,
+        from: u32,
+        written: &Written,
+    ) -> Result<(), Error>;
+
+    /// Makes an owned thing what it is on another way, or, if that is not given, one of a named
+    /// type; what is lent comes back. False if nothing changed.
+    fn reshape(
+        judge: &mut Judge<'_, Self>,
+        state: &mut State,
+        from: u32,
+        owned: &Cap,
+        like: Option<&Mem>,
+    ) -> bool;
+
+    /// Takes a lent part of the frame back. False if it has to stay.
+    fn unlend(judge: &mut Judge<'_, Self>, state: &mut State, from: u32, lent: Lent) -> bool;
+
+    /// Lends the same part of the frame. False if it cannot be.
+    fn lend(judge: &mut Judge<'_, Self>, state: &mut State, from: u32, lent: Lent) -> bool;
 }
 
 impl Settle for Finder<'_> {
     fn settle(judge: &mut Judge<'_, Self>, state: &mut State, from: u32) -> Result<(), Error> {
         // The judge's lifetime is that of the finder's image; the planner needs both to agree.
         ghosts::settle(judge, state, from)
+    }
+
+    fn shape(
+        judge: &mut Judge<'_, Self>,
+        state: &mut State,
+        from: u32,
+        written: &Written,
+    ) -> Result<(), Error> {
+        ghosts::shape(judge, state, from, written)
+    }
+
+    fn reshape(
+        judge: &mut Judge<'_, Self>,
+        state: &mut State,
+        from: u32,
+        owned: &Cap,
+        like: Option<&Mem>,
+    ) -> bool {
+        ghosts::reshape(judge, state, from, owned, like)
+    }
+
+    fn unlend(judge: &mut Judge<'_, Self>, state: &mut State, from: u32, lent: Lent) -> bool {
+        ghosts::unlend(judge, state, from, lent)
+    }
+
+    fn lend(judge: &mut Judge<'_, Self>, state: &mut State, _: u32, lent: Lent) -> bool {
+        let carve = Ghost::Carve { offset: lent.offset, size: lent.size };
+        judge.ghost(state, &carve).is_ok()
     }
 }
 
@@ -76,7 +134,7 @@ pub enum Trouble {
         /// Stack depths, if those differ.
         depths: Option<(i64, i64)>,
         /// What is owned on one way only.
-        capability: Option<tal_core::ty::Cap>,
+        capability: Option<Cap>,
     },
     /// The state never became stable.
     Unstable {
@@ -113,7 +171,7 @@ pub fn infer<H: Settle>(
     let image = judge.image;
     let function = &image.functions[id.0 as usize];
     let own = image.sigs[function.sig as usize].clone();
-    let live = live::live(image, judge.interface, range.0, range.1, &own);
+    let paths = live::flow(image, judge.interface, range, &own);
     let mut thresholds = thresholds.to_vec();
     thresholds.extend([-1, 0, 1]);
     thresholds.sort_unstable();
@@ -126,7 +184,7 @@ pub fn infer<H: Settle>(
         declared: entry.scope.iter().map(|s| s.set).collect(),
         labels: labels.iter().map(|l| (l.index, l)).collect(),
         starts: labels.iter().map(|l| (l.offset, l.index)).collect(),
-        live,
+        paths,
         begin: range.0,
         learned: 0,
         thresholds,
@@ -160,7 +218,7 @@ struct Engine<'a> {
     labels: BTreeMap<u32, &'a LabelSite>,
     /// Label index by offset.
     starts: BTreeMap<u32, u32>,
-    live: BTreeMap<u32, RegSet>,
+    paths: Paths,
     /// Start of the running block, and how many facts it began with.
     begin: u32,
     learned: usize,
@@ -299,25 +357,29 @@ impl Engine<'_> {
     ) {
         let Some(site) = self.labels.get(&label).copied() else { return };
         // What nobody reads any more keeps nothing open.
-        let live = self.live.get(&site.offset).copied().unwrap_or(u16::MAX);
+        let live = self.paths.live.get(&site.offset).copied().unwrap_or(u16::MAX);
         for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && live & (1 << *r as u16) == 0) {
             state.regs[reg as usize] = Word::Junk;
         }
-        if let Err(error) = H::settle(judge, &mut state, from) {
+        let settled = H::settle(judge, &mut state, from).and_then(|()| match &site.written {
+            Some(written) => H::shape(judge, &mut state, from, written),
+            None => Ok(()),
+        });
+        if let Err(error) = settled {
             return self.trouble(Start::Label(label), site.offset, error);
         }
         let visits = self.candidates.get(&label).map_or(0, |c| c.visits);
         // Only an edge back to the label can go on for ever; what comes from before it is as stable
         // as the heads of the loops around.
         let widens = from >= site.offset;
-        let left = match self.candidates.get(&label) {
+        let mut left = match self.candidates.get(&label) {
             None => state.clone(),
             Some(candidate) => match judge.state_at(self.id, &candidate.state) {
                 Ok(left) => left,
                 Err(error) => return self.trouble(Start::Label(label), site.offset, error),
             },
         };
-        let form = match zip::zip(&left, &state, self.fixed, self.fixed_views, live) {
+        let form = match self.join(judge, (from, site.offset), &mut left, &mut state) {
             Ok(form) => form,
             Err(mismatch) => return self.mismatch(label, site.offset, mismatch),
         };
@@ -358,6 +420,36 @@ impl Engine<'_> {
         self.pending.insert((site.offset, label));
     }
 
+    /// The common form of two states at the label at `to`; what is owned in two shapes is brought
+    /// to one.
+    fn join<H: Settle>(
+        &self,
+        judge: &mut Judge<'_, H>,
+        (from, to): (u32, u32),
+        left: &mut State,
+        right: &mut State,
+    ) -> Result<Form, Mismatch> {
+        let live = self.paths.live.get(&to).copied().unwrap_or(u16::MAX);
+        let fixed = (self.fixed, self.fixed_views);
+        let last = if self.paths.dead_ends.contains(&to) { Alone::Lost } else { Alone::Null };
+        for _ in 0..RESHAPES {
+            match zip::zip(left, right, fixed, live, Alone::Named) {
+                Err(Mismatch::Capability(unmatched))
+                    if reshape(judge, from, &unmatched, left, right) => {}
+                Err(Mismatch::Lent(on_left, lent)) => {
+                    let (mine, other) =
+                        if on_left { (&mut *left, &mut *right) } else { (&mut *right, &mut *left) };
+                    if !H::unlend(judge, mine, from, lent) && !H::lend(judge, other, from, lent) {
+                        break;
+                    }
+                }
+                Err(_) => break,
+                form => return form,
+            }
+        }
+        zip::zip(left, right, fixed, live, last)
+    }
+
     /// What was found behind a label while its state had another form is more special than it has
     /// to be, and would lose by joins what holds of the new form; it is found anew.
     fn forget_from(&mut self, offset: u32) {
@@ -384,8 +476,8 @@ impl Engine<'_> {
     fn mismatch(&mut self, label: u32, offset: u32, mismatch: Mismatch) {
         let (depths, capability) = match mismatch {
             Mismatch::Depth(a, b) => (Some((a, b)), None),
-            Mismatch::Capability(_, cap) => (None, Some(cap)),
-            Mismatch::Lent | Mismatch::Limit => (None, None),
+            Mismatch::Capability(unmatched) => (None, Some(unmatched.cap)),
+            Mismatch::Lent(..) | Mismatch::Limit => (None, None),
         };
         self.troubles.insert((offset, 2), Trouble::Join { label, depths, capability });
     }
@@ -417,6 +509,31 @@ impl Engine<'_> {
         }
         refined
     }
+}
+
+/// Makes what is owned on one side what it is on the other, or both of a named type.
+fn reshape<H: Settle>(
+    judge: &mut Judge<'_, H>,
+    from: u32,
+    unmatched: &Unmatched,
+    left: &mut State,
+    right: &mut State,
+) -> bool {
+    let (mine, theirs) = if unmatched.left { (left, right) } else { (right, left) };
+    let own = Some(&unmatched.cap);
+    let other = unmatched.partner.as_ref();
+    let like = |cap: Option<&Cap>, fixed: bool| match cap {
+        Some(Cap::Entry(entry)) if fixed => Some(entry.mem.clone()),
+        _ => None,
+    };
+    let (mine_like, theirs_like) = (like(own, unmatched.fixed.0), like(other, unmatched.fixed.1));
+    let mut to = |state: &mut State, owned: Option<&Cap>, like: Option<&Mem>| {
+        owned.is_some_and(|owned| H::reshape(judge, state, from, owned, like))
+    };
+    theirs_like.is_some_and(|mem| to(mine, own, Some(&mem)))
+        || mine_like.is_some_and(|mem| to(theirs, other, Some(&mem)))
+        || to(mine, own, None)
+        || to(theirs, other, None)
 }
 
 /// The state with the size-facts of everything that stands there for certain.

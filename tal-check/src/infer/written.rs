@@ -46,7 +46,8 @@ fn own(v: Var, fixed: usize) -> Option<usize> {
 fn word_at(form: &Form, place: Place) -> Option<&Word> {
     match place {
         Place::Reg(reg) => form.regs.get(reg as usize),
-        Place::Slot(at) => form.slots.iter().find(|(o, _)| *o == at).map(|(_, w)| w),
+        // Written slots count from where rsp is.
+        Place::Slot(at) => form.slots.iter().find(|(o, _)| *o == form.delta + at).map(|(_, w)| w),
     }
 }
 

@@ -41,12 +41,36 @@ pub(crate) struct Key {
 pub(crate) enum Mismatch {
     /// Different stack depths.
     Depth(i64, i64),
-    /// Lent parts of the frame differ.
-    Lent,
-    /// Something owned on one side (left: true) has no partner.
-    Capability(bool, Cap),
+    /// This part of the frame is lent on one side (left: true) only, or not as on the other.
+    Lent(bool, Lent),
+    /// Something owned on one side has no partner of its form.
+    Capability(Box<Unmatched>),
     /// Too many variables.
     Limit,
+}
+
+/// What becomes of what is owned on one side only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Alone {
+    /// It must be null on the other side, and its values be a named type's: a list that grows by
+    /// one struct each turn would have no common form otherwise.
+    Named,
+    /// It must be null on the other side.
+    Null,
+    /// It is lost.
+    Lost,
+}
+
+/// Something owned that the other side does not have in this form.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Unmatched {
+    /// Is it the left side's?
+    pub(crate) left: bool,
+    pub(crate) cap: Cap,
+    /// What stands on the other side at the name that its name is paired with.
+    pub(crate) partner: Option<Cap>,
+    /// Do the memories of the two speak of variables of the function only?
+    pub(crate) fixed: (bool, bool),
 }
 
 /// The common form, facts not yet included.
@@ -66,11 +90,11 @@ pub(crate) struct Form {
 pub(crate) fn zip(
     left: &State,
     right: &State,
-    fixed: usize,
-    fixed_views: usize,
+    (fixed, fixed_views): (usize, usize),
     live: RegSet,
+    alone: Alone,
 ) -> Result<Form, Mismatch> {
-    let mut zip = Zip { left, right, fixed, keys: Vec::new() };
+    let mut zip = Zip { left, right, fixed, alone, keys: Vec::new() };
     if left.stack.delta != right.stack.delta {
         return Err(Mismatch::Depth(left.stack.delta, right.stack.delta));
     }
@@ -104,6 +128,7 @@ struct Zip<'a> {
     left: &'a State,
     right: &'a State,
     fixed: usize,
+    alone: Alone,
     keys: Vec<Key>,
 }
 
@@ -389,7 +414,6 @@ impl Zip<'_> {
                 }
                 FieldTy::Int { bits: *bits, signed: *signed, facts }
             }
-            (a, b) if a == b => a.clone(),
             (
                 FieldTy::Own { nullable, origin, mem: a },
                 FieldTy::Own { nullable: n, origin: o, mem: b },
@@ -402,6 +426,7 @@ impl Zip<'_> {
             ) if nullable == n && mode == o => {
                 FieldTy::Ref { nullable: *nullable, mode: *mode, mem: Rc::new(self.mem(a, b)?) }
             }
+            (FieldTy::Junk(n), FieldTy::Junk(m)) if n == m => FieldTy::Junk(*n),
             _ => return None,
         };
         Some(Field { offset: left.offset, writable: left.writable, ty })
@@ -473,16 +498,15 @@ impl Zip<'_> {
 
     fn lent(&mut self) -> Result<Vec<Lent>, Mismatch> {
         let (left, right) = (&self.left.stack.lent, &self.right.stack.lent);
-        if left.len() != right.len() {
-            return Err(Mismatch::Lent);
+        let same = |a: &Lent, b: &Lent| (a.offset, a.size) == (b.offset, b.size);
+        if let Some(alone) = right.iter().find(|b| !left.iter().any(|a| same(a, b))) {
+            return Err(Mismatch::Lent(false, *alone));
         }
         left.iter()
-            .zip(right)
-            .map(|(a, b)| {
-                if (a.offset, a.size) != (b.offset, b.size) {
-                    return Err(Mismatch::Lent);
-                }
-                let name = self.var_name(a.name, b.name).ok_or(Mismatch::Lent)?;
+            .map(|a| {
+                let alone = Mismatch::Lent(true, *a);
+                let Some(b) = right.iter().find(|b| same(a, b)) else { return Err(alone) };
+                let name = self.var_name(a.name, b.name).ok_or(alone)?;
                 Ok(Lent { name, ..*a })
             })
             .collect()
@@ -502,10 +526,20 @@ impl Zip<'_> {
                     if partner[i].is_some() {
                         continue;
                     }
-                    let found = right.iter().enumerate().find_map(|(j, b)| {
-                        let fits = !taken[j] && (!by_name || self.paired(a, b));
-                        if fits { self.cap(a, b).map(|c| (j, c)) } else { None }
-                    });
+                    // Those first whose names were paired first: in a register, not in memory.
+                    let mut open: Vec<(usize, usize)> = right
+                        .iter()
+                        .enumerate()
+                        .filter(|(j, _)| !taken[*j])
+                        .filter_map(|(j, b)| {
+                            let rank = if by_name { self.paired(a, b)? } else { 0 };
+                            Some((rank, j))
+                        })
+                        .collect();
+                    open.sort_unstable();
+                    let found = open
+                        .into_iter()
+                        .find_map(|(_, j)| self.cap(a, right.get(j)?).map(|c| (j, c)));
                     if let Some((j, common)) = found {
                         partner[i] = Some(common);
                         taken[j] = true;
@@ -516,34 +550,74 @@ impl Zip<'_> {
         }
         let mut caps = Vec::new();
         for (cap, partner) in left.iter().zip(partner) {
-            let one_sided = || Mismatch::Capability(true, cap.clone());
-            caps.push(match partner {
-                Some(common) => common,
-                None => self.one_sided(cap, true).ok_or_else(one_sided)?,
-            });
+            match partner {
+                Some(common) => caps.push(common),
+                None => caps.extend(self.alone(cap, true)?),
+            }
         }
         for (cap, _) in right.iter().zip(taken).filter(|(_, taken)| !taken) {
-            let one_sided = || Mismatch::Capability(false, cap.clone());
-            caps.push(self.one_sided(cap, false).ok_or_else(one_sided)?);
+            caps.extend(self.alone(cap, false)?);
         }
         Ok(caps)
     }
 
-    /// Do the names of two entries belong together by what is known so far?
-    fn paired(&self, left: &Cap, right: &Cap) -> bool {
+    /// What a capability without a partner becomes: nothing, at a dead end.
+    fn alone(&mut self, cap: &Cap, left: bool) -> Result<Option<Cap>, Mismatch> {
+        match self.one_sided(cap, left) {
+            None if self.alone != Alone::Lost || !matches!(cap, Cap::Entry(_)) => {
+                Err(Mismatch::Capability(Box::new(self.unmatched(cap, left))))
+            }
+            common => Ok(common),
+        }
+    }
+
+    fn unmatched(&mut self, cap: &Cap, left: bool) -> Unmatched {
+        let partner = match cap {
+            Cap::Entry(entry) => self.partner(entry, left).cloned(),
+            _ => None,
+        };
+        let mut fixed = |cap: Option<&Cap>| match cap {
+            Some(Cap::Entry(entry)) => self.mem_alone(&entry.mem).is_some(),
+            _ => false,
+        };
+        let fixed = (fixed(Some(cap)), fixed(partner.as_ref()));
+        Unmatched { left, cap: cap.clone(), partner, fixed }
+    }
+
+    /// What is there for certain at the name that this entry's is paired with, be it lent.
+    fn partner(&self, entry: &Entry, left: bool) -> Option<&Cap> {
+        let me = Value::Name(Base::Name(entry.name));
+        let paired = self.keys.iter().find_map(|k| {
+            let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
+            match other {
+                Value::Name(Base::Name(other)) if *mine == me => Some(*other),
+                _ => None,
+            }
+        });
+        let name = if self.is_fixed(entry.name) { Some(entry.name) } else { paired }?;
+        let caps = if left { &self.right.caps } else { &self.left.caps };
+        caps.iter().find(|c| match c {
+            Cap::Entry(e) => e.name == name && e.guards.is_empty(),
+            Cap::Token(_, e) => e.name == name,
+            Cap::Store(_) => false,
+        })
+    }
+
+    /// The place of the pair of names of two entries that belong together by what is known so far.
+    fn paired(&self, left: &Cap, right: &Cap) -> Option<usize> {
         let (a, b) = match (left, right) {
             (Cap::Entry(a), Cap::Entry(b)) | (Cap::Token(_, a), Cap::Token(_, b)) => {
                 (a.name, b.name)
             }
-            (Cap::Store(_), Cap::Store(_)) => return true,
-            _ => return false,
+            (Cap::Store(_), Cap::Store(_)) => return Some(0),
+            _ => return None,
         };
         if a == b && self.is_fixed(a) {
-            return true;
+            return Some(0);
         }
-        self.keys
-            .iter()
-            .any(|k| k.left == Value::Name(Base::Name(a)) && k.right == Value::Name(Base::Name(b)))
+        self.keys.iter().position(|k| {
+            k.left == Value::Name(Base::Name(a)) && k.right == Value::Name(Base::Name(b))
+        })
     }
 
     /// An entry that exists on one side; on the other its name is a small integer.
@@ -555,6 +629,9 @@ impl Zip<'_> {
             *mine == me && matches!(other, Value::Small(_))
         })?;
         let name = self.variable(at);
+        if self.alone == Alone::Named && holds_values(&entry.mem) {
+            return None;
+        }
         let mem = self.mem_alone(&entry.mem)?;
         let offset =
             if self.all_fixed(&entry.offset) { entry.offset.clone() } else { return None };
@@ -651,7 +728,19 @@ impl Zip<'_> {
         self.keys.iter().any(same)
     }
 
+    /// Is the view usable? One whose region is over is of no use to anybody.
+    fn usable(&self, view: &View) -> bool {
+        let token = |c: &Cap, rho: Var| matches!(c, Cap::Token(r, _) if *r == rho);
+        match view.region {
+            Region::Always => true,
+            Region::Var(rho) => self.is_fixed(rho) || self.left.caps.iter().any(|c| token(c, rho)),
+        }
+    }
+
     fn worth(&self, view: &View, function: bool) -> bool {
+        if !self.usable(view) {
+            return false;
+        }
         let in_use = |name: Base| self.keys.iter().any(|k| k.left == Value::Name(name));
         if in_use(view.base) {
             return true;
@@ -695,6 +784,14 @@ impl Zip<'_> {
             self.keys = before;
         }
         common
+    }
+}
+
+/// Does a field hold a word that is known?
+fn holds_values(mem: &Mem) -> bool {
+    match mem {
+        Mem::Struct { fields, .. } => fields.iter().any(|f| matches!(f.ty, FieldTy::Known(_))),
+        _ => false,
     }
 }
 

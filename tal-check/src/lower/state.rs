@@ -7,13 +7,18 @@ use crate::lowered::{GhostLine, GhostOp, Target, Written};
 use crate::resolve::near;
 use tal_core::hint::Place;
 use tal_core::term::Term;
-use tal_core::ty::{Base, Kind};
+use tal_core::ty::{Base, Kind, Mode};
 use tal_syntax::Span;
 use tal_syntax::ast::{self, Expr, ExprKind, Ghost, Item, ItemKind, LabelState, Width};
 use tal_syntax::diag::{Code, Diag};
 
 /// Names of the written ghosts.
-const GHOSTS: [&str; 7] = ["have", "split", "join", "open", "pack", "leak", "show"];
+const GHOSTS: [&str; 9] =
+    ["have", "split", "join", "open", "pack", "leak", "share", "share_rw", "show"];
+
+/// How ghosts are written.
+const FORMS: &str = "@have facts; @split p, count; @join p; @open p; @pack p; @leak p; @share p; \
+                     @share_rw p; @show";
 
 /// The scope of a label or ghost: the variables of the function's pre-state, and registers.
 fn inside(named: &Named) -> Scope {
@@ -81,12 +86,14 @@ impl Elab {
                 let count = self.lone(count)?.clone();
                 GhostOp::Split(target, self.term(&count, &mut scope)?)
             }
-            ("join" | "open" | "pack" | "leak", [at]) => {
+            ("join" | "open" | "pack" | "leak" | "share" | "share_rw", [at]) => {
                 let target = self.ghost_target(at, &mut scope)?;
                 match name {
                     "join" => GhostOp::Join(target),
                     "open" => GhostOp::Open(target),
                     "pack" => GhostOp::Pack(target),
+                    "share" => GhostOp::Share(target, Mode::Ro),
+                    "share_rw" => GhostOp::Share(target, Mode::Rw),
                     _ => GhostOp::Leak(target),
                 }
             }
@@ -96,9 +103,7 @@ impl Elab {
                     span,
                     format!("`@{name}` is given too much or too little"),
                 );
-                return Err(self.report(diag.with_note(
-                    "@have facts; @split p, count; @join p; @open p; @pack p; @leak p; @show",
-                )));
+                return Err(self.report(diag.with_note(FORMS)));
             }
             _ => {
                 let at = ghost.name.span;
@@ -107,9 +112,7 @@ impl Elab {
                     Some(meant) => diag.with_edit(format!("did you mean `@{meant}`?"), at, meant),
                     None => diag,
                 };
-                return Err(self.report(diag.with_note(
-                    "@have facts; @split p, count; @join p; @open p; @pack p; @leak p; @show",
-                )));
+                return Err(self.report(diag.with_note(FORMS)));
             }
         };
         Ok(GhostLine { offset, op, vars: scope.written(), span })

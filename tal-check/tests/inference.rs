@@ -1,0 +1,308 @@
+//! Not trusted: a test. Programs whose label states have to be found, each beside one that differs
+//! by what makes it wrong.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use tal_check::check::check;
+use tal_check::lower::lower;
+use tal_check::report::report;
+
+/// The codes of what is said about a program, joined by blanks; nothing about one that is accepted.
+fn said(text: &str) -> String {
+    let files = BTreeMap::from([("test.tal".to_owned(), text.to_owned())]);
+    let outcome = lower(Path::new("test.tal"), &files).unwrap();
+    let Some(lowered) = outcome.lowered else { panic!("{:?}", outcome.diags) };
+    let Err((lowered, refusals)) = check(lowered) else { return String::new() };
+    let codes = report(&lowered, &refusals).iter().map(|d| d.code.to_string()).collect::<Vec<_>>();
+    codes.join(" ")
+}
+
+/// An outcome is decided before a loop: inside, what it gave is there for certain.
+#[test]
+fn guards_that_hold_go_before_ways_join() {
+    let program = |test: &str| {
+        format!(
+            "use \"kernel.tali\"
+            struct cell {{ value: u64 }}
+            fn make(rdi = h: out cell, rsi = n) -> (rax = 0) or (rax = 1, h: junk[sizeof cell])
+            {{
+                    test    rsi, rsi
+                    jz      .none
+                    mov     [rdi + cell.value], rsi
+                    xor     eax, eax
+                    ret
+            .none:  mov     eax, 1
+                    ret
+            }}
+            fn step(rdi = h: inout cell)
+            {{
+                    inc     qword [rdi + cell.value]
+                    ret
+            }}
+            entry fn start {{
+                    sub     rsp, 8
+                    mov     rdi, rsp
+                    mov     esi, 5
+                    call    make
+                    {test}
+                    xor     ebx, ebx
+            .next:
+                    mov     rdi, rsp
+                    call    step
+                    inc     rbx
+                    cmp     rbx, 9
+                    jb      .next
+            .end:   xor     edi, edi
+                    jmp     exit
+            }}"
+        )
+    };
+    assert_eq!(said(&program("test rax, rax\n jnz .end")), "");
+    assert_ne!(said(&program("")), "");
+}
+
+/// Where the program ends, it is no matter what else is owned on one of the ways; where it goes on,
+/// it is.
+#[test]
+fn what_is_owned_on_one_way_is_lost_at_a_dead_end() {
+    let program = |end: &str| {
+        format!(
+            "use \"kernel.tali\"
+            entry fn start {{
+                    mov     edi, PAGE
+                    call    mmap
+                    test    rax, rax
+                    js      .failed
+                    mov     rbx, rax
+                    mov     edi, PAGE
+                    call    mmap
+                    test    rax, rax
+                    js      .failed
+                    xor     edi, edi
+                    jmp     exit
+            .failed:
+                    mov     edi, 1
+                    {end}
+            }}"
+        )
+    };
+    assert_eq!(said(&program("jmp exit")), "");
+    assert_ne!(said(&program("jmp .failed")), "");
+}
+
+/// A loop that forgets what it allocates is still refused.
+#[test]
+fn a_leak_in_a_loop_is_refused() {
+    let program = |give: &str| {
+        format!(
+            "use \"kernel.tali\"
+            use \"heap.tali\"
+            entry fn start {{
+                    mov     ebx, 9
+            .next:
+                    mov     edi, 8
+                    call    malloc
+                    test    rax, rax
+                    jz      .end
+                    {give}
+                    dec     rbx
+                    jnz     .next
+            .end:   xor     edi, edi
+                    jmp     exit
+            }}"
+        )
+    };
+    assert_eq!(said(&program("mov rdi, rax\n call free")), "");
+    assert_eq!(said(&program("")), "E0410");
+}
+
+/// What a `where` says is owned is made on each way to it.
+#[test]
+fn a_written_owner_is_made_on_each_way() {
+    let program = |written: &str| {
+        format!(
+            "use \"heap.tali\"
+            pub fn zeroed() -> (rax: own@heap? u64)
+            {{
+                    sub     rsp, 8
+                    mov     edi, 8
+                    call    malloc
+                    test    rax, rax
+                    jz      .none
+                    mov     qword [rax], 0
+            .none:  {written}
+                    add     rsp, 8
+                    ret
+            }}"
+        )
+    };
+    assert_eq!(said(&program("where rax: own@heap? u64")), "");
+    assert_ne!(said(&program("where rax: own@heap? u32")), "");
+}
+
+/// Zeroes on one way, numbers on the other: numbers.
+#[test]
+fn owned_memory_takes_the_form_of_the_other_way() {
+    let program = |store: &str| {
+        format!(
+            "use \"kernel.tali\"
+            fn keep(rdi = p: inout [512]u64)
+            {{
+                    mov     qword [rdi + 8], 7
+                    ret
+            }}
+            entry fn start {{
+                    mov     edi, PAGE
+                    call    mmap
+                    test    rax, rax
+                    js      .end
+                    mov     r12, rax
+                    xor     ebx, ebx
+            .next:
+                    {store}
+                    mov     rdi, r12
+                    call    keep
+                    inc     rbx
+                    cmp     rbx, 512
+                    jb      .next
+            .end:   xor     edi, edi
+                    jmp     exit
+            }}"
+        )
+    };
+    assert_eq!(said(&program("mov [r12 + rbx*8], rbx")), "");
+    assert_ne!(said(&program("mov [r12 + rbx*8 + 8], rbx")), "");
+}
+
+/// A list that is empty at first and built in the function itself.
+#[test]
+fn a_struct_of_unknown_values_joins_null() {
+    let program = |link: &str| {
+        format!(
+            "use \"kernel.tali\"
+            use \"heap.tali\"
+            struct node {{ next: own@heap? node, value: u64 }}
+            entry fn start {{
+                    xor     r12d, r12d
+                    xor     ebx, ebx
+            .next:
+                    mov     edi, sizeof node
+                    call    malloc
+                    test    rax, rax
+                    jz      .end
+                    mov     [rax + node.next], {link}
+                    mov     [rax + node.value], rbx
+                    mov     r12, rax
+                    inc     rbx
+                    cmp     rbx, 512
+                    jb      .next
+            .end:   xor     edi, edi
+                    jmp     exit
+            }}"
+        )
+    };
+    assert_eq!(said(&program("r12")), "");
+    assert_ne!(said(&program("r11")), "");
+}
+
+/// What was lent for a result comes back where the other way has it.
+#[test]
+fn what_is_lent_on_one_way_comes_back() {
+    let program = |after: &str| {
+        format!(
+            "struct pair {{ a: u64, b: u64 }}
+            fn second(rdi = p: &rw pair) -> (rax: &rw@p pair)
+            {{
+                    mov     rax, rdi
+                    ret
+            }}
+            fn change(rdi = p: inout pair, rsi = which)
+            {{
+                    sub     rsp, 8
+                    mov     rax, rdi
+                    test    rsi, rsi
+                    jz      .out
+                    mov     [rsp], rdi
+                    call    second
+                    inc     qword [rax + pair.b]
+            .out:   {after}
+                    add     rsp, 8
+                    ret
+            }}"
+        )
+    };
+    assert_eq!(said(&program("")), "");
+    assert_ne!(said(&program("inc qword [rax + pair.b + 8]")), "");
+}
+
+/// Slots in a `where` count from rsp there.
+#[test]
+fn written_slots_count_from_rsp() {
+    let program = |most: &str| {
+        format!(
+            "fn walk(rdi = a: &[n]u64, rsi = n) -> (rax)
+            {{
+                    push    rsi
+                    xor     eax, eax
+            .next:  where some k, rdi = a + 8*k, 0 <= k, 0 <= [rsp], k + [rsp] <= {most}
+                    mov     rcx, [rsp]
+                    test    rcx, rcx
+                    jz      .done
+                    add     rax, [rdi]
+                    dec     rcx
+                    shr     rcx, 1
+                    mov     [rsp], rcx
+                    add     rdi, 8
+                    jmp     .next
+            .done:  pop     rcx
+                    ret
+            }}"
+        )
+    };
+    assert_eq!(said(&program("n")), "");
+    assert_ne!(said(&program("n + 1")), "");
+}
+
+/// `@share` gives up what is owned for a reference that stays: it is not freed any more.
+#[test]
+fn what_is_shared_is_there_for_ever() {
+    let program = |ghost: &str, after: &str| {
+        format!(
+            "use \"heap.tali\"
+            struct cell {{ text: ref? bytes[8] }}
+            bss slot: cell
+            pub fn keep(rdi = p: own@heap bytes[8])
+            {{
+                    {ghost}
+                    mov     [slot + cell.text], rdi
+                    {after}
+                    ret
+            }}"
+        )
+    };
+    assert_eq!(said(&program("@share rdi", "")), "");
+    assert_ne!(said(&program("", "")), "");
+    assert_ne!(said(&program("@share_rw rdi", "")), "");
+    assert_ne!(said(&program("@share rdi", "call free")), "");
+}
+
+/// What an entry of a jump table says of a parameter is known on its edge.
+#[test]
+fn a_parameter_indexes_a_jump_table() {
+    let program = |last: u8| {
+        format!(
+            "pub fn pick(rdi = i: int[0 .. {last}]) -> (rax)
+            {{
+            table .places = .a, .b, .a
+                    jmp     [.places + rdi*8]
+            .a:     xor     eax, eax
+                    ret
+            .b:     mov     eax, 1
+                    ret
+            }}"
+        )
+    };
+    assert_eq!(said(&program(2)), "");
+    assert_ne!(said(&program(3)), "");
+}
