@@ -1,8 +1,7 @@
 //! Not trusted. `cargo xtask vm-selftests`: the kernel's selftests, with and without the series.
 
-use crate::kernel::{self, STRESS};
+use crate::kernel::{self, Flavor, NANO};
 use crate::run::step;
-use crate::series::BASE;
 use crate::vm;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
@@ -30,12 +29,16 @@ const LEFT_OUT: &[&str] = &[
     "breakpoints/step_after_suspend_test",
 ];
 
+/// Debian's source with the configuration of [`NANO`].
+const BASE: Flavor =
+    Flavor { name: "nano-base", fragments: &["nano.config"], patched: false, ..NANO };
+
 /// Exit status and how many lines said that something is right, and that it is wrong.
 type Outcome = String;
 
 /// Runs them on both kernels, those that differ once more, and prints what differs.
 pub(crate) fn run() -> Result<()> {
-    let (old, new) = (kernel::build(BASE)?, kernel::build(STRESS)?);
+    let (old, new) = (kernel::build(BASE)?, kernel::build(NANO)?);
     let programs = build()?;
     ensure!(!programs.is_empty(), "no selftest was built");
     let (mut base, mut kml) = (outcomes(&old, &programs)?, outcomes(&new, &programs)?);

@@ -22,6 +22,8 @@ const QEMU: &str = "qemu-system-x86_64";
 struct Machine {
     name: &'static str,
     append: &'static str,
+    /// How QEMU emulates.
+    accel: &'static str,
     cpu: &'static str,
     /// Megabytes.
     memory: u32,
@@ -43,6 +45,7 @@ enum Probe {
 const PLAIN: Machine = Machine {
     name: "2 CPUs",
     append: "",
+    accel: "tcg",
     cpu: "max",
     memory: 512,
     command: "runner",
@@ -78,6 +81,8 @@ const MACHINES: &[Machine] = &[
 /// On the kernel with swap, control groups and the like.
 const LONG: &[Machine] = &[
     Machine { name: "memory, control groups, perf", command: "stress", ..PLAIN },
+    // With a thread for each CPU, QEMU executes int3 that a text patch has removed.
+    Machine { name: "tracing", command: "stress --trace", accel: "tcg,thread=single", ..PLAIN },
     Machine {
         name: "page tables",
         command: "stress --page-tables",
@@ -397,14 +402,21 @@ impl Files {
         );
         let initramfs = self.initramfs(command)?;
         let mut qemu = Command::new(QEMU);
-        qemu.args(["-accel", "tcg", "-cpu", machine.cpu, "-m", &machine.memory.to_string()])
-            .args(["-smp", "2,sockets=2", "-display", "none", "-serial", "stdio"])
-            .args(["-no-reboot", "-net", "none"])
-            .arg("-kernel")
-            .arg(image)
-            .arg("-initrd")
-            .arg(initramfs)
-            .args(["-append", &append]);
+        qemu.args([
+            "-accel",
+            machine.accel,
+            "-cpu",
+            machine.cpu,
+            "-m",
+            &machine.memory.to_string(),
+        ])
+        .args(["-smp", "2,sockets=2", "-display", "none", "-serial", "stdio"])
+        .args(["-no-reboot", "-net", "none"])
+        .arg("-kernel")
+        .arg(image)
+        .arg("-initrd")
+        .arg(initramfs)
+        .args(["-append", &append]);
         if machine.probe == Probe::Nothing {
             qemu.args(["-monitor", "none"]);
         } else {
