@@ -8,18 +8,20 @@ use super::{Case, alone, case, divides, for_division, in_sets, involved, taken, 
 use crate::forms::{self, WIDE, encode, instruction, value};
 use crate::machine::{Cpu, Machine};
 use crate::model::{Values, solve};
-use crate::support::{Prover, holds, image_of, no_interface};
+use crate::support::{Prover, declare, holds, image_of, no_interface};
 use fastrand::Rng;
 use iced_x86::{Code, MemoryOperand};
+use std::rc::Rc;
 use tal_core::decode::{Cc, Decoded, Op, Rm, decode_at};
 use tal_core::error::Error;
 use tal_core::hint::{Ghost, Hints, Inst, Place, Proof, Site, Template, Through};
 use tal_core::judge::Judge;
 use tal_core::state::State;
 use tal_core::table::{Form, ROWS};
-use tal_core::term::{Term, Var};
+use tal_core::term::{Monomial, Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Cap, DataId, Entry, Fact, FieldTy, Kind, Mem, Reg, Rel, Sig, View, Word,
+    Assertion, Base, Cap, DataId, Entry, Fact, Field, FieldTy, Kind, Mem, NameSet, Reg, Rel, Sig,
+    View, Word,
 };
 
 /// Blocks that a test run tries.
@@ -55,13 +57,32 @@ impl Hints for Whim {
         fn prove(&mut self, state: &State, goal: &Fact) -> Proof;
         fn prove_ne(&mut self, state: &State, term: &Term) -> Option<bool>;
         fn access(&mut self, s: &State, b: Base, o: &Term, width: u32, store: bool) -> Through;
-        fn element(&mut self, s: &State, at: &Term, size: u32, n: &Term, w: u32) -> (Term, u32);
         fn call(&mut self, state: &State, sig: &Sig) -> Vec<Inst>;
         fn post(&mut self, s: &State, kinds: &[Kind], post: &Assertion) -> Vec<Inst>;
         fn label(&mut self, state: &State, to: u32) -> Vec<Inst>;
         fn take(&mut self, state: &State, wanted: &Cap) -> u16;
         fn view(&mut self, state: &State, wanted: &View) -> Through;
         fn data(&mut self, state: &State, address: &Term) -> DataId;
+    }
+
+    /// By dividing the coefficients.
+    fn element(
+        &mut self,
+        s: &State,
+        at: &Term,
+        size: u32,
+        n: &Term,
+        w: u32,
+    ) -> Result<(Term, u32), Error> {
+        let by = i128::from(size);
+        let divided = |m: Monomial| Monomial { coefficient: m.coefficient / by, ..m };
+        let monomials: Vec<Monomial> = at.monomials().map(divided).collect();
+        match Term::from_parts(at.constant().div_euclid(by), &monomials) {
+            Ok(j) if at.monomials().all(|m| m.coefficient % by == 0) => {
+                Ok((j, at.constant().rem_euclid(by) as u32))
+            }
+            _ => self.prover.element(s, at, size, n, w),
+        }
     }
 
     fn in_range(&mut self, s: &State, t: &Term, bits: u8, signed: bool) -> Result<bool, Error> {
@@ -133,6 +154,10 @@ struct Walk<'m> {
     values: Values,
     cpu: Cpu,
     trace: Trace,
+    /// Address and size of what is owned.
+    owned: [(u64, u64); 2],
+    /// Accesses that were accepted without being made.
+    probes: usize,
 }
 
 impl Walk<'_> {
@@ -279,6 +304,38 @@ impl Walk<'_> {
         self.row(&bytes, &d);
     }
 
+    /// An access anywhere, by what is known now: if the judge lets it pass, the address that the
+    /// processor would make of the registers lies in what is owned, or in the frame.
+    fn probe(&mut self) {
+        let any = |rng: &mut Rng| Reg::ALL[rng.usize(0..16)];
+        let base = if self.rng.bool() { Reg::R12 } else { any(&mut self.rng) };
+        let index = (self.rng.u8(0..4) != 0).then(|| (any(&mut self.rng), 1 << self.rng.u8(0..4)));
+        let index = index.filter(|(reg, _)| *reg != Reg::Rsp);
+        let disp = if self.rng.bool() { 0 } else { i64::from(value(&mut self.rng) as i8) };
+        let width = 1 << self.rng.u8(0..4);
+        let store = self.rng.bool();
+        let accepted = self.judged(&[], |judge, state| {
+            let at = judge.address(state, Some(base), index, disp)?;
+            match store {
+                true => judge.store(state, &at, width, &Word::Int(Term::ZERO)),
+                false => judge.load(state, &at, width).map(drop),
+            }
+        });
+        if accepted.is_none() {
+            return;
+        }
+        self.probes += 1;
+        let held = |reg: Reg| self.cpu.regs[reg as usize];
+        let scaled = index.map_or(0, |(reg, scale)| held(reg).wrapping_mul(u64::from(scale)));
+        let at = held(base).wrapping_add(scaled).wrapping_add(disp as u64);
+        let end = at.checked_add(u64::from(width));
+        let rsp = held(Reg::Rsp);
+        let frame = (rsp, self.values.entry_rsp + 8 - rsp);
+        let inside = |(low, size): &(u64, u64)| *low <= at && end.is_some_and(|e| e <= low + size);
+        let inside = self.owned.iter().chain([&frame]).any(inside);
+        assert!(inside, "[{base:?} + {index:?} + {disp}], {width} bytes: {at:x}\n{}", self.story());
+    }
+
     /// As if the block had just loaded rdx and the divisor so that the division is possible.
     fn divisible(&mut self, signed: bool, bits: u8, divisor: Option<Reg>) {
         let (state, values) = (self.state.clone(), self.values.clone());
@@ -287,6 +344,43 @@ impl Walk<'_> {
         Case { state: self.state, values: self.values, cpu: self.cpu } = with;
         self.trace.steps.push((Step::Set(Box::new(self.cpu)), self.state.clone()));
     }
+}
+
+/// An owned array of bytes, of words or of pairs, as long as an integer says that is in r13, or of
+/// a constant length; r12 points to it or into it. Says where it is and how large.
+fn with_array(rng: &mut Rng, machine: &Machine, c: &mut Case) -> (u64, u64) {
+    let address = machine.operand() + 64;
+    let x = declare(&mut c.state, Kind::Addr { set: NameSet::ADDRESS, block: None });
+    c.values.free.push(i128::from(address));
+    let count = [0_u64, 1, 2, 8, 15, 16][rng.usize(0..6)];
+    let mut n = Term::int(count as i64);
+    if rng.bool() {
+        let v = declare(&mut c.state, Kind::Int);
+        n = Term::var(v);
+        c.values.free.push(i128::from(count));
+        c.state.facts.push(Fact { rel: Rel::Ge, term: n.clone() });
+        let most = Term::int(16).sub(&n).unwrap();
+        c.state.facts.push(Fact { rel: Rel::Ge, term: most });
+    }
+    c.state.regs[Reg::R13 as usize] = Word::Int(n.clone());
+    c.cpu.regs[Reg::R13 as usize] = count;
+    let int = |offset, bits| Field {
+        offset,
+        writable: true,
+        ty: FieldTy::Int { bits, signed: false, facts: vec![] },
+    };
+    let record = |fields: Vec<Field>, size| Rc::new(Mem::Struct { fields, size });
+    let (mem, size) = match rng.u8(0..3) {
+        0 => (Mem::Bytes(n), 1),
+        1 => (Mem::Array(n, record(vec![int(0, 64)], 8)), 8),
+        _ => (Mem::Array(n, record(vec![int(0, 32), int(4, 8)], 8)), 8),
+    };
+    let entry = Entry { guards: vec![], name: x, offset: Term::ZERO, mem: Rc::new(mem) };
+    c.state.caps.push(Cap::Entry(entry));
+    let offset = [0, 0, 1, 8, -8][rng.usize(0..5)];
+    c.state.regs[Reg::R12 as usize] = Word::Ptr(Base::Name(x), Term::int(offset));
+    c.cpu.regs[Reg::R12 as usize] = address.wrapping_add(offset as u64);
+    (address, count * size)
 }
 
 /// rsp stays in sight of the machine.
@@ -355,11 +449,14 @@ fn agrees(rng: &mut Rng, machine: &mut Machine, start: &Case, first: &[Cpu], tra
     }
 }
 
-fn block(seed: u64, machine: &mut Machine, codes: &[Code]) -> usize {
+/// Rows and probes that were accepted.
+fn block(seed: u64, machine: &mut Machine, codes: &[Code]) -> (usize, usize) {
     let mut rng = Rng::with_seed(seed);
     let mut start = case(&mut rng, machine, seed.is_multiple_of(2));
     let bits = [8, 16, 32, 64][rng.usize(0..4)];
     with_field(&mut rng, machine, &mut start, bits, Reg::Rbx);
+    let field = (machine.operand(), u64::from(bits / 8));
+    let array = with_array(&mut rng, machine, &mut start);
     for place in start.cpu.slots.iter_mut() {
         *place = value(&mut rng) as u64;
     }
@@ -370,6 +467,8 @@ fn block(seed: u64, machine: &mut Machine, codes: &[Code]) -> usize {
         values: start.values.clone(),
         cpu: start.cpu,
         trace: Trace { steps: Vec::new() },
+        owned: [field, array],
+        probes: 0,
     };
     let mut cpus = Vec::new();
     for _ in 0..STEPS {
@@ -379,14 +478,15 @@ fn block(seed: u64, machine: &mut Machine, codes: &[Code]) -> usize {
             _ => walk.instruction(codes),
         }
         cpus.resize(walk.trace.steps.len(), walk.cpu);
+        (0..4).for_each(|_| walk.probe());
         if !in_sight(&walk.state) {
             break;
         }
     }
-    let Walk { trace, .. } = walk;
+    let Walk { trace, probes, .. } = walk;
     let rows = trace.steps.iter().filter(|(s, _)| matches!(s, Step::Row(_))).count();
     agrees(&mut rng, machine, &start, &cpus, &trace);
-    rows
+    (rows, probes)
 }
 
 #[test]
@@ -394,7 +494,9 @@ fn what_whole_blocks_claim_is_true() {
     let mut machine = Machine::new();
     let codes = codes();
     let tried = std::env::var("TAL_BLOCKS").ok().and_then(|n| n.parse().ok()).unwrap_or(BLOCKS);
-    let rows: usize = (0..tried).map(|seed| block(seed, &mut machine, &codes)).sum();
-    println!("{rows} rows in {tried} blocks");
+    let all = (0..tried).map(|seed| block(seed, &mut machine, &codes));
+    let (rows, probes) = all.fold((0, 0), |(rows, probes), (r, p)| (rows + r, probes + p));
+    println!("{rows} rows and {probes} probes in {tried} blocks");
     assert!(rows as u64 >= 8 * tried, "blocks are too short: {rows} rows in {tried} of them");
+    assert!(probes as u64 >= tried, "too few accesses: {probes} in {tried} blocks");
 }
