@@ -133,13 +133,17 @@ fn device(fd: i64) -> bool {
     if done == 0 && about.st_mode & libc::S_IFMT != libc::S_IFCHR {
         return false;
     }
-    let harmless = match (libc::major(about.st_rdev), libc::minor(about.st_rdev)) {
+    done != 0 || !harmless(libc::major(about.st_rdev), libc::minor(about.st_rdev))
+}
+
+/// Is this character device known to take bytes for bytes?
+fn harmless(major: u32, minor: u32) -> bool {
+    match major {
         // null, zero, full, random, urandom.
-        (1, minor) => matches!(minor, 3 | 5 | 7..=9),
+        1 => matches!(minor, 3 | 5 | 7..=9),
         // Consoles, serial lines, tty, console and ptmx, pseudo-terminals.
-        (major, _) => matches!(major, 4 | 5 | 136..=143),
-    };
-    done != 0 || !harmless
+        major => matches!(major, 4 | 5 | 136..=143),
+    }
 }
 
 extern "C" fn lseek(fd: u64, offset: u64, whence: u64, _: u64, _: u64, _: u64) -> i64 {
@@ -217,4 +221,20 @@ extern "C" fn pipe2(ends: u64, flags: u64, _: u64, _: u64, _: u64, _: u64) -> i6
     }
     // SAFETY: `&rw fd_pair`: two integers of four bytes.
     within(unsafe { call(libc::SYS_pipe2, six([ends, flags])) }, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn devices_that_are_memory_or_take_addresses_do_not_open() {
+        for minor in [3, 5, 7, 8, 9] {
+            assert!(harmless(1, minor));
+        }
+        // mem, kmem, port; then sg, uverbs, kvm, drm.
+        for (major, minor) in [(1, 1), (1, 2), (1, 4), (21, 0), (231, 192), (10, 232), (226, 0)] {
+            assert!(!harmless(major, minor), "{major}:{minor}");
+        }
+    }
 }

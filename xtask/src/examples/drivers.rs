@@ -17,6 +17,7 @@ struct Driver {
 const DRIVERS: &[Driver] = &[
     Driver { name: "bytes", inputs: byte_strings, model: bytes },
     Driver { name: "bump", inputs: piece_sizes, model: bump },
+    Driver { name: "date", inputs: seconds, model: dates },
     Driver { name: "fmt", inputs: numbers, model: decimals },
     Driver { name: "foreach", inputs: numbers, model: sum_and_count },
     Driver { name: "list", inputs: numbers, model: sum },
@@ -31,9 +32,58 @@ const DRIVERS: &[Driver] = &[
 
 /// The examples that these drivers, or the other examples (`http`, `io`, `net`), run.
 pub(super) const LIBRARIES: &[&str] = &[
-    "bytes", "bump", "fmt", "foreach", "http", "io", "list", "matrix", "net", "pool", "search",
-    "sorting", "table", "tokens", "vector",
+    "bytes", "bump", "date", "fmt", "foreach", "http", "io", "list", "matrix", "net", "pool",
+    "search", "sorting", "table", "tokens", "vector",
 ];
+
+/// Seconds since 1970: around the ends of days, months, years and centuries, and others.
+fn seconds(random: &mut Random) -> Vec<Vec<u8>> {
+    let days = (0..90_000).step_by(61).flat_map(|day| [86_400 * day, 86_400 * day + 86_399]);
+    // Ends of February 2000, 2096, 2100, and of 9999.
+    let known = [951_782_400, 951_868_799, 3_981_225_600, 4_107_542_399, 253_402_300_799];
+    let others: Vec<u64> = (0..500).map(|_| random.next() % 253_402_300_800).collect();
+    vec![join(days.chain(known).chain(others))]
+}
+
+/// By counting years and months.
+fn dates(input: &[u8]) -> Vec<u8> {
+    words(input).into_iter().flat_map(|second| date(second).into_bytes()).collect()
+}
+
+fn date(second: u64) -> String {
+    let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
+    let (mut day, mut year) = (second / 86_400, 1970);
+    let name = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][(day % 7) as usize];
+    while day >= 365 + u64::from(leap(year)) {
+        day -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let months = [
+        ("Jan", 31),
+        ("Feb", 28 + u64::from(leap(year))),
+        ("Mar", 31),
+        ("Apr", 30),
+        ("May", 31),
+        ("Jun", 30),
+        ("Jul", 31),
+        ("Aug", 31),
+        ("Sep", 30),
+        ("Oct", 31),
+        ("Nov", 30),
+        ("Dec", 31),
+    ];
+    let mut month = "";
+    for (name, length) in months {
+        month = name;
+        if day < length {
+            break;
+        }
+        day -= length;
+    }
+    let (hour, minute) = (second / 3600 % 24, second / 60 % 60);
+    let second = second % 60;
+    format!("{name}, {:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT\n", day + 1)
+}
 
 /// How many runs agree.
 pub(super) fn run(bench: &Bench) -> Result<usize> {
