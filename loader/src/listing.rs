@@ -19,8 +19,8 @@ use tal_core::limits;
 use tal_core::state::{FlagKind, State};
 use tal_core::term::Term;
 use tal_core::ty::{
-    Assertion, Base, Cap, DataId, Entry, Fact, FieldTy, Guard, Kind, Mem, Mode, Reg, Region, Sig,
-    View, Word,
+    Assertion, Base, Cap, DataId, Entry, Fact, FieldTy, Guard, Kind, LabelState, Mem, Mode, Reg,
+    Region, Sig, View, Word,
 };
 use tal_core::wire::{self, Stream};
 
@@ -194,6 +194,24 @@ impl Hints for Watch<'_, '_> {
     }
     fn label(&mut self, state: &State, to: u32) -> Result<Vec<Inst>, Error> {
         self.stream.label(state, to)
+    }
+    fn post_values(
+        &mut self,
+        state: &State,
+        first: u16,
+        kinds: &[Kind],
+        post: &Assertion,
+    ) -> Result<Vec<Inst>, Error> {
+        self.stream.post_values(state, first, kinds, post)
+    }
+    fn label_values(
+        &mut self,
+        state: &State,
+        to: u32,
+        first: u16,
+        declared: &LabelState,
+    ) -> Result<Vec<Inst>, Error> {
+        self.stream.label_values(state, to, first, declared)
     }
     fn cmov(&mut self, state: &State, moved: &Word, kept: &Word) -> Result<Template, Error> {
         self.stream.cmov(state, moved, kept)

@@ -453,6 +453,14 @@ mod tests {
     }
 
     #[test]
+    fn t134_a_processor_that_lacks_an_instruction_is_no_host() {
+        super::features(0).unwrap();
+        // No processor has the instructions of a feature that nobody knows.
+        super::features(0x80).unwrap_err();
+    }
+
+    /// Attack t162.
+    #[test]
     fn text_cannot_be_written() {
         faults(|a| {
             a.mov(rax, TEXT)?;

@@ -1,16 +1,22 @@
 //! Not trusted: a bug here can reject, never admit. Files appear whole or not at all.
 
-use std::fs::Permissions;
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Writes beside the target and renames: who opens `path` sees the old file or the whole new one.
-/// What fails leaves no file behind.
+/// What fails leaves no file behind. A link stays a link; what is no file (`/dev/stdout`, a pipe)
+/// is written to, not replaced.
 ///
 /// # Errors
 /// Those of the file system.
 pub fn write_whole(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
+    let kind = fs::metadata(path).map(|target| target.file_type());
+    if kind.is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
+        return fs::File::create(path)?.write_all(bytes);
+    }
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -29,7 +35,7 @@ pub fn write_whole(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()
 mod tests {
     use super::write_whole;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 
     #[test]
     fn a_file_is_replaced_whole() {
@@ -42,6 +48,24 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
+    #[test]
+    fn links_and_devices_stay_what_they_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        fs::write(&file, b"old").unwrap();
+        symlink("file", &link).unwrap();
+        write_whole(&link, b"new", false).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        // A link, so that a mistake here replaces the link and not the device.
+        let full = directory.path().join("full");
+        symlink("/dev/full", &full).unwrap();
+        write_whole(&full, b"new", false).unwrap_err();
+        assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3);
+    }
+
+    /// Attack t167.
     #[test]
     fn failure_leaves_nothing_behind() {
         let directory = tempfile::tempdir().unwrap();

@@ -40,6 +40,43 @@ fn what_is_written_is_what_was_judged() {
     assert!(!program.image().text().is_empty());
 }
 
+/// The listing comes from the judgement itself, and ends as it does.
+#[test]
+fn a_listing_shows_the_state_in_loops_and_behind_calls() {
+    let place = workplace();
+    let wc = examples().join("wc.tal");
+    assert_eq!(code(&asm(place.path(), &[wc.to_str().unwrap(), "-o", "wc"])), 0);
+    let bytes = fs::read(place.path().join("wc")).unwrap();
+    let (image, host) = (Image::parse(&bytes).unwrap(), interface::embedded().unwrap());
+    let debug = loader::lines::Debug::read(&bytes);
+    let (text, refusal) = loader::listing::dump(&image, &host, &debug);
+    assert!(refusal.is_none(), "{refusal:?}");
+    for label in ["start.next:", "start.report:", "decimal.digit:"] {
+        let (_, behind) = text.split_once(label).unwrap();
+        assert!(behind.trim_start().starts_with("; "), "{label}{:.200}", behind);
+    }
+}
+
+/// No verdict is remembered: of the same file, changed in between, each verdict is its own.
+#[test]
+fn t165_a_verdict_is_about_the_bytes_of_now() {
+    let place = workplace();
+    assert_eq!(code(&asm(place.path(), &["hello.tal", "-o", "hello"])), 0);
+    let path = place.path().join("hello");
+    let good = fs::read(&path).unwrap();
+    let text = Image::parse(&good).unwrap().text().to_vec();
+    let at = good.windows(text.len()).position(|w| w == text).unwrap();
+    let mut bad = good.clone();
+    bad[at] = 0xF4;
+    let interface = interface::embedded().unwrap();
+    for _ in 0..2 {
+        for (bytes, accepted) in [(&good, true), (&bad, false)] {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(verify(&fs::read(&path).unwrap(), &interface).is_ok(), accepted);
+        }
+    }
+}
+
 #[test]
 fn the_same_source_makes_the_same_file_anywhere() {
     let files = [workplace(), workplace()].map(|place| {
@@ -61,6 +98,7 @@ fn an_object_links_to_the_executable() {
     assert_eq!(Image::parse(&linked).unwrap(), Image::parse(&executable).unwrap());
 }
 
+/// Attack t167.
 #[test]
 fn a_refused_program_leaves_the_old_file() {
     let place = workplace();

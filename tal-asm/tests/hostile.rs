@@ -120,6 +120,7 @@ fn spoil(feature: Feature, f: &mut Vec<u8>) {
     }
 }
 
+/// Attacks t106, t163.
 #[test]
 fn each_reason_to_refuse_has_a_file() {
     Image::parse(&good()).unwrap();
@@ -132,6 +133,7 @@ fn each_reason_to_refuse_has_a_file() {
     }
 }
 
+/// Attack t163.
 #[test]
 fn overlaps_are_refused_wherever_they_are() {
     let text_end = 0x40_1000;
@@ -162,6 +164,29 @@ fn a_file_without_section_headers_is_admitted() {
     put64(&mut file, 40, 0);
     put(&mut file, 58, [0; 6]);
     Image::parse(&file).unwrap();
+}
+
+/// What is judged is what stands at addresses: symbols may name, repeat or deny what they like.
+#[test]
+fn t105_symbols_are_not_believed() {
+    let good = good();
+    let count = u64::from(u16::from_le_bytes([good[60], good[61]]));
+    let table = (0..count).map(|i| section(&good, i)).find(|at| good[at + 4] == 2).unwrap();
+    let place = usize::try_from(get64(&good, table + 24)).unwrap();
+    let size = usize::try_from(get64(&good, table + 32)).unwrap();
+    assert!(size >= 48, "a symbol beside the first, which is none");
+    let mut lies = good.clone();
+    let first = good[place + 24..place + 48].to_vec();
+    for symbol in lies[place + 24..place + size].chunks_exact_mut(24) {
+        symbol.copy_from_slice(&first);
+        symbol[8..16].copy_from_slice(&0x40_0001_u64.to_le_bytes());
+    }
+    assert_ne!(lies, good);
+    assert_eq!(Image::parse(&lies).unwrap(), Image::parse(&good).unwrap());
+    // The twin: the same byte of the text is another program.
+    let mut other = good.clone();
+    other[usize::try_from(get64(&good, TEXT + 8)).unwrap()] ^= 1;
+    assert_ne!(Image::parse(&other).unwrap(), Image::parse(&good).unwrap());
 }
 
 #[test]
@@ -200,6 +225,7 @@ fn promises(image: &Image<'_>) {
     assert!(image.data().iter().all(|s| s.bytes.len() <= s.size as usize));
 }
 
+/// Attack t168.
 #[test]
 fn no_change_makes_the_loader_panic_or_break_its_promise() {
     let good = good();

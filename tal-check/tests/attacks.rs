@@ -152,24 +152,58 @@ fn ids() -> Vec<String> {
     [list("t", 169), list("U", 17), list("A", 23), list("c", 50)].concat()
 }
 
-/// What is wrong with a test that the table names.
-fn missing(test: &str) -> Option<String> {
+/// What is wrong with a test that the table names for this attack, said to be stopped by these rules.
+fn missing(id: &str, rules: &[&str], test: &str) -> Option<String> {
     let (file, function) = test.split_once("::").map_or((test, None), |(f, n)| (f, Some(n)));
     let Ok(text) = fs::read_to_string(root().join(file)) else {
         return Some(format!("no file {file}"));
     };
     match function {
         None if file.ends_with(".tal") => {
-            let twin = file.replace(".tal", ".refused.tal");
-            (!root().join(&twin).exists()).then(|| format!("no twin {twin}"))
+            let twin = root().join(file.replace(".tal", ".refused.tal"));
+            if !twin.exists() {
+                return Some(format!("{file} has no twin"));
+            }
+            if !file.split('/').next_back()?.starts_with(&format!("{id}-")) {
+                return Some(format!("{file} is about another attack"));
+            }
+            let by_a_rule = directives(&twin).iter().any(|(_, rule)| rules.contains(&&**rule));
+            (!by_a_rule).then(|| format!("{file} is refused by a rule that the line does not name"))
         }
         None => Some(format!("{file}: which function?")),
-        Some(name) => {
-            let declared = text.contains(&format!("#[test]\nfn {name}()"))
-                || text.contains(&format!("#[test]\n    fn {name}()"));
-            (!declared).then(|| format!("no test {test}"))
-        }
+        Some(name) => match function_text(&text, name) {
+            None => Some(format!("no test {test}")),
+            Some(text) => (!says(&text, name, id)).then(|| format!("{test} does not mention it")),
+        },
     }
+}
+
+/// A test function with the comment before it.
+fn function_text(text: &str, name: &str) -> Option<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let first = lines.iter().position(|l| l.trim() == format!("fn {name}() {{"))?;
+    let mark = first.checked_sub(1).filter(|i| lines[*i].trim() == "#[test]")?;
+    let before = lines[..mark].iter().rev().take_while(|l| l.trim().starts_with("///")).count();
+    let indent = lines[first].len() - lines[first].trim_start().len();
+    let end = format!("{}}}", &lines[first][..indent]);
+    let length = lines[first..].iter().position(|l| *l == end)?;
+    Some(lines[mark - before..first + length].join("\n"))
+}
+
+/// Does the name or a comment of a test say the id of the attack?
+fn says(text: &str, name: &str, id: &str) -> bool {
+    let comments = text.lines().filter_map(|l| l.split_once("//")).map(|(_, comment)| comment);
+    comments
+        .chain([name])
+        .flat_map(|said| said.split(|c: char| !c.is_ascii_alphanumeric()))
+        .any(|word| word.eq_ignore_ascii_case(id))
+}
+
+/// A cell of rules names rules, or says in several words what else it is.
+fn no_rules<'a>(rules: &[&'a str]) -> Vec<&'a str> {
+    let known: Vec<&str> = tal_core::error::Rule::ALL.iter().map(|r| r.name()).collect();
+    let word = |r: &str| r.chars().all(|c| c == '-' || c.is_ascii_alphanumeric());
+    rules.iter().filter(|r| word(r) && **r != "loader" && !known.contains(*r)).copied().collect()
 }
 
 #[test]
@@ -188,6 +222,8 @@ fn the_table_of_attacks_is_complete_and_its_tests_exist() {
         if attack.is_empty() || rules.is_empty() {
             wrong.push(format!("{id}: an empty cell"));
         }
+        let rules: Vec<&str> = rules.split([',', ';']).map(str::trim).collect();
+        wrong.extend(no_rules(&rules).iter().map(|r| format!("{id}: {r} is no rule")));
         let (tests, waits) =
             tests.split_once("waits:").map_or((tests, None), |(t, w)| (t, Some(w)));
         if waits.is_some_and(|reason| reason.trim().len() < 10) {
@@ -197,7 +233,8 @@ fn the_table_of_attacks_is_complete_and_its_tests_exist() {
         if tests.is_empty() {
             wrong.push(format!("{id}: no test"));
         }
-        wrong.extend(tests.iter().filter_map(|t| missing(t)).map(|e| format!("{id}: {e}")));
+        let found = tests.iter().filter_map(|t| missing(id, &rules, t));
+        wrong.extend(found.map(|e| format!("{id}: {e}")));
         named.extend(tests.into_iter().map(str::to_string));
     }
     if seen != ids() {

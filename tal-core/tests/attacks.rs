@@ -206,7 +206,7 @@ fn t55_a7_products_are_of_facts_and_of_degree_two() {
     assert_eq!(more, m);
     assert!(!proves(&st, &ge(m.scale(-1).unwrap()), vec![step(0, 1), Proof::Lookup]));
     assert!(product.mul(&m).is_err());
-    // Instantiated, a product is multiplied out (redteam A7).
+    // Instantiated, a product is multiplied out (A7).
     let theta = |v: Var| (i.as_var() == Some(v)).then(|| i.plus(1).unwrap());
     assert_eq!(product.subst(&theta).unwrap(), next);
     // A product of what is not known not to be negative.
@@ -248,6 +248,7 @@ fn encodings(cases: &[(&str, &[u8], &[u8])]) {
 
 const MOV: &[u8] = &[0x48, 0x89, 0xC8];
 
+/// Attack t22.
 #[test]
 fn t3_t23_implicit_and_partial_destinations_have_no_row() {
     encodings(&[
@@ -258,7 +259,8 @@ fn t3_t23_implicit_and_partial_destinations_have_no_row() {
         ("mulx rax,rbx,rcx", &[0xC4, 0xE2, 0xE3, 0xF6, 0xC1], &[0x48, 0xF7, 0xE1]),
         ("cpuid", &[0x0F, 0xA2], &[0xF3, 0x90]),
         ("rdtsc", &[0x0F, 0x31], &[0xF3, 0x90]),
-        ("lahf", &[0x9F], &[0x0F, 0x94, 0xC0]),
+        ("lahf (t22)", &[0x9F], &[0x0F, 0x94, 0xC0]),
+        ("sahf (t22)", &[0x9E], &[0x0F, 0x94, 0xC0]),
         ("mul cl: ah is written", &[0xF6, 0xE1], &[0xF7, 0xE1]),
     ]);
 }
@@ -276,6 +278,7 @@ fn t25_t36_t66_t78_vectors_have_no_row() {
     ]);
 }
 
+/// Attacks t69, A14.
 #[test]
 fn t61_t62_t79_t80_memory_without_a_bound_has_no_row() {
     encodings(&[
@@ -295,6 +298,7 @@ fn t61_t62_t79_t80_memory_without_a_bound_has_no_row() {
     ]);
 }
 
+/// Attacks t63, t144, t145.
 #[test]
 fn t143_t146_system_state_has_no_row() {
     encodings(&[
@@ -324,6 +328,7 @@ fn t143_t146_system_state_has_no_row() {
     ]);
 }
 
+/// Attacks t148, t149, t150, t151, t152.
 #[test]
 fn t147_t153_what_leaves_or_changes_the_machine_has_no_row() {
     encodings(&[
@@ -391,6 +396,7 @@ fn t84_t85_what_is_shared_is_not_owned_and_its_junk_stays_unread() {
     assert_eq!(refusal(ghosts(&mut st, &back)), Rule::RegionEnd);
 }
 
+/// Attack t86.
 #[test]
 fn c16_c17_two_openings_do_not_mix() {
     let mut st = state();
@@ -489,6 +495,7 @@ fn c20_c22_c23_a_part_of_the_frame_comes_back_whole_and_once() {
     assert_eq!(refusal(ghosts(&mut st, &whole)), Rule::Uncarve);
 }
 
+/// Attack t81.
 #[test]
 fn c44_code_is_no_memory() {
     let mut st = state();

@@ -174,6 +174,7 @@ fn accepted(bytes: &[u8], d: &Decoded) {
     }
 }
 
+/// Attack t130.
 #[test]
 fn random_bytes_are_refused_or_canonical() {
     let mut rng = Rng::with_seed(1);
@@ -293,11 +294,11 @@ fn reasons_are_those_of_the_groups() {
 #[test]
 fn refused_encodings_and_their_twins() {
     let cases: &[(&[u8], &[u8])] = &[
-        // 67: a 32-bit address (trap 20). 65: gs (trap 60).
+        // 67: a 32-bit address (t20). 65: gs (t60).
         (&[0x67, 0x8A, 0x07], &[0x8A, 0x07]),
         (&[0x65, 0x48, 0x8B, 0x07], &[0x48, 0x8B, 0x07]),
         (&[0x2E, 0x90], &[0x90]),
-        // ah (trap 8); with REX it is spl.
+        // ah (t8); with REX it is spl.
         (&[0x88, 0xE0], &[0x40, 0x88, 0xE0]),
         // REX without use; REX.W twice; REX.R of a group opcode.
         (&[0x40, 0x89, 0xC8], &[0x89, 0xC8]),
@@ -307,7 +308,7 @@ fn refused_encodings_and_their_twins() {
         // A prefix after REX.
         (&[0x48, 0x66, 0x89, 0xC8], &[0x66, 0x89, 0xC8]),
         (&[0x66, 0x66, 0x89, 0xC8], &[0x66, 0x89, 0xC8]),
-        // 66 on jumps, calls, pushes, returns (traps 121, 130); F2 jmp, lock mov (trap 153).
+        // 66 on jumps, calls, pushes, returns (t121, t130); F2 jmp, lock mov (t153).
         (&[0x66, 0xE9, 5, 0, 0, 0], &[0xE9, 5, 0, 0, 0]),
         (&[0x66, 0x6A, 1], &[0x6A, 1]),
         (&[0x66, 0xC3], &[0xC3]),
@@ -324,7 +325,7 @@ fn refused_encodings_and_their_twins() {
         (&[0xF6, 0xC8, 1], &[0xF6, 0xC0, 1]),
         (&[0xC1, 0xF0, 1], &[0xC1, 0xE0, 1]),
         (&[0xA1, 0, 0, 0, 0, 0, 0, 0, 0], &[0x8B, 0x04, 0x25, 0, 0, 0, 0]),
-        // bsf is tzcnt without its prefix (trap 134).
+        // bsf is tzcnt without its prefix (t134).
         (&[0x0F, 0xBC, 0xC1], &[0xF3, 0x0F, 0xBC, 0xC1]),
         // Rep forms.
         (&[0xF2, 0xA4], &[0xF3, 0xA4]),
@@ -335,14 +336,14 @@ fn refused_encodings_and_their_twins() {
         // nop forms that are not in the manual's list; xchg rax,rax in one byte.
         (&[0x0F, 0x1F, 0xC0], &[0x0F, 0x1F, 0x00]),
         (&[0x48, 0x90], &[0x48, 0x87, 0xC0]),
-        // Memory forms without a rule (traps 61, 62) and stack forms (trap 122).
+        // Memory forms without a rule (t61, t62) and stack forms (t122).
         (&[0x48, 0x0F, 0xA3, 0x03], &[0x48, 0x0F, 0xA3, 0xC3]),
         (&[0x48, 0x87, 0x03], &[0x48, 0x87, 0xC3]),
         (&[0xFF, 0x33], &[0x53]),
         (&[0x8F, 0x03], &[0x5B]),
         (&[0xFF, 0x13], &[0xFF, 0xD3]),
         (&[0x0F, 0x94, 0x03], &[0x0F, 0x94, 0xC3]),
-        // Cut off (trap 135).
+        // Cut off (t135).
         (&[0x48, 0xB8], &[0x48, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0]),
         // System instructions (group H).
         (&[0x0F, 0x05], &[0xF3, 0x0F, 0x1E, 0xFA]),
@@ -387,7 +388,7 @@ fn padding_is_nop_and_int3() {
     assert!(decode(&[0xCC]).unwrap().padding);
     let endbr = decode(&[0xF3, 0x0F, 0x1E, 0xFA]).unwrap();
     assert!(endbr.endbr && !endbr.padding);
-    // 90 is no exchange (trap 4): it does not clear the upper half of rax.
+    // 90 is no exchange (t4): it does not clear the upper half of rax.
     assert_eq!(decode(&[0x90]).unwrap().op, Op::Nop);
 }
 

@@ -108,6 +108,7 @@ fn t1_a_pointer_does_not_survive_32_bits() {
     assert_eq!(get(&s, Reg::Rbx), &Word::Int(n));
 }
 
+/// Attacks t51, A1.
 #[test]
 fn t1_32_bits_of_an_unknown_number_are_fresh() {
     let mut s = empty_state();
@@ -189,6 +190,7 @@ fn cmov_uses_the_edge_fact_of_each_side_and_leaks_none() {
     assert_eq!(run_with(prover, &mut s, &wrong).unwrap_err().rule, Rule::RowCmov);
 }
 
+/// Attacks A21, c36.
 #[test]
 fn cmov_between_two_names_is_unreadable() {
     let mut s = empty_state();
@@ -256,6 +258,7 @@ fn t9_movsx_is_signed_movzx_is_not() {
     assert_eq!(get(&s, Reg::Rax), &Word::Junk);
 }
 
+/// Attack t53.
 #[test]
 fn t10_masks_are_sign_extended() {
     let mut s = empty_state();
@@ -569,6 +572,7 @@ fn u10_flags_of_pointers_are_not_readable() {
     exec(&mut s, add_carry).unwrap();
 }
 
+/// Attack t132.
 #[test]
 fn u10_at_an_entry_no_flag_is_readable() {
     let mut s = empty_state();
@@ -673,6 +677,7 @@ fn a_pick_that_splits_an_alternative_is_refused() {
     );
 }
 
+/// Attack c37.
 #[test]
 fn pointers_of_one_object_compare_as_their_offsets() {
     let mut s = empty_state();
@@ -750,6 +755,7 @@ fn t111_t112_rsp_is_no_general_register() {
     assert_eq!(s.stack.delta, 0);
 }
 
+/// Attack t71.
 #[test]
 fn t114_t118_t122_push_and_pop() {
     let mut s = empty_state();
@@ -824,6 +830,7 @@ fn u5_t95_lent_slots_are_nobodys() {
     assert!(s.caps.is_empty() && s.stack.lent.is_empty());
 }
 
+/// Attack c38.
 #[test]
 fn t115_carve_ends_below_the_return_address() {
     let s = frame();
@@ -837,6 +844,7 @@ fn t115_carve_ends_below_the_return_address() {
     judged(|j| j.carve(&mut s.clone(), -32, 32)).unwrap();
 }
 
+/// Attacks U16, c21.
 #[test]
 fn saved_words_are_not_carved() {
     let mut s = frame();

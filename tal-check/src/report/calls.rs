@@ -10,7 +10,7 @@ use tal_core::error::{Kind, Rule};
 use tal_core::hint::Place;
 use tal_core::limits;
 use tal_core::rules::apply::Callee;
-use tal_core::ty::{Base, Cap, Mem, Reg, Sig, Word};
+use tal_core::ty::{Base, Cap, Mem, Reg, Sig, View, Word};
 use tal_syntax::Span;
 use tal_syntax::diag::Diag;
 
@@ -139,12 +139,7 @@ fn arguments(scene: &Scene<'_>, called: &Called) -> Diag {
                     _ => diag,
                 };
             }
-            Trouble::View(view) => {
-                let words = format!("`{name}` borrows what cannot be lent here");
-                let diag = Diag::error(rules::NOT_LENT, scene.span, words)
-                    .with_primary(format!("needs {}", scene.names.view(view)));
-                return owned(scene, at_callee(diag));
-            }
+            Trouble::View(view) => return at_callee(not_lent(scene, name, view)),
             Trouble::Access { base, bound: Some(bound), .. } => {
                 let place = scene.names.base(*base);
                 let words = format!("`{name}` may go past the end of `{place}`");
@@ -163,6 +158,28 @@ fn arguments(scene: &Scene<'_>, called: &Called) -> Diag {
         return scene.with_known(at_callee(diag), &fact);
     }
     at_callee(scene.general())
+}
+
+/// A view that the callee needs and that cannot be lent: of what is there, or of nothing.
+fn not_lent(scene: &Scene<'_>, name: &str, view: &View) -> Diag {
+    let place = scene.names.base(view.base);
+    let size = |mem: &Mem| match mem {
+        Mem::Bytes(n) => n.as_int(),
+        _ => None,
+    };
+    let there = scene.memory(view.base);
+    let words = match (size(&view.mem), there.and_then(size)) {
+        (Some(wanted), Some(has)) if wanted > has => {
+            format!("`{name}` takes {wanted} bytes of `{place}`, which has {has}")
+        }
+        _ => format!("`{name}` borrows what cannot be lent here"),
+    };
+    let diag = Diag::error(rules::NOT_LENT, scene.span, words)
+        .with_primary(format!("needs {}", scene.names.view(view)));
+    match there {
+        Some(_) => scene.with_extent(diag, view.base),
+        None => owned(scene, diag),
+    }
 }
 
 /// Is this memory owned, with something that owns memory inside?

@@ -405,14 +405,13 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn view(&self, view: &View) -> String {
         let at = self.address(view.base, &view.offset);
-        let kind = match view.region {
-            Region::Always => "ref",
-            Region::Var(_) => "&",
-        };
         let mode = mode_word(view.mode);
-        let gap = if view.region == Region::Always || !mode.is_empty() { " " } else { "" };
-        let (guards, mem) = (self.guards(&view.guards), self.mem(&view.mem));
-        format!("{guards}{at}: {kind}{}{gap}{mem}", mode.trim_start())
+        let kind = match view.region {
+            Region::Always => format!("ref{mode} "),
+            Region::Var(_) if mode.is_empty() => "&".to_owned(),
+            Region::Var(_) => format!("&{} ", mode.trim_start()),
+        };
+        format!("{}{at}: {kind}{}", self.guards(&view.guards), self.mem(&view.mem))
     }
 
     /// What a variable may be, if it is a name.

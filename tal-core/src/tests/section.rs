@@ -21,6 +21,7 @@ fn judge(program: &Program, section: &[u8]) -> Result<Vec<u8>> {
     Ok(wire::encode(&image, &interface, &judge.hints.recorded))
 }
 
+/// Attack t160.
 #[test]
 fn decode_then_encode_is_the_identity() {
     for program in flow::programs() {
@@ -51,6 +52,7 @@ fn changed_bytes_refuse_or_stay_canonical() {
     assert!(accepted < refused / 10, "{accepted} of {refused}");
 }
 
+/// Attacks t142, t169.
 #[test]
 fn nothing_is_missing_and_nothing_is_left() {
     for program in flow::programs() {
@@ -58,7 +60,7 @@ fn nothing_is_missing_and_nothing_is_left() {
         for length in 0..section.len() {
             assert!(judge(&program, &section[..length]).is_err(), "first {length} bytes");
         }
-        // Trap 161.
+        // t161.
         for extra in 0..=255 {
             let mut longer = section.clone();
             longer.push(extra);
@@ -67,6 +69,7 @@ fn nothing_is_missing_and_nothing_is_left() {
     }
 }
 
+/// Attack t104.
 #[test]
 fn the_interface_is_the_one_it_was_checked_against() {
     let program = &flow::programs()[0];
@@ -84,7 +87,7 @@ fn numbers_have_one_form() {
     };
     assert_eq!(read(&[0]), Ok(0));
     assert_eq!(read(&[0xFF, 0x01]), Ok(255));
-    // Trap 159.
+    // t159.
     assert!(read(&[0x80, 0x00]).is_err());
     assert!(read(&[0x80, 0x80, 0x00]).is_err());
     assert!(read(&[0x80]).is_err());
@@ -101,6 +104,7 @@ fn numbers_have_one_form() {
     }
 }
 
+/// Attack t168.
 #[test]
 fn noise_is_refused() {
     let program = &flow::programs()[1];
@@ -125,15 +129,16 @@ fn hostile(size: usize, fill: impl Fn(usize) -> u8) -> Result<Vec<u8>> {
     judge(&program, &section)
 }
 
+/// Attacks t156, A19.
 #[test]
 fn hostile_sections_are_refused_at_once() {
     let ten = 10 << 20;
     assert!(hostile(ten, |_| 0x00).is_err());
     assert!(hostile(ten, |_| 0xFF).is_err());
     assert!(hostile(ten, |_| 0x01).is_err());
-    // Counts beyond what can follow (trap 158).
+    // Counts beyond what can follow (t158).
     assert!(hostile(16, |_| 0x7F).is_err());
-    // Types nested without end (trap 157): ten million levels of arr(0, arr(0, ..)).
+    // Types nested without end (t157): ten million levels of arr(0, arr(0, ..)).
     assert!(hostile(ten, |i| if i < 4 { 1 } else { [1, 0][i % 2] }).is_err());
     assert!(hostile(ten, |i| if i < 4 { 1 } else { 5 }).is_err());
     // Larger than the text allows.
@@ -143,6 +148,26 @@ fn hostile_sections_are_refused_at_once() {
     assert_eq!(judge(program, &section).unwrap_err().rule, Rule::Limit);
 }
 
+<<<<<<< HEAD
+=======
+/// Attacks t155, A19.
+#[test]
+fn states_are_few_for_the_bytes() {
+    // Two megabytes of the smallest signatures: refused by the count, before one is built.
+    let mut program = flow::programs()[0].clone();
+    let mut section = program.accepted()[..38].to_vec();
+    program.text.resize(1 << 20, 0xCC);
+    let count = 250_000_u32;
+    section.push(0);
+    let mut w = Writer::default();
+    w.uint(count);
+    section.extend(w.bytes);
+    section.extend((0..count * 8).map(|_| 0));
+    let error = judge(&program, &section).unwrap_err();
+    assert!(matches!(error.kind, Evidence::Malformed(at) if at < 50), "{error:?}");
+}
+
+>>>>>>> c4d724c (Make the table of attacks say what it tests: 13 new attacks, ids in every test)
 /// Random values of every form.
 pub(super) struct Gen(Rng);
 
@@ -490,6 +515,7 @@ fn copies(count: u32) -> Program {
 }
 
 /// Fuel for large texts, and how fast they are judged: seen with `--nocapture`, in release.
+/// Attack t155.
 #[test]
 fn large_texts_are_judged_in_linear_time() {
     extern crate std;

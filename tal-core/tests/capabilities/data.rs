@@ -26,6 +26,7 @@ fn judge(data: Vec<Data<'_>>) -> Result<(), Error> {
     judged_with(Teller::default(), data, |judge| judge.data())
 }
 
+/// Attack t59.
 #[test]
 fn objects_are_sorted_apart_and_as_writable_as_they_say() {
     let mem = || bytes(k(4));
@@ -42,6 +43,7 @@ fn objects_are_sorted_apart_and_as_writable_as_they_say() {
     assert_eq!(refusal(judge(vec![ro(mem(), b"")])), Rule::DataObject);
 }
 
+/// Attack A16.
 #[test]
 fn objects_own_nothing_and_are_closed() {
     let own_null = record(8, vec![own(0, true, None, u64s())]);
@@ -73,6 +75,7 @@ fn integers_are_evaluated() {
     assert_eq!(refusal(judge(vec![ro(zero(k(2)), &[0, 1])])), Rule::DataInit);
 }
 
+/// Attack t107.
 #[test]
 fn pointers_are_objects_of_that_type() {
     let name = || bytes(k(4));
@@ -110,7 +113,7 @@ fn packages_tell_their_witnesses() {
     };
     run(vec![ge(n.clone())], 4).unwrap();
     assert_eq!(run(vec![ge(n.clone())], 5), Err(Rule::DataInit));
-    // Trap 52.
+    // t52.
     assert_eq!(run(vec![ge(n.plus(-5).unwrap())], 4), Err(Rule::DataInit));
     let untold = Rc::new(Mem::Ex { vars: 1, facts: vec![], body: u64s() });
     assert_eq!(refusal(judge(vec![ro(untold, &[0; 8])])), Rule::DataInit);
@@ -167,6 +170,7 @@ fn table(bytes: &[u8], function: u32, writable: bool) -> Result<(), Error> {
     Judge::new(&image, &interface, Teller::default(), 1 << 20).data()
 }
 
+/// Attack t138.
 #[test]
 fn tables_hold_labels_of_one_function() {
     let of = |addresses: &[u64]| addresses.iter().flat_map(|a| a.to_le_bytes()).collect::<Vec<_>>();

@@ -7,6 +7,7 @@ use tal_core::limits;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Kind, Mem, NameSet, Reg, Word};
 
+/// Attack t41.
 #[test]
 fn split_stays_inside() {
     let mut st = state();
@@ -117,6 +118,7 @@ fn one_element_is_the_element() {
     }
 }
 
+/// Attack A23.
 #[test]
 fn equal_terms_are_proved_over_z() {
     let mut st = state();
@@ -126,7 +128,7 @@ fn equal_terms_are_proved_over_z() {
     let of = Through::Entry(0);
     let equal = [Ghost::Equal { of, offset: m.clone(), mem: bytes(m.clone()) }];
     assert_eq!(refusal(ghosts(&mut st.clone(), &equal)), Rule::EntryEqual);
-    // Trap 50: modulo 2^64 is not equal.
+    // t50: modulo 2^64 is not equal.
     let wrapped = n.plus(1 << 64).unwrap();
     let equal64 = [Ghost::Equal { of, offset: n.clone(), mem: bytes(wrapped) }];
     assert_eq!(refusal(ghosts(&mut st.clone(), &equal64)), Rule::EntryEqual);
@@ -176,6 +178,7 @@ fn fold_and_unfold_are_by_name() {
     assert_eq!(refusal(ghosts(&mut st, &[Ghost::Unfold { entry: 1 }])), Rule::EntryUnfold);
 }
 
+/// Attack t87.
 #[test]
 fn packing_proves_what_the_package_says_now() {
     let mut st = state();
@@ -196,11 +199,12 @@ fn packing_proves_what_the_package_says_now() {
     let mut good = pack(vec![n]).to_vec();
     good.push(fold);
     ghosts(&mut st, &good).unwrap();
-    // Trap 86: opening again makes a new variable.
+    // t86: opening again makes a new variable.
     ghosts(&mut st, &[Ghost::Unfold { entry: 0 }, Ghost::Open { entry: 0 }]).unwrap();
     assert_eq!(st.scope.iter().filter(|s| s.kind == Kind::Int).count(), 2);
 }
 
+/// Attack t52.
 #[test]
 fn packing_proves_the_facts_of_the_package() {
     let mut st = state();
@@ -241,6 +245,7 @@ fn leaks_are_explicit_and_limits_hold() {
     assert_eq!(st.caps.len(), limits::CAPS);
 }
 
+/// Attack U12.
 #[test]
 fn size_facts_are_of_what_is_there() {
     let mut st = state();

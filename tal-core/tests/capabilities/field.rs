@@ -90,7 +90,7 @@ fn ownership_goes_into_the_field_once() {
     let mut st = parent(|st| ptr(address(st), k(8)));
     let y = Var::Free(1);
     let ty = own_ty(false, false, u64s());
-    // Core.md 9.29: nothing there to be absorbed.
+    // c29: nothing there to be absorbed.
     assert!(ghosts(&mut st.clone(), &close(ty.clone())).is_err());
     owned(&mut st, y, k(8), u64s());
     let wrong = [
@@ -104,7 +104,7 @@ fn ownership_goes_into_the_field_once() {
     ghosts(&mut st, &close(ty.clone())).unwrap();
     assert_eq!(st.caps.len(), 1);
     assert_eq!(*self::ty(&st, 0, 0), ty);
-    // A second copy of the word owns nothing (U2, core.md 9.1).
+    // A second copy of the word owns nothing (U2, c1).
     let x = Var::Free(0);
     owned(&mut st, x, k(8), record(8, vec![known(0, ptr(y, k(8)))]));
     let again = [Ghost::FieldClose { entry: 1, field: 0, ty }];
@@ -137,6 +137,7 @@ fn nothing_owns_itself() {
     assert_eq!(refusal(ghosts(&mut st, &itself)), Rule::FieldClose);
 }
 
+/// Attack c24.
 #[test]
 fn a_half_is_no_whole_block() {
     let mut st = state();
@@ -156,6 +157,7 @@ fn a_half_is_no_whole_block() {
     assert_eq!(refusal(ghosts(&mut st, &close(ty))), Rule::HasOwn);
 }
 
+/// Attack U2.
 #[test]
 fn what_may_be_null_goes_into_what_may_be_null() {
     let nullable = |st: &mut State| {

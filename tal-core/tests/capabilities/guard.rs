@@ -21,6 +21,7 @@ fn not_zero(low: i64, high: i64) -> Option<bool> {
     Some(low > 0 || high < 0)
 }
 
+/// Attacks A4, c40, c45.
 #[test]
 fn test_of_null_decides_everything_about_the_name() {
     let mut st = state();
@@ -40,6 +41,7 @@ fn test_of_null_decides_everything_about_the_name() {
     assert!(null.facts.contains(&ge(n.clone())) && null.facts.contains(&ge(n.scale(-1).unwrap())));
 }
 
+/// Attack c28.
 #[test]
 fn a_condition_that_splits_addresses_is_refused() {
     let mut st = state();
@@ -70,13 +72,14 @@ fn guard_true_needs_its_proof() {
     st.facts.push(ge(k(5).sub(&n).unwrap()));
     ghosts(&mut st, &release).unwrap();
     assert!(entry(&st, 0).guards.is_empty());
-    // An undecided name is not released at all (core.md 9.2).
+    // An undecided name is not released at all (c2).
     let y = name(&mut st, NameSet::NULLABLE);
     let e = guarded(&mut st, vec![Guard::IsAddress(y)], y, k(0), bytes(k(8)));
     let release = [Ghost::GuardTrue { of: Through::Entry(e), guard: 0 }];
     assert_eq!(refusal(ghosts(&mut st, &release)), Rule::GuardTrue);
 }
 
+/// Attack c6.
 #[test]
 fn guard_false_and_void_need_a_refutation() {
     let mut st = state();
@@ -129,6 +132,7 @@ fn an_interval_of_a_guard_is_one_of_the_name() {
     ghosts(&mut st, &[Ghost::GuardAdd { of, guard: Guard::IsSmall(x, -4095, -1) }]).unwrap();
 }
 
+/// Attacks U12, c7.
 #[test]
 fn structural_ghosts_and_size_facts_refuse_guarded_entries() {
     let mut st = state();

@@ -47,7 +47,7 @@ fn an_access_meets_one_field_exactly() {
     load(&mut st, x, 0, 4).unwrap();
     load(&mut st, x, 8, 8).unwrap();
     load(&mut st, x, 24, 1).unwrap();
-    // Gaps, straddling, other widths, beyond the end, before the start (traps 57, 58, 68).
+    // Gaps, straddling, other widths, beyond the end, before the start (t57, t58, t68).
     for (at, bytes) in [(0, 8), (0, 2), (4, 4), (8, 4), (12, 4), (24, 8), (32, 1), (-1, 1), (2, 4)]
     {
         assert_eq!(refusal(load(&mut st.clone(), x, at, bytes)), Rule::Shape);
@@ -77,6 +77,7 @@ fn only_shapes_are_accessed() {
     }
 }
 
+/// Attacks t57, t58.
 #[test]
 fn bytes_are_bounded_over_z() {
     let mut st = state();
@@ -95,6 +96,7 @@ fn bytes_are_bounded_over_z() {
     get(&st, 8).unwrap();
 }
 
+/// Attack A22.
 #[test]
 fn the_hint_does_not_choose_the_field() {
     let mut st = state();
@@ -132,7 +134,7 @@ fn a_load_names_the_content_once() {
     assert_eq!(entry(&st, 1).guards, [Guard::IsAddress(y)]);
     let Kind::Addr { set, block: Some(block) } = &st.scope[1].kind else { panic!() };
     assert_eq!((*set, block.extent.clone()), (NameSet::NULLABLE, k(16)));
-    // Trap 94: the second load finds the word, not another owner.
+    // t94: the second load finds the word, not another owner.
     assert_eq!(load(&mut st, x, 0, 8).unwrap(), first);
     assert_eq!(st.caps.len(), 2);
 }
@@ -155,7 +157,7 @@ fn range_facts_come_from_fields_only() {
     owned(&mut st, x, k(0), record(16, fields));
     let Word::Int(n) = load(&mut st, x, 0, 1).unwrap() else { panic!() };
     assert!(st.facts.contains(&ge(n.clone())) && st.facts.contains(&ge(k(2).sub(&n).unwrap())));
-    // Core.md 9.43: a known word has no range.
+    // c43: a known word has no range.
     let facts = st.facts.len();
     assert_eq!(load(&mut st, x, 8, 8).unwrap(), Word::Int(i));
     assert_eq!(st.facts.len(), facts);
@@ -168,6 +170,7 @@ fn range_facts_come_from_fields_only() {
     assert!(fresh.facts.is_empty());
 }
 
+/// Attacks t116, U16.
 #[test]
 fn owners_store_any_word_that_may_leave_the_frame() {
     let mut st = state();
@@ -178,7 +181,7 @@ fn owners_store_any_word_that_may_leave_the_frame() {
     for local in [Word::Frame(-8), Word::ReturnAddress, Word::Saved(Reg::Rbx), Word::Junk] {
         assert_eq!(refusal(store(&mut st.clone(), x, 0, 8, &local)), Rule::StoreStrong);
     }
-    // Trap 67: parts of a pointer, and half of it into a narrow field.
+    // t67: parts of a pointer, and half of it into a narrow field.
     assert_eq!(refusal(store(&mut st.clone(), x, 0, 1, &Word::Int(k(1)))), Rule::Shape);
     assert_eq!(refusal(store(&mut st.clone(), x, 8, 4, &ptr(y, k(0)))), Rule::StoreStrong);
     store(&mut st, x, 8, 4, &Word::Int(k(-1))).unwrap();
@@ -197,6 +200,7 @@ fn an_owned_field_is_not_overwritten() {
     store(&mut st, x, 0, 8, &zero).unwrap();
 }
 
+/// Attack t83.
 #[test]
 fn a_weak_store_keeps_the_type() {
     let mut st = state();
@@ -210,7 +214,7 @@ fn a_weak_store_keeps_the_type() {
     store(&mut st, x, 0, 8, &Word::Int(k(7))).unwrap();
     store(&mut st, x, 8, 1, &Word::Int(k(2))).unwrap();
     store(&mut st, x, 8, 1, &Word::Int(k(256))).unwrap();
-    // Redteam U14.
+    // U14.
     assert_eq!(refusal(store(&mut st.clone(), x, 0, 8, &Word::Int(k(8)))), Rule::HasInt);
     assert_eq!(refusal(store(&mut st.clone(), x, 0, 8, &Word::Int(i))), Rule::HasInt);
     assert_eq!(refusal(store(&mut st.clone(), x, 8, 1, &Word::Int(k(3)))), Rule::StoreWeak);
@@ -236,7 +240,7 @@ fn access_is_through_what_stands_there_now() {
     let mut st = state();
     let (x, y) = (address(&mut st), address(&mut st));
     owned(&mut st, y, k(0), u64s());
-    // Trap 73: no entry, no access, whatever the hint says.
+    // t73: no entry, no access, whatever the hint says.
     let through = |through| Teller { access: [through].into(), ..Teller::default() };
     let get = |st: &State, t| load_as(through(t), &mut st.clone(), x, &k(0), 8);
     for t in [Through::Entry(0), Through::Entry(9)] {
@@ -245,7 +249,7 @@ fn access_is_through_what_stands_there_now() {
     for t in [Through::View(0), Through::Data(DataId(0))] {
         assert_eq!(refusal(get(&st, t)), Rule::AccessView);
     }
-    // Guards, and names that may be null (U12, trap 72).
+    // Guards, and names that may be null (U12, t72).
     guarded(&mut st, vec![Guard::Range(k(0), 0, 0)], x, k(0), u64s());
     assert_eq!(refusal(get(&st, Through::Entry(1))), Rule::AccessEntry);
     let z = name(&mut st, NameSet::NULLABLE);
@@ -271,6 +275,7 @@ fn address_of(
     judged_with(Teller::default(), vec![data], |judge| judge.address(st, base, index, disp))
 }
 
+/// Attack t72.
 #[test]
 fn an_address_has_one_unscaled_pointer() {
     let mut st = state();
@@ -303,6 +308,7 @@ fn an_address_has_one_unscaled_pointer() {
     }
 }
 
+/// Attack t82.
 #[test]
 fn slots_stand_at_constants_and_absolutes_in_objects() {
     let mut st = state();

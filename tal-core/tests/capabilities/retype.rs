@@ -5,6 +5,7 @@ use tal_core::error::Rule;
 use tal_core::hint::Ghost;
 use tal_core::ty::{FieldTy, Mem};
 
+/// Attack c30.
 #[test]
 fn what_owns_is_not_forgotten() {
     let mut st = state();
@@ -27,6 +28,7 @@ fn what_owns_is_not_forgotten() {
     assert_eq!(*entry(&st, 6).mem, *junk(k(8)));
 }
 
+/// Attack A10.
 #[test]
 fn a_shape_of_junk_has_the_size_and_nothing_readable() {
     let mut st = state();
@@ -54,6 +56,7 @@ fn a_shape_of_junk_has_the_size_and_nothing_readable() {
     assert_eq!(refusal(ghosts(&mut st, &again)), Rule::RetypeShape);
 }
 
+/// Attack t41.
 #[test]
 fn no_part_of_a_new_type_is_negative() {
     let mut st = state();
@@ -67,7 +70,7 @@ fn no_part_of_a_new_type_is_negative() {
     assert_eq!(refusal(ghosts(&mut st.clone(), &shape)), Rule::WfSize);
     st.facts.push(ge(rest.clone()));
     ghosts(&mut st, &shape).unwrap();
-    // Nor hidden inside elements, whose parts are constants (redteam U11).
+    // Nor hidden inside elements, whose parts are constants (U11).
     let hidden = array(k(1), cat(junk(n.clone()), junk(rest)));
     let mut fresh = state();
     let x = address(&mut fresh);
@@ -109,7 +112,7 @@ fn zeroes_are_values_of_what_allows_them() {
     ghosts(&mut st.clone(), &at(cells)).unwrap();
     ghosts(&mut st.clone(), &at(named(NODE, vec![]))).unwrap();
     ghosts(&mut st, &at(bytes(k(16)))).unwrap();
-    // Core.md 9.34: what is bytes by now is not zero any more.
+    // c34: what is bytes by now is not zero any more.
     assert_eq!(refusal(ghosts(&mut st, &at(bytes(k(16))))), Rule::RetypeZero);
 }
 

@@ -49,6 +49,7 @@ fn copies_move_both_pointers_and_empty_the_count() {
     assert_eq!(st.regs[Reg::Rcx as usize], Word::Int(k(0)));
 }
 
+/// Attack t64.
 #[test]
 fn the_count_is_not_negative_and_fits() {
     let (mut st, x, y, n) = setup();
@@ -73,6 +74,7 @@ fn the_count_is_not_negative_and_fits() {
     }
 }
 
+/// Attacks t65, U13, U14.
 #[test]
 fn only_plain_memory_is_copied_over() {
     let small = vec![ge(k(9).sub(&Term::var(Var::Value)).unwrap())];
@@ -123,7 +125,7 @@ fn junk_is_filled_exactly() {
     assert_eq!(refusal(stos(&mut st.clone(), 1)), Rule::RowRepStos);
     stos(&mut st, 8).unwrap();
     assert_eq!(*entry(&st, 0).mem, *zero(n.scale(8).unwrap()));
-    // Core.md 9.34: zero is not written over.
+    // c34: zero is not written over.
     st.regs[Reg::Rdi as usize] = ptr(x, k(0));
     assert_eq!(refusal(stos(&mut st, 8)), Rule::RowRepStos);
     // Other values make bytes; a pointer makes nothing.

@@ -19,7 +19,7 @@ fn with<T>(f: impl FnOnce(&mut Judge<'_, Teller>) -> Result<T, Error>) -> Result
 
 #[test]
 fn all_variables_at_once() {
-    // Trap 47: [n := m, m := n] swaps.
+    // t47: [n := m, m := n] swaps.
     let theta = [Value::Int(v(1)), Value::Int(v(0))];
     let difference = v(0).sub(&v(1).scale(3).unwrap()).unwrap();
     let swapped = with(|j| j.subst_term(&difference, Subst::Free(0, &theta))).unwrap();
@@ -33,6 +33,7 @@ fn all_variables_at_once() {
     assert_eq!(refusal(with(|j| j.subst_term(&v(0), Subst::Free(0, &name)))), Rule::TermSubst);
 }
 
+/// Attack U17.
 #[test]
 fn terms_stay_in_bounds() {
     let big = Term::constant_of(1 << 79).unwrap();
@@ -56,7 +57,7 @@ fn nothing_is_captured() {
         16,
         vec![known(0, Word::Int(n.clone())), reference(8, false, Mode::Ro, Rc::new(inner.clone()))],
     );
-    // Opening the outer one does not touch what the inner one binds (trap 48).
+    // Opening the outer one does not touch what the inner one binds (t48).
     let witnesses = [v(7)];
     let opened = with(|j| j.subst_mem(&outer, Subst::Bound(&witnesses))).unwrap();
     let expected =
@@ -102,7 +103,7 @@ fn an_entry_stands_at_an_address() {
     let y = Var::Free(4);
     let moved = place(vec![], Value::Addr(Base::Name(y), k(16))).unwrap().unwrap();
     assert_eq!((moved.name, moved.offset), (y, k(24)));
-    // Core.md 9.3: not at an integer, unless its guard says that it is not there.
+    // c3: not at an integer, unless its guard says that it is not there.
     let null = || Value::Small(k(0), 0, 0);
     assert_eq!(refusal(place(vec![], null())), Rule::TermSubst);
     let x = Var::Free(0);
@@ -166,6 +167,7 @@ fn stores_and_tokens() {
     assert_eq!(refusal(run(token, &[Value::Small(k(0), 0, 0), rho])), Rule::TermSubst);
 }
 
+/// Attacks t50, t99, t101, t164.
 #[test]
 fn comparison_is_over_z_and_by_structure() {
     let mut st = state();
@@ -183,7 +185,7 @@ fn comparison_is_over_z_and_by_structure() {
     assert!(same(named(PAIR, vec![n.clone()]), named(PAIR, vec![m.clone()])));
     assert!(!same(named(PAIR, vec![k(0)]), named(PAIR, vec![k(1)])));
     assert!(!same(named(NODE, vec![]), named(VECTOR, vec![])));
-    // Trap 100: no variance.
+    // t100: no variance.
     let to = |mode, nullable, mem| record(8, vec![reference(0, nullable, mode, mem)]);
     assert!(!same(to(Mode::Rw, false, u64s()), to(Mode::Ro, false, u64s())));
     assert!(!same(to(Mode::Rw, false, u64s()), to(Mode::Rw, true, u64s())));
@@ -211,13 +213,14 @@ fn each_entry_is_taken_once() {
         let teller = Teller { take: told.iter().copied().collect(), ..Teller::default() };
         judged(teller, |j| j.take(&mut st, &wanted(name), Rule::Apply)).map_err(|e| e.rule)
     };
-    // Another name, no such position; then once, and no second time (core.md 9.5).
+    // Another name, no such position; then once, and no second time (c5).
     assert_eq!(take(y, &[0]), Err(Rule::Apply));
     assert_eq!(take(x, &[1]), Err(Rule::Apply));
     take(x, &[0]).unwrap();
     assert_eq!(take(x, &[0]), Err(Rule::Apply));
 }
 
+/// Attack c2.
 #[test]
 fn guards_match_one_to_one_once_decided() {
     let mut st = state();

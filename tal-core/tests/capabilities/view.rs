@@ -19,6 +19,7 @@ fn write(st: &mut State, x: Var, view: u16, word: &Word) -> Result<(), Error> {
     judged(teller, |judge| judge.store(st, &Address::Mem(Base::Name(x), k(0)), 8, word))
 }
 
+/// Attacks t77, c41.
 #[test]
 fn a_view_lives_as_long_as_its_token() {
     let mut st = state();
@@ -28,7 +29,7 @@ fn a_view_lives_as_long_as_its_token() {
     assert!(matches!(st.caps[0], Cap::Token(..)));
     read(&mut st, x, k(0), 8, 0).unwrap();
     write(&mut st, x, 0, &Word::Int(k(1))).unwrap();
-    // The entry is set aside: it cannot be used, freed or lent again (core.md 9.10, 9.14).
+    // The entry is set aside: it cannot be used, freed or lent again (c10, c14).
     let twice = [Ghost::Borrow { entry: 0, mode: Mode::Rw }];
     assert_eq!(refusal(ghosts(&mut st.clone(), &twice)), Rule::Borrow);
     ghosts(&mut st, &[Ghost::RegionEnd { token: 0 }]).unwrap();
@@ -43,6 +44,7 @@ fn a_view_lives_as_long_as_its_token() {
     assert_eq!(refusal(ghosts(&mut st, &token)), Rule::RegionEnd);
 }
 
+/// Attacks t93, U15.
 #[test]
 fn lending_is_rw_or_ro_and_weakens_to_rd_only() {
     let mut st = state();
@@ -58,7 +60,7 @@ fn lending_is_rw_or_ro_and_weakens_to_rd_only() {
     assert_eq!(st.views[1].mode, Mode::Rd);
     read(&mut st.clone(), x, k(0), 8, 1).unwrap();
     assert_eq!(refusal(write(&mut st.clone(), x, 1, &Word::Int(k(1)))), Rule::StoreWeak);
-    // Trap 92: no way back.
+    // t92: no way back.
     ghosts(&mut st, &[Ghost::ViewWeaken { view: 1 }]).unwrap();
     assert_eq!(st.views[2].mode, Mode::Rd);
     let mut st = state();
@@ -67,6 +69,7 @@ fn lending_is_rw_or_ro_and_weakens_to_rd_only() {
     assert_eq!(refusal(write(&mut st, x, 0, &Word::Int(k(1)))), Rule::StoreWeak);
 }
 
+/// Attack c8.
 #[test]
 fn a_null_borrow_ends_as_nothing() {
     let mut st = state();
@@ -121,7 +124,11 @@ fn plain_memory_is_bytes_for_readers() {
     shared(&mut st, Mode::Rw, x, record(8, vec![refined(0, 64, false, vec![small])]));
     ghosts(&mut st, &[Ghost::ViewPlain { view: 0 }]).unwrap();
     assert_eq!((st.views[2].mode, &*st.views[2].mem), (Mode::Rd, &*bytes(k(16))));
-    assert_eq!(refusal(ghosts(&mut st, &[Ghost::ViewPlain { view: 1 }])), Rule::ViewPart);
+    // c33: refined, it might be written through the bytes, were they not for readers only.
+    assert_eq!(refusal(ghosts(&mut st.clone(), &[Ghost::ViewPlain { view: 1 }])), Rule::ViewPart);
+    // t70: a gap.
+    shared(&mut st, Mode::Rw, x, record(16, vec![int(0, 64, false)]));
+    assert_eq!(refusal(ghosts(&mut st, &[Ghost::ViewPlain { view: 3 }])), Rule::ViewPart);
 }
 
 /// A package of a length and what it bounds.
@@ -133,6 +140,7 @@ fn package(length_writable: bool) -> std::rc::Rc<tal_core::ty::Mem> {
     std::rc::Rc::new(tal_core::ty::Mem::Ex { vars: 1, facts: vec![ge(n)], body })
 }
 
+/// Attacks t86, t88.
 #[test]
 fn a_package_opens_through_a_view_over_stable_fields() {
     for (mode, writable, opens) in [
@@ -151,7 +159,7 @@ fn a_package_opens_through_a_view_over_stable_fields() {
             ghosts(&mut st, &open).unwrap();
             assert_eq!(st.views[1].mode, mode);
         } else {
-            // Redteam A9, core.md 9.12.
+            // A9, c12.
             assert_eq!(refusal(ghosts(&mut st, &open)), Rule::ViewOpen);
         }
     }
@@ -184,10 +192,10 @@ fn what_a_view_owns_is_lent_on_and_not_written() {
     ghosts(&mut st, &lend).unwrap();
     let word = read(&mut st, x, k(0), 8, 0).unwrap();
     let Word::Ptr(Base::Name(y), _) = word else { panic!() };
-    // Core.md 9.14: a view in the same region, not an entry.
+    // c14: a view in the same region, not an entry.
     assert!(st.caps.len() == 1 && st.views[1].region == st.views[0].region);
     assert_eq!(st.views[1].guards, [Guard::IsAddress(y)]);
-    // Core.md 9.15: own fields are not written through views.
+    // c15: own fields are not written through views.
     assert_eq!(refusal(write(&mut st, x, 0, &Word::Int(k(0)))), Rule::StoreWeak);
 }
 

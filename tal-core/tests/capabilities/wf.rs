@@ -46,6 +46,7 @@ fn the_types_of_these_tests_are_well_formed() {
         .unwrap();
 }
 
+/// Attacks t102, A17.
 #[test]
 fn what_a_named_type_declares_is_recomputed() {
     let good = || NamedType { plain: true, ..one(u64s()) };
@@ -56,7 +57,7 @@ fn what_a_named_type_declares_is_recomputed() {
         NamedType { owns: true, ..good() },
         NamedType { size: 16, ..good() },
         NamedType { arity: 9, ..good() },
-        // Traps 98, 99: no type is another one.
+        // t98, t99: no type is another one.
         one(named(TypeId(3), vec![Term::var(Var::Param(0))])),
         one(named(NODE, vec![])),
         one(array(k(1), u64s())),
@@ -65,6 +66,7 @@ fn what_a_named_type_declares_is_recomputed() {
     }
 }
 
+/// Attacks A12, c27.
 #[test]
 fn bodies_mention_their_own_variables_only() {
     let refer = |n: Term| one(record(8, vec![reference(0, true, Mode::Ro, bytes(n))]));
@@ -110,6 +112,7 @@ fn structs_are_laid_out_and_packages_are_of_structs() {
     assert_eq!(refusal(type_of(one(deep))), Rule::Limit);
 }
 
+/// Attack t154.
 #[test]
 fn a_tree_that_unfolds_without_end_runs_out_of_fuel() {
     let mut wide = u64s();
@@ -140,6 +143,7 @@ fn post(caps: Vec<Cap>) -> Option<Post> {
     Some(Post { vars: vec![], state: with_caps(caps) })
 }
 
+/// Attack A12.
 #[test]
 fn signatures_hold_one_store_and_no_token() {
     let store = Cap::Store(Var::Free(0));
@@ -259,6 +263,7 @@ fn sets_of_names_are_small_and_do_not_cross_zero() {
     assert_eq!(refusal(claim(0, v(0))), Rule::WfSig);
 }
 
+/// Attack c32.
 #[test]
 fn code_parameters_do_not_nest() {
     let code = |inner: Sig| sig(vec![addr(), Kind::Code(Rc::new(inner))], assertion(), None);
@@ -324,7 +329,7 @@ fn labels_are_closed_and_within_their_limits() {
         wf_at(&label).expect_err("must be refused").rule
     };
     let rule = Rule::WfLabel;
-    // Trap 49: what another block opened is not in scope.
+    // t49: what another block opened is not in scope.
     assert_eq!(change(&|l| l.facts.push(ge(v(5)))), rule);
     assert_eq!(change(&|l| l.facts.push(ge(v(3)))), rule);
     assert_eq!(change(&|l| l.vars.push(Kind::Store)), rule);
@@ -359,6 +364,7 @@ fn labels_are_probed_within_a_page() {
     wf_at(&LabelState { touched: -16, ..deep }).unwrap();
 }
 
+/// Attack c40.
 #[test]
 fn labels_narrow_names_of_the_function_once() {
     let with = |refinements| wf_at(&LabelState { refinements, ..label() });
