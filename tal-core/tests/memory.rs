@@ -154,11 +154,13 @@ fn guarded() -> Vec<u8> {
     entry
 }
 
+/// Attack t156.
 #[test]
 fn repeated_signatures() {
     refused("smallest signatures", &Section::new().uint(0).filled(&SIG));
 }
 
+/// Attacks t155, A19.
 #[test]
 fn repeated_labels() {
     let smallest = Section::new().uint(0).counted(&SIG, 1).with(&[1, 0, 0]);

@@ -148,26 +148,6 @@ fn hostile_sections_are_refused_at_once() {
     assert_eq!(judge(program, &section).unwrap_err().rule, Rule::Limit);
 }
 
-<<<<<<< HEAD
-=======
-/// Attacks t155, A19.
-#[test]
-fn states_are_few_for_the_bytes() {
-    // Two megabytes of the smallest signatures: refused by the count, before one is built.
-    let mut program = flow::programs()[0].clone();
-    let mut section = program.accepted()[..38].to_vec();
-    program.text.resize(1 << 20, 0xCC);
-    let count = 250_000_u32;
-    section.push(0);
-    let mut w = Writer::default();
-    w.uint(count);
-    section.extend(w.bytes);
-    section.extend((0..count * 8).map(|_| 0));
-    let error = judge(&program, &section).unwrap_err();
-    assert!(matches!(error.kind, Evidence::Malformed(at) if at < 50), "{error:?}");
-}
-
->>>>>>> c4d724c (Make the table of attacks say what it tests: 13 new attacks, ids in every test)
 /// Random values of every form.
 pub(super) struct Gen(Rng);
 
