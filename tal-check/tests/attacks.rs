@@ -152,7 +152,7 @@ fn ids() -> Vec<String> {
     [list("t", 169), list("U", 17), list("A", 23), list("c", 50)].concat()
 }
 
-/// What is wrong with a test that the table names for this attack, said to be stopped by these rules.
+/// What is wrong with a test that the table names for this attack, which these rules are to stop.
 fn missing(id: &str, rules: &[&str], test: &str) -> Option<String> {
     let (file, function) = test.split_once("::").map_or((test, None), |(f, n)| (f, Some(n)));
     let Ok(text) = fs::read_to_string(root().join(file)) else {
