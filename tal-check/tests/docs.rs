@@ -219,10 +219,5 @@ fn the_guarantee_has_the_limits_of_the_judge() {
     says("a guard of at least one page");
     // The function that the theorem is about.
     says("`tal_core::driver::verify`");
-    let _: fn(
-        &tal_core::image::Image<'_>,
-        &tal_core::image::Interface,
-        tal_core::wire::Stream<'_>,
-        u64,
-    ) -> Result<u8, tal_core::error::Error> = tal_core::driver::verify;
+    let _ = tal_core::driver::verify::<tal_core::wire::Stream<'static>>;
 }
