@@ -160,7 +160,6 @@ fn repeated_signatures() {
     refused("smallest signatures", &Section::new().uint(0).filled(&SIG));
 }
 
-/// Attacks t155, A19.
 #[test]
 fn repeated_labels() {
     let smallest = Section::new().uint(0).counted(&SIG, 1).with(&[1, 0, 0]);
@@ -169,6 +168,7 @@ fn repeated_labels() {
     refused("smallest labels", &labels);
 }
 
+/// Attacks t155, A19.
 #[test]
 fn labels_that_repeat_what_the_entry_has() {
     let caps = guarded().repeat(limits::CAPS);
