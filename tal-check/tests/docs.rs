@@ -215,7 +215,7 @@ fn the_guarantee_has_the_limits_of_the_judge() {
     says("inside [2^16, 2^47)");
     assert_eq!(limits::FRAME, 64 << 10);
     says("a stack of at least 64 KiB");
-    assert!(limits::PROBE < 4096);
+    const { assert!(limits::PROBE < 4096) };
     says("a guard of at least one page");
     // The function that the theorem is about.
     says("`tal_core::driver::verify`");
