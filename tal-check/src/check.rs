@@ -3,6 +3,7 @@
 use crate::find::Finder;
 use crate::infer::{Inferred, LabelSite, Trouble, infer, live};
 use crate::lowered::{FnInfo, Lowered};
+use crate::simplex;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 use std::collections::BTreeMap;
 use tal_core::error::Error;
@@ -93,6 +94,9 @@ pub struct Explored {
     pub found: Vec<bool>,
     /// What is missing, by function.
     pub refusals: Vec<Refusal>,
+    /// What it cost, in units that are the same on every machine: the judge's fuel and the prover's
+    /// additions.
+    pub work: u64,
 }
 
 /// Infers the states of all labels, as far as that goes.
@@ -109,6 +113,7 @@ pub fn explore(lowered: &Lowered) -> Explored {
     let mut states: BTreeMap<u32, LabelState> = BTreeMap::new();
     let mut refusals = Vec::new();
     let mut rest = sites.as_slice();
+    let before = simplex::work();
     for (i, function) in lowered.functions.iter().enumerate() {
         let Ok(id) = u32::try_from(i).map(FnId) else { break };
         let own = rest.partition_point(|(f, _)| *f <= id);
@@ -131,7 +136,8 @@ pub fn explore(lowered: &Lowered) -> Explored {
         Label { offset: site.offset, state: state.into() }
     };
     let labels = sites.iter().map(label).collect();
-    Explored { labels, found, refusals }
+    let work = u64::MAX - judge.fuel + (simplex::work() - before);
+    Explored { labels, found, refusals, work }
 }
 
 /// The labels that control reaches other than by running on, with those whose state is written.

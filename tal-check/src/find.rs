@@ -11,7 +11,7 @@
 
 use crate::ghosts;
 use crate::lowered::GhostLine;
-use crate::prove;
+use crate::prove::{self, Known};
 use crate::theta::Sizes;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -90,12 +90,12 @@ pub struct Finder<'a> {
     /// Regions made for a call at this offset, over when it is done.
     pub(crate) ends: BTreeMap<u32, Vec<Var>>,
     proof: Option<(Term, usize, VecDeque<Proof>)>,
-    memo: Memo,
+    pub(crate) memo: Memo,
 }
 
 /// Certificates found, for the last few lists of facts.
 #[derive(Debug, Default)]
-struct Memo {
+pub(crate) struct Memo {
     /// The latest last.
     known: Vec<Found>,
 }
@@ -103,7 +103,7 @@ struct Memo {
 /// What was asked about one list of facts.
 #[derive(Debug)]
 struct Found {
-    facts: Vec<Fact>,
+    facts: Known,
     proofs: BTreeMap<Term, Option<Rc<Vec<Proof>>>>,
 }
 
@@ -113,31 +113,42 @@ const REMEMBERED: usize = 6;
 impl Memo {
     /// The certificate of `goal >= 0`.
     fn prove(&mut self, facts: &[Fact], goal: &Term) -> Option<Rc<Vec<Proof>>> {
-        let at = match self.known.iter().rposition(|k| k.facts == facts) {
-            Some(at) => at,
-            None => self.learn(facts),
-        };
-        let found = self.known.get_mut(at)?;
+        let found = self.found(facts);
         if let Some(known) = found.proofs.get(goal) {
             return known.clone();
         }
-        let proof = prove::prove(facts, goal).map(Rc::new);
+        let proof = found.facts.prove(goal).map(Rc::new);
         found.proofs.insert(goal.clone(), proof.clone());
         proof
+    }
+
+    fn found(&mut self, facts: &[Fact]) -> &mut Found {
+        let at = match self.known.iter().rposition(|k| k.facts.facts() == facts) {
+            Some(at) => at,
+            None => self.learn(facts),
+        };
+        &mut self.known[at]
+    }
+
+    /// What follows from these facts.
+    pub(crate) fn known(&mut self, facts: &[Fact]) -> &mut Known {
+        &mut self.found(facts).facts
     }
 
     /// A new list of facts. What followed from a prefix still follows, by the same certificate if
     /// that has no steps; what did not may follow now.
     fn learn(&mut self, facts: &[Fact]) -> usize {
-        let prefix = self.known.iter().rev().find(|k| facts.starts_with(&k.facts));
+        let prefix = self.known.iter().rev().find(|k| facts.starts_with(k.facts.facts()));
         let proofs = prefix.map_or_else(BTreeMap::new, |k| {
             let kept = |p: &Option<Rc<Vec<Proof>>>| p.as_ref().is_some_and(|p| p.len() == 1);
             k.proofs.iter().filter(|(_, p)| kept(p)).map(|(g, p)| (g.clone(), p.clone())).collect()
         });
+        let mut known = prefix.map_or_else(Known::default, |k| k.facts.clone());
+        known.extend(&facts[known.facts().len()..]);
         if self.known.len() == REMEMBERED {
             self.known.remove(0);
         }
-        self.known.push(Found { facts: facts.to_vec(), proofs });
+        self.known.push(Found { facts: known, proofs });
         self.known.len() - 1
     }
 }

@@ -98,12 +98,17 @@ pub(crate) enum StructState {
     Failed,
 }
 
+/// Definitions and operators that may stand inside each other.
+const DEPTH: usize = 400;
+
 /// The elaborator: all tables of one run.
 pub(crate) struct Elab {
     pub program: Rc<Program>,
     pub diags: Vec<Diag>,
-    constants: BTreeMap<DeclId, Option<i128>>,
-    layouts: BTreeMap<DeclId, Option<Layout>>,
+    /// Nothing while it is being found.
+    constants: BTreeMap<DeclId, Option<Res<i128>>>,
+    /// As the constants.
+    layouts: BTreeMap<DeclId, Option<Res<Layout>>>,
     structs: BTreeMap<DeclId, StructState>,
     /// The program's own named types.
     pub types: Vec<TypeInfo>,
@@ -115,6 +120,8 @@ pub(crate) struct Elab {
     /// Is this the elaboration of the interface itself?
     pub defining: bool,
     nesting: usize,
+    /// Definitions and operators around what is being elaborated.
+    depth: usize,
     data_order: BTreeMap<DeclId, usize>,
     functions: BTreeMap<DeclId, FnId>,
     imports: Vec<u16>,
@@ -135,6 +142,7 @@ impl Elab {
             host_imports: Vec::new(),
             defining: false,
             nesting: 0,
+            depth: 0,
             data_order: BTreeMap::new(),
             functions: BTreeMap::new(),
             imports: Vec::new(),
@@ -153,6 +161,19 @@ impl Elab {
     pub(crate) fn report(&mut self, diag: Diag) -> Reported {
         self.diags.push(diag);
         Reported
+    }
+
+    /// One step further down, through operators and through what names stand for. A chain of
+    /// definitions is as long as the source; the machine's stack is not.
+    fn deeper<T>(&mut self, span: Span, step: impl FnOnce(&mut Self) -> Res<T>) -> Res<T> {
+        if self.depth >= DEPTH {
+            let message = format!("more than {DEPTH} definitions and operators inside each other");
+            return Err(self.error(221, span, &message));
+        }
+        self.depth += 1;
+        let result = step(self);
+        self.depth -= 1;
+        result
     }
 
     pub(crate) fn error(&mut self, code: u16, span: Span, message: &str) -> Reported {

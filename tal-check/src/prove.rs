@@ -1,18 +1,24 @@
 //! Not trusted: a bug here can reject, never admit. Certificates for linear goals.
 //!
 //! A goal `g >= 0` follows from facts `h_i >= 0` iff `g = sum l_i h_i + c` with `l_i >= 0`, `c >=
-//! 0` (Farkas), so the least value of `g` under the facts, found by linear programming in the
-//! `l_i`, answers the question over the rationals. Over the integers three things are added: a
-//! least value above -1 is rounded up (one cut, Chvatal 1973), a disequality sharpens a bound
-//! (step-neq), and products of facts bound the monomials of degree two (step-prod).
+//! 0` (Farkas), so the least value of `g` under the facts, found by linear programming, answers
+//! the question over the rationals. Over the integers three things are added: a least value above
+//! -1 is rounded up (one cut, Chvatal 1973), a disequality sharpens a bound (step-neq), and
+//! products of facts bound the monomials of degree two (step-prod).
+//!
+//! Many questions are asked of few lists of facts, so a list is kept as a [`Known`], which
+//! remembers what was computed of it and can grow.
 
-use crate::simplex::{Column, Outcome, minimise};
-use num_bigint::BigInt;
+mod ledger;
+mod web;
+
+use ledger::{DERIVED, Ledger};
 use num_integer::Integer;
-use num_traits::ToPrimitive;
-use tal_core::hint::{Comb, Proof, Step};
-use tal_core::term::{Atom, Term};
+use std::rc::Rc;
+use tal_core::hint::Proof;
+use tal_core::term::{Term, Var};
 use tal_core::ty::{Fact, Rel};
+use web::{Depth, Least, Web};
 
 /// The answers that lead the judge to `goal >= 0`, in order; `None` when no certificate was found.
 #[must_use]
@@ -20,415 +26,319 @@ pub fn prove(facts: &[Fact], goal: &Term) -> Option<Vec<Proof>> {
     if looked_up(facts, goal) {
         return Some(vec![Proof::Lookup]);
     }
-    let mut search = Search::new(facts, goal);
-    if let Some(found) = search.attempt(goal) {
-        return Some(found);
-    }
-    if search.hopeless(goal) {
-        return None;
-    }
-    (1..ROUNDS).find_map(|round| {
-        if !search.tighten(round, goal) {
-            return None;
-        }
-        search.attempt(goal)
-    })
+    Known::new(facts).prove(goal)
 }
 
 /// Does `fact` follow? As [`prove`], for all three relations.
 #[must_use]
 pub fn holds(facts: &[Fact], fact: &Fact) -> bool {
-    let negated = fact.term.scale(-1).ok();
-    let ge = |t: &Term| t.as_int().map_or_else(|| prove(facts, t).is_some(), |c| c >= 0);
-    let positive = |t: &Term| t.plus(-1).is_ok_and(|t| ge(&t));
-    match fact.rel {
-        Rel::Ge => ge(&fact.term),
-        Rel::Eq => ge(&fact.term) && negated.is_some_and(|t| ge(&t)),
-        Rel::Ne => {
-            let listed = |t: &Term| facts.iter().any(|f| f.rel == Rel::Ne && f.term == *t);
-            listed(&fact.term)
-                || positive(&fact.term)
-                || negated.is_some_and(|t| listed(&t) || positive(&t))
-        }
-    }
+    Known::new(facts).holds(fact)
 }
 
 /// The greatest integer that `term` is known not to fall below, by linear reasoning.
 #[must_use]
 pub fn lower_bound(facts: &[Fact], term: &Term) -> Option<i128> {
-    if let Some(c) = term.as_int() {
-        return Some(c);
-    }
-    let search = Search::new(facts, term);
-    match search.least(term)? {
-        Least::Finite { scale, weights } => {
-            let bound = search.slack(term, scale, &weights)?;
-            let mut bound = bound.0.div_ceil(&BigInt::from(scale)).to_i128()?;
-            // A disequality may exclude the bound itself.
-            let unequal = search.relevant.iter().any(|&i| search.pool[i].fact.rel == Rel::Ne);
-            while unequal && prove(facts, &term.plus(-bound - 1).ok()?).is_some() {
-                bound += 1;
-            }
-            Some(bound)
-        }
-        Least::Contradiction => None,
-    }
+    Known::new(facts).lower_bound(term)
 }
 
 /// Are the facts contradictory, as far as linear reasoning sees?
 #[must_use]
 pub fn contradictory(facts: &[Fact]) -> bool {
-    let minus_one = Term::int(-1);
-    let search = Search::all(facts);
-    let unequal = facts.iter().filter(|f| f.rel == Rel::Ne);
-    matches!(search.least(&minus_one), Some(Least::Contradiction))
-        || unequal.clone().any(|f| f.term.as_int() == Some(0))
-        || unequal.take(UNEQUAL).any(|f| holds(facts, &Fact { rel: Rel::Eq, term: f.term.clone() }))
+    Known::new(facts).contradictory()
 }
 
 /// Rounds of tightening before the search gives up.
 const ROUNDS: u32 = 4;
-/// Disequalities that are looked at for a contradiction.
-const UNEQUAL: usize = 8;
 /// Products that one search may form.
 const PRODUCTS: usize = 48;
 
-/// Facts given and derived. Derived ones are made known to the judge only if they are used.
-struct Search {
-    pool: Vec<Derived>,
-    given: usize,
-    /// Pool members connected with the goal.
-    relevant: Vec<usize>,
+/// A list of facts, and what was computed of it. Copies share what they have in common.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    facts: Rc<Vec<Fact>>,
+    web: Web,
+    /// How many of the facts the web has; the others wait until it is asked.
+    woven: usize,
 }
 
-#[derive(Clone)]
-struct Derived {
-    fact: Fact,
-    /// How it was made from earlier pool members; `None` for given facts.
-    how: Option<Step>,
+impl Known {
+    /// These facts.
+    #[must_use]
+    pub fn new(facts: &[Fact]) -> Self {
+        Known { facts: Rc::new(facts.to_vec()), ..Known::default() }
+    }
+
+    /// The facts, in order of arrival.
+    #[must_use]
+    pub fn facts(&self) -> &[Fact] {
+        &self.facts
+    }
+
+    /// One more fact, at the end.
+    pub fn push(&mut self, fact: Fact) {
+        Rc::make_mut(&mut self.facts).push(fact);
+    }
+
+    /// More facts, at the end.
+    pub fn extend(&mut self, facts: &[Fact]) {
+        Rc::make_mut(&mut self.facts).extend_from_slice(facts);
+    }
+
+    fn weave(&mut self) {
+        // Numbers from there on are those of derived facts.
+        for (i, fact) in self.facts.iter().enumerate().take(DERIVED).skip(self.woven) {
+            self.web.add(i, fact);
+        }
+        self.woven = self.facts.len();
+    }
+
+    /// See [`prove`].
+    pub fn prove(&mut self, goal: &Term) -> Option<Vec<Proof>> {
+        if looked_up(&self.facts, goal) {
+            return Some(vec![Proof::Lookup]);
+        }
+        self.weave();
+        let facts = &self.facts;
+        let tried = attempt(&mut self.web, facts, goal, Depth::Given);
+        if let Some(found) = Search::new(facts, &self.web).write(&tried) {
+            return Some(found);
+        }
+        if matches!(tried, Attempt::Hopeless) {
+            return None;
+        }
+        if self.web.dull(goal) && self.web.sharpen(facts, goal) {
+            let tried = attempt(&mut self.web, facts, goal, Depth::Sharp);
+            if let Some(found) = Search::new(facts, &self.web).write(&tried) {
+                return Some(found);
+            }
+        }
+        if !self.web.crooked(goal) && self.web.linear(goal) {
+            return None;
+        }
+        Search::new(facts, &self.web).deep(goal)
+    }
+
+    /// See [`holds`].
+    pub fn holds(&mut self, fact: &Fact) -> bool {
+        let mut ge = |t: &Term| t.as_int().map_or_else(|| self.prove(t).is_some(), |c| c >= 0);
+        match fact.rel {
+            Rel::Ge => ge(&fact.term),
+            Rel::Eq => ge(&fact.term) && fact.term.scale(-1).is_ok_and(|t| ge(&t)),
+            Rel::Ne => {
+                let Ok(negated) = fact.term.scale(-1) else { return false };
+                let same = |f: &Fact| f.term == fact.term || f.term == negated;
+                self.facts.iter().any(|f| f.rel == Rel::Ne && same(f))
+                    || [&fact.term, &negated].iter().any(|side| {
+                        side.plus(-1).is_ok_and(|t| self.holds(&Fact { rel: Rel::Ge, term: t }))
+                    })
+            }
+        }
+    }
+
+    /// See [`lower_bound`].
+    pub fn lower_bound(&mut self, term: &Term) -> Option<i128> {
+        if let Some(c) = term.as_int() {
+            return Some(c);
+        }
+        self.weave();
+        // A disequality may exclude the bound itself.
+        let unequal = self.web.unequal(term);
+        let depth = if unequal { Depth::Sharp } else { Depth::Given };
+        let least = self.web.least(&self.facts, term, depth)?;
+        if least.falsehood {
+            return None;
+        }
+        let mut bound = Integer::div_ceil(&least.slack, &i128::from(least.scale));
+        let more = unequal && (self.web.crooked(term) || !self.web.linear(term));
+        while more && self.prove(&term.plus(-bound - 1).ok()?).is_some() {
+            bound += 1;
+        }
+        Some(bound)
+    }
+
+    /// See [`contradictory`].
+    pub fn contradictory(&mut self) -> bool {
+        self.weave();
+        let false_constant = |f: &Fact| match (f.rel, f.term.as_int()) {
+            (_, None) => false,
+            (Rel::Ge, Some(c)) => c < 0,
+            (Rel::Eq, Some(c)) => c != 0,
+            (Rel::Ne, Some(c)) => c == 0,
+        };
+        self.facts.iter().any(false_constant) || self.web.contradictory(&self.facts)
+    }
 }
 
-enum Least {
-    /// `scale * term = sum weight * fact + slack`.
-    Finite { scale: u64, weights: Vec<(usize, i128)> },
-    /// The facts are contradictory and the term's atoms occur in them: any bound follows.
-    Contradiction,
+/// What one question to the linear program came to.
+enum Attempt {
+    /// It follows: the goal, divided by this, is such a sum.
+    Sum(i128, Least),
+    /// It follows by rounding: the goal, divided by this, is less than one short.
+    Rounded(i128, Least),
+    /// The facts are contradictory, by these multipliers; the goal itself is bounded.
+    Contradiction(Vec<(usize, i128)>, Least),
+    /// Not over the rationals, but tightening may help.
+    Near,
+    /// Tightening cannot help.
+    Hopeless,
 }
 
-impl Search {
-    fn new(facts: &[Fact], goal: &Term) -> Self {
-        let mut search = Search::all(facts);
-        search.relevant = Vec::new();
-        search.connect(goal);
-        search
+/// Linear reasoning with one rounding.
+fn attempt(web: &mut Web, facts: &[Fact], goal: &Term, depth: Depth) -> Attempt {
+    let divisor = goal.gcd().max(1);
+    let Ok(reduced) = goal.floor_div(divisor) else { return Attempt::Hopeless };
+    let linear = web.linear(goal);
+    let Some(least) = web.least(facts, &reduced, depth) else {
+        // Without products what the rational facts leave unbounded stays so.
+        return if linear { Attempt::Hopeless } else { Attempt::Near };
+    };
+    let scale = i128::from(least.scale);
+    if least.slack >= 0 {
+        return Attempt::Sum(divisor, least);
+    }
+    if least.falsehood {
+        let falsehood = web.falsehood(facts, goal, depth);
+        let least = web.least(facts, goal, depth);
+        let both = falsehood.zip(least);
+        return both.map_or(Attempt::Near, |(f, least)| Attempt::Contradiction(f, least));
+    }
+    if least.slack > -scale {
+        return Attempt::Rounded(divisor, least);
+    }
+    // Each round lifts a bound by little.
+    let far = least.slack < -scale * i128::from(2 * ROUNDS);
+    if linear && far { Attempt::Hopeless } else { Attempt::Near }
+}
+
+/// A search for one certificate.
+struct Search<'a> {
+    facts: &'a [Fact],
+    /// As far as no goal is needed.
+    web: &'a Web,
+    /// What is derived for this goal.
+    ledger: Ledger<'a>,
+}
+
+impl<'a> Search<'a> {
+    fn new(facts: &'a [Fact], web: &'a Web) -> Self {
+        let first = ledger::first_of(web.parts().len());
+        Search { facts, web, ledger: Ledger::new(facts, web.parts(), first) }
     }
 
-    fn all(facts: &[Fact]) -> Self {
-        let pool = facts.iter().map(|f| Derived { fact: f.clone(), how: None }).collect();
-        Search { pool, given: facts.len(), relevant: (0..facts.len()).collect() }
-    }
-
-    /// Recomputes which facts share variables, directly or through others, with the goal.
-    fn connect(&mut self, goal: &Term) {
-        let mut atoms: Vec<Atom> = goal.monomials().iter().map(|m| m.atom).collect();
-        let mut inside = vec![false; self.pool.len()];
-        loop {
-            let before = atoms.len();
-            for (member, taken) in self.pool.iter().zip(&mut inside) {
-                let monomials = member.fact.term.monomials();
-                if *taken || !monomials.iter().any(|m| atoms.contains(&m.atom)) {
-                    continue;
-                }
-                *taken = true;
-                for m in monomials {
-                    if !atoms.contains(&m.atom) {
-                        atoms.push(m.atom);
-                    }
-                }
+    /// The certificate of a success.
+    fn write(&mut self, tried: &Attempt) -> Option<Vec<Proof>> {
+        match tried {
+            Attempt::Sum(divisor, least) => {
+                // The weights again for `goal = divisor * reduced + rest`.
+                let times = |(i, w): &(usize, i128)| Some((*i, w.checked_mul(*divisor)?));
+                let weights: Option<Vec<_>> = least.weights.iter().map(times).collect();
+                self.ledger.finish(least.scale, &weights?)
             }
-            if atoms.len() == before {
-                break;
+            Attempt::Rounded(divisor, least) => {
+                let rounded = self.ledger.round(least)?;
+                self.ledger.finish(1, &[(rounded, *divisor)])
             }
+            Attempt::Contradiction(falsehood, least) => self.by_contradiction(falsehood, least),
+            Attempt::Near | Attempt::Hopeless => None,
         }
-        self.relevant = (0..self.pool.len()).filter(|&i| inside[i]).collect();
     }
 
-    /// The whole answer for the goal, if linear reasoning with one rounding finds it.
-    fn attempt(&mut self, goal: &Term) -> Option<Vec<Proof>> {
-        let divisor = goal.gcd().max(1);
-        let reduced = goal.floor_div(divisor).ok()?;
-        match self.least(&reduced)? {
-            Least::Contradiction => self.by_contradiction(goal),
-            Least::Finite { scale, weights } => {
-                let (slack, _) = self.slack(&reduced, scale, &weights)?;
-                if slack >= BigInt::ZERO {
-                    let comb = self.comb_for(goal, scale, &weights)?;
-                    return self.finish(comb);
-                }
-                if slack <= -BigInt::from(scale) {
-                    return None;
-                }
-                let known = self.round(&weights, scale)?;
-                self.finish((1, vec![(known, divisor)]))
+    /// Contradictory facts: any goal is what bounds it, plus as many times -1 as it takes.
+    fn by_contradiction(
+        &mut self,
+        falsehood: &[(usize, i128)],
+        least: &Least,
+    ) -> Option<Vec<Proof>> {
+        let false_fact = self.ledger.sum(falsehood, 0)?;
+        let constant = self.ledger.fact(false_fact)?.term.as_int().filter(|c| *c < 0)?;
+        let lack = least.slack.checked_neg()?.max(0);
+        let times = lack.checked_sub(constant)?.checked_div(constant.checked_neg()?)?;
+        let mut weights = least.weights.clone();
+        weights.push((false_fact, times));
+        self.ledger.finish(least.scale, &weights)
+    }
+
+    /// Rounds of tightening for this goal.
+    fn deep(&mut self, goal: &Term) -> Option<Vec<Proof>> {
+        let mut web = self.web.clone();
+        for (number, fact) in self.web.sharpened(goal) {
+            web.add(number, &fact);
+        }
+        for round in 1..ROUNDS {
+            let before = self.ledger.next();
+            self.tighten(&mut web, round, goal);
+            if self.ledger.next() == before {
+                return None;
             }
-        }
-    }
-
-    /// The weights again for `goal = divisor * reduced + rest`.
-    fn comb_for(
-        &self,
-        goal: &Term,
-        scale: u64,
-        weights: &[(usize, i128)],
-    ) -> Option<(u64, Vec<(usize, i128)>)> {
-        let divisor = goal.gcd().max(1);
-        let weights: Option<Vec<_>> =
-            weights.iter().map(|(i, w)| Some((*i, w.checked_mul(divisor)?))).collect();
-        Some((scale, weights?))
-    }
-
-    /// Appends `scale * t + c >= 0` and its rounding `t + floor(c / scale) >= 0`; answers the
-    /// latter.
-    fn round(&mut self, weights: &[(usize, i128)], scale: u64) -> Option<usize> {
-        let mut known = self.derive_sum(weights, 0)?;
-        let divisor = i128::from(scale);
-        if divisor > 1 {
-            known = self.derive_cut(known, divisor)?;
-        }
-        Some(known)
-    }
-
-    fn derive_sum(&mut self, weights: &[(usize, i128)], slack: i128) -> Option<usize> {
-        if let ([(one, 1)], 0) = (weights, slack) {
-            return Some(*one);
-        }
-        let mut term = Term::constant_of(slack).ok()?;
-        let mut exact = slack == 0;
-        for (i, w) in weights {
-            term = term.add_scaled(&self.pool[*i].fact.term, *w).ok()?;
-            exact &= self.pool[*i].fact.rel == Rel::Eq;
-        }
-        let premises = numbered(weights)?;
-        let rel = if exact { Rel::Eq } else { Rel::Ge };
-        Some(self.push(Fact { rel, term }, Step::Comb { premises, slack }))
-    }
-
-    fn derive_cut(&mut self, of: usize, divisor: i128) -> Option<usize> {
-        let term = self.pool[of].fact.term.floor_div(divisor).ok()?;
-        let fact = u16::try_from(of).ok()?;
-        Some(self.push(Fact { rel: Rel::Ge, term }, Step::Cut { fact, divisor }))
-    }
-
-    fn push(&mut self, fact: Fact, how: Step) -> usize {
-        self.pool.push(Derived { fact, how: Some(how) });
-        self.relevant.push(self.pool.len() - 1);
-        self.pool.len() - 1
-    }
-
-    /// Can no tightening help? Without products a goal that the rational facts leave unbounded
-    /// stays so, and each round lifts a bound by little.
-    fn hopeless(&self, goal: &Term) -> bool {
-        let linear = |t: &Term| t.monomials().iter().all(|m| m.atom.factors().1.is_none());
-        if !linear(goal) || !self.relevant.iter().all(|&i| linear(&self.pool[i].fact.term)) {
-            return false;
-        }
-        // A multiple is as near as what it is a multiple of.
-        let Ok(goal) = &goal.floor_div(goal.gcd().max(1)) else { return false };
-        match self.least(goal) {
-            None => true,
-            Some(Least::Contradiction) => false,
-            Some(Least::Finite { scale, weights }) => {
-                let far = |(slack, _): &(BigInt, _)| {
-                    *slack < BigInt::from(scale) * -i64::from(2 * ROUNDS)
-                };
-                self.slack(goal, scale, &weights).is_some_and(|s| far(&s))
-            }
-        }
-    }
-
-    /// Multipliers that bound `term` from below as high as the facts allow.
-    fn least(&self, term: &Term) -> Option<Least> {
-        let mut atoms: Vec<Atom> = Vec::new();
-        let usable: Vec<usize> =
-            self.relevant.iter().copied().filter(|&i| self.pool[i].fact.rel != Rel::Ne).collect();
-        for i in &usable {
-            atoms.extend(self.pool[*i].fact.term.monomials().iter().map(|m| m.atom));
-        }
-        atoms.sort_unstable();
-        atoms.dedup();
-        let row = |atom: Atom| atoms.binary_search(&atom).ok();
-        let mut right = vec![0_i128; atoms.len()];
-        for m in term.monomials() {
-            right[row(m.atom)?] = m.coefficient;
-        }
-        let mut columns = Vec::new();
-        let mut owner = Vec::new();
-        for &i in &usable {
-            let fact = &self.pool[i].fact;
-            let signs: &[i128] = if fact.rel == Rel::Eq { &[1, -1] } else { &[1] };
-            for &sign in signs {
-                let entries = fact.term.monomials().iter();
-                let entries = entries.map(|m| Some((row(m.atom)?, sign * m.coefficient)));
-                let entries = entries.collect::<Option<Vec<_>>>()?;
-                columns.push(Column { entries, cost: sign * fact.term.constant() });
-                owner.push((i, sign));
-            }
-        }
-        match minimise(&columns, &right) {
-            Outcome::Infeasible => None,
-            Outcome::Unbounded { .. } => Some(Least::Contradiction),
-            Outcome::Optimal(solution) => {
-                let (scale, values) = solution.integral()?;
-                let mut weights: Vec<(usize, i128)> = Vec::new();
-                for (j, value) in values {
-                    let (i, sign) = owner[j];
-                    weights.push((i, sign * value));
-                }
-                weights.sort_unstable();
-                Some(Least::Finite { scale, weights })
-            }
-        }
-    }
-
-    /// `scale * term - sum weight * fact`, a constant; with the scale it is over.
-    fn slack(&self, term: &Term, scale: u64, weights: &[(usize, i128)]) -> Option<(BigInt, u64)> {
-        let mut slack = BigInt::from(term.constant()) * scale;
-        for (i, w) in weights {
-            slack -= BigInt::from(self.pool[*i].fact.term.constant()) * w;
-        }
-        Some((slack, scale))
-    }
-
-    /// The least value of any term over contradictory facts is unbounded; find -1 >= 0 and scale
-    /// it.
-    fn by_contradiction(&mut self, goal: &Term) -> Option<Vec<Proof>> {
-        // A bound of the goal alone is found by lowering what is asked until the program is
-        // bounded: drop facts from the end until it is; the last one dropped is the culprit.
-        let all = self.relevant.clone();
-        for count in (0..all.len()).rev() {
-            self.relevant = all[..count].to_vec();
-            if let Some(Least::Finite { scale, weights }) = self.least(goal) {
-                let false_fact = self.falsehood(&all)?;
-                let (slack, _) = self.slack(goal, scale, &weights)?;
-                let constant = self.pool[false_fact].fact.term.constant();
-                let lack = (-slack).to_i128()?.max(0);
-                let times = lack.checked_add(-constant)?.checked_div(-constant)?;
-                let mut weights = weights;
-                weights.push((false_fact, times));
-                return self.finish((scale, weights));
+            let tried = attempt(&mut web, self.facts, goal, Depth::Given);
+            if let Some(found) = self.write(&tried) {
+                return Some(found);
             }
         }
         None
     }
 
-    /// Appends a fact `c >= 0` with `c < 0`.
-    fn falsehood(&mut self, all: &[usize]) -> Option<usize> {
-        for count in 0..=all.len() {
-            self.relevant = all[..count].to_vec();
-            let Some(&last) = self.relevant.last() else { continue };
-            if self.pool[last].fact.rel == Rel::Ne {
-                continue;
-            }
-            // The last fact's negation is implied by those before it.
-            self.relevant.pop();
-            for sign in [-1, 1] {
-                if sign == 1 && self.pool[last].fact.rel != Rel::Eq {
-                    continue;
-                }
-                let wanted = self.pool[last].fact.term.scale(sign).ok()?;
-                if let Some(Least::Finite { scale, weights }) = self.least(&wanted) {
-                    let (slack, _) = self.slack(&wanted, scale, &weights)?;
-                    if slack > BigInt::ZERO {
-                        let mut sum = weights;
-                        sum.push((last, -sign * i128::from(scale)));
-                        sum.sort_unstable();
-                        return self.derive_sum(&sum, 0);
-                    }
-                }
-            }
-        }
-        None
-    }
-
-    /// Adds integer consequences; false when nothing new came.
-    fn tighten(&mut self, round: u32, goal: &Term) -> bool {
-        let before = self.pool.len();
+    /// Adds integer consequences.
+    fn tighten(&mut self, web: &mut Web, round: u32, goal: &Term) {
+        let before = self.ledger.next();
         if round == 1 {
-            self.cut_facts();
-            self.multiply(goal);
+            self.multiply(web, goal);
         }
-        self.sharpen();
-        if self.pool.len() == before || round > 1 {
-            self.round_variables(goal);
+        self.sharpen(web, goal);
+        if self.ledger.next() == before || round > 1 {
+            self.round_variables(web, goal);
         }
-        self.connect(goal);
-        self.pool.len() > before
     }
 
-    /// rule[step-cut] on every fact that it changes.
-    fn cut_facts(&mut self) {
-        for i in self.relevant.clone() {
-            let fact = &self.pool[i].fact;
-            let gcd = fact.term.gcd();
-            if fact.rel == Rel::Ge && gcd > 1 && fact.term.constant().rem_euclid(gcd) != 0 {
-                let _ = self.derive_cut(i, gcd);
-            }
+    /// Puts what was derived here from number `from` on into the web.
+    fn weave(&self, web: &mut Web, from: usize) {
+        let first = self.ledger.first;
+        for (i, derived) in self.ledger.derived.iter().enumerate().skip(from - first) {
+            web.add(first + i, &derived.fact);
         }
     }
 
     /// rule[step-neq]: a disequality one side of which is excluded.
-    fn sharpen(&mut self) {
-        for i in self.relevant.clone() {
-            if self.pool[i].fact.rel != Rel::Ne {
-                continue;
-            }
-            let term = self.pool[i].fact.term.clone();
+    fn sharpen(&mut self, web: &mut Web, goal: &Term) {
+        for other in web.relevant(goal) {
+            let Some(fact) = self.ledger.fact(other).filter(|f| f.rel == Rel::Ne) else { continue };
+            let term = fact.term.clone();
             for sign in [1, -1] {
                 let Ok(side) = term.scale(sign) else { continue };
-                let sharper = side.plus(-1).ok();
-                let known =
-                    |f: &Derived| f.fact.rel == Rel::Ge && Some(&f.fact.term) == sharper.as_ref();
-                if self.pool.iter().any(known) {
+                let Ok(sharper) = side.plus(-1) else { continue };
+                if self.listed(web, &sharper).is_some() {
                     continue;
                 }
-                if self.sharpen_side(i, &side).is_some() {
+                let before = self.ledger.next();
+                let known = self.exactly(web, &side);
+                let sharpened = known.and_then(|known| self.ledger.sharpen(known, other, &side));
+                self.weave(web, before);
+                if sharpened.is_some() {
                     break;
                 }
             }
         }
     }
 
-    fn sharpen_side(&mut self, other: usize, side: &Term) -> Option<()> {
-        let known = self.derive_exactly(side)?;
-        let fact = u16::try_from(known).ok()?;
-        let other = u16::try_from(other).ok()?;
-        let term = side.plus(-1).ok()?;
-        let sharper = self.push(Fact { rel: Rel::Ge, term }, Step::Neq { fact, other });
-        let gcd = side.gcd();
-        if gcd > 1 {
-            self.derive_cut(sharper, gcd)?;
-        }
-        Some(())
+    /// The number of a fact that says exactly `term >= 0`.
+    fn listed(&self, web: &Web, term: &Term) -> Option<usize> {
+        let says =
+            |i: &usize| self.ledger.fact(*i).is_some_and(|f| f.rel != Rel::Ne && f.term == *term);
+        web.relevant(term).into_iter().find(says)
     }
 
     /// Appends exactly `term >= 0` if it follows.
-    fn derive_exactly(&mut self, term: &Term) -> Option<usize> {
-        let same = |d: &Derived| d.fact.rel != Rel::Ne && d.fact.term == *term;
-        if let Some(i) = self.pool.iter().position(same) {
+    fn exactly(&mut self, web: &mut Web, term: &Term) -> Option<usize> {
+        if let Some(i) = self.listed(web, term) {
             return Some(i);
         }
-        let Least::Finite { scale, weights } = self.least(term)? else { return None };
-        let (slack, _) = self.slack(term, scale, &weights)?;
-        if slack <= -BigInt::from(scale) {
-            return None;
-        }
-        let rounded = self.round(&weights, scale)?;
-        let lack = term.constant().checked_sub(self.pool[rounded].fact.term.constant())?;
-        if lack == 0 { Some(rounded) } else { self.derive_sum(&[(rounded, 1)], lack) }
+        let least = web.least(self.facts, term, Depth::Given)?;
+        self.ledger.exactly(term, &least)
     }
 
     /// Rounds the bounds of the goal's variables that are not integers.
-    fn round_variables(&mut self, goal: &Term) {
+    fn round_variables(&mut self, web: &mut Web, goal: &Term) {
+        let before = self.ledger.next();
         for m in goal.monomials() {
             for sign in [1, -1] {
                 let Ok(term) = Term::from_parts(0, [m]).and_then(|t| {
@@ -437,99 +347,71 @@ impl Search {
                 }) else {
                     continue;
                 };
-                if let Some(Least::Finite { scale, weights }) = self.least(&term)
-                    && scale > 1
-                    && self
-                        .slack(&term, scale, &weights)
-                        .is_some_and(|(s, _)| s.mod_floor(&BigInt::from(scale)) != BigInt::ZERO)
+                if let Some(least) = web.least(self.facts, &term, Depth::Given)
+                    && least.scale > 1
+                    && least.slack.rem_euclid(i128::from(least.scale)) != 0
                 {
-                    let _ = self.round(&weights, scale);
+                    let _ = self.ledger.round(&least);
                 }
             }
         }
+        self.weave(web, before);
     }
 
     /// rule[step-prod] where a monomial of degree two is in the way.
-    fn multiply(&mut self, goal: &Term) {
-        let mut wanted: Vec<(tal_core::term::Var, tal_core::term::Var)> = Vec::new();
-        let facts = self.relevant.iter().map(|&i| &self.pool[i].fact.term);
-        for term in facts.chain([goal]) {
-            for m in term.monomials() {
-                if let (a, Some(b)) = m.atom.factors() {
-                    wanted.push((a, b));
-                }
-            }
+    fn multiply(&mut self, web: &mut Web, goal: &Term) {
+        let wanted = self.wanted(web, goal);
+        if wanted.is_empty() {
+            return;
         }
-        wanted.sort_unstable();
-        wanted.dedup();
+        let before = self.ledger.next();
         // A factor is most often needed with its sign, which may itself have to be derived.
-        self.relevant = (0..self.pool.len()).collect();
         for (a, b) in &wanted {
-            let _ = self.derive_exactly(&Term::var(*a));
-            let _ = self.derive_exactly(&Term::var(*b));
+            let _ = self.exactly(web, &Term::var(*a));
+            let _ = self.exactly(web, &Term::var(*b));
         }
-        let linear: Vec<usize> = (0..self.pool.len())
-            .filter(|&i| {
-                let fact = &self.pool[i].fact;
-                let monomials = fact.term.monomials();
-                fact.rel != Rel::Ne
-                    && (1..=3).contains(&monomials.len())
-                    && monomials.iter().all(|m| m.atom.factors().1.is_none())
-                    && fact.term.constant().abs() < 1 << 60
-            })
-            .collect();
-        let mentions = |pool: &[Derived], i: usize, v| pool[i].fact.term.vars().any(|w| w == v);
+        let linear = self.factors(web);
         let mut made = 0;
         for (a, b) in wanted {
-            for (n, &i) in linear.iter().enumerate() {
-                for &j in &linear[n..] {
-                    let pool = &self.pool;
-                    let fits = (mentions(pool, i, a) && mentions(pool, j, b))
-                        || (mentions(pool, i, b) && mentions(pool, j, a));
-                    if fits && made < PRODUCTS && self.product(i, j).is_some() {
+            for (n, (i, f)) in linear.iter().enumerate() {
+                for (j, g) in &linear[n..] {
+                    let mentions = |term: &Term, v| term.vars().any(|w| w == v);
+                    let fits =
+                        (mentions(f, a) && mentions(g, b)) || (mentions(f, b) && mentions(g, a));
+                    if fits && made < PRODUCTS && self.ledger.product(*i, *j).is_some() {
                         made += 1;
                     }
                 }
             }
         }
+        self.weave(web, before);
     }
 
-    fn product(&mut self, i: usize, j: usize) -> Option<()> {
-        let term = self.pool[i].fact.term.mul(&self.pool[j].fact.term).ok()?;
-        let step = Step::Product(u16::try_from(i).ok()?, u16::try_from(j).ok()?);
-        self.push(Fact { rel: Rel::Ge, term }, step);
-        Some(())
+    /// Facts small enough to be multiplied, with their numbers.
+    fn factors(&self, web: &Web) -> Vec<(usize, Term)> {
+        let small = |fact: &Fact| {
+            let monomials = fact.term.monomials();
+            fact.rel != Rel::Ne
+                && (1..=3).contains(&monomials.len())
+                && monomials.iter().all(|m| m.atom.factors().1.is_none())
+                && fact.term.constant().abs() < 1 << 60
+        };
+        let mut numbers = web.numbers();
+        numbers.extend(self.ledger.first..self.ledger.next());
+        let fact = |i: usize| self.ledger.fact(i).filter(|f| small(f)).map(|f| (i, f.term.clone()));
+        numbers.into_iter().filter_map(fact).collect()
     }
 
-    /// Writes down the derived facts that are used, in order, and the final answer.
-    fn finish(&self, (scale, weights): (u64, Vec<(usize, i128)>)) -> Option<Vec<Proof>> {
-        let mut used = vec![false; self.pool.len()];
-        for (i, _) in &weights {
-            used[*i] = true;
-        }
-        for i in (self.given..self.pool.len()).rev() {
-            if used[i] {
-                for j in premises(self.pool[i].how.as_ref()?) {
-                    used[usize::from(j)] = true;
-                }
-            }
-        }
-        let mut number: Vec<usize> = (0..self.given).collect();
-        let mut next = self.given;
-        let mut proofs = Vec::new();
-        for (derived, used) in self.pool.iter().zip(used).skip(self.given) {
-            number.push(next);
-            if used {
-                proofs.push(Proof::Step(renumber(derived.how.as_ref()?, &number)?));
-                next += 1;
-            }
-        }
-        if next > tal_core::limits::FACTS {
-            return None;
-        }
-        let premises: Vec<_> = weights.iter().map(|(i, w)| (number[*i], *w)).collect();
-        proofs.push(Proof::Comb(Comb { scale, premises: numbered(&premises)? }));
-        Some(proofs)
+    /// Pairs of variables that are multiplied in the goal or what is relevant to it.
+    fn wanted(&self, web: &Web, goal: &Term) -> Vec<(Var, Var)> {
+        let relevant = web.relevant(goal);
+        let facts = relevant.iter().filter_map(|&i| self.ledger.fact(i));
+        let terms = facts.map(|f| &f.term).chain([goal]);
+        let factors = terms.flat_map(|t| t.monomials().iter().map(|m| m.atom.factors()));
+        let mut wanted: Vec<_> = factors.filter_map(|(a, b)| Some((a, b?))).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
     }
 }
 
@@ -550,49 +432,10 @@ fn looked_up(facts: &[Fact], goal: &Term) -> bool {
     })
 }
 
-/// Pool positions as fact numbers; equal ones added, zeros dropped.
-fn numbered(weights: &[(usize, i128)]) -> Option<Vec<(u16, i128)>> {
-    let mut sorted = weights.to_vec();
-    sorted.sort_unstable();
-    let mut out: Vec<(u16, i128)> = Vec::new();
-    for (i, w) in sorted {
-        let i = u16::try_from(i).ok()?;
-        match out.last_mut() {
-            Some((last, sum)) if *last == i => *sum = sum.checked_add(w)?,
-            _ => out.push((i, w)),
-        }
-    }
-    out.retain(|(_, w)| *w != 0);
-    Some(out)
-}
-
-fn premises(step: &Step) -> Vec<u16> {
-    match step {
-        Step::Comb { premises, .. } => premises.iter().map(|(i, _)| *i).collect(),
-        Step::Cut { fact, .. } | Step::Scale(fact, _) => vec![*fact],
-        Step::Neq { fact, other } => vec![*fact, *other],
-        Step::Product(a, b) => vec![*a, *b],
-    }
-}
-
-fn renumber(step: &Step, number: &[usize]) -> Option<Step> {
-    let at = |i: u16| u16::try_from(*number.get(usize::from(i))?).ok();
-    Some(match step {
-        Step::Comb { premises, slack } => {
-            let moved: Option<Vec<_>> =
-                premises.iter().map(|(i, w)| Some((usize::from(at(*i)?), *w))).collect();
-            Step::Comb { premises: numbered(&moved?)?, slack: *slack }
-        }
-        Step::Cut { fact, divisor } => Step::Cut { fact: at(*fact)?, divisor: *divisor },
-        Step::Neq { fact, other } => Step::Neq { fact: at(*fact)?, other: at(*other)? },
-        Step::Product(a, b) => Step::Product(at(*a)?, at(*b)?),
-        Step::Scale(fact, by) => Step::Scale(at(*fact)?, by.clone()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tal_core::hint::Step;
     use tal_core::term::Var;
 
     /// `n!(a; 2 x, -1 y)`: a constant and coefficients of numbered variables.

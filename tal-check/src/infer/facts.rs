@@ -7,7 +7,8 @@
 //! number (Cousot, Halbwachs 1978), so that the iteration ends.
 
 use super::zip::{Form, Value};
-use crate::prove::{holds, lower_bound};
+use crate::prove::Known;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use tal_core::state::State;
 use tal_core::term::{Atom, Monomial, Term, Var};
@@ -36,8 +37,34 @@ pub(crate) struct Sides<'a> {
     pub(crate) learned: usize,
     /// Bounds worth trying, sorted.
     pub(crate) thresholds: &'a [i128],
-    /// How often the label was reached before.
+    /// How often the label was reached before; at the first time both sides are the same.
     pub(crate) visits: u32,
+    /// What follows on each side.
+    pub(crate) known: [Known; 2],
+}
+
+/// Do all these facts of the common form hold on the right? What else the right side says is added
+/// to `offered`, as by [`choose`].
+pub(crate) fn cover(
+    form: &Form,
+    sides: &Sides<'_>,
+    facts: &[Fact],
+    offered: &mut Vec<Fact>,
+) -> bool {
+    let common = Common::new(form, sides);
+    let covered = facts.iter().all(|f| common.holds(f, false));
+    if covered {
+        for fact in common.translated(false, sides.fixed_facts) {
+            offer(offered, fact);
+        }
+    }
+    covered
+}
+
+fn offer(offered: &mut Vec<Fact>, fact: Fact) {
+    if offered.len() < OFFERED && !offered.contains(&fact) {
+        offered.push(fact);
+    }
 }
 
 /// The facts for the common form; `written` ones come first and are not checked. `offered`
@@ -54,20 +81,27 @@ pub(crate) fn choose(
     let own = sides.left.facts.iter().enumerate();
     let base =
         own.filter(|(i, f)| *i < sides.fixed_facts || (*i >= sides.unsized_facts && whole(f)));
-    let mut chosen = Chosen { base: base.map(|(_, f)| f.clone()).collect(), facts: Vec::new() };
+    let base: Vec<Fact> = base.map(|(_, f)| f.clone()).collect();
+    let mut chosen = Chosen { known: Known::new(&base), facts: Vec::new() };
     for fact in written {
         chosen.add(fact);
     }
-    let common = Common { form, sides };
+    let common = Common::new(form, sides);
+    let first = sides.visits == 0;
     if sides.visits < BOUND_VISITS {
         for fact in common.equalities() {
-            chosen.add_if(fact, |f| common.holds(f, true) && common.holds(f, false));
+            chosen.add_if(fact, |f| common.holds(f, true) && (first || common.holds(f, false)));
         }
     }
     for fact in common.translated(true, sides.fixed_facts) {
-        chosen.add_if(fact, |f| common.holds(f, false));
+        chosen.add_if(fact, |f| first || common.holds(f, false));
     }
-    if sides.visits < BOUND_VISITS {
+    if first {
+        for fact in common.translated(false, sides.fixed_facts) {
+            offer(offered, fact);
+        }
+        common.zones(&mut chosen);
+    } else if sides.visits < BOUND_VISITS {
         // A bound that climbs from visit to visit is never offered twice; those that tests give
         // are.
         let precise = sides.visits < PRECISE_VISITS;
@@ -75,9 +109,7 @@ pub(crate) fn choose(
         for fact in common.translated(false, sides.fixed_facts) {
             let settled = precise || fresh.contains(&fact) || offered.contains(&fact);
             chosen.add_if(fact.clone(), |f| settled && common.holds(f, true));
-            if !offered.contains(&fact) && offered.len() < OFFERED {
-                offered.push(fact);
-            }
+            offer(offered, fact);
         }
         common.zones(&mut chosen);
     }
@@ -97,13 +129,15 @@ pub(crate) fn strongest(facts: Vec<Fact>) -> Vec<Fact> {
     kept.cloned().collect()
 }
 
+/// The facts chosen so far.
 struct Chosen {
-    base: Vec<Fact>,
+    /// Those and what need not be said.
+    known: Known,
     facts: Vec<Fact>,
 }
 
 impl Chosen {
-    fn known(&self, fact: &Fact) -> bool {
+    fn known(&mut self, fact: &Fact) -> bool {
         if let Some(c) = fact.term.as_int() {
             return match fact.rel {
                 Rel::Ge => c >= 0,
@@ -111,32 +145,46 @@ impl Chosen {
                 Rel::Ne => c != 0,
             };
         }
-        let mut all = self.base.clone();
-        all.extend(self.facts.iter().cloned());
-        holds(&all, fact)
+        self.known.holds(fact)
     }
 
     fn add(&mut self, fact: Fact) {
-        if self.facts.len() < LABEL_FACTS && !self.known(&fact) {
-            self.facts.push(fact);
-        }
+        self.add_if(fact, |_| true);
     }
 
     fn add_if(&mut self, fact: Fact, test: impl Fn(&Fact) -> bool) {
         if self.facts.len() < LABEL_FACTS && !self.known(&fact) && test(&fact) {
+            self.known.push(fact.clone());
             self.facts.push(fact);
         }
+    }
+
+    fn bound(&mut self, term: &Term) -> Option<i128> {
+        self.known.lower_bound(term)
     }
 }
 
 struct Common<'a> {
     form: &'a Form,
     sides: &'a Sides<'a>,
+    /// What follows on each side.
+    left: RefCell<Known>,
+    right: RefCell<Known>,
 }
 
-impl Common<'_> {
+impl<'a> Common<'a> {
+    fn new(form: &'a Form, sides: &'a Sides<'a>) -> Self {
+        let [left, right] = &sides.known;
+        let (left, right) = (RefCell::new(left.clone()), RefCell::new(right.clone()));
+        Common { form, sides, left, right }
+    }
+
     fn state(&self, left: bool) -> &State {
         if left { self.sides.left } else { self.sides.right }
+    }
+
+    fn known(&self, left: bool) -> &RefCell<Known> {
+        if left { &self.left } else { &self.right }
     }
 
     fn variable(&self, key: usize) -> Var {
@@ -159,7 +207,7 @@ impl Common<'_> {
 
     fn holds(&self, fact: &Fact, left: bool) -> bool {
         self.at(&fact.term, left)
-            .is_some_and(|term| holds(&self.state(left).facts, &Fact { rel: fact.rel, term }))
+            .is_some_and(|term| self.known(left).borrow_mut().holds(&Fact { rel: fact.rel, term }))
     }
 
     /// The variables of one side in terms of the label's.
@@ -290,11 +338,11 @@ impl Common<'_> {
     }
 
     fn both(&self, difference: &Term) -> Option<i128> {
-        let left = lower_bound(&self.sides.left.facts, &self.at(difference, true)?)?;
+        let left = self.left.borrow_mut().lower_bound(&self.at(difference, true)?)?;
         if self.sides.visits == 0 {
             return Some(left);
         }
-        let right = lower_bound(&self.sides.right.facts, &self.at(difference, false)?)?;
+        let right = self.right.borrow_mut().lower_bound(&self.at(difference, false)?)?;
         Some(left.min(right))
     }
 
@@ -325,14 +373,6 @@ impl Common<'_> {
         }
         let vectors = null_space(&columns).unwrap_or_default();
         vectors.iter().filter_map(|vector| relation(vector, &terms, own.len())).collect()
-    }
-}
-
-impl Chosen {
-    fn bound(&self, term: &Term) -> Option<i128> {
-        let mut all = self.base.clone();
-        all.extend(self.facts.iter().cloned());
-        lower_bound(&all, term)
     }
 }
 

@@ -13,8 +13,8 @@ mod zip;
 use crate::find::Finder;
 use crate::ghosts;
 use crate::lowered::Written;
-use crate::prove::contradictory;
-use facts::{Sides, choose, strongest};
+use crate::prove::Known;
+use facts::{Sides, choose, cover, strongest};
 use live::Flow as Paths;
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::decode::Cc;
@@ -30,6 +30,9 @@ use zip::{Alone, Form, Mismatch, Unmatched};
 
 /// Visits of one label before the search gives up on it.
 const MAX_VISITS: u32 = 120;
+/// Runs of blocks of one function before the search gives up on it: so many, and so many for each
+/// label. Loops in loops are run anew each time that the state of an outer one takes another form.
+const MAX_RUNS: (usize, usize) = (2000, 60);
 
 /// Changes of shape tried to make two states agree.
 const RESHAPES: usize = 8;
@@ -69,6 +72,9 @@ pub trait Settle: Hints + Sized {
 
     /// Lends the same part of the frame. False if it cannot be.
     fn lend(judge: &mut Judge<'_, Self>, state: &mut State, from: u32, lent: Lent) -> bool;
+
+    /// What follows from these facts, with what was computed of them.
+    fn known(&mut self, facts: &[Fact]) -> &mut Known;
 }
 
 impl Settle for Finder<'_> {
@@ -103,6 +109,10 @@ impl Settle for Finder<'_> {
     fn lend(judge: &mut Judge<'_, Self>, state: &mut State, _: u32, lent: Lent) -> bool {
         let carve = Ghost::Carve { offset: lent.offset, size: lent.size };
         judge.ghost(state, &carve).is_ok()
+    }
+
+    fn known(&mut self, facts: &[Fact]) -> &mut Known {
+        self.memo.known(facts)
     }
 }
 
@@ -193,6 +203,7 @@ pub fn infer<H: Settle>(
         pending: BTreeSet::new(),
         postponed: Vec::new(),
         troubles: BTreeMap::new(),
+        runs: MAX_RUNS.0 + MAX_RUNS.1 * labels.len(),
     };
     engine.run(judge, Start::Entry(id), entry, range.0);
     engine.iterate(judge);
@@ -232,12 +243,19 @@ struct Engine<'a> {
     postponed: Vec<(u32, u32, State)>,
     /// By start offset, so that a later, better run of a block replaces what an earlier one said.
     troubles: BTreeMap<(u32, u32), Trouble>,
+    /// How many blocks may still be run.
+    runs: usize,
 }
 
 impl Engine<'_> {
     fn iterate<H: Settle>(&mut self, judge: &mut Judge<'_, H>) {
         loop {
             while let Some((offset, label)) = self.pending.pop_first() {
+                if self.runs == 0 {
+                    self.troubles.insert((offset, 1), Trouble::Unstable { label });
+                    return;
+                }
+                self.runs -= 1;
                 let Some(candidate) = self.candidates.get(&label) else { continue };
                 let state = candidate.state.clone();
                 match judge.state_at(self.id, &state) {
@@ -341,7 +359,7 @@ impl Engine<'_> {
     }
 
     fn edge<H: Settle>(&mut self, judge: &mut Judge<'_, H>, from: u32, label: u32, state: State) {
-        if contradictory(&state.facts) {
+        if judge.hints.known(&state.facts).contradictory() {
             self.postponed.push((from, label, state));
         } else {
             self.merge(judge, from, label, state);
@@ -386,8 +404,7 @@ impl Engine<'_> {
         // What the sizes of memory say is known wherever that memory is.
         let unsized_facts = left.facts.len();
         let (left, state) = (sized(judge, &left), sized(judge, &state));
-        let written = site.written.as_ref();
-        let written = written.map_or(Vec::new(), |w| written::facts(w, &form, self.fixed));
+        let known = [&left, &state].map(|side| judge.hints.known(&side.facts).clone());
         let sides = Sides {
             left: &left,
             right: &state,
@@ -397,13 +414,23 @@ impl Engine<'_> {
             learned: self.learned,
             thresholds: &self.thresholds,
             visits: if widens { visits } else { visits.min(1) },
+            known,
         };
-        let mut offered = self.offered.remove(&label).unwrap_or_default();
-        let facts = choose(&form, &sides, written, &mut offered);
-        self.offered.insert(label, offered);
         let refinements = self.refinements(&left, &state);
-        let found = finish(form, facts, refinements);
         let old = self.candidates.get(&label);
+        let offered = self.offered.entry(label).or_default();
+        let stable = old.is_some_and(|c| {
+            form.is_that_of(&c.state, self.fixed)
+                && refinements == c.state.refinements
+                && cover(&form, &sides, &c.state.facts, offered)
+        });
+        if stable {
+            return;
+        }
+        let written = site.written.as_ref();
+        let written = written.map_or(Vec::new(), |w| written::facts(w, &form, self.fixed));
+        let facts = choose(&form, &sides, written, offered);
+        let found = finish(form, facts, refinements);
         if old.is_some_and(|c| c.state == found) {
             return;
         }

@@ -11,8 +11,8 @@ use tal_core::limits;
 use tal_core::state::{Scope, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Block, Cap, Entry, Field, FieldTy, Guard, Kind, Lent, Mem, NameSet, Reg, Region, Small,
-    View, Word,
+    Base, Block, Cap, Entry, Field, FieldTy, Guard, Kind, LabelState, Lent, Mem, NameSet, Reg,
+    Region, Small, View, Word,
 };
 
 use super::live::RegSet;
@@ -84,6 +84,32 @@ pub(crate) struct Form {
     pub(crate) lent: Vec<Lent>,
     pub(crate) views: Vec<View>,
     pub(crate) caps: Vec<Cap>,
+}
+
+impl Form {
+    /// Is this the form that the state has already, each of its variables standing for itself on
+    /// the left?
+    pub(crate) fn is_that_of(&self, state: &LabelState, fixed: usize) -> bool {
+        let itself = |(i, key): (usize, &Key)| {
+            let Ok(i) = u16::try_from(fixed + i) else { return false };
+            let me = Var::Free(i);
+            match &key.left {
+                Value::Int(term) => term.as_var() == Some(me),
+                Value::Name(base) => *base == Base::Name(me),
+                Value::Region(region) => *region == Region::Var(me),
+                Value::Small(_) => false,
+            }
+        };
+        self.keys.len() == state.vars.len()
+            && self.keys.iter().zip(&state.vars).all(|(key, kind)| key.kind == *kind)
+            && self.keys.iter().enumerate().all(itself)
+            && (self.delta, self.touched) == (state.delta, state.touched)
+            && self.regs == state.regs
+            && self.slots == state.slots
+            && self.lent == state.lent
+            && self.views == state.views
+            && self.caps == state.caps
+    }
 }
 
 /// Joins two states of one function. `fixed` variables and `fixed_views` views are the function's.

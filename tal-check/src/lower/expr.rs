@@ -212,6 +212,10 @@ impl Elab {
 
     /// The value of any expression.
     pub(super) fn value(&mut self, e: &Expr, scope: &mut Scope) -> Res<Value> {
+        self.deeper(e.span, |elab| elab.shallow_value(e, scope))
+    }
+
+    fn shallow_value(&mut self, e: &Expr, scope: &mut Scope) -> Res<Value> {
         match &e.kind {
             ExprKind::Int(i) => self.number(i128::from(i.value), e.span),
             ExprKind::Char(c) => self.number(i128::from(*c), e.span),
@@ -414,16 +418,16 @@ impl Elab {
 
     fn const_value(&mut self, id: DeclId, e: &Expr, span: Span) -> Res<i128> {
         match self.constants.get(&id) {
-            Some(Some(c)) => return Ok(*c),
+            Some(Some(known)) => return known.clone(),
             Some(None) => {
                 return Err(self.error(206, span, "this constant is defined by itself"));
             }
             None => {}
         }
         self.constants.insert(id, None);
-        let value = self.constant(id.module, e)?;
-        self.constants.insert(id, Some(value));
-        Ok(value)
+        let value = self.constant(id.module, e);
+        self.constants.insert(id, Some(value.clone()));
+        value
     }
 
     fn field_offset(&mut self, ty: &str, field: &str, span: Span, scope: &mut Scope) -> Res<Value> {

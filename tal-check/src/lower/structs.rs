@@ -6,6 +6,7 @@ use super::{Elab, Layout, Res, StructState};
 use crate::lowered::{FieldInfo, TypeInfo};
 use crate::resolve::DeclId;
 use std::rc::Rc;
+use tal_core::limits::FIELDS;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Fact, Field, FieldTy, Mem, NamedType, Rel, TypeId, Word};
 use tal_syntax::Span;
@@ -25,14 +26,14 @@ impl Elab {
             return Err(self.error(105, span, &format!("`{message}` is no struct")));
         };
         match self.layouts.get(&id) {
-            Some(Some(layout)) => return Ok(layout.clone()),
+            Some(Some(known)) => return known.clone(),
             Some(None) => return Err(self.error(206, span, "this struct contains itself")),
             None => {}
         }
         self.layouts.insert(id, None);
-        let layout = self.compute_layout(id.module, s)?;
+        let layout = self.compute_layout(id.module, s);
         self.layouts.insert(id, Some(layout.clone()));
-        Ok(layout)
+        layout
     }
 
     fn compute_layout(&mut self, module: usize, s: &Struct) -> Res<Layout> {
@@ -76,6 +77,10 @@ impl Elab {
 
     /// Size and alignment of a type inside a struct, and whether it is more than words.
     pub(super) fn extent(&mut self, ty: &Type, module: usize) -> Res<(u32, u32, bool)> {
+        self.deeper(ty.span, |elab| elab.shallow_extent(ty, module))
+    }
+
+    fn shallow_extent(&mut self, ty: &Type, module: usize) -> Res<(u32, u32, bool)> {
         match &ty.kind {
             TypeKind::Int { base, .. } => {
                 let w = u32::from(base.width().bytes());
@@ -182,7 +187,8 @@ impl Elab {
         if interface && !self.defining && embedded {
             return Ok(number);
         }
-        let Ok(info) = self.struct_info(id, s, layout) else {
+        let info = self.deeper(s.name.span, |elab| elab.struct_info(id, s, layout));
+        let Ok(info) = info else {
             self.structs.insert(id, StructState::Failed);
             return Err(super::Reported);
         };
@@ -236,6 +242,10 @@ impl Elab {
         let mut words: Vec<Field> = Vec::new();
         for (item, place) in s.fields.iter().zip(&layout.fields) {
             self.struct_field(item, place, scope, &mut words, &mut parts)?;
+            if words.len() > FIELDS {
+                let message = format!("the struct has more than {FIELDS} fields, all told");
+                return Err(self.error(221, item.span, &message));
+            }
         }
         for f in &mut words {
             f.writable = !mentions_bound(&f.ty);
