@@ -1,0 +1,156 @@
+//! Not trusted: a test. Work grows with the length of the source and not faster; what could grow
+//! faster is given up with a clear word. Work is counted, not timed, so a regression fails here
+//! on every machine alike.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use tal_check::check::explore;
+use tal_check::lower::lower;
+use tal_check::report::report;
+
+/// Four times as many functions, or loops one after the other, may take this many times the work.
+const LINEAR: f64 = 4.6;
+/// What four times as long a function may take: its states grow with it, so the work may grow with
+/// the square of the length of one function, but not faster.
+const SQUARE: f64 = 20.0;
+
+/// What it takes to find the states of all labels; every one must be found.
+fn work(text: &str) -> u64 {
+    let files = BTreeMap::from([("long.tal".to_owned(), text.to_owned())]);
+    let outcome = lower(Path::new("long.tal"), &files).unwrap();
+    let lowered = outcome.lowered.unwrap_or_else(|| panic!("{:?}", outcome.diags));
+    let explored = explore(&lowered);
+    assert!(explored.refusals.is_empty(), "{:?}", explored.refusals);
+    explored.work
+}
+
+fn grows(make: impl Fn(u32) -> String, few: u32, at_most: f64) {
+    let (one, four) = (work(&make(few)), work(&make(4 * few)));
+    #[allow(clippy::cast_precision_loss, reason = "a ratio")]
+    let ratio = four as f64 / one as f64;
+    assert!(ratio <= at_most, "{few}: {one}, {}: {four}, {ratio:.2} times as much", 4 * few);
+    // Nothing is measured if nothing is done.
+    assert!(one > u64::from(few), "{one}");
+}
+
+/// A function with this body.
+fn function(body: &str) -> String {
+    format!("fn f(rdi = a: &[n]u64, rsi = n) -> (rax)\n{{\n{body}        ret\n}}\n")
+}
+
+fn repeat(count: u32, line: impl Fn(u32) -> String) -> String {
+    (0..count).map(line).collect()
+}
+
+#[test]
+fn many_functions() {
+    let one = |i| {
+        format!(
+            "fn f{i}(rdi = a: &[n]u64, rsi = n) -> (rax)\n{{\n        xor eax, eax\n        \
+             xor ecx, ecx\n        jmp .test\n.next:\n        add rax, [rdi + rcx*8]\n        \
+             inc rcx\n.test:\n        cmp rcx, rsi\n        jb .next\n        ret\n}}\n\n"
+        )
+    };
+    grows(|n| repeat(n, one), 10, LINEAR);
+}
+
+#[test]
+fn many_branches() {
+    let one = |i| format!("        cmp rsi, {i}\n        jb .l{i}\n        inc rax\n.l{i}:\n");
+    let body = |n| format!("        xor eax, eax\n{}", repeat(n, one));
+    grows(|n| function(&body(n)), 20, SQUARE);
+}
+
+#[test]
+fn many_loops() {
+    let one = |i| {
+        format!(
+            "        xor ecx, ecx\n        jmp .t{i}\n.n{i}:\n        add rax, [rdi + rcx*8]\n        \
+             inc rcx\n.t{i}:\n        cmp rcx, rsi\n        jb .n{i}\n"
+        )
+    };
+    let body = |n| format!("        xor eax, eax\n{}", repeat(n, one));
+    grows(|n| function(&body(n)), 10, LINEAR);
+}
+
+#[test]
+fn many_loads() {
+    let one = |i| format!("        add rax, [rdi + {}]\n", 8 * i);
+    let body = |n| {
+        let loads = repeat(n, one);
+        format!("        xor eax, eax\n        cmp rsi, {n}\n        jb .out\n{loads}.out:\n")
+    };
+    grows(|n| function(&body(n)), 60, SQUARE);
+}
+
+#[test]
+fn many_calls() {
+    let body = |n| {
+        let calls = repeat(n, |_| "        call g\n        mov rdi, rax\n".to_owned());
+        format!("        sub rsp, 8\n{calls}        add rsp, 8\n")
+    };
+    let callee = "fn g(rdi = a) -> (rax)\n{\n        mov rax, rdi\n        ret\n}\n\n";
+    let caller = |n| format!("fn f(rdi = a) -> (rax)\n{{\n{}        ret\n}}\n", body(n));
+    grows(|n| format!("{callee}{}", caller(n)), 50, SQUARE);
+}
+
+/// The words that refuse a program.
+fn refusal(text: &str) -> String {
+    let files = BTreeMap::from([("bad.tal".to_owned(), text.to_owned())]);
+    let outcome = lower(Path::new("bad.tal"), &files).unwrap();
+    let Some(lowered) = outcome.lowered else { return format!("{:?}", outcome.diags) };
+    let refusals = explore(&lowered).refusals;
+    assert!(!refusals.is_empty(), "accepted");
+    format!("{:?}", report(&lowered, &refusals))
+}
+
+/// Each loop around another one is found anew as often as that one changes.
+#[test]
+fn loops_in_loops_are_given_up() {
+    let depth = 13;
+    let heads = repeat(depth, |i| format!("        mov qword [rsp + {}], 0\n.n{i}:\n", 8 * i));
+    let mut tails = String::new();
+    for i in (0..depth).rev() {
+        let at = 8 * i;
+        let _ = write!(
+            tails,
+            "        inc qword [rsp + {at}]\n        cmp qword [rsp + {at}], 10\n        jb .n{i}\n"
+        );
+    }
+    let frame = 8 * depth;
+    let text = function(&format!(
+        "        sub rsp, {frame}\n        xor eax, eax\n{heads}        inc rax\n{tails}        \
+         add rsp, {frame}\n"
+    ));
+    assert!(refusal(&text).contains("could not be found"), "{}", refusal(&text));
+}
+
+#[test]
+fn chains_of_definitions_end() {
+    let constants = repeat(20_000, |i| format!("const A{i} = A{} + 1\n", i + 1));
+    let text = format!(
+        "{constants}const A20000 = 0\n\nfn f(rdi = a)\n{{\n        mov eax, A0\n        ret\n}}\n"
+    );
+    assert!(refusal(&text).contains("definitions and operators"));
+    let structs = repeat(20_000, |i| format!("struct s{i} {{ p: ref? s{} }}\n", i + 1));
+    let text =
+        format!("{structs}struct s20000 {{ a: u64 }}\n\nfn f(rdi = a: &s0)\n{{\n        ret\n}}\n");
+    assert!(refusal(&text).contains("definitions and operators"));
+    let structs = repeat(20_000, |i| format!("struct s{i} {{ a: u64, b: s{} }}\n", i + 1));
+    let text =
+        format!("{structs}struct s20000 {{ a: u64 }}\n\nfn f(rdi = a: &s0)\n{{\n        ret\n}}\n");
+    assert!(refusal(&text).contains("definitions and operators"));
+}
+
+#[test]
+fn a_struct_of_structs_has_so_many_fields() {
+    let structs = repeat(300, |i| {
+        let inner = if i == 0 { "u64".to_owned() } else { format!("s{}", i - 1) };
+        format!("struct s{i} {{ a: u64, b: {inner} }}\n")
+    });
+    let text = format!("{structs}\nfn f(rdi = a: &s299)\n{{\n        ret\n}}\n");
+    assert!(refusal(&text).contains("fields"), "{}", refusal(&text));
+}
