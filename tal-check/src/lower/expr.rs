@@ -418,7 +418,7 @@ impl Elab {
 
     fn const_value(&mut self, id: DeclId, e: &Expr, span: Span) -> Res<i128> {
         match self.constants.get(&id) {
-            Some(Some(known)) => return known.clone(),
+            Some(Some(known)) => return *known,
             Some(None) => {
                 return Err(self.error(206, span, "this constant is defined by itself"));
             }
@@ -426,7 +426,7 @@ impl Elab {
         }
         self.constants.insert(id, None);
         let value = self.constant(id.module, e);
-        self.constants.insert(id, Some(value.clone()));
+        self.constants.insert(id, Some(value));
         value
     }
 
