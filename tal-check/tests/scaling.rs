@@ -154,3 +154,24 @@ fn a_struct_of_structs_has_so_many_fields() {
     let text = format!("{structs}\nfn f(rdi = a: &s299)\n{{\n        ret\n}}\n");
     assert!(refusal(&text).contains("fields"), "{}", refusal(&text));
 }
+
+/// A figure that nobody can make again is worth nothing.
+#[test]
+fn every_table_of_figures_names_its_command() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut words = "";
+    let (mut tables, mut inside) = (0, false);
+    for line in page.lines() {
+        let row = line.starts_with('|');
+        if row && !inside {
+            tables += 1;
+            assert!(words.contains("`cargo "), "a table stands under: {words}");
+        }
+        inside = row;
+        if !row && !line.is_empty() {
+            words = line;
+        }
+    }
+    assert!(tables > 0, "no tables");
+}

@@ -1,49 +1,217 @@
 //! Not trusted. `cargo xtask bench`: generated programs of 10k, 50k and 200k lines, to see that
-//! time grows with the length and not faster.
+//! work grows with the length and not faster, beside GNU as on the same instructions.
 
 use crate::demo::build;
 use crate::run::{command, root};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
 use std::fs;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
-/// One table row a size.
+/// Sizes of the programs whose time is measured, in lines.
+const LINES: [u32; 3] = [10_000, 50_000, 200_000];
+/// Sizes of those whose instructions are counted.
+const COUNTED: [u32; 2] = [500, 2_000];
+
+/// Two tables: processor time and memory of large programs, counted instructions of small ones.
 pub(crate) fn bench() -> Result<()> {
     let binaries = build()?;
     let directory = root().join("target/bench");
     fs::create_dir_all(&directory)?;
+    let tools = Tools::find(&binaries);
+    println!("processor seconds, of one run each; us: microseconds a line");
     println!(
-        "{:>8} {:>9} {:>9} {:>9} {:>9} {:>10} {:>10}",
-        "lines", "text", "notes", "check", "assemble", "verify", "us a line"
+        "{:>8} {:>8} {:>8} {:>6} {:>8} {:>8} {:>7} {:>6} {:>6} {:>8} {:>6}",
+        "lines",
+        "text",
+        "notes",
+        "notes%",
+        "check",
+        "tal-asm",
+        "verify",
+        "us",
+        "MiB",
+        "as",
+        "ratio"
     );
-    for lines in [10_000, 50_000, 200_000] {
-        let source = directory.join(format!("{lines}.tal"));
-        let object = directory.join(format!("{lines}"));
-        fs::write(&source, program(lines))?;
-        let (source, object) = (source.to_string_lossy(), object.to_string_lossy());
-        let timed = |tool: &str, arguments: &[&str]| -> Result<Duration> {
-            let start = Instant::now();
-            let name = binaries.join(tool).to_string_lossy().into_owned();
-            let output = command(&name, arguments).output()?;
-            if !output.status.success() {
-                bail!("{tool}: {}", String::from_utf8_lossy(&output.stderr));
-            }
-            Ok(start.elapsed())
-        };
-        let check = timed("tal-check", &[&source])?;
-        let assemble = timed("tal-asm", &[&source, "-o", &object])?;
-        let verify = timed("tal-load", &["verify", &object])?;
-        let (text, notes) = sizes(&fs::read(&*object)?);
-        let micros = assemble.as_secs_f64() * 1e6 / f64::from(lines);
-        println!(
-            "{lines:>8} {text:>9} {notes:>9} {:>8.2}s {:>8.2}s {:>8.1}ms {micros:>10.2}",
-            check.as_secs_f64(),
-            assemble.as_secs_f64(),
-            verify.as_secs_f64() * 1e3
-        );
+    for lines in LINES {
+        tools.timed(&directory, lines)?;
+    }
+    println!("\ncounted instructions a line (valgrind --tool=callgrind)");
+    println!("{:>8} {:>10} {:>10} {:>10} {:>6}", "lines", "tal-asm", "verify", "as", "ratio");
+    for lines in COUNTED {
+        tools.counted(&directory, lines)?;
     }
     Ok(())
+}
+
+/// Where the commands are.
+struct Tools {
+    asm: String,
+    check: String,
+    load: String,
+    /// Is GNU as there?
+    gnu: bool,
+    /// Is valgrind there?
+    valgrind: bool,
+}
+
+/// One program in both languages.
+struct Files {
+    /// As many as there really are.
+    lines: u32,
+    source: String,
+    object: String,
+    plain: String,
+    plain_object: String,
+}
+
+impl Files {
+    fn write(directory: &Path, lines: u32) -> Result<Files> {
+        let path = |end: &str| directory.join(format!("{lines}{end}")).to_string_lossy().into();
+        let files = Files {
+            lines: 0,
+            source: path(".tal"),
+            object: path(""),
+            plain: path(".s"),
+            plain_object: path(".o"),
+        };
+        let text = program(lines);
+        fs::write(&files.source, &text)?;
+        fs::write(&files.plain, plain(&text))?;
+        Ok(Files { lines: u32::try_from(text.lines().count())?, ..files })
+    }
+}
+
+impl Tools {
+    fn find(binaries: &Path) -> Tools {
+        let path = |name: &str| binaries.join(name).to_string_lossy().into_owned();
+        let there = |name: &str| {
+            let mut command = Command::new(name);
+            let command = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+            command.status().is_ok_and(|s| s.success())
+        };
+        Tools {
+            asm: path("tal-asm"),
+            check: path("tal-check"),
+            load: path("tal-load"),
+            gnu: there("as"),
+            valgrind: there("valgrind"),
+        }
+    }
+
+    /// One row of the first table.
+    fn timed(&self, directory: &Path, lines: u32) -> Result<()> {
+        let files = Files::write(directory, lines)?;
+        let check = cost(&self.check, &[&files.source])?;
+        let asm = cost(&self.asm, &[&files.source, "-o", &files.object])?;
+        let verify = cost(&self.load, &["verify", &files.object])?;
+        let (text, notes) = sizes(&fs::read(&files.object)?);
+        let (gnu, ratio) = if self.gnu {
+            let gnu = cost("as", &["-o", &files.plain_object, &files.plain])?.seconds;
+            (format!("{gnu:.2}"), format!("{:.0}", asm.seconds / gnu.max(0.01)))
+        } else {
+            ("-".into(), "-".into())
+        };
+        println!(
+            "{:>8} {text:>8} {notes:>8} {:>5.0}% {:>8.2} {:>8.2} {:>7.2} {:>6.1} {:>6} {gnu:>8} \
+             {ratio:>6}",
+            files.lines,
+            percent(notes, text),
+            check.seconds,
+            asm.seconds,
+            verify.seconds,
+            asm.seconds * 1e6 / f64::from(files.lines),
+            asm.peak_kib / 1024,
+        );
+        Ok(())
+    }
+
+    /// One row of the second table.
+    fn counted(&self, directory: &Path, lines: u32) -> Result<()> {
+        let files = Files::write(directory, lines)?;
+        let lines = u64::from(files.lines);
+        let each = |count: Option<u64>| count.map(|count| count / lines);
+        let shown = |count: Option<u64>| count.map_or("-".into(), |count| count.to_string());
+        let asm = each(self.count(&self.asm, &[&files.source, "-o", &files.object])?);
+        let verify = each(self.count(&self.load, &["verify", &files.object])?);
+        let gnu = match self.gnu {
+            true => each(self.count("as", &["-o", &files.plain_object, &files.plain])?),
+            false => None,
+        };
+        let ratio = asm.zip(gnu).map(|(asm, gnu)| asm / gnu.max(1));
+        println!(
+            "{lines:>8} {:>10} {:>10} {:>10} {:>6}",
+            shown(asm),
+            shown(verify),
+            shown(gnu),
+            shown(ratio)
+        );
+        Ok(())
+    }
+
+    /// Instructions that a command executes; none without valgrind.
+    fn count(&self, program: &str, arguments: &[&str]) -> Result<Option<u64>> {
+        if !self.valgrind {
+            return Ok(None);
+        }
+        let tool = ["--tool=callgrind", "--callgrind-out-file=/dev/null", program];
+        let output = command("valgrind", &[&tool, arguments].concat()).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let count = said.lines().find_map(|line| line.split("Collected : ").nth(1));
+        let count = count.with_context(|| format!("{program}: {said}"))?;
+        Ok(Some(count.trim().parse()?))
+    }
+}
+
+/// What a command took.
+struct Cost {
+    /// Of the processor, in the user's and the kernel's name; hundredths.
+    seconds: f64,
+    /// Most memory that it had at once.
+    peak_kib: u64,
+}
+
+/// Runs a command to its end, which must be a success.
+fn cost(program: &str, arguments: &[&str]) -> Result<Cost> {
+    let mut command = command(program, arguments);
+    let mut child = command.stdout(Stdio::null()).spawn()?;
+    let cost = watch(&child)?;
+    if !child.wait()?.success() {
+        bail!("{program} {arguments:?} failed");
+    }
+    Ok(cost)
+}
+
+/// Looks on until the process has ended; it must not yet have been waited for, since its times are
+/// read after its end.
+fn watch(child: &Child) -> Result<Cost> {
+    let place = format!("/proc/{}", child.id());
+    let mut peak_kib = 0;
+    loop {
+        let status = fs::read_to_string(format!("{place}/status"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|kib| kib.trim().strip_suffix(" kB")?.parse().ok());
+        peak_kib = peak.unwrap_or(peak_kib);
+        let stat = fs::read_to_string(format!("{place}/stat"))?;
+        // Behind the name, which may contain anything: state first, times as 12th and 13th.
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        if fields.first() == Some(&"Z") {
+            let ticks = |at: usize| fields.get(at).and_then(|t| t.parse::<f64>().ok());
+            let ticks = ticks(11).zip(ticks(12)).context("times of a process")?;
+            return Ok(Cost { seconds: (ticks.0 + ticks.1) / 100.0, peak_kib });
+        }
+        sleep(Duration::from_millis(2));
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a percentage")]
+fn percent(part: u64, whole: u64) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
 }
 
 /// Bytes of text and annotations, by the program headers.
@@ -85,6 +253,24 @@ pub(crate) fn program(lines: u32) -> String {
         let _ = writeln!(text, "        call    f{i}");
     }
     text.push_str("        xor     edi, edi\n        jmp     exit\n}\n");
+    text
+}
+
+/// The same instructions for GNU as in Intel syntax: no types, and labels with the function's name.
+fn plain(program: &str) -> String {
+    let mut text =
+        String::from(".intel_syntax noprefix\n.lcomm words, 128\n.lcomm bytes, 64\n.text\n");
+    let mut function = "";
+    for line in program.lines().skip_while(|line| !line.contains("fn ")) {
+        let code = line.split(";;").next().unwrap_or_default();
+        if let Some(head) = code.strip_prefix("fn ").or_else(|| code.strip_prefix("entry fn ")) {
+            function = head.split(['(', ' ']).next().unwrap_or_default();
+            let _ = writeln!(text, ".globl {function}\n{function}:");
+        } else if !matches!(code.trim(), "{" | "}") {
+            let code = code.replace("byte [", "byte ptr [");
+            let _ = writeln!(text, "{}", code.replace('.', &format!(".L{function}_")));
+        }
+    }
     text
 }
 
@@ -168,3 +354,23 @@ fn NAME(rdi = a: &[n]u64, rsi = n) -> (rax)
 }
 
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::{plain, program, sizes};
+
+    /// Every instruction of one program is in the other.
+    #[test]
+    fn both_programs_are_the_same() {
+        let typed = program(500);
+        let code = |line: &&str| line.starts_with("        ");
+        assert_eq!(typed.lines().filter(code).count(), plain(&typed).lines().filter(code).count());
+        assert!(plain(&typed).contains("jb      .Lf0_next"));
+        assert!(!plain(&typed).contains('{'));
+    }
+
+    #[test]
+    fn no_sizes_without_headers() {
+        assert_eq!(sizes(&[]), (0, 0));
+    }
+}
