@@ -68,8 +68,8 @@ fn many_branches() {
 fn many_loops() {
     let one = |i| {
         format!(
-            "        xor ecx, ecx\n        jmp .t{i}\n.n{i}:\n        add rax, [rdi + rcx*8]\n        \
-             inc rcx\n.t{i}:\n        cmp rcx, rsi\n        jb .n{i}\n"
+            "        xor ecx, ecx\n        jmp .t{i}\n.n{i}:\n        \
+             add rax, [rdi + rcx*8]\n        inc rcx\n.t{i}:\n        cmp rcx, rsi\n        jb .n{i}\n"
         )
     };
     let body = |n| format!("        xor eax, eax\n{}", repeat(n, one));
