@@ -67,10 +67,9 @@ fn many_branches() {
 #[test]
 fn many_loops() {
     let one = |i| {
-        format!(
-            "        xor ecx, ecx\n        jmp .t{i}\n.n{i}:\n        \
-             add rax, [rdi + rcx*8]\n        inc rcx\n.t{i}:\n        cmp rcx, rsi\n        jb .n{i}\n"
-        )
+        let head = format!("        xor ecx, ecx\n        jmp .t{i}\n.n{i}:\n");
+        let body = "        add rax, [rdi + rcx*8]\n        inc rcx\n";
+        format!("{head}{body}.t{i}:\n        cmp rcx, rsi\n        jb .n{i}\n")
     };
     let body = |n| format!("        xor eax, eax\n{}", repeat(n, one));
     grows(|n| function(&body(n)), 10, LINEAR);
