@@ -350,7 +350,7 @@ fn types_that_grow_when_they_are_unfolded() {
 }
 
 /// The most that judging may use of the stack. A kernel gives 16 KiB to everything.
-const STACK: usize = if cfg!(debug_assertions) { 64 << 10 } else { 12 << 10 };
+const STACK: usize = if cfg!(debug_assertions) { 240 << 10 } else { 12 << 10 };
 
 /// A function whose view is of a type as deep as types may be: pointers that own pointers, at the
 /// end as many bytes as its variable says. It is read, found well formed, compared, and substituted
