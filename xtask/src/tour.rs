@@ -4,7 +4,8 @@
 //! A block that starts with "```tal NAME" is a file. In a block that starts with "```console", a
 //! line `$ command` is run by the shell, in one folder that has the examples. The lines behind it
 //! are its output if there are any: a line `...` stands for any lines, a `...` at the end of a line
-//! for any rest, `[exit status N]` for a failure whose words are not compared.
+//! for any rest, `[exit status N]` for a failure. With it, what is written to standard error is
+//! compared as well.
 
 use crate::run::{root, step};
 use anyhow::{Context, Result, bail};
@@ -100,9 +101,14 @@ fn take(binaries: &Path, directory: &Path, command: &str, expected: &[String]) -
         let words = String::from_utf8_lossy(&output.stderr);
         bail!("exit status {status}, expected {}: {words}", wanted.unwrap_or(0));
     }
-    let text = String::from_utf8_lossy(&output.stdout);
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if wanted.is_some() {
+        text += &String::from_utf8_lossy(&output.stderr);
+    }
     let lines: Vec<&str> = text.lines().collect();
-    if expected.is_empty() || wanted.is_some() || fits(expected, &lines) {
+    let printed = |line: &&String| !line.starts_with("[exit status ");
+    let expected: Vec<String> = expected.iter().filter(printed).cloned().collect();
+    if expected.is_empty() || fits(&expected, &lines) {
         return Ok(());
     }
     bail!("printed\n{text}instead of\n{}", expected.join("\n"))
