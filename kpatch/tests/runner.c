@@ -458,7 +458,7 @@ static const char *flipped(void)
 	for (i = 0; i < sizeof(at) / sizeof(*at) && !bad; i++) {
 		if (copy_file(LIFE, "/trusted/flipped", at[i]))
 			return "cannot copy";
-		bad = refused("/trusted/flipped", "sha256 ");
+		bad = refused("/trusted/flipped", "at file offset ");
 	}
 	unlink("/trusted/flipped");
 	return bad;
@@ -481,7 +481,7 @@ static const char *ordinary_file(void)
 
 	if (copy_file("/bin/true", "/trusted/true", -1))
 		return "cannot copy";
-	bad = refused("/trusted/true", "sha256 ");
+	bad = refused("/trusted/true", "at file offset ");
 	unlink("/trusted/true");
 	return bad;
 }
@@ -494,7 +494,7 @@ static const char *script(void)
 	if (write(fd, "#!/bin/true\n", 12) != 12)
 		return "cannot write";
 	close(fd);
-	bad = refused("/trusted/script", "sha256 ");
+	bad = refused("/trusted/script", "at file offset ");
 	unlink("/trusted/script");
 	return bad;
 }

@@ -3,6 +3,7 @@
 //! Everything lies in the user's cache directory, by the hash of what it is made from, so that a
 //! fresh checkout finds what another has built. With ccache a change costs what it changes.
 
+use crate::judge;
 use crate::run::{root, step};
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
@@ -28,21 +29,28 @@ pub(crate) struct Flavor {
 pub(crate) const NANO: Flavor = Flavor {
     name: "nano",
     base: "tinyconfig",
-    fragments: &["nano.config", "kml.config", "unverified.config"],
+    fragments: &["nano.config", "kml.config", "unverified.config", "judge.config"],
     patched: true,
 };
 
 /// With swap, control groups, huge pages, perf, FUSE: what the long tests need.
 pub(crate) const STRESS: Flavor = Flavor {
     name: "stress",
-    fragments: &["nano.config", "kml.config", "unverified.config", "stress.config"],
+    fragments: &["nano.config", "kml.config", "unverified.config", "judge.config", "stress.config"],
     ..NANO
 };
 
 /// That with the kernel's own checks: lockdep, KASAN, DEBUG_ENTRY, ...
 pub(crate) const DEBUG: Flavor = Flavor {
     name: "debug",
-    fragments: &["nano.config", "kml.config", "unverified.config", "stress.config", "debug.config"],
+    fragments: &[
+        "nano.config",
+        "kml.config",
+        "unverified.config",
+        "judge.config",
+        "stress.config",
+        "debug.config",
+    ],
     ..NANO
 };
 
@@ -75,12 +83,18 @@ pub(crate) fn objects(flavor: Flavor) -> Result<PathBuf> {
     let name = format!("{}-{}", flavor.name, short(&key(flavor)?));
     let objects = top(flavor.patched)?.join(name);
     let _lock = lock(&objects)?;
-    if objects.join("done").exists() {
+    // What was built of which judge. Another judge is built into the same objects: make sees what
+    // has changed.
+    let made_of = if flavor.patched { judge::sources()?.key } else { String::new() };
+    let done = objects.join("done");
+    if fs::read_to_string(&done).is_ok_and(|key| key == made_of) {
         return Ok(objects);
     }
-    configure(&tree.path, &objects, flavor)?;
+    if !done.exists() {
+        configure(&tree.path, &objects, flavor)?;
+    }
     compile(&tree.path, &objects, "bzImage")?;
-    fs::write(objects.join("done"), "")?;
+    fs::write(done, made_of)?;
     Ok(objects)
 }
 
@@ -285,8 +299,12 @@ pub(crate) fn execute(command: &mut Command) -> Result<()> {
 pub(crate) fn make(source: &Path, objects: &Path) -> Result<Command> {
     let mut command = Command::new("make");
     command.current_dir(source).arg(format!("O={}", objects.display()));
-    // What cargo says about its own jobs is not for make.
-    command.env_remove("MAKEFLAGS").env_remove("MFLAGS");
+    // What cargo says about its own jobs is not for make, nor is its compiler.
+    for variable in ["MAKEFLAGS", "MFLAGS", "RUSTUP_TOOLCHAIN", "RUSTC", "CARGO"] {
+        command.env_remove(variable);
+    }
+    command.arg(format!("JUDGE_SRC={}", judge::sources()?.path.display()));
+    command.arg(format!("RUSTC={}", judge::compiler()?));
     if on_path("ccache") {
         command.arg("CC=ccache gcc");
         command.env("CCACHE_BASEDIR", cache()?).env("CCACHE_NOHASHDIR", "1");

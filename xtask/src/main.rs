@@ -6,6 +6,7 @@ mod bench_judge;
 mod demo;
 mod examples;
 mod interface;
+mod judge;
 mod kernel;
 mod manifests;
 mod run;
@@ -14,6 +15,7 @@ mod series;
 mod tests;
 mod tidy;
 mod tour;
+mod trusted;
 mod vm;
 
 use anyhow::Result;
@@ -88,6 +90,14 @@ enum Command {
     VmSelftests,
     /// Guest instructions per call: system call, gate, fast gate, the function itself.
     VmBench,
+    /// Verifies programs, then puts them into a directory: /trusted of a machine with our kernel.
+    Install {
+        /// The directory.
+        directory: std::path::PathBuf,
+        /// Executables of tal-asm.
+        #[arg(required = true)]
+        programs: Vec<std::path::PathBuf>,
+    },
     /// Checks what compilers do not: first lines, line lengths, arrows between crates.
     Tidy,
 }
@@ -139,6 +149,7 @@ fn command(command: Command) -> Result<()> {
         }
         Command::VmSelftests => selftests::run(),
         Command::VmBench => vm::bench(),
+        Command::Install { directory, programs } => trusted::install(&directory, &programs),
         Command::Tidy => {
             manifests::arrows()?;
             tidy::check()

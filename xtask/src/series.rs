@@ -60,10 +60,15 @@ fn each() -> Result<()> {
     let objects = top.join("nano");
     for patch in kernel::series()? {
         tree.apply(&patch)?;
-        // The option of unverified mode comes late in the series.
+        // Some options come late in the series.
         let options = fs::read_to_string(tree.path.join("arch/x86/kml/Kconfig"))?;
-        let unverified = options.contains("config KERNEL_MODE_LINUX_UNVERIFIED");
-        let some: &[_] = if unverified { NANO.fragments } else { &["nano.config", "kml.config"] };
+        let some: &[_] = if options.contains("config KERNEL_MODE_LINUX_JUDGE_TEST") {
+            NANO.fragments
+        } else if options.contains("config KERNEL_MODE_LINUX_UNVERIFIED") {
+            &["nano.config", "kml.config", "unverified.config"]
+        } else {
+            &["nano.config", "kml.config"]
+        };
         kernel::configure(&tree.path, &objects, Flavor { fragments: some, ..NANO })?;
         kernel::compile(&tree.path, &objects, "bzImage")?;
         vm::boots(&objects.join("arch/x86/boot/bzImage"))?;

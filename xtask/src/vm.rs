@@ -2,6 +2,7 @@
 
 use crate::kernel::{self, Flavor};
 use crate::run::{root, step};
+use crate::trusted::Trusted;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -52,6 +53,12 @@ const PLAIN: Machine = Machine {
     probe: Probe::Nothing,
 };
 
+/// Programs that the judge in the kernel admits.
+const JUDGED: Machine = Machine { name: "judged programs", command: "sh /bin/judged.sh", ..PLAIN };
+
+/// Changed programs, judged here and there.
+const MUTANTS: Machine = Machine { name: "mutants", command: "judges /cases/corpus", ..PLAIN };
+
 const UNVERIFIED: Machine = Machine {
     name: "unverified mode",
     append: "kml.unverified=1",
@@ -60,11 +67,17 @@ const UNVERIFIED: Machine = Machine {
 };
 
 /// What CI runs.
-const QUICK: &[Machine] =
-    &[PLAIN, Machine { name: "page table isolation", append: "pti=on", ..PLAIN }, UNVERIFIED];
+const QUICK: &[Machine] = &[
+    PLAIN,
+    JUDGED,
+    Machine { name: "page table isolation", append: "pti=on", ..PLAIN },
+    UNVERIFIED,
+];
 
 const MACHINES: &[Machine] = &[
     PLAIN,
+    JUDGED,
+    Machine { name: "judged programs, careful gates", append: "kml.careful=1 pti=on", ..JUDGED },
     Machine { name: "page table isolation", append: "pti=on", ..PLAIN },
     Machine { name: "4-level page tables, no KASLR", append: "no5lvl nokaslr", ..PLAIN },
     Machine { name: "no SMEP, SMAP, FSGSBASE", cpu: "qemu64", ..PLAIN },
@@ -80,6 +93,7 @@ const MACHINES: &[Machine] = &[
 
 /// On the kernel with swap, control groups and the like.
 const LONG: &[Machine] = &[
+    MUTANTS,
     Machine { name: "memory, control groups, perf", command: "stress", ..PLAIN },
     // With a thread for each CPU, QEMU executes int3 that a text patch has removed.
     Machine { name: "tracing", command: "stress --trace", accel: "tcg,thread=single", ..PLAIN },
@@ -129,6 +143,15 @@ impl Suite {
             .into_iter()
             .map(|machine| Machine { memory: machine.memory.saturating_mul(memory), ..machine })
             .collect()
+    }
+
+    /// Changed programs whose verdicts are compared.
+    fn mutants(self) -> usize {
+        match self {
+            Suite::Quick => 300,
+            Suite::Normal | Suite::Debug => 3000,
+            Suite::Long => 100_000,
+        }
     }
 
     /// How long a machine may run.
@@ -186,7 +209,8 @@ pub(crate) fn script(
 /// `cargo xtask vm-test`: boots the machines and runs the tests.
 pub(crate) fn test(suite: Suite, only: Option<&str>) -> Result<()> {
     let image = kernel::build(suite.flavor())?;
-    let files = Files::new()?;
+    let mut files = Files::new()?;
+    files.corpus = files.trusted.corpus(suite.mutants())?;
     let (mut passed, mut failed) = (0usize, 0usize);
     let machines = suite.machines();
     let chosen = machines.iter().filter(|m| only.is_none_or(|word| m.name.contains(word)));
@@ -355,6 +379,10 @@ struct Files {
     directory: TempDir,
     /// More programs, by their names under /selftests.
     more: BTreeMap<String, PathBuf>,
+    /// Programs that the judge admits.
+    trusted: Trusted,
+    /// Changed programs for `judges`.
+    corpus: Vec<u8>,
 }
 
 impl Files {
@@ -362,11 +390,16 @@ impl Files {
     fn new() -> Result<Files> {
         ensure!(Path::new(BUSYBOX).exists(), "install, as root: apt-get install busybox-static");
         ensure!(kernel::on_path(QEMU), "install, as root: apt-get install qemu-system-x86");
-        let files = Files { directory: tempfile::tempdir()?, more: BTreeMap::new() };
+        let files = Files {
+            directory: tempfile::tempdir()?,
+            more: BTreeMap::new(),
+            trusted: Trusted::new()?,
+            corpus: Vec::new(),
+        };
         files.compile(FREESTANDING, "life.c", "life")?;
         files.compile(FREESTANDING, "bench.c", "bench")?;
         files.compile(&[FREESTANDING, &["-DRING3"]].concat(), "bench.c", "bench3")?;
-        for name in ["runner", "stress"] {
+        for name in ["judges", "runner", "stress"] {
             let flags = ["-O2", "-Wall", "-static", "-pthread"];
             files.compile(&flags, &format!("{name}.c"), name)?;
         }
@@ -396,7 +429,7 @@ impl Files {
             digests.push(kernel::digest(&self.path(name))?);
         }
         let append = format!(
-            "console=ttyS0 panic=-1 quiet no_timer_check kml.allow={} {}",
+            "console=ttyS0 panic=-1 quiet no_timer_check kml.unjudged={} {}",
             digests.join(","),
             machine.append
         );
@@ -507,11 +540,18 @@ impl Files {
     /// The archive that the kernel unpacks: programs, and the first process's script.
     fn initramfs(&self, command: &str) -> Result<PathBuf> {
         let mut archive = Archive::default();
-        for name in ["bin", "dev", "lib", "lib64", "proc", "sys", "tmp", "trusted"] {
+        for name in ["bin", "cases", "dev", "lib", "lib64", "proc", "sys", "tmp", "trusted"] {
             archive.directory(name);
         }
         archive.file("bin/busybox", &fs::read(BUSYBOX)?);
-        for name in ["trusted/life", "trusted/bench", "bin/bench3", "bin/runner", "bin/stress"] {
+        for name in [
+            "trusted/life",
+            "trusted/bench",
+            "bin/bench3",
+            "bin/runner",
+            "bin/stress",
+            "bin/judges",
+        ] {
             let program = name.rsplit('/').next().unwrap_or(name);
             archive.file(name, &fs::read(self.path(program))?);
         }
@@ -519,6 +559,10 @@ impl Files {
             let text = fs::read(root().join("kpatch/tests").join(script))?;
             archive.file(&format!("bin/{script}"), &text);
         }
+        for (name, content) in self.trusted.files()? {
+            archive.file(&name, &content);
+        }
+        archive.file("cases/corpus", &self.corpus);
         for program in DYNAMIC {
             dynamic(&mut archive, Path::new(program), &format!("debian{program}"))?;
         }

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Offers changed programs to the judge in the kernel (/proc/kml_judge) and compares
+ * verdict and words with those of user mode, which stand in the list:
+ *
+ *	judges LIST
+ *
+ *	LIST:	u32 programs, each u32 size and bytes; u32 count, each u32 program,
+ *		u32 changes, each u32 place and u32 value; u32 reason, u32 FNV-1a of the words
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const unsigned char *at, *end;
+
+static uint32_t get(void)
+{
+	uint32_t n;
+
+	if (end - at < 4)
+		exit(3);
+	memcpy(&n, at, 4);
+	at += 4;
+	return n;
+}
+
+static uint32_t fnv(const char *text, size_t n)
+{
+	uint32_t hash = 0x811c9dc5;
+
+	while (n--)
+		hash = (hash ^ (unsigned char)*text++) * 0x01000193;
+	return hash;
+}
+
+int main(int argc, char **argv)
+{
+	static struct { const unsigned char *bytes; uint32_t size; } program[256];
+	uint32_t i, k, programs, count, wrong = 0, verdicts[8] = { 0 };
+	static unsigned char copy[1 << 20];
+	int list = open(argc > 1 ? argv[1] : "", O_RDONLY), judge = open("/proc/kml_judge", O_RDWR);
+	struct stat about;
+	unsigned char *all;
+
+	if (list < 0 || judge < 0 || fstat(list, &about))
+		return 2;
+	all = malloc(about.st_size);
+	if (!all || read(list, all, about.st_size) != about.st_size)
+		return 2;
+	at = all;
+	end = all + about.st_size;
+
+	programs = get();
+	for (i = 0; i < programs && i < 256; i++) {
+		program[i].size = get();
+		program[i].bytes = at;
+		at += program[i].size;
+	}
+	count = get();
+	for (i = 0; i < count; i++) {
+		uint32_t which = get(), changes = get(), reason, words;
+		char text[512];
+		ssize_t n;
+		char *rest;
+
+		memcpy(copy, program[which].bytes, program[which].size);
+		for (k = 0; k < changes; k++) {
+			uint32_t place = get();
+
+			copy[place] = get();
+		}
+		reason = get();
+		words = get();
+
+		if (pwrite(judge, copy, program[which].size, 0) != (ssize_t)program[which].size)
+			return 4;
+		n = pread(judge, text, sizeof(text) - 1, 0);
+		if (n < 2) {
+			printf("mutant %u: no verdict\n", i);
+			wrong++;
+			continue;
+		}
+		text[n - 1] = 0;
+		verdicts[strtoul(text, &rest, 10) & 7]++;
+		if (strtoul(text, NULL, 10) != reason || fnv(rest + 1, n - 2 - (rest - text)) != words) {
+			if (wrong++ < 10)
+				printf("mutant %u: user mode says reason %u, the kernel: %s\n", i,
+				       reason, text);
+		}
+		if (i % 1000 == 999) {
+			printf("%u\n", i + 1);
+			fflush(stdout);
+		}
+	}
+	for (i = 0; i < 8; i++)
+		printf("reason %u: %u\n", i, verdicts[i]);
+	printf("test mutants: %u verdicts as in user mode ... %s\n", count, wrong ? "FAILED" : "ok");
+	printf("test result: %s. %d passed, %d failed\n", wrong ? "FAILED" : "ok", !wrong, !!wrong);
+	return wrong != 0;
+}

@@ -1,0 +1,137 @@
+//! Not trusted. The sources of the judge for the kernel's build, which compiles them without cargo:
+//! those of this repository, and those of the decoder as Cargo.lock has them.
+
+use crate::kernel::{cache, hex, lock, on_path};
+use crate::run::root;
+use anyhow::{Context, Result, bail};
+use cargo_metadata::MetadataCommand;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What is ours: directories and files below a crate that the kernel's Makefile names.
+const OURS: &[&str] = &[
+    "tal-core/src",
+    "loader/src",
+    "kjudge/src",
+    "kjudge/include",
+    "kjudge/merge.lds",
+    "LICENSE-MIT",
+    "LICENSE-APACHE",
+];
+
+/// What the decoder is made of.
+const OTHERS: &[&str] = &["iced-x86", "lazy_static", "spin"];
+
+/// The sources in one directory, a crate each.
+pub(crate) struct Sources {
+    pub(crate) path: PathBuf,
+    /// Hash of all of them.
+    pub(crate) key: String,
+}
+
+/// Puts the sources into the cache, by their hash.
+pub(crate) fn sources() -> Result<Sources> {
+    let files = files()?;
+    let mut hash = Sha256::new();
+    for (name, content) in &files {
+        hash.update(name);
+        hash.update(content.len().to_le_bytes());
+        hash.update(content);
+    }
+    let key = hex(&hash.finalize());
+    let path = cache()?.join(format!("judge-{}", key.get(..16).unwrap_or(&key)));
+    let _lock = lock(&path)?;
+    if !path.join("done").exists() {
+        for (name, content) in &files {
+            let to = path.join(name);
+            fs::create_dir_all(to.parent().context("a file without a directory")?)?;
+            fs::write(to, content)?;
+        }
+        fs::write(path.join("done"), "")?;
+    }
+    Ok(Sources { path, key })
+}
+
+/// Every file by its name in the kernel's tree.
+fn files() -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for name in OURS {
+        collect(&root().join(name), name, &mut files)?;
+    }
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).exec()?;
+    for name in OTHERS {
+        let package = metadata.packages.iter().find(|package| package.name.as_str() == *name);
+        let manifest = &package.with_context(|| format!("no package {name}"))?.manifest_path;
+        let top = manifest.parent().context("a manifest without a directory")?.as_std_path();
+        collect(&top.join("src"), &format!("{name}/src"), &mut files)?;
+        // What a crate includes besides, and under which terms it is.
+        for entry in fs::read_dir(top)? {
+            let file = entry?.file_name().to_string_lossy().into_owned();
+            if file.starts_with("README") || file.starts_with("LICENSE") {
+                collect(&top.join(&file), &format!("{name}/{file}"), &mut files)?;
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn collect(from: &Path, name: &str, files: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
+    if !from.is_dir() {
+        let content = fs::read(from).with_context(|| format!("no {}", from.display()))?;
+        files.insert(name.to_string(), content);
+        return Ok(());
+    }
+    for entry in fs::read_dir(from)? {
+        let file = entry?.file_name().to_string_lossy().into_owned();
+        collect(&from.join(&file), &format!("{name}/{file}"), files)?;
+    }
+    Ok(())
+}
+
+/// A compiler that has the sources of its library: rustup's, or Debian's.
+pub(crate) fn compiler() -> Result<String> {
+    let mut candidates = vec!["/usr/bin/rustc".to_string()];
+    if on_path("rustc") {
+        candidates.insert(0, "rustc".to_string());
+    }
+    for rustc in &candidates {
+        let Ok(output) = Command::new(rustc).args(["--print", "sysroot"]).output() else {
+            continue;
+        };
+        let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_string();
+        if Path::new(&sysroot).join("lib/rustlib/src/rust/library/core/src/lib.rs").exists() {
+            return Ok(rustc.clone());
+        }
+    }
+    bail!(
+        "the kernel's judge needs a rustc with the sources of its library; install, as root: \
+         apt-get install rustc-web rust-web-src; or: rustup component add rust-src"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::files;
+    use anyhow::Result;
+
+    #[test]
+    fn the_sources_are_complete() -> Result<()> {
+        let files = files()?;
+        for name in [
+            "tal-core/src/lib.rs",
+            "loader/src/interface.bin",
+            "kjudge/include/tal_judge.h",
+            "kjudge/merge.lds",
+            "iced-x86/src/lib.rs",
+            "iced-x86/README.md",
+            "spin/src/lib.rs",
+            "lazy_static/src/lib.rs",
+        ] {
+            assert!(files.contains_key(name), "{name}");
+        }
+        Ok(())
+    }
+}

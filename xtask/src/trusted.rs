@@ -1,0 +1,389 @@
+//! Not trusted. Judged programs for the machine: the examples and the programs that call every
+//! function of the interface, what they do in user mode, and a corpus of changed files with the
+//! verdicts of user mode. `cargo xtask install`.
+
+use crate::demo;
+use crate::run::{root, step};
+use anyhow::{Context, Result, bail, ensure};
+use loader::{Refusal, interface, verify};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tal_core::image::Interface;
+
+/// Sources, without `.tal`: by their last part they lie in /trusted.
+const PROGRAMS: &[&str] = &[
+    "examples/args",
+    "examples/base64",
+    "examples/cat",
+    "examples/echo",
+    "examples/hello",
+    "examples/httpd",
+    "examples/primes",
+    "examples/sha256sum",
+    "examples/sort",
+    "examples/wc",
+    "examples/tests/bump",
+    "examples/tests/bytes",
+    "examples/tests/fmt",
+    "examples/tests/foreach",
+    "examples/tests/list",
+    "examples/tests/matrix",
+    "examples/tests/pool",
+    "examples/tests/search",
+    "examples/tests/sorting",
+    "examples/tests/table",
+    "examples/tests/tokens",
+    "examples/tests/vector",
+    "tests/interface/events",
+    "tests/interface/files",
+    "tests/interface/process",
+    "tests/interface/sockets",
+];
+
+/// Programs that serve until they are killed.
+const SERVERS: &[&str] = &["echo", "httpd"];
+/// Programs that run without input, in an empty directory, and end with 0.
+const INTERFACE: &[&str] = &["events", "files", "process", "sockets"];
+
+/// A run: arguments, and what stands on standard input.
+struct Case {
+    program: &'static str,
+    arguments: &'static [&'static str],
+    input: &'static str,
+}
+
+/// Runs beside one of each program with [`TEXT`] as its input.
+const CASES: &[Case] = &[
+    Case { program: "args", arguments: &["one", "", "three words here", "-n"], input: "nothing" },
+    Case { program: "cat", arguments: &["text", "-", "bytes"], input: "text" },
+    Case { program: "cat", arguments: &["missing"], input: "nothing" },
+    Case { program: "wc", arguments: &["text", "bytes"], input: "nothing" },
+    Case { program: "sort", arguments: &["text"], input: "nothing" },
+    Case { program: "base64", arguments: &[], input: "bytes" },
+    Case { program: "sha256sum", arguments: &["text", "bytes"], input: "nothing" },
+    Case { program: "wc", arguments: &[], input: "nothing" },
+];
+
+const TEXT: &str = "text";
+
+/// Programs and what belongs to them, by their names in the machine.
+pub(crate) struct Trusted {
+    programs: BTreeMap<String, Vec<u8>>,
+    load: PathBuf,
+    directory: PathBuf,
+}
+
+impl Trusted {
+    /// Assembles what the checker accepts.
+    pub(crate) fn new() -> Result<Trusted> {
+        let binaries = demo::build()?;
+        let directory = root().join("target/trusted");
+        fs::create_dir_all(&directory)?;
+        let mut programs = BTreeMap::new();
+        for source in PROGRAMS {
+            let name = name_of(source);
+            let output = directory.join(name);
+            let mut assemble = Command::new(binaries.join("tal-asm"));
+            assemble.arg(root().join(format!("{source}.tal"))).arg("-o").arg(&output);
+            let done = assemble.stderr(Stdio::null()).status()?;
+            if done.success() {
+                programs.insert(name.to_string(), fs::read(output)?);
+            } else {
+                step(&format!("{source}.tal IS NOT ACCEPTED, AND NOT RUN"));
+            }
+        }
+        let inputs = directory.join("cases");
+        fs::create_dir_all(&inputs)?;
+        fs::write(inputs.join("nothing"), b"")?;
+        fs::write(inputs.join(TEXT), fs::read(root().join("LICENSE-MIT"))?)?;
+        let bytes: Vec<u8> = (0..20_000_u32).map(|i| ((i * i) >> 5) as u8).collect();
+        fs::write(inputs.join("bytes"), bytes)?;
+        Ok(Trusted { programs, load: binaries.join("tal-load"), directory })
+    }
+
+    /// What goes into the machine: `/trusted/*`, and inputs and expected outputs in `/cases`.
+    pub(crate) fn files(&self) -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut files = BTreeMap::new();
+        for (name, content) in &self.programs {
+            files.insert(format!("trusted/{name}"), content.clone());
+        }
+        for name in ["nothing", TEXT, "bytes"] {
+            files.insert(format!("cases/{name}"), fs::read(self.input(name))?);
+        }
+        let mut script = String::from(PRELUDE);
+        for (number, case) in (0..).zip(self.cases()) {
+            let expected = self.expected(&case)?;
+            files.insert(format!("cases/{number}.out"), expected);
+            let _ = write!(script, "t {number} {} /trusted/{}", case.input, case.program);
+            for argument in case.arguments {
+                let _ = write!(script, " '{argument}'");
+            }
+            script.push('\n');
+        }
+        for name in INTERFACE.iter().filter(|name| self.programs.contains_key(**name)) {
+            let _ = writeln!(script, "i {name}");
+        }
+        for (number, (name, content)) in (0..).zip(self.refused()?) {
+            let words = match verify(&content, &interface::embedded()?) {
+                Ok(_) => bail!("{name} is not refused"),
+                Err(refusal) => refusal.to_string(),
+            };
+            files.insert(format!("trusted/refused{number}"), content);
+            files.insert(format!("cases/refused{number}"), words.into_bytes());
+            let _ = writeln!(script, "r {number} '{name}'");
+        }
+        script.push_str(POLICY);
+        files.insert("bin/judged.sh".into(), script.into_bytes());
+        Ok(files)
+    }
+
+    fn input(&self, name: &str) -> PathBuf {
+        self.directory.join("cases").join(name)
+    }
+
+    fn cases(&self) -> Vec<Case> {
+        let plain = PROGRAMS
+            .iter()
+            .map(|source| name_of(source))
+            .filter(|name| !SERVERS.contains(name) && !INTERFACE.contains(name))
+            .map(|program| Case { program, arguments: &[], input: TEXT });
+        let more = CASES.iter().map(|case| Case { ..*case });
+        plain.chain(more).filter(|case| self.programs.contains_key(case.program)).collect()
+    }
+
+    /// Output and exit status in user mode, as the script in the machine writes them.
+    fn expected(&self, case: &Case) -> Result<Vec<u8>> {
+        let mut run = Command::new(&self.load);
+        run.arg("run").arg(self.directory.join(case.program)).args(case.arguments);
+        run.current_dir(self.directory.join("cases"));
+        let output = run.stdin(fs::File::open(self.input(case.input))?).output()?;
+        let status = output.status.code().with_context(|| format!("{} died", case.program))?;
+        let mut bytes = output.stdout;
+        bytes.extend(format!("status {status}\n").bytes());
+        Ok(bytes)
+    }
+
+    /// Files that are no programs, and changed programs that the judge refuses.
+    fn refused(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let wc = self.programs.get("wc").context("no wc")?;
+        let mut refused = vec![
+            ("cut off".to_string(), wc.get(..3000).unwrap_or_default().to_vec()),
+            ("an ordinary program".to_string(), fs::read("/bin/busybox")?),
+        ];
+        let interface = interface::embedded()?;
+        let image = loader::Image::parse(wc).map_err(|error| anyhow::anyhow!("wc: {error}"))?;
+        let text = image.text().as_ptr().addr().saturating_sub(wc.as_ptr().addr());
+        // Each byte made `hlt`, until there are as many refusals as the log takes in a burst.
+        for at in (0..image.text().len()).step_by(37) {
+            let mut changed = wc.clone();
+            if let Some(byte) = changed.get_mut(text.saturating_add(at)) {
+                *byte = 0xF4;
+            }
+            if refused.len() < 8 && matches!(verify(&changed, &interface), Err(Refusal::Code(_))) {
+                refused.push((format!("hlt at {at:#x}"), changed));
+            }
+        }
+        Ok(refused)
+    }
+
+    /// `count` changed programs as `judges.c` reads them, with the verdicts of user mode.
+    pub(crate) fn corpus(&self, count: usize) -> Result<Vec<u8>> {
+        let interface = interface::embedded()?;
+        let programs: Vec<&Vec<u8>> = self.programs.values().collect();
+        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        let mut list = Vec::new();
+        put(&mut list, programs.len());
+        for program in &programs {
+            put(&mut list, program.len());
+            list.extend_from_slice(program);
+        }
+        put(&mut list, count);
+        let mut accepted = 0_usize;
+        for _ in 0..count {
+            let which = random.below(programs.len());
+            let program = programs.get(which).context("no programs")?;
+            let changes = random.changes(program);
+            let mut changed = (*program).clone();
+            put(&mut list, which);
+            put(&mut list, changes.len());
+            for (at, value) in changes {
+                put(&mut list, at);
+                put(&mut list, usize::from(value));
+                if let Some(byte) = changed.get_mut(at) {
+                    *byte = value;
+                }
+            }
+            let (reason, words) = verdict(&changed, &interface);
+            accepted = accepted.saturating_add(usize::from(reason == 0));
+            put(&mut list, usize::try_from(reason)?);
+            list.extend(fnv(&words).to_le_bytes());
+        }
+        step(&format!("{count} changed programs, {accepted} of them still safe"));
+        Ok(list)
+    }
+}
+
+/// The verdict in numbers (`enum tal_reason`) and words, as the kernel gives it.
+fn verdict(file: &[u8], interface: &Interface) -> (u32, Vec<u8>) {
+    match verify(file, interface) {
+        Ok(_) => (0, Vec::new()),
+        Err(refusal) => {
+            let reason = match refusal {
+                Refusal::File(_) => 1,
+                Refusal::Code(_) => 2,
+                Refusal::Start => 3,
+            };
+            let mut words = refusal.to_string().into_bytes();
+            words.truncate(256);
+            (reason, words)
+        }
+    }
+}
+
+/// Little-endian, 32 bits.
+fn put(list: &mut Vec<u8>, number: usize) {
+    list.extend(u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+/// FNV-1a, 32 bits.
+fn fnv(bytes: &[u8]) -> u32 {
+    let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    bytes.iter().fold(0x811C_9DC5, step)
+}
+
+/// xorshift64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        let bound = u64::try_from(bound.max(1)).unwrap_or(1);
+        usize::try_from(self.next() % bound).unwrap_or(0)
+    }
+
+    /// One to three bytes of text or annotations, now and then of anything.
+    fn changes(&mut self, file: &[u8]) -> Vec<(usize, u8)> {
+        let image = loader::Image::parse(file);
+        let place = |part: &[u8]| (part.as_ptr().addr() - file.as_ptr().addr(), part.len());
+        let parts = image.map_or(vec![(0, file.len())], |image| {
+            vec![place(image.text()), place(image.annotations()), (0, file.len())]
+        });
+        let mut changes = Vec::new();
+        for _ in 0..=self.below(3) {
+            // Twice as often text as anything.
+            let (start, length) = match self.below(5) {
+                0 | 1 => parts.first(),
+                2 | 3 => parts.get(1),
+                _ => parts.last(),
+            }
+            .copied()
+            .unwrap_or((0, file.len()));
+            let at = start + self.below(length);
+            let old = file.get(at).copied().unwrap_or(0);
+            let value = match self.below(3) {
+                0 => old ^ (1 << self.below(8)),
+                1 => (self.next() >> 32) as u8,
+                _ => file.get(self.below(file.len())).copied().unwrap_or(0),
+            };
+            changes.push((at, value));
+        }
+        changes
+    }
+}
+
+/// Puts judged programs where the kernel runs them.
+pub(crate) fn install(directory: &Path, programs: &[PathBuf]) -> Result<()> {
+    ensure!(directory.is_dir(), "{} is no directory", directory.display());
+    let interface = interface::embedded()?;
+    let mut ready = Vec::new();
+    for path in programs {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        if let Err(refusal) = verify(&bytes, &interface) {
+            bail!("{}: refused: {refusal}; nothing was installed", path.display());
+        }
+        let name = path.file_name().with_context(|| format!("{} has no name", path.display()))?;
+        ready.push((directory.join(name), bytes));
+    }
+    for (to, bytes) in ready {
+        // Whole or not at all, under the name that it will have.
+        let mut part = to.clone().into_os_string();
+        part.push(".new");
+        let part = PathBuf::from(part);
+        fs::write(&part, &bytes).with_context(|| format!("cannot write {}", part.display()))?;
+        fs::set_permissions(&part, fs::Permissions::from_mode(0o755))?;
+        fs::rename(&part, &to)?;
+        println!("{}", to.display());
+    }
+    Ok(())
+}
+
+fn name_of(source: &'static str) -> &'static str {
+    source.rsplit('/').next().unwrap_or(source)
+}
+
+/// `t NUMBER INPUT PROGRAM ARGUMENT..`: a run at CPL 0 against what it does in user mode.
+/// `i NAME`: a program that checks itself. `r NUMBER NAME`: a refusal, in the words of user mode.
+const PRELUDE: &str = r#"ok=0; bad=0
+verdict() {
+    if [ "$1" = 0 ]; then ok=$((ok + 1)); echo "test ring 0: $2 ... ok"
+    else bad=$((bad + 1)); echo "test ring 0: $2 ... FAILED"; fi
+}
+busybox ip link set lo up 2>/dev/null
+cd /cases
+t() {
+    number=$1; input=$2; shift 2
+    timeout 60 "$@" < "$input" > /tmp/out 2> /tmp/err; echo "status $?" >> /tmp/out
+    cmp /tmp/out "$number.out" > /tmp/cmp 2>&1; result=$?
+    verdict $result "$*"
+    [ $result = 0 ] || { cat /tmp/cmp /tmp/err; tail -c 300 /tmp/out; }
+}
+i() {
+    mkdir -p /tmp/empty; cd /tmp/empty
+    timeout 60 /trusted/$1 < /dev/null; result=$?; cd /cases
+    verdict $result "interface: $1, step $result"
+}
+r() {
+    "/trusted/refused$1" 2> /dev/null; status=$?
+    dmesg | grep -F "kml: /trusted/refused$1: refused: $(cat refused$1)" > /dev/null
+    [ "$status $?" = "126 0" ]; result=$?
+    verdict $result "refused in the words of user mode: $2"
+    [ $result = 0 ] || { cat refused$1; echo; dmesg | tail -1; }
+}
+"#;
+
+/// Who may run programs, and what is counted.
+const POLICY: &str = r#"p() {
+    /trusted/hello > /tmp/out 2>&1; [ "$?" = "$1" ]; result=$?
+    verdict $result "$2"
+    [ $result = 0 ] || cat /tmp/out
+}
+who=/sys/module/kml/parameters/who
+[ -e $who ] || who=/sys/module/binfmt/parameters/who
+echo 0 > $who; p 126 "kml.who=0 lets nobody"
+echo 1 > $who; p 0 "kml.who=1 lets root"
+echo 2 > $who; chmod 777 /trusted/hello; p 126 "kml.who=2 lets no file that others can write"
+echo 3 > $who; p 0 "kml.who=3 lets any file"
+chmod 755 /trusted/hello; echo 2 > $who; p 0 "kml.who=2 lets root's files"
+unshare -U /trusted/hello > /dev/null 2>&1; [ $? = 126 ]; verdict $? "not in a user namespace"
+chroot / /trusted/hello > /dev/null 2>&1; verdict $? "chroot to the root itself is none"
+mkdir -p /trusted/mounted; mount -t tmpfs none /trusted/mounted
+cp /trusted/hello /trusted/mounted/; /trusted/mounted/hello > /tmp/out 2>&1
+[ $? != 0 ] && ! grep hello, /tmp/out > /dev/null; verdict $? "not from what is mounted below"
+umount /trusted/mounted
+cat /proc/kml
+grep -q "^admitted: [1-9]" /proc/kml && grep -q "^refused: code: [1-9]" /proc/kml &&
+    grep -q "^refused: policy: [1-9]" /proc/kml; verdict $? "counters"
+dmesg | grep -E "WARNING|BUG|Oops" ; [ $? != 0 ]; verdict $? "no complaint in the log"
+[ $bad = 0 ] && result=ok || result=FAILED
+echo "test result: $result. $ok passed, $bad failed"
+"#;
