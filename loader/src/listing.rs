@@ -5,7 +5,7 @@ use crate::image::Image;
 use crate::interface;
 use crate::lines::Debug;
 use crate::verify::Refusal;
-use crate::words::{ShowBase, ShowFact, ShowTerm, ShowVar, ShowWord, reg_name};
+use crate::words::{ShowBase, ShowFact, ShowTerm, ShowVar, ShowWord};
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -234,7 +234,7 @@ impl Hints for Watch<'_, '_> {
 fn show(state: &State) -> String {
     let mut text = String::new();
     let known = Reg::ALL.iter().filter(|r| **r != Reg::Rsp && *state.reg(**r) != Word::Junk);
-    group(&mut text, "", known.map(|r| format!("{} = {}", reg_name(*r), ShowWord(state.reg(*r)))));
+    group(&mut text, "", known.map(|r| format!("{} = {}", r.name(), ShowWord(state.reg(*r)))));
     let flags = match &state.flags.kind {
         FlagKind::None => None,
         FlagKind::Cmp(bits, a, b) => {

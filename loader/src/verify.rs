@@ -7,7 +7,7 @@ use tal_core::error::Error;
 use tal_core::hint::Hints;
 use tal_core::image::Interface;
 use tal_core::wire::Stream;
-use tal_core::{Checked, verify_section_through};
+use tal_core::{Checked, verify_section, verify_section_through};
 
 /// An image whose machine code and data were judged safe.
 ///
@@ -74,7 +74,10 @@ impl fmt::Display for Refusal {
 /// # Errors
 /// The first reason not to run it.
 pub fn verify<'a>(file: &'a [u8], interface: &Interface) -> Result<Verified<'a>, Refusal> {
-    verify_through(file, interface, |hints| hints)
+    let image = Image::parse(file).map_err(Refusal::File)?;
+    let (text, at) = (image.text(), image.text_address());
+    let checked = verify_section(text, at, image.data(), image.annotations(), interface);
+    conclude(image, checked)
 }
 
 /// [`verify`] by a host that wants to be heard now and then
@@ -88,18 +91,19 @@ pub fn verify_through<'a, H: Hints>(
     through: impl FnOnce(Stream<'a>) -> H,
 ) -> Result<Verified<'a>, Refusal> {
     let image = Image::parse(file).map_err(Refusal::File)?;
-    judge(image, interface, through)
-}
-
-fn judge<'a, H: Hints>(
-    image: Image<'a>,
-    interface: &Interface,
-    through: impl FnOnce(Stream<'a>) -> H,
-) -> Result<Verified<'a>, Refusal> {
     let (text, at) = (image.text(), image.text_address());
     let (data, annotations) = (image.data(), image.annotations());
-    let checked = verify_section_through(text, at, data, annotations, interface, through)
-        .map_err(Refusal::Code)?;
+    let checked = verify_section_through(text, at, data, annotations, interface, through);
+    conclude(image, checked)
+}
+
+/// What the verdict on an image means for its file.
+fn conclude<'a>(
+    image: Image<'a>,
+    checked: Result<Checked<'a>, Error>,
+) -> Result<Verified<'a>, Refusal> {
+    let checked = checked.map_err(Refusal::Code)?;
+    let (text, at) = (image.text(), image.text_address());
     let judged = checked.image();
     let start = judged.start.ok_or(Refusal::Start)?;
     let index = usize::try_from(start.0).map_err(|_| Refusal::Start)?;

@@ -4,7 +4,7 @@
 use core::fmt;
 use tal_core::error::{Error, Kind};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Fact, Reg, Rel, Word};
+use tal_core::ty::{Base, Fact, Rel, Word};
 
 /// `rule[load-entry] at text offset 0x10: ..`
 ///
@@ -26,7 +26,7 @@ fn kind(kind: &Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "a word of another kind is needed than {}", ShowWord(word))
         }
         Kind::WrongRegister(reg, word) => {
-            write!(f, "{} holds what does not fit: {}", reg_name(*reg), ShowWord(word))
+            write!(f, "{} holds what does not fit: {}", reg.name(), ShowWord(word))
         }
         Kind::WrongSlot(at) => write!(f, "the stack slot at {at} does not hold what it must"),
         Kind::NoAccess(base, term, width) => {
@@ -148,31 +148,8 @@ impl fmt::Display for ShowWord<'_> {
             Word::Ptr(base, term) => write!(f, "&{} + ({})", ShowBase(*base), ShowTerm(term)),
             Word::Frame(at) => write!(f, "frame{at:+}"),
             Word::ReturnAddress => f.write_str("return address"),
-            Word::Saved(reg) => write!(f, "caller's {}", reg_name(*reg)),
+            Word::Saved(reg) => write!(f, "caller's {}", reg.name()),
             Word::Junk => f.write_str("unreadable"),
         }
-    }
-}
-
-/// The 64-bit name of a register.
-#[must_use]
-pub fn reg_name(reg: Reg) -> &'static str {
-    match reg {
-        Reg::Rax => "rax",
-        Reg::Rcx => "rcx",
-        Reg::Rdx => "rdx",
-        Reg::Rbx => "rbx",
-        Reg::Rsp => "rsp",
-        Reg::Rbp => "rbp",
-        Reg::Rsi => "rsi",
-        Reg::Rdi => "rdi",
-        Reg::R8 => "r8",
-        Reg::R9 => "r9",
-        Reg::R10 => "r10",
-        Reg::R11 => "r11",
-        Reg::R12 => "r12",
-        Reg::R13 => "r13",
-        Reg::R14 => "r14",
-        Reg::R15 => "r15",
     }
 }

@@ -120,13 +120,8 @@ impl<H: Hints> Judge<'_, H> {
         let refuse = || Error::new(Rule::Driver, Evidence::IllFormed);
         let image = self.image;
         self.burn(image.functions.len().saturating_add(image.labels.len()))?;
-        let sorted = image.functions.windows(2).all(|w| match w {
-            [a, b] => a.offset < b.offset,
-            _ => true,
-        }) && image.labels.windows(2).all(|w| match w {
-            [a, b] => a.offset < b.offset,
-            _ => true,
-        });
+        let sorted = image.functions.is_sorted_by(|a, b| a.offset < b.offset)
+            && image.labels.is_sorted_by(|a, b| a.offset < b.offset);
         if !sorted {
             return Err(refuse());
         }

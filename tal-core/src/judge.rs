@@ -95,6 +95,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     ///
     /// # Errors
     /// When the fuel is used up.
+    #[inline]
     pub fn burn(&mut self, units: usize) -> Result<()> {
         self.hints.worked(units);
         let units = u64::try_from(units).unwrap_or(u64::MAX);
@@ -115,7 +116,11 @@ impl<'a, H: Hints> Judge<'a, H> {
         let index = u16::try_from(state.scope.len()).map_err(|_| limit())?;
         let set = match &kind {
             ty::Kind::Addr { set, .. } => *set,
-            _ => NameSet::ADDRESS,
+            ty::Kind::Int
+            | ty::Kind::Code(_)
+            | ty::Kind::Word
+            | ty::Kind::Region
+            | ty::Kind::Store => NameSet::ADDRESS,
         };
         state.scope.push(Scope { kind, set, is: None });
         Ok(Var::Free(index))

@@ -32,6 +32,7 @@ pub struct Atom(Var, Option<Var>);
 impl Atom {
     /// The atom of one variable.
     #[must_use]
+    #[inline]
     pub fn var(v: Var) -> Self {
         Atom(v, None)
     }
@@ -90,11 +91,24 @@ struct Small {
     parts: [Part; 2],
 }
 
-/// `coefficient * var`; none if the coefficient is zero, and then of [`Var::Value`].
+/// `coefficient * var`; none if the coefficient is zero, and then of [`Var::Value`]. The variable is
+/// taken apart, so that parts are compared as plain numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Part {
     coefficient: i16,
-    var: Var,
+    class: Class,
+    index: u16,
+}
+
+/// Which variant a [`Var`] is, in their order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u16)]
+enum Class {
+    Free,
+    Inner,
+    Param,
+    Bound,
+    Value,
 }
 
 /// Any term that is not small.
@@ -114,30 +128,58 @@ impl Default for Term {
 }
 
 impl Part {
-    const NONE: Part = Part { coefficient: 0, var: Var::Value };
+    const NONE: Part = Part { coefficient: 0, class: Class::Value, index: 0 };
+
+    fn new(coefficient: i16, var: Var) -> Part {
+        let (class, index) = match var {
+            Var::Free(i) => (Class::Free, i),
+            Var::Inner(i) => (Class::Inner, i),
+            Var::Param(i) => (Class::Param, i),
+            Var::Bound(i) => (Class::Bound, i),
+            Var::Value => (Class::Value, 0),
+        };
+        Part { coefficient, class, index }
+    }
+
+    fn var(self) -> Var {
+        match self.class {
+            Class::Free => Var::Free(self.index),
+            Class::Inner => Var::Inner(self.index),
+            Class::Param => Var::Param(self.index),
+            Class::Bound => Var::Bound(self.index),
+            Class::Value => Var::Value,
+        }
+    }
+
+    /// The place of the variable in the order of variables.
+    fn place(self) -> (Class, u16) {
+        (self.class, self.index)
+    }
 
     /// `factor` times this, and `besides` times its variable.
     fn scaled(self, factor: i64, besides: i16) -> Option<Part> {
         let product = factor.checked_mul(i64::from(self.coefficient))?;
         let sum = product.checked_add(i64::from(besides))?;
-        Some(Part { coefficient: i16::try_from(sum).ok()?, var: self.var })
+        Some(Part { coefficient: i16::try_from(sum).ok()?, ..self })
     }
 }
 
 impl From<Part> for Monomial {
     fn from(part: Part) -> Self {
-        Monomial { atom: Atom::var(part.var), coefficient: i128::from(part.coefficient) }
+        Monomial { atom: Atom::var(part.var()), coefficient: i128::from(part.coefficient) }
     }
 }
 
 impl Small {
     const ZERO: Small = Small { low: 0, high: 0, parts: [Part::NONE; 2] };
 
+    #[inline]
     fn constant(&self) -> i128 {
         (i128::from(self.high) << 64) | i128::from(self.low)
     }
 
     /// The same with another constant, if that is within [`limits::CONSTANT`].
+    #[inline]
     fn with(self, constant: i128) -> Option<Small> {
         let bounded = -limits::CONSTANT < constant && constant < limits::CONSTANT;
         let high = i32::try_from(constant >> 64).ok()?;
@@ -145,6 +187,7 @@ impl Small {
     }
 
     /// The parts that are some.
+    #[inline]
     fn parts(&self) -> &[Part] {
         match &self.parts {
             [Part { coefficient: 0, .. }, _] => &[],
@@ -161,7 +204,7 @@ impl Small {
         }
         for (part, m) in small.parts.iter_mut().zip(monomials) {
             let Atom(var, None) = m.atom else { return None };
-            *part = Part { coefficient: i16::try_from(m.coefficient).ok()?, var };
+            *part = Part::new(i16::try_from(m.coefficient).ok()?, var);
         }
         Some(small)
     }
@@ -195,11 +238,11 @@ fn merged(mut left: &[Part], mut right: &[Part], factor: i64) -> Option<[Part; 2
                 left = rest;
                 *a
             }
-            ([a, rest @ ..], [b, ..]) if a.var < b.var => {
+            ([a, rest @ ..], [b, ..]) if a.place() < b.place() => {
                 left = rest;
                 *a
             }
-            ([a, left_rest @ ..], [b, right_rest @ ..]) if a.var == b.var => {
+            ([a, left_rest @ ..], [b, right_rest @ ..]) if a.place() == b.place() => {
                 (left, right) = (left_rest, right_rest);
                 b.scaled(factor, a.coefficient)?
             }
@@ -252,6 +295,7 @@ impl Monomials<'_> {
 impl Iterator for Monomials<'_> {
     type Item = Monomial;
 
+    #[inline]
     fn next(&mut self) -> Option<Monomial> {
         if let [part, rest @ ..] = self.few {
             self.few = rest;
@@ -309,6 +353,7 @@ impl Term {
 
     /// A constant. Panics never; the argument is a machine or manual constant, far below the bound.
     #[must_use]
+    #[inline]
     pub fn int(c: i64) -> Self {
         let high = if c < 0 { -1 } else { 0 };
         Term(Repr::Small(Small { low: c as u64, high, ..Small::ZERO }))
@@ -325,8 +370,7 @@ impl Term {
     /// The variable `v`.
     #[must_use]
     pub fn var(v: Var) -> Self {
-        let one = Part { coefficient: 1, var: v };
-        Term(Repr::Small(Small { parts: [one, Part::NONE], ..Small::ZERO }))
+        Term(Repr::Small(Small { parts: [Part::new(1, v), Part::NONE], ..Small::ZERO }))
     }
 
     /// A term from a constant and monomials in strictly increasing order of atoms.
@@ -348,6 +392,7 @@ impl Term {
 
     /// The constant part.
     #[must_use]
+    #[inline]
     pub fn constant(&self) -> i128 {
         match &self.0 {
             Repr::Small(small) => small.constant(),
@@ -357,6 +402,7 @@ impl Term {
 
     /// The monomials, sorted by atom.
     #[must_use]
+    #[inline]
     pub fn monomials(&self) -> Monomials<'_> {
         match &self.0 {
             Repr::Small(small) => Monomials { few: small.parts(), many: &[] },
@@ -377,6 +423,7 @@ impl Term {
 
     /// The value, if no variable occurs.
     #[must_use]
+    #[inline]
     pub fn as_int(&self) -> Option<i128> {
         match &self.0 {
             Repr::Small(small) if small.parts().is_empty() => Some(small.constant()),
@@ -386,13 +433,14 @@ impl Term {
 
     /// The variable, if the term is exactly one variable.
     #[must_use]
+    #[inline]
     pub fn as_var(&self) -> Option<Var> {
         match self.0 {
             Repr::Small(Small {
                 low: 0,
                 high: 0,
-                parts: [Part { coefficient: 1, var }, Part { coefficient: 0, .. }],
-            }) => Some(var),
+                parts: [one @ Part { coefficient: 1, .. }, Part { coefficient: 0, .. }],
+            }) => Some(one.var()),
             Repr::Small(_) | Repr::Large(_) => None,
         }
     }
@@ -403,9 +451,10 @@ impl Term {
     }
 
     /// Does this hold of every variable that occurs?
+    #[inline]
     pub fn every_var(&self, mut is: impl FnMut(Var) -> bool) -> bool {
         match &self.0 {
-            Repr::Small(small) => small.parts().iter().all(|part| is(part.var)),
+            Repr::Small(small) => small.parts().iter().all(|part| is(part.var())),
             Repr::Large(large) => {
                 let mut both = |Atom(a, b): Atom| is(a) && b.is_none_or(&mut is);
                 large.monomials.iter().all(|m| both(m.atom))
@@ -417,6 +466,7 @@ impl Term {
     ///
     /// # Errors
     /// [`TooBig`], as for all arithmetic here.
+    #[inline]
     pub fn add(&self, other: &Term) -> Result<Term, TooBig> {
         self.small_sum(other, 1).map_or_else(|| self.merge(other, 1), Ok)
     }
@@ -425,6 +475,7 @@ impl Term {
     ///
     /// # Errors
     /// [`TooBig`].
+    #[inline]
     pub fn sub(&self, other: &Term) -> Result<Term, TooBig> {
         self.small_sum(other, -1).map_or_else(|| self.merge(other, -1), Ok)
     }
@@ -433,6 +484,7 @@ impl Term {
     ///
     /// # Errors
     /// [`TooBig`].
+    #[inline]
     pub fn plus(&self, c: i128) -> Result<Term, TooBig> {
         if let Repr::Small(small) = &self.0 {
             let sum = small.constant().checked_add(c).and_then(|sum| small.with(sum));
@@ -445,6 +497,7 @@ impl Term {
     ///
     /// # Errors
     /// [`TooBig`].
+    #[inline]
     pub fn scale(&self, factor: i128) -> Result<Term, TooBig> {
         Term::ZERO.add_scaled(self, factor)
     }
@@ -453,6 +506,7 @@ impl Term {
     ///
     /// # Errors
     /// [`TooBig`].
+    #[inline]
     pub fn add_scaled(&self, other: &Term, factor: i128) -> Result<Term, TooBig> {
         let small = i64::try_from(factor).ok().and_then(|f| self.small_sum(other, f));
         small.map_or_else(|| self.merge(other, factor), Ok)
@@ -576,6 +630,7 @@ impl Term {
 
     /// Do the two have the same variable part?
     #[must_use]
+    #[inline]
     pub fn same_shape(&self, other: &Term) -> bool {
         match (&self.0, &other.0) {
             (Repr::Small(a), Repr::Small(b)) => a.parts == b.parts,

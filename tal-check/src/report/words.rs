@@ -16,24 +16,7 @@ use tal_core::ty::{
 /// The name of a register.
 #[must_use]
 pub fn reg_name(reg: Reg) -> &'static str {
-    match reg {
-        Reg::Rax => "rax",
-        Reg::Rcx => "rcx",
-        Reg::Rdx => "rdx",
-        Reg::Rbx => "rbx",
-        Reg::Rsp => "rsp",
-        Reg::Rbp => "rbp",
-        Reg::Rsi => "rsi",
-        Reg::Rdi => "rdi",
-        Reg::R8 => "r8",
-        Reg::R9 => "r9",
-        Reg::R10 => "r10",
-        Reg::R11 => "r11",
-        Reg::R12 => "r12",
-        Reg::R13 => "r13",
-        Reg::R14 => "r14",
-        Reg::R15 => "r15",
-    }
+    reg.name()
 }
 
 /// What a variable is called: `sign * name + add`.

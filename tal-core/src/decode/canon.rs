@@ -24,11 +24,8 @@ pub(super) fn canonical(i: &Instruction, op: &Op, bytes: &[u8]) -> bool {
 
 /// `setcc` ignores the register field of its ModRM byte: zero it must be.
 fn no_ignored_field(op: &Op, opcode: &[u8]) -> bool {
-    match (op, opcode) {
-        (Op::Setcc { .. }, [_, _, modrm]) => modrm & 0x38 == 0,
-        (Op::Setcc { .. }, _) => false,
-        _ => true,
-    }
+    let is_zero = matches!(opcode, [_, _, modrm] if modrm & 0x38 == 0);
+    is_zero || !matches!(op, Op::Setcc { .. })
 }
 
 /// Removes the expected prefixes and an optional REX; `None` if there are others.
@@ -100,19 +97,25 @@ fn prefixes(i: &Instruction, op: &Op) -> Prefixes {
 /// that is ignored. A REX without these and without W is there for spl, bpl, sil, dil only.
 fn rex_is_used(i: &Instruction, rex: Option<u8>) -> bool {
     let Some(rex) = rex else { return true };
-    let operands = (0..i.op_count()).map(|n| match i.op_kind(n) {
-        OpKind::Register => i.op_register(n),
-        _ => Register::None,
-    });
     let high = |r: Register| r != Register::RIP && r.is_gpr() && r.full_register().number() >= 8;
-    let memory = [i.memory_base(), i.memory_index()];
-    let has_memory = (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory);
-    let in_memory = if has_memory { memory.into_iter().filter(|r| high(*r)).count() } else { 0 };
-    let needs_rex = |r| matches!(r, Register::SPL | Register::BPL | Register::SIL | Register::DIL);
-    let byte_register = operands.clone().any(needs_rex);
-    let count = operands.filter(|r| high(*r)).count().saturating_add(in_memory);
-    let bits = usize::try_from((rex & 7).count_ones()).unwrap_or(usize::MAX);
-    count == bits && (rex & 15 != 0 || byte_register)
+    let (mut count, mut byte_register, mut has_memory) = (0_u32, false, false);
+    for n in 0..i.op_count() {
+        match i.op_kind(n) {
+            OpKind::Register => {
+                let r = i.op_register(n);
+                count = count.saturating_add(u32::from(high(r)));
+                byte_register |=
+                    matches!(r, Register::SPL | Register::BPL | Register::SIL | Register::DIL);
+            }
+            OpKind::Memory => has_memory = true,
+            _ => {}
+        }
+    }
+    if has_memory {
+        let memory = [i.memory_base(), i.memory_index()].into_iter();
+        count = memory.fold(count, |n, r| n.saturating_add(u32::from(high(r))));
+    }
+    count == (rex & 7).count_ones() && (rex & 15 != 0 || byte_register)
 }
 
 /// No SIB byte without need, no scale without index, the shortest displacement. `bytes` starts at

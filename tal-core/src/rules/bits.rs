@@ -81,7 +81,8 @@ impl<H: Hints> Judge<'_, H> {
             let value = match op {
                 Alu::And => a & c,
                 Alu::Or => a | c,
-                _ => a ^ c,
+                Alu::Xor => a ^ c,
+                Alu::Add | Alu::Sub | Alu::Adc | Alu::Sbb => return Ok(None),
             };
             return Ok(Some(Out::unsigned(Term::constant_of(value).or_refuse(rule)?)));
         }

@@ -77,7 +77,8 @@ impl<H: Hints> Judge<'_, H> {
         };
         let out = match width {
             Width::W32 => Out::unsigned(h.scale(1 - (1 << 32)).or_refuse(rule)?),
-            _ => Out::int(h),
+            Width::W64 => Out::int(h),
+            Width::W8 | Width::W16 => Out::junk(),
         };
         self.write(state, Reg::Rdx, width, out)
     }

@@ -81,10 +81,7 @@ impl<H: Hints> Judge<'_, H> {
     /// rule[import]: imports exist, each at most once, increasing.
     fn imports(&mut self) -> Result<()> {
         let imports = &self.image.imports;
-        let increasing = imports.windows(2).all(|w| match w {
-            [a, b] => a < b,
-            _ => true,
-        });
+        let increasing = imports.is_sorted_by(|a, b| a < b);
         let exists = imports.iter().all(|i| usize::from(*i) < self.interface.imports.len());
         if increasing && exists && imports.len() <= limits::IMPORTS {
             return Ok(());

@@ -149,7 +149,8 @@ impl<H: Hints> Judge<'_, H> {
         let offset = view.offset.add(&skipped).or_refuse(rule)?;
         let mem = match &*view.mem {
             Mem::Array(_, element) => Mem::Array(count.clone(), element.clone()),
-            _ => Mem::Bytes(count.clone()),
+            Mem::Bytes(_) => Mem::Bytes(count.clone()),
+            _ => return Err(Error::new(rule, Kind::BadHint)),
         };
         self.add_view(st, View { offset, mem: Rc::new(mem), ..view })
     }
