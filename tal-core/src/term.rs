@@ -7,6 +7,7 @@ use crate::limits;
 use alloc::{rc::Rc, vec::Vec};
 use core::borrow::Borrow;
 use core::cmp::Ordering;
+use core::fmt;
 
 /// A variable. The class says which table its index points into, so that substitution for one class
 /// cannot capture another (traps 47, 48).
@@ -70,7 +71,7 @@ pub struct TooBig;
 
 /// A linear combination of atoms plus a constant, in the one normal form: monomials sorted by atom,
 /// no zero coefficient. Equal integers-as-polynomials are equal values.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Term(Repr);
 
 /// What fits is small, so that derived equality is equality.
@@ -124,6 +125,20 @@ const _: () = assert!(size_of::<Term>() == 24);
 impl Default for Term {
     fn default() -> Self {
         Term::ZERO
+    }
+}
+
+impl fmt::Debug for Term {
+    /// As a sum: what is printed does not tell how it is kept.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Monomial { atom: Atom(first, second), coefficient } in self.monomials() {
+            write!(f, "{coefficient}*{first:?}")?;
+            if let Some(second) = second {
+                write!(f, "*{second:?}")?;
+            }
+            f.write_str(" + ")?;
+        }
+        write!(f, "{}", self.constant())
     }
 }
 
