@@ -92,8 +92,8 @@ struct Small {
     parts: [Part; 2],
 }
 
-/// `coefficient * var`; none if the coefficient is zero, and then of [`Var::Value`]. The variable is
-/// taken apart, so that parts are compared as plain numbers.
+/// `coefficient * var`; none if the coefficient is zero, and then of [`Var::Value`]. The variable
+/// is taken apart, so that parts are compared as plain numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Part {
     coefficient: i16,
