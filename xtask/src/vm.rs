@@ -70,6 +70,7 @@ const UNVERIFIED: Machine = Machine {
 const QUICK: &[Machine] = &[
     PLAIN,
     JUDGED,
+    MUTANTS,
     Machine { name: "page table isolation", append: "pti=on", ..PLAIN },
     UNVERIFIED,
 ];
@@ -77,6 +78,7 @@ const QUICK: &[Machine] = &[
 const MACHINES: &[Machine] = &[
     PLAIN,
     JUDGED,
+    MUTANTS,
     Machine { name: "judged programs, careful gates", append: "kml.careful=1 pti=on", ..JUDGED },
     Machine { name: "page table isolation", append: "pti=on", ..PLAIN },
     Machine { name: "4-level page tables, no KASLR", append: "no5lvl nokaslr", ..PLAIN },
@@ -148,8 +150,7 @@ impl Suite {
     /// Changed programs whose verdicts are compared.
     fn mutants(self) -> usize {
         match self {
-            Suite::Quick => 300,
-            Suite::Normal | Suite::Debug => 3000,
+            Suite::Quick | Suite::Normal | Suite::Debug => 3000,
             Suite::Long => 100_000,
         }
     }
