@@ -13,15 +13,12 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 use tal_core::error::Error;
-use tal_core::hint::{Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
+use tal_core::hint::{Forward, Ghost, Hints as _, Site};
 use tal_core::image::Interface;
 use tal_core::limits;
 use tal_core::state::{FlagKind, State};
 use tal_core::term::Term;
-use tal_core::ty::{
-    Assertion, Base, Cap, DataId, Entry, Fact, FieldTy, Guard, Kind, LabelState, Mem, Mode, Reg,
-    Region, Sig, View, Word,
-};
+use tal_core::ty::{Base, Cap, Entry, FieldTy, Guard, Mem, Mode, Reg, Region, View, Word};
 use tal_core::wire::{self, Stream};
 
 /// One instruction.
@@ -140,93 +137,19 @@ struct Watch<'a, 's> {
     states: &'s mut BTreeMap<u32, String>,
 }
 
-impl Hints for Watch<'_, '_> {
-    fn block(&mut self, start: Start) -> Result<(), Error> {
-        self.stream.block(start)
+impl<'a> Forward for Watch<'a, '_> {
+    type Inner = Stream<'a>;
+
+    fn inner(&mut self) -> &mut Stream<'a> {
+        &mut self.stream
     }
-    fn end(&mut self) -> Result<(), Error> {
-        self.stream.end()
-    }
+
     fn ghost(&mut self, state: &State, site: Site) -> Result<Option<Ghost>, Error> {
         let answer = self.stream.ghost(state, site)?;
         if let (None, Site::At(offset)) = (&answer, site) {
             self.states.insert(offset, show(state));
         }
         Ok(answer)
-    }
-    fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error> {
-        self.stream.prove(state, goal)
-    }
-    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>, Error> {
-        self.stream.prove_ne(state, term)
-    }
-    fn in_range(&mut self, s: &State, term: &Term, bits: u8, signed: bool) -> Result<bool, Error> {
-        self.stream.in_range(s, term, bits, signed)
-    }
-    fn want(&mut self, state: &State, goals: &[Fact]) -> Result<bool, Error> {
-        self.stream.want(state, goals)
-    }
-    fn access(
-        &mut self,
-        state: &State,
-        base: Base,
-        offset: &Term,
-        width: u32,
-        store: bool,
-    ) -> Result<Through, Error> {
-        self.stream.access(state, base, offset, width, store)
-    }
-    fn element(
-        &mut self,
-        state: &State,
-        position: &Term,
-        size: u32,
-        count: &Term,
-        width: u32,
-    ) -> Result<(Term, u32), Error> {
-        self.stream.element(state, position, size, count, width)
-    }
-    fn call(&mut self, state: &State, sig: &Sig) -> Result<Vec<Inst>, Error> {
-        self.stream.call(state, sig)
-    }
-    fn post(&mut self, s: &State, kinds: &[Kind], post: &Assertion) -> Result<Vec<Inst>, Error> {
-        self.stream.post(s, kinds, post)
-    }
-    fn label(&mut self, state: &State, to: u32) -> Result<Vec<Inst>, Error> {
-        self.stream.label(state, to)
-    }
-    fn post_values(
-        &mut self,
-        state: &State,
-        first: u16,
-        kinds: &[Kind],
-        post: &Assertion,
-    ) -> Result<Vec<Inst>, Error> {
-        self.stream.post_values(state, first, kinds, post)
-    }
-    fn label_values(
-        &mut self,
-        state: &State,
-        to: u32,
-        first: u16,
-        declared: &LabelState,
-    ) -> Result<Vec<Inst>, Error> {
-        self.stream.label_values(state, to, first, declared)
-    }
-    fn cmov(&mut self, state: &State, moved: &Word, kept: &Word) -> Result<Template, Error> {
-        self.stream.cmov(state, moved, kept)
-    }
-    fn take(&mut self, state: &State, wanted: &Cap) -> Result<u16, Error> {
-        self.stream.take(state, wanted)
-    }
-    fn view(&mut self, state: &State, wanted: &View) -> Result<Through, Error> {
-        self.stream.view(state, wanted)
-    }
-    fn data(&mut self, state: &State, address: &Term) -> Result<DataId, Error> {
-        self.stream.data(state, address)
-    }
-    fn range_facts(&mut self, state: &State, facts: &[Fact]) -> Result<bool, Error> {
-        self.stream.range_facts(state, facts)
     }
 }
 

@@ -17,14 +17,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use tal_core::decode::{self, Op};
 use tal_core::error::{Error, Kind as ErrorKind, Rule};
-use tal_core::hint::{Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
+use tal_core::hint::{Forward, Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
 use tal_core::image::{Image, Interface};
 use tal_core::judge::{Judge, Own, range_goals};
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Cap, DataId, Entry, Fact, FnId, Guard, Kind, Mem, Mode, Region, Rel, Sig,
-    View, Word,
+    Assertion, Base, Cap, DataId, Entry, Fact, FnId, Guard, Kind, LabelState, Mem, Mode, Region,
+    Rel, Sig, View, Word,
 };
 
 mod access;
@@ -409,89 +409,21 @@ impl Sizes for Finder<'_> {
 #[derive(Debug)]
 pub(crate) struct Probe<'f, 'a>(pub(crate) &'f mut Finder<'a>);
 
-/// What both the finder and its probe answer alike.
-macro_rules! answers {
-    ($self:ident => $finder:expr) => {
-        fn prove(&mut $self, st: &State, goal: &Fact) -> Result<Proof, Error> {
-            Ok($finder.answer_prove(st, goal))
-        }
-        fn prove_ne(&mut $self, st: &State, term: &Term) -> Result<Option<bool>, Error> {
-            let how = $finder.how_ne(st, term);
-            if how.is_none() {
-                $finder.trouble.push(Trouble::Fact(Fact { rel: Rel::Ne, term: term.clone() }));
-            }
-            Ok(how.flatten())
-        }
-        fn in_range(
-            &mut $self,
-            st: &State,
-            term: &Term,
-            bits: u8,
-            signed: bool,
-        ) -> Result<bool, Error> {
-            Ok(range_goals(term, bits, signed).is_ok_and(|g| $finder.answer_want(st, &g)))
-        }
-        fn want(&mut $self, st: &State, goals: &[Fact]) -> Result<bool, Error> {
-            Ok($finder.answer_want(st, goals))
-        }
-        fn access(
-            &mut $self,
-            st: &State,
-            base: Base,
-            offset: &Term,
-            width: u32,
-            store: bool,
-        ) -> Result<Through, Error> {
-            Ok($finder.answer_access(st, base, offset, width, store))
-        }
-        fn element(
-            &mut $self,
-            _: &State,
-            at: &Term,
-            size: u32,
-            _: &Term,
-            _: u32,
-        ) -> Result<(Term, u32), Error> {
-            Ok($finder.answer_element(at, size))
-        }
-        fn call(&mut $self, st: &State, sig: &Sig) -> Result<Vec<Inst>, Error> {
-            ghosts::answer_call(&mut *$finder, st, sig)
-        }
-        fn post(
-            &mut $self,
-            st: &State,
-            kinds: &[Kind],
-            post: &Assertion,
-        ) -> Result<Vec<Inst>, Error> {
-            ghosts::answer_post(&mut *$finder, st, kinds, post)
-        }
-        fn label(&mut $self, st: &State, to: u32) -> Result<Vec<Inst>, Error> {
-            ghosts::answer_label(&mut *$finder, st, to)
-        }
-        fn cmov(&mut $self, st: &State, moved: &Word, kept: &Word) -> Result<Template, Error> {
-            $finder.answer_cmov(st, moved, kept)
-        }
-        fn take(&mut $self, st: &State, wanted: &Cap) -> Result<u16, Error> {
-            Ok($finder.answer_take(st, wanted))
-        }
-        fn view(&mut $self, st: &State, wanted: &View) -> Result<Through, Error> {
-            Ok($finder.answer_view(st, wanted))
-        }
-        fn data(&mut $self, st: &State, address: &Term) -> Result<DataId, Error> {
-            Ok($finder.answer_data(st, address))
-        }
-        fn range_facts(&mut $self, st: &State, facts: &[Fact]) -> Result<bool, Error> {
-            // Room is kept for what rows, edges and certificates add.
-            Ok(st.facts.len() + facts.len() < tal_core::limits::FACTS - 80)
-        }
-    };
-}
+impl<'a> Forward for Probe<'_, 'a> {
+    type Inner = Finder<'a>;
 
-impl Hints for Probe<'_, '_> {
+    fn inner(&mut self) -> &mut Finder<'a> {
+        self.0
+    }
+
+    /// A probe looks into the middle of a block.
+    fn block(&mut self, _: Start) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn ghost(&mut self, _: &State, _: Site) -> Result<Option<Ghost>, Error> {
         Ok(None)
     }
-    answers!(self => self.0);
 }
 
 impl Hints for Finder<'_> {
@@ -501,6 +433,12 @@ impl Hints for Finder<'_> {
         self.trouble.clear();
         Ok(())
     }
+
+    fn end(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn worked(&mut self, _: usize) {}
 
     fn ghost(&mut self, st: &State, site: Site) -> Result<Option<Ghost>, Error> {
         if self.plan.as_ref().is_none_or(|(planned, _)| *planned != site) {
@@ -516,7 +454,86 @@ impl Hints for Finder<'_> {
         Ok(next)
     }
 
-    answers!(self => self);
+    fn prove(&mut self, st: &State, goal: &Fact) -> Result<Proof, Error> {
+        Ok(self.answer_prove(st, goal))
+    }
+
+    fn prove_ne(&mut self, st: &State, term: &Term) -> Result<Option<bool>, Error> {
+        let how = self.how_ne(st, term);
+        if how.is_none() {
+            self.trouble.push(Trouble::Fact(Fact { rel: Rel::Ne, term: term.clone() }));
+        }
+        Ok(how.flatten())
+    }
+
+    fn in_range(&mut self, st: &State, term: &Term, bits: u8, signed: bool) -> Result<bool, Error> {
+        Ok(range_goals(term, bits, signed).is_ok_and(|g| self.answer_want(st, &g)))
+    }
+
+    fn want(&mut self, st: &State, goals: &[Fact]) -> Result<bool, Error> {
+        Ok(self.answer_want(st, goals))
+    }
+
+    fn access(
+        &mut self,
+        st: &State,
+        base: Base,
+        offset: &Term,
+        width: u32,
+        store: bool,
+    ) -> Result<Through, Error> {
+        Ok(self.answer_access(st, base, offset, width, store))
+    }
+
+    fn element(
+        &mut self,
+        _: &State,
+        at: &Term,
+        size: u32,
+        _: &Term,
+        _: u32,
+    ) -> Result<(Term, u32), Error> {
+        Ok(self.answer_element(at, size))
+    }
+
+    fn call(&mut self, st: &State, sig: &Sig) -> Result<Vec<Inst>, Error> {
+        ghosts::answer_call(self, st, sig)
+    }
+
+    fn post(
+        &mut self,
+        st: &State,
+        _: u16,
+        kinds: &[Kind],
+        post: &Assertion,
+    ) -> Result<Vec<Inst>, Error> {
+        ghosts::answer_post(self, st, kinds, post)
+    }
+
+    fn label(&mut self, st: &State, to: u32, _: u16, _: &LabelState) -> Result<Vec<Inst>, Error> {
+        ghosts::answer_label(self, st, to)
+    }
+
+    fn cmov(&mut self, st: &State, moved: &Word, kept: &Word) -> Result<Template, Error> {
+        self.answer_cmov(st, moved, kept)
+    }
+
+    fn take(&mut self, st: &State, wanted: &Cap) -> Result<u16, Error> {
+        Ok(self.answer_take(st, wanted))
+    }
+
+    fn view(&mut self, st: &State, wanted: &View) -> Result<Through, Error> {
+        Ok(self.answer_view(st, wanted))
+    }
+
+    fn data(&mut self, st: &State, address: &Term) -> Result<DataId, Error> {
+        Ok(self.answer_data(st, address))
+    }
+
+    fn range_facts(&mut self, st: &State, facts: &[Fact]) -> Result<bool, Error> {
+        // Room is kept for what rows, edges and certificates add.
+        Ok(st.facts.len() + facts.len() < tal_core::limits::FACTS - 80)
+    }
 }
 
 /// The refusal of a question that has no answer at all.

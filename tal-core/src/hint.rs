@@ -5,14 +5,17 @@
 //! in which they were asked, which *is* the stream. So there is one driver and one set of rules,
 //! and whatever the answers are, no wrong program passes: every rule checks what it was told.
 
-use crate::error::{Error, Kind as Refusal, Rule};
+use crate::error::Error;
 use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{
-    Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, LabelState, Mem, Mode, Reg, Region, Sig,
-    View, Word,
+    Assertion, Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, LabelState, Mem, Mode, Reg,
+    Region, Sig, View, Word,
 };
 use alloc::{rc::Rc, vec::Vec};
+
+mod forward;
+pub use forward::Forward;
 
 /// Where the driver stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -197,25 +200,22 @@ pub enum Place {
 }
 
 /// Who answers. Every method gets the state as the rule sees it; an `Err` ends the judging with
-/// that error (the finder uses it to say that it found nothing).
+/// that error (the finder uses it to say that it found nothing). No method has a default body: who
+/// answers nothing says so, and who passes questions on is a [`Forward`].
 pub trait Hints {
     /// The driver begins a block.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
-    fn block(&mut self, _start: Start) -> Result<(), Error> {
-        Ok(())
-    }
+    fn block(&mut self, start: Start) -> Result<(), Error>;
     /// The driver is done: nothing may be left.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
-    fn end(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
+    fn end(&mut self) -> Result<(), Error>;
     /// The judge has done so much more work ([`crate::judge::Judge::burn`]): no question, but a
     /// host that has to let others run can do so. Data is judged without any question.
-    fn worked(&mut self, _units: usize) {}
+    fn worked(&mut self, units: usize);
     /// Next ghost here, or `None`: asked until `None`.
     ///
     /// # Errors
@@ -250,6 +250,11 @@ pub trait Hints {
     /// # Errors
     /// See [`Hints::ghost`].
     fn want(&mut self, state: &State, goals: &[Fact]) -> Result<bool, Error>;
+    /// Rule range-facts: a load is about to append `facts` about the value that it read. Should it?
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn range_facts(&mut self, state: &State, facts: &[Fact]) -> Result<bool, Error>;
     /// Through what does this access of `width` bytes at base + offset go?
     ///
     /// # Errors
@@ -280,47 +285,30 @@ pub trait Hints {
     /// See [`Hints::ghost`].
     fn call(&mut self, state: &State, sig: &Sig) -> Result<Vec<Inst>, Error>;
     /// Values for the variables of our own post-state (`kinds` with theta of the pre-state the
-    /// identity), at a return or after the callee of a tail call.
+    /// identity), at a return or after the callee of a tail call. They are `Free(first..)` in
+    /// `post`.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
     fn post(
         &mut self,
         state: &State,
+        first: u16,
         kinds: &[Kind],
-        post: &crate::ty::Assertion,
+        post: &Assertion,
     ) -> Result<Vec<Inst>, Error>;
-    /// Values for the own variables of the label at text offset `to`.
+    /// Values for the own variables of the label at text offset `to`. They are `Free(first..)` in
+    /// `declared`.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
-    fn label(&mut self, state: &State, to: u32) -> Result<Vec<Inst>, Error>;
-    /// As [`Hints::post`]; our own post-state's variables are `Free(first..)` in `post`.
-    ///
-    /// # Errors
-    /// See [`Hints::ghost`].
-    fn post_values(
-        &mut self,
-        state: &State,
-        _first: u16,
-        kinds: &[Kind],
-        post: &crate::ty::Assertion,
-    ) -> Result<Vec<Inst>, Error> {
-        self.post(state, kinds, post)
-    }
-    /// As [`Hints::label`]; the label's own variables are `Free(first..)` in its declaration.
-    ///
-    /// # Errors
-    /// See [`Hints::ghost`].
-    fn label_values(
+    fn label(
         &mut self,
         state: &State,
         to: u32,
-        _first: u16,
-        _declared: &LabelState,
-    ) -> Result<Vec<Inst>, Error> {
-        self.label(state, to)
-    }
+        first: u16,
+        declared: &LabelState,
+    ) -> Result<Vec<Inst>, Error>;
     /// Template of a conditional move of `moved` over `kept`; the fresh integers start at
     /// `Free(state.scope.len())`.
     ///
@@ -338,21 +326,10 @@ pub trait Hints {
     ///
     /// # Errors
     /// See [`Hints::ghost`].
-    fn view(&mut self, _state: &State, _wanted: &View) -> Result<Through, Error> {
-        Err(Error::new(Rule::AccessView, Refusal::BadHint))
-    }
+    fn view(&mut self, state: &State, wanted: &View) -> Result<Through, Error>;
     /// Rule ea-form without a base: in which data object does this absolute address stand?
     ///
     /// # Errors
     /// See [`Hints::ghost`].
-    fn data(&mut self, _state: &State, _address: &Term) -> Result<DataId, Error> {
-        Err(Error::new(Rule::EaForm, Refusal::BadHint))
-    }
-    /// Rule range-facts: a load is about to append `facts` about the value that it read. Should it?
-    ///
-    /// # Errors
-    /// See [`Hints::ghost`].
-    fn range_facts(&mut self, _state: &State, _facts: &[Fact]) -> Result<bool, Error> {
-        Err(Error::new(Rule::RangeFacts, Refusal::BadHint))
-    }
+    fn data(&mut self, state: &State, address: &Term) -> Result<DataId, Error>;
 }

@@ -6,84 +6,17 @@
 #[allow(dead_code, reason = "not all of it is used here")]
 mod support;
 
+use support::answers::{Script, comb, silent};
 use support::*;
 use tal_core::decode::decode_at;
 use tal_core::error::{Error, Rule};
-use tal_core::hint::{Comb, Ghost, Hints, Inst, Proof, Site, Step, Template, Through};
+use tal_core::hint::{Ghost, Proof, Step, Through};
 use tal_core::image::{Image, Interface};
 use tal_core::judge::Judge;
 use tal_core::rules::memory::Address;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{
-    Assertion, Base, Cap, Fact, FnId, Kind, LabelState, Mode, Reg, Region, Rel, Sig, View, Word,
-};
-
-/// Proves by these certificates, one after the other; knows nothing else.
-#[derive(Debug)]
-struct Script(Vec<Proof>);
-
-fn silent<T>() -> Result<T, Error> {
-    Err(Error::new(Rule::Driver, tal_core::error::Kind::BadHint))
-}
-
-impl Hints for Script {
-    fn prove(&mut self, _: &State, _: &Fact) -> Result<Proof, Error> {
-        if self.0.is_empty() { silent() } else { Ok(self.0.remove(0)) }
-    }
-    fn prove_ne(&mut self, _: &State, _: &Term) -> Result<Option<bool>, Error> {
-        Ok(None)
-    }
-    fn ghost(&mut self, _: &State, _: Site) -> Result<Option<Ghost>, Error> {
-        silent()
-    }
-    fn in_range(&mut self, _: &State, _: &Term, _: u8, _: bool) -> Result<bool, Error> {
-        silent()
-    }
-    fn want(&mut self, _: &State, _: &[Fact]) -> Result<bool, Error> {
-        silent()
-    }
-    fn access(&mut self, _: &State, _: Base, _: &Term, _: u32, _: bool) -> Result<Through, Error> {
-        silent()
-    }
-    fn element(
-        &mut self,
-        _: &State,
-        _: &Term,
-        _: u32,
-        _: &Term,
-        _: u32,
-    ) -> Result<(Term, u32), Error> {
-        silent()
-    }
-    fn call(&mut self, _: &State, _: &Sig) -> Result<Vec<Inst>, Error> {
-        silent()
-    }
-    fn post(&mut self, _: &State, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>, Error> {
-        silent()
-    }
-    fn label(&mut self, _: &State, _: u32) -> Result<Vec<Inst>, Error> {
-        silent()
-    }
-    fn label_values(
-        &mut self,
-        _: &State,
-        _: u32,
-        _: u16,
-        _: &LabelState,
-    ) -> Result<Vec<Inst>, Error> {
-        silent()
-    }
-    fn cmov(&mut self, _: &State, _: &Word, _: &Word) -> Result<Template, Error> {
-        silent()
-    }
-    fn take(&mut self, _: &State, _: &Cap) -> Result<u16, Error> {
-        silent()
-    }
-    fn view(&mut self, _: &State, _: &View) -> Result<Through, Error> {
-        silent()
-    }
-}
+use tal_core::ty::{Base, Fact, FnId, Kind, Mode, Reg, Region, Rel, Word};
 
 /// Is the goal accepted with these certificates?
 fn proves(state: &State, goal: &Fact, proofs: Vec<Proof>) -> bool {
@@ -99,12 +32,8 @@ fn proves(state: &State, goal: &Fact, proofs: Vec<Proof>) -> bool {
         imports: vec![],
         start: Some(FnId(0)),
     };
-    let mut judge = Judge::new(&image, &interface, Script(proofs), 1 << 12);
+    let mut judge = Judge::new(&image, &interface, Script::new(proofs), 1 << 12);
     judge.prove(&mut state.clone(), goal, Rule::Shape).is_ok()
-}
-
-fn comb(scale: u64, premises: &[(u16, i128)]) -> Proof {
-    Proof::Comb(Comb { scale, premises: premises.to_vec() })
 }
 
 fn ne(term: Term) -> Fact {

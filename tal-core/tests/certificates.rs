@@ -3,71 +3,14 @@
 
 mod support;
 
-use std::collections::VecDeque;
+use support::answers::{Script, comb};
 use support::{empty_state, int, int_in};
-use tal_core::error::{Error, Kind as Evidence, Rule};
-use tal_core::hint::{Comb, Ghost, Hints, Inst, Proof, Site, Step, Template, Through};
+use tal_core::error::Rule;
+use tal_core::hint::{Proof, Step};
 use tal_core::judge::Judge;
 use tal_core::state::State;
 use tal_core::term::Term;
-use tal_core::ty::{Assertion, Base, Cap, Fact, Kind, Rel, Sig, Word};
-
-/// Answers by a list.
-#[derive(Debug, Default)]
-struct Script {
-    proofs: VecDeque<Proof>,
-    side: Option<bool>,
-}
-
-fn unasked<T>() -> Result<T, Error> {
-    Err(Error::new(Rule::Driver, Evidence::BadHint))
-}
-
-impl Hints for Script {
-    fn ghost(&mut self, _: &State, _: Site) -> Result<Option<Ghost>, Error> {
-        Ok(None)
-    }
-    fn prove(&mut self, _: &State, _: &Fact) -> Result<Proof, Error> {
-        self.proofs.pop_front().map_or_else(unasked, Ok)
-    }
-    fn prove_ne(&mut self, _: &State, _: &Term) -> Result<Option<bool>, Error> {
-        Ok(self.side)
-    }
-    fn in_range(&mut self, _: &State, _: &Term, _: u8, _: bool) -> Result<bool, Error> {
-        unasked()
-    }
-    fn want(&mut self, _: &State, _: &[Fact]) -> Result<bool, Error> {
-        unasked()
-    }
-    fn access(&mut self, _: &State, _: Base, _: &Term, _: u32, _: bool) -> Result<Through, Error> {
-        unasked()
-    }
-    fn element(
-        &mut self,
-        _: &State,
-        _: &Term,
-        _: u32,
-        _: &Term,
-        _: u32,
-    ) -> Result<(Term, u32), Error> {
-        unasked()
-    }
-    fn call(&mut self, _: &State, _: &Sig) -> Result<Vec<Inst>, Error> {
-        unasked()
-    }
-    fn post(&mut self, _: &State, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>, Error> {
-        unasked()
-    }
-    fn label(&mut self, _: &State, _: u32) -> Result<Vec<Inst>, Error> {
-        unasked()
-    }
-    fn cmov(&mut self, _: &State, _: &Word, _: &Word) -> Result<Template, Error> {
-        unasked()
-    }
-    fn take(&mut self, _: &State, _: &Cap) -> Result<u16, Error> {
-        unasked()
-    }
-}
+use tal_core::ty::{Fact, Rel};
 
 /// Runs with these answers.
 fn with<R>(script: Script, f: impl FnOnce(&mut Judge<'_, Script>) -> R) -> R {
@@ -77,7 +20,7 @@ fn with<R>(script: Script, f: impl FnOnce(&mut Judge<'_, Script>) -> R) -> R {
 
 /// Is `goal >= 0` proved by these answers?
 fn proves(state: &State, goal: &Term, proofs: Vec<Proof>) -> bool {
-    let script = Script { proofs: proofs.into(), side: None };
+    let script = Script::new(proofs);
     let result = with(script, |j| j.prove_ge(&mut state.clone(), goal, Rule::Return));
     if let Err(error) = &result {
         assert!(matches!(error.rule, Rule::Return | Rule::ProveComb), "{error:?}");
@@ -91,10 +34,6 @@ fn step(state: &State, step: &Step) -> Result<Fact, Rule> {
     with(Script::default(), |j| j.step(&mut after, step)).map_err(|e| e.rule)?;
     assert_eq!(after.facts.len(), state.facts.len() + 1);
     Ok(after.facts.pop().unwrap())
-}
-
-fn comb(scale: u64, premises: &[(u16, i128)]) -> Proof {
-    Proof::Comb(Comb { scale, premises: premises.to_vec() })
 }
 
 fn k(c: i64) -> Term {
@@ -168,7 +107,7 @@ fn a_combination_is_added_up() {
 fn different_is_listed_or_on_a_side() {
     let (mut state, a, b) = state(&[]);
     let ne = |state: &State, side, proofs: Vec<Proof>, goal: &Term| {
-        let script = Script { proofs: proofs.into(), side };
+        let script = Script::new(proofs).on(side);
         with(script, |j| j.prove_ne(&mut state.clone(), goal, Rule::Return)).is_ok()
     };
     assert!(!ne(&state, None, vec![], &b));

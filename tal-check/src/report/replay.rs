@@ -8,15 +8,13 @@ use crate::find::{Finder, Trouble};
 use crate::lowered::Lowered;
 use tal_core::driver::{Flow, Target};
 use tal_core::error::Error;
-use tal_core::hint::{Comb, Ghost, Hints, Inst, Proof, Site, Start, Step, Template, Through};
+use tal_core::hint::{Comb, Forward, Hints, Proof, Start, Step};
 use tal_core::image::Label;
 use tal_core::judge::Judge;
 use tal_core::rules::apply::Callee;
 use tal_core::state::State;
 use tal_core::term::Term;
-use tal_core::ty::{
-    Assertion, Base, Cap, DataId, Fact, FnId, Kind, LabelState, Rel, Sig, View, Word,
-};
+use tal_core::ty::{Fact, FnId, LabelState, Rel, Word};
 
 /// Something that the judge wanted proved, and how it was.
 #[derive(Clone, Debug)]
@@ -147,7 +145,7 @@ impl<'a> Replay<'a> {
         let hints = Watch { finder: finder(self.lowered, &image), needs: Vec::new() };
         let mut judge = Judge::new(&image, &self.lowered.host.interface, hints, u64::MAX);
         let mut trace = Trace { function: id, start, begin, ran: Vec::new(), failure: None };
-        let started = judge.hints.block(start).and_then(|()| judge.start_state(start));
+        let started = Hints::block(&mut judge.hints, start).and_then(|()| judge.start_state(start));
         match started {
             Ok(state) => self.run(&mut judge, &mut trace, state, next, edges),
             Err(error) => {
@@ -345,21 +343,19 @@ impl Watch<'_> {
     }
 }
 
-impl Hints for Watch<'_> {
-    fn block(&mut self, start: Start) -> Result<(), Error> {
-        self.finder.block(start)
+impl<'a> Forward for Watch<'a> {
+    type Inner = Finder<'a>;
+
+    fn inner(&mut self) -> &mut Finder<'a> {
+        &mut self.finder
     }
-    fn end(&mut self) -> Result<(), Error> {
-        self.finder.end()
-    }
-    fn ghost(&mut self, state: &State, site: Site) -> Result<Option<Ghost>, Error> {
-        self.finder.ghost(state, site)
-    }
+
     fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error> {
         let proof = self.finder.prove(state, goal)?;
         self.note(state, goal, &proof);
         Ok(proof)
     }
+
     fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>, Error> {
         let how = self.finder.prove_ne(state, term)?;
         if how.is_none() {
@@ -367,78 +363,5 @@ impl Hints for Watch<'_> {
             self.note(state, &goal, &Proof::Lookup);
         }
         Ok(how)
-    }
-    fn in_range(&mut self, s: &State, t: &Term, bits: u8, signed: bool) -> Result<bool, Error> {
-        self.finder.in_range(s, t, bits, signed)
-    }
-    fn want(&mut self, state: &State, goals: &[Fact]) -> Result<bool, Error> {
-        self.finder.want(state, goals)
-    }
-    fn access(
-        &mut self,
-        state: &State,
-        base: Base,
-        offset: &Term,
-        width: u32,
-        store: bool,
-    ) -> Result<Through, Error> {
-        self.finder.access(state, base, offset, width, store)
-    }
-    fn element(
-        &mut self,
-        state: &State,
-        position: &Term,
-        size: u32,
-        count: &Term,
-        width: u32,
-    ) -> Result<(Term, u32), Error> {
-        self.finder.element(state, position, size, count, width)
-    }
-    fn call(&mut self, state: &State, sig: &Sig) -> Result<Vec<Inst>, Error> {
-        self.finder.call(state, sig)
-    }
-    fn post(
-        &mut self,
-        state: &State,
-        kinds: &[Kind],
-        post: &Assertion,
-    ) -> Result<Vec<Inst>, Error> {
-        self.finder.post(state, kinds, post)
-    }
-    fn label(&mut self, state: &State, to: u32) -> Result<Vec<Inst>, Error> {
-        self.finder.label(state, to)
-    }
-    fn post_values(
-        &mut self,
-        state: &State,
-        first: u16,
-        kinds: &[Kind],
-        post: &Assertion,
-    ) -> Result<Vec<Inst>, Error> {
-        self.finder.post_values(state, first, kinds, post)
-    }
-    fn label_values(
-        &mut self,
-        state: &State,
-        to: u32,
-        first: u16,
-        declared: &LabelState,
-    ) -> Result<Vec<Inst>, Error> {
-        self.finder.label_values(state, to, first, declared)
-    }
-    fn cmov(&mut self, state: &State, moved: &Word, kept: &Word) -> Result<Template, Error> {
-        self.finder.cmov(state, moved, kept)
-    }
-    fn take(&mut self, state: &State, wanted: &Cap) -> Result<u16, Error> {
-        self.finder.take(state, wanted)
-    }
-    fn view(&mut self, state: &State, wanted: &View) -> Result<Through, Error> {
-        self.finder.view(state, wanted)
-    }
-    fn data(&mut self, state: &State, address: &Term) -> Result<DataId, Error> {
-        self.finder.data(state, address)
-    }
-    fn range_facts(&mut self, state: &State, facts: &[Fact]) -> Result<bool, Error> {
-        self.finder.range_facts(state, facts)
     }
 }

@@ -99,7 +99,7 @@ impl<H: Hints> Judge<'_, H> {
         let words = wanted.slots.len().saturating_add(wanted.regs.len());
         self.burn(size(state).saturating_add(wanted.vars.len().saturating_mul(words) >> 2))?;
         let first = u16::try_from(self.own.sig.vars.len()).ok().or_refuse(Rule::Entail)?;
-        let insts = self.hints.label_values(state, *offset, first, wanted)?;
+        let insts = self.hints.label(state, *offset, first, wanted)?;
         let values = self.values(state, &wanted.vars, insts, false)?;
         let subst = Subst::Free(first, &values);
         self.claims(state, &wanted.vars, &values, subst, None)?;

@@ -123,7 +123,7 @@ impl<H: Hints> Judge<'_, H> {
         let Some(post) = &sig.post else { return Err(Error::new(rule, Evidence::IllFormed)) };
         let own = u16::try_from(sig.vars.len()).ok().and_then(|n| n.checked_add(self.own.base));
         let own = own.or_refuse(rule)?;
-        let insts = self.hints.post_values(state, own, &post.vars, &post.state)?;
+        let insts = self.hints.post(state, own, &post.vars, &post.state)?;
         let values = self.values(state, &post.vars, insts, false)?;
         let subst = Subst::Free(own, &values);
         self.claims(state, &post.vars, &values, subst, None)?;

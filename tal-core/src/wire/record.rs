@@ -6,7 +6,7 @@ use super::put::Writer;
 use super::tables::{flag, owner, usual};
 use super::{INTERFACE_MAGIC, MAGIC, VERSION};
 use crate::error::Error;
-use crate::hint::{Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
+use crate::hint::{Forward, Ghost, Hints, Inst, Proof, Site, Template, Through};
 use crate::image::{Data, DataKind, Image, Interface, Label};
 use crate::state::State;
 use crate::term::Term;
@@ -71,13 +71,11 @@ impl<F: Hints> Recorder<F> {
     }
 }
 
-impl<F: Hints> Hints for Recorder<F> {
-    fn block(&mut self, start: Start) -> Result<(), Error> {
-        self.inner.block(start)
-    }
+impl<F: Hints> Forward for Recorder<F> {
+    type Inner = F;
 
-    fn end(&mut self) -> Result<(), Error> {
-        self.inner.end()
+    fn inner(&mut self) -> &mut F {
+        &mut self.inner
     }
 
     fn ghost(&mut self, state: &State, site: Site) -> Result<Option<Ghost>, Error> {
@@ -158,34 +156,26 @@ impl<F: Hints> Hints for Recorder<F> {
         Ok(answer)
     }
 
-    fn post(&mut self, s: &State, kinds: &[Kind], post: &Assertion) -> Result<Vec<Inst>, Error> {
-        self.post_values(s, 0, kinds, post)
-    }
-
-    fn post_values(
+    fn post(
         &mut self,
         state: &State,
         first: u16,
         kinds: &[Kind],
         post: &Assertion,
     ) -> Result<Vec<Inst>, Error> {
-        let answer = self.inner.post_values(state, first, kinds, post)?;
+        let answer = self.inner.post(state, first, kinds, post)?;
         self.recorded.insts(state, &Pattern::of(Own::Free(first), kinds, post), &answer);
         Ok(answer)
     }
 
-    fn label(&mut self, state: &State, to: u32) -> Result<Vec<Inst>, Error> {
-        self.inner.label(state, to)
-    }
-
-    fn label_values(
+    fn label(
         &mut self,
         state: &State,
         to: u32,
         first: u16,
         declared: &LabelState,
     ) -> Result<Vec<Inst>, Error> {
-        let answer = self.inner.label_values(state, to, first, declared)?;
+        let answer = self.inner.label(state, to, first, declared)?;
         self.recorded.insts(state, &Pattern::label(first, declared), &answer);
         Ok(answer)
     }

@@ -3,7 +3,7 @@
 
 use super::guess::{self, Own, Pattern};
 use super::read::Reader;
-use crate::hint::{Ghost, Hints, Inst, Proof, Site, Template, Through};
+use crate::hint::{Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
 use crate::judge::Result;
 use crate::state::State;
 use crate::term::Term;
@@ -42,6 +42,13 @@ impl<'a> Stream<'a> {
 }
 
 impl Hints for Stream<'_> {
+    /// The stream says nothing of where it is.
+    fn block(&mut self, _start: Start) -> Result<()> {
+        Ok(())
+    }
+
+    fn worked(&mut self, _units: usize) {}
+
     fn end(&mut self) -> Result<()> {
         self.reader.end()
     }
@@ -96,11 +103,7 @@ impl Hints for Stream<'_> {
         self.insts(state, &Pattern::of(guess::own_of(sig), &sig.vars, &sig.pre))
     }
 
-    fn post(&mut self, s: &State, kinds: &[Kind], post: &Assertion) -> Result<Vec<Inst>> {
-        self.post_values(s, 0, kinds, post)
-    }
-
-    fn post_values(
+    fn post(
         &mut self,
         state: &State,
         first: u16,
@@ -110,11 +113,7 @@ impl Hints for Stream<'_> {
         self.insts(state, &Pattern::of(Own::Free(first), kinds, post))
     }
 
-    fn label(&mut self, _state: &State, _to: u32) -> Result<Vec<Inst>> {
-        self.reader.malformed()
-    }
-
-    fn label_values(
+    fn label(
         &mut self,
         state: &State,
         _to: u32,

@@ -1,9 +1,13 @@
 //! Not trusted. Someone who answers as the test says, types to speak about, and states.
 
+#[path = "../support/answers.rs"]
+pub(crate) mod answers;
+
+use answers::{Silent, silent};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use tal_core::error::{Error, Kind as Refusal, Rule};
-use tal_core::hint::{Comb, Ghost, Hints, Inst, Proof, Site, Template, Through};
+use tal_core::error::{Error, Rule};
+use tal_core::hint::{Comb, Forward, Ghost, Inst, Proof, Through};
 use tal_core::image::{Data, Image, Interface};
 use tal_core::judge::Judge;
 use tal_core::state::{FlagKind, FlagSet, Flags, Scope, Stack, State};
@@ -22,7 +26,7 @@ pub(crate) struct Teller {
     pub(crate) take: VecDeque<u16>,
     /// Answers to `view`, else the first view at the base.
     pub(crate) view: VecDeque<Through>,
-    /// Answers to `call`, `post` and `label_values`.
+    /// Answers to `call`, `post` and `label`.
     pub(crate) insts: VecDeque<Vec<Inst>>,
     /// Answer to `element`.
     pub(crate) element: Option<(Term, u32)>,
@@ -36,6 +40,8 @@ pub(crate) struct Teller {
     pub(crate) worked: usize,
     /// Answer to `data`.
     pub(crate) data: u16,
+    /// Everything else.
+    pub(crate) silent: Silent,
 }
 
 /// Factors of facts whose sum is below `goal` by a constant.
@@ -68,20 +74,19 @@ fn search(facts: &[Fact], goal: &Term, depth: u32) -> Option<Vec<(u16, i128)>> {
     None
 }
 
-fn silent<T>() -> Result<T, Error> {
-    Err(Error::new(Rule::Driver, Refusal::BadHint))
-}
-
 fn found(state: &State, term: &Term) -> bool {
     search(&state.facts, term, 4).is_some()
 }
 
-impl Hints for Teller {
+impl Forward for Teller {
+    type Inner = Silent;
+
+    fn inner(&mut self) -> &mut Silent {
+        &mut self.silent
+    }
+
     fn worked(&mut self, units: usize) {
         self.worked += units;
-    }
-    fn ghost(&mut self, _: &State, _: Site) -> Result<Option<Ghost>, Error> {
-        Ok(None)
     }
     fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error> {
         let mut premises = search(&state.facts, &goal.term, 4).unwrap_or_default();
@@ -135,23 +140,11 @@ impl Hints for Teller {
     fn call(&mut self, _: &State, _: &Sig) -> Result<Vec<Inst>, Error> {
         self.insts.pop_front().map_or_else(silent, Ok)
     }
-    fn label_values(
-        &mut self,
-        _: &State,
-        _: u32,
-        _: u16,
-        _: &LabelState,
-    ) -> Result<Vec<Inst>, Error> {
+    fn label(&mut self, _: &State, _: u32, _: u16, _: &LabelState) -> Result<Vec<Inst>, Error> {
         self.insts.pop_front().map_or_else(silent, Ok)
     }
-    fn post(&mut self, _: &State, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>, Error> {
+    fn post(&mut self, _: &State, _: u16, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>, Error> {
         self.insts.pop_front().map_or_else(silent, Ok)
-    }
-    fn label(&mut self, _: &State, _: u32) -> Result<Vec<Inst>, Error> {
-        silent()
-    }
-    fn cmov(&mut self, _: &State, _: &Word, _: &Word) -> Result<Template, Error> {
-        silent()
     }
     fn take(&mut self, st: &State, wanted: &Cap) -> Result<u16, Error> {
         if let Some(told) = self.take.pop_front() {

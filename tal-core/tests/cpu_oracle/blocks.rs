@@ -14,15 +14,12 @@ use iced_x86::{Code, MemoryOperand};
 use std::rc::Rc;
 use tal_core::decode::{Cc, Decoded, Op, Rm, decode_at};
 use tal_core::error::Error;
-use tal_core::hint::{Ghost, Hints, Inst, Place, Proof, Site, Template, Through};
+use tal_core::hint::{Forward, Place, Template};
 use tal_core::judge::Judge;
 use tal_core::state::State;
 use tal_core::table::{Form, ROWS};
 use tal_core::term::{Monomial, Term, Var};
-use tal_core::ty::{
-    Assertion, Base, Cap, DataId, Entry, Fact, Field, FieldTy, Kind, Mem, NameSet, Reg, Rel, Sig,
-    View, Word,
-};
+use tal_core::ty::{Base, Cap, Entry, Fact, Field, FieldTy, Kind, Mem, NameSet, Reg, Rel, Word};
 
 /// Blocks that a test run tries.
 const BLOCKS: u64 = 1000;
@@ -42,27 +39,11 @@ impl Whim {
     }
 }
 
-/// Methods that are passed on.
-macro_rules! passed {
-    ($(fn $name:ident(&mut self $(, $arg:ident: $ty:ty)*) -> $out:ty;)*) => {
-        $(fn $name(&mut self $(, $arg: $ty)*) -> Result<$out, Error> {
-            self.prover.$name($($arg),*)
-        })*
-    };
-}
+impl Forward for Whim {
+    type Inner = Prover;
 
-impl Hints for Whim {
-    passed! {
-        fn ghost(&mut self, state: &State, site: Site) -> Option<Ghost>;
-        fn prove(&mut self, state: &State, goal: &Fact) -> Proof;
-        fn prove_ne(&mut self, state: &State, term: &Term) -> Option<bool>;
-        fn access(&mut self, s: &State, b: Base, o: &Term, width: u32, store: bool) -> Through;
-        fn call(&mut self, state: &State, sig: &Sig) -> Vec<Inst>;
-        fn post(&mut self, s: &State, kinds: &[Kind], post: &Assertion) -> Vec<Inst>;
-        fn label(&mut self, state: &State, to: u32) -> Vec<Inst>;
-        fn take(&mut self, state: &State, wanted: &Cap) -> u16;
-        fn view(&mut self, state: &State, wanted: &View) -> Through;
-        fn data(&mut self, state: &State, address: &Term) -> DataId;
+    fn inner(&mut self) -> &mut Prover {
+        &mut self.prover
     }
 
     /// By dividing the coefficients.

@@ -5,10 +5,13 @@
 
 extern crate alloc;
 
+pub mod answers;
+
 use alloc::{rc::Rc, vec, vec::Vec};
+use answers::Silent;
 use tal_core::decode::{Decoded, decode_at};
 use tal_core::error::{Error, Kind as Refusal, Rule};
-use tal_core::hint::{Comb, Ghost, Hints, Inst, Proof, Site, Template, Through};
+use tal_core::hint::{Comb, Forward, Proof, Template, Through};
 use tal_core::image::{Image, Interface};
 use tal_core::judge::{Judge, Own, range_goals};
 use tal_core::state::{FlagKind, FlagSet, Flags, Scope, Stack, State};
@@ -24,6 +27,8 @@ pub struct Prover {
     pub never_in_range: bool,
     /// Answered to `cmov`, instead of the template of the search.
     pub template: Option<Template>,
+    /// Answers the rest.
+    pub silent: Silent,
 }
 
 /// Factors of facts whose sum differs from `goal` by a constant that is not negative.
@@ -75,9 +80,11 @@ fn nothing<T>(rule: Rule) -> Result<T, Error> {
     Err(Error::new(rule, Refusal::BadHint))
 }
 
-impl Hints for Prover {
-    fn ghost(&mut self, _: &State, _: Site) -> Result<Option<Ghost>, Error> {
-        Ok(None)
+impl Forward for Prover {
+    type Inner = Silent;
+
+    fn inner(&mut self) -> &mut Silent {
+        &mut self.silent
     }
 
     fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error> {
@@ -149,18 +156,6 @@ impl Hints for Prover {
         }
     }
 
-    fn call(&mut self, _: &State, _: &Sig) -> Result<Vec<Inst>, Error> {
-        nothing(Rule::Apply)
-    }
-
-    fn post(&mut self, _: &State, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>, Error> {
-        nothing(Rule::Return)
-    }
-
-    fn label(&mut self, _: &State, _: u32) -> Result<Vec<Inst>, Error> {
-        nothing(Rule::Entail)
-    }
-
     fn cmov(&mut self, state: &State, moved: &Word, kept: &Word) -> Result<Template, Error> {
         if let Some(template) = &self.template {
             return Ok(template.clone());
@@ -185,10 +180,6 @@ impl Hints for Prover {
             },
             _ => none,
         })
-    }
-
-    fn take(&mut self, _: &State, _: &Cap) -> Result<u16, Error> {
-        nothing(Rule::Apply)
     }
 
     fn view(&mut self, state: &State, wanted: &View) -> Result<Through, Error> {
