@@ -158,12 +158,44 @@ pub(crate) fn run(binaries: &Path) -> Result<()> {
     step(&format!("{runs} programs call every function of the interface"));
     let runs = note(&mut faults, "failures", failures::run(&bench));
     step(&format!("{runs} runs end as they should when reading or writing fails"));
-    let connections = note(&mut faults, "echo", server::run(&bench));
+    let servers = bench.servers();
+    let connections = note(&mut faults, "echo", server::run(&servers));
     step(&format!("the echo server sent back what {connections} clients sent"));
-    let exchanges = note(&mut faults, "httpd", http::run(&bench));
+    let exchanges = note(&mut faults, "httpd", http::run(&servers));
     step(&format!("the HTTP server answered {exchanges} requests as it should"));
     faults.extend(untested()?);
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
+}
+
+/// How the servers are started, and where there is room for the files that they serve.
+struct Servers {
+    /// Words of the shell, before the name of the server.
+    launch: String,
+    directory: PathBuf,
+}
+
+impl Servers {
+    /// A server that may have so many descriptors; the arguments are words of the shell.
+    fn start(&self, name: &str, arguments: &str, descriptors: usize) -> Result<server::Server> {
+        let line = format!("ulimit -n {descriptors}; exec {}{name} {arguments}", self.launch);
+        let mut shell = Command::new("sh");
+        Ok(server::Server(shell.arg("-c").arg(&line).stdin(Stdio::null()).spawn()?))
+    }
+}
+
+/// The servers of /trusted at work, inside the machine: what is done to them in user mode, by the
+/// same clients. Prints a line for each as the tests in the machine do.
+pub(crate) fn in_the_machine() -> Result<()> {
+    let servers = Servers { launch: "/trusted/".into(), directory: "/tmp".into() };
+    let echo = server::run(&servers).map(|count| format!("echo: {count} clients"));
+    let httpd = http::run(&servers).map(|count| format!("httpd: {count} exchanges"));
+    for result in [&echo, &httpd] {
+        match result {
+            Ok(what) => println!("test servers: {what} ... ok"),
+            Err(error) => println!("test servers: ... FAILED: {error:#}"),
+        }
+    }
+    echo.and(httpd).map(|_| ())
 }
 
 /// Notes a failure under its name and goes on.
@@ -215,6 +247,12 @@ impl Bench {
 
     fn program(&self, name: &str) -> String {
         self.directory.join(name).to_string_lossy().into_owned()
+    }
+
+    /// In user mode, by the loader.
+    fn servers(&self) -> Servers {
+        let launch = format!("'{}' run {}/", self.tool("tal-load"), self.directory.display());
+        Servers { launch, directory: self.directory.clone() }
     }
 
     fn tool(&self, name: &str) -> String {

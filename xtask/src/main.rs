@@ -88,6 +88,9 @@ enum Command {
     },
     /// Runs the kernel's own selftests with the series and without; prints what differs.
     VmSelftests,
+    /// The clients of the servers in /trusted; runs inside the machine.
+    #[command(hide = true)]
+    VmClients,
     /// Guest instructions per call: system call, gate, fast gate, the function itself.
     VmBench,
     /// Verifies programs, then puts them into a directory: /trusted of a machine with our kernel.
@@ -148,6 +151,7 @@ fn command(command: Command) -> Result<()> {
             vm::test(suite, machine.as_deref())
         }
         Command::VmSelftests => selftests::run(),
+        Command::VmClients => examples::in_the_machine(),
         Command::VmBench => vm::bench(),
         Command::Install { directory, programs } => trusted::install(&directory, &programs),
         Command::Tidy => {

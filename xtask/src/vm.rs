@@ -28,6 +28,8 @@ struct Machine {
     cpu: &'static str,
     /// Megabytes.
     memory: u32,
+    /// Has it the clients of the servers: this program, curl and wrk?
+    clients: bool,
     /// What the first process runs.
     command: &'static str,
     probe: Probe,
@@ -49,12 +51,17 @@ const PLAIN: Machine = Machine {
     accel: "tcg",
     cpu: "max",
     memory: 512,
+    clients: false,
     command: "runner",
     probe: Probe::Nothing,
 };
 
 /// Programs that the judge in the kernel admits.
 const JUDGED: Machine = Machine { name: "judged programs", command: "sh /bin/judged.sh", ..PLAIN };
+
+/// The servers at CPL 0 beside clients of many kinds.
+const SERVERS: Machine =
+    Machine { name: "servers", clients: true, command: "sh /bin/servers.sh", ..PLAIN };
 
 /// Changed programs, judged here and there.
 const MUTANTS: Machine = Machine { name: "mutants", command: "judges /cases/corpus", ..PLAIN };
@@ -70,6 +77,7 @@ const UNVERIFIED: Machine = Machine {
 const QUICK: &[Machine] = &[
     PLAIN,
     JUDGED,
+    SERVERS,
     MUTANTS,
     Machine { name: "page table isolation", append: "pti=on", ..PLAIN },
     UNVERIFIED,
@@ -78,6 +86,7 @@ const QUICK: &[Machine] = &[
 const MACHINES: &[Machine] = &[
     PLAIN,
     JUDGED,
+    SERVERS,
     MUTANTS,
     Machine { name: "judged programs, careful gates", append: "kml.careful=1 pti=on", ..JUDGED },
     Machine { name: "page table isolation", append: "pti=on", ..PLAIN },
@@ -434,8 +443,8 @@ impl Files {
             digests.join(","),
             machine.append
         );
-        let initramfs = self.initramfs(command)?;
-        let mut qemu = Command::new(QEMU);
+        let initramfs = self.initramfs(machine, command)?;
+        let mut qemu = dies_with_us(QEMU);
         qemu.args([
             "-accel",
             machine.accel,
@@ -538,8 +547,19 @@ impl Files {
         Ok(tables)
     }
 
+    /// What tries the servers, by its names in the archive.
+    fn clients(&self) -> Result<[(&'static str, PathBuf); 3]> {
+        let small = self.path("xtask");
+        let mut strip = Command::new("strip");
+        strip.arg("-o").arg(&small).arg(std::env::current_exe()?);
+        kernel::execute(&mut strip)?;
+        let wrk = PathBuf::from("/usr/bin/wrk");
+        ensure!(wrk.exists(), "install, as root: apt-get install wrk");
+        Ok([("bin/xtask", small), ("bin/curl", "/usr/bin/curl".into()), ("bin/wrk", wrk)])
+    }
+
     /// The archive that the kernel unpacks: programs, and the first process's script.
-    fn initramfs(&self, command: &str) -> Result<PathBuf> {
+    fn initramfs(&self, machine: &Machine, command: &str) -> Result<PathBuf> {
         let mut archive = Archive::default();
         for name in ["bin", "cases", "dev", "lib", "lib64", "proc", "sys", "tmp", "trusted"] {
             archive.directory(name);
@@ -556,7 +576,7 @@ impl Files {
             let program = name.rsplit('/').next().unwrap_or(name);
             archive.file(name, &fs::read(self.path(program))?);
         }
-        for script in ["script.sh", "coreutils.sh"] {
+        for script in ["script.sh", "coreutils.sh", "servers.sh"] {
             let text = fs::read(root().join("kpatch/tests").join(script))?;
             archive.file(&format!("bin/{script}"), &text);
         }
@@ -567,6 +587,11 @@ impl Files {
         for program in DYNAMIC {
             dynamic(&mut archive, Path::new(program), &format!("debian{program}"))?;
         }
+        if machine.clients {
+            for (name, path) in self.clients()? {
+                dynamic(&mut archive, &path, name)?;
+            }
+        }
         for (name, path) in &self.more {
             dynamic(&mut archive, path, &format!("selftests/{name}"))?;
         }
@@ -575,6 +600,13 @@ impl Files {
         fs::write(&path, archive.end())?;
         Ok(path)
     }
+}
+
+/// A program that is killed when this one ends, however that comes about.
+fn dies_with_us(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", program]);
+    command
 }
 
 /// Sends a command to QEMU's monitor; what it prints until the next prompt.
@@ -751,6 +783,23 @@ mod tests {
         assert!(pages(&table("2000 -r-", "2000 -rw")).is_err(), "writable text");
         assert!(pages(&table("2000 -rw", "2000 urw")).is_err(), "a user page");
         assert!(pages(&table("0000000000200000-", "0000000000201000-")).is_err(), "nobody");
+        Ok(())
+    }
+
+    /// The parent is, to be exact, the thread that has started it.
+    #[test]
+    fn machines_end_with_their_parent() -> Result<()> {
+        let start = || -> Result<Child> {
+            let child = dies_with_us("sleep").arg("60").spawn()?;
+            // Only now is it the program and not what starts it.
+            while !fs::read(format!("/proc/{}/cmdline", child.id()))?.starts_with(b"sleep") {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Ok(child)
+        };
+        let Ok(child) = thread::spawn(start).join() else { bail!("no thread") };
+        let status = child?.wait()?;
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
         Ok(())
     }
 

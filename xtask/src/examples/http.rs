@@ -3,14 +3,14 @@
 
 use super::inputs::Random;
 use super::server::Server;
-use super::{Bench, same};
+use super::{Servers, same};
 use crate::run::step;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -87,9 +87,9 @@ struct Site {
 }
 
 /// How many exchanges went well.
-pub(super) fn run(bench: &Bench) -> Result<usize> {
-    let directory = make(&bench.directory.join("www"))?;
-    let mut site = Site::start(bench, &directory, 1024)?;
+pub(super) fn run(servers: &Servers) -> Result<usize> {
+    let directory = make(&servers.directory.join("www"))?;
+    let mut site = Site::start(servers, &directory, 1024)?;
     let mut count = curl(&site)?;
     for (request, status) in WRONG {
         site.expect(request.as_bytes(), status).with_context(|| format!("{request:?}"))?;
@@ -104,7 +104,7 @@ pub(super) fn run(bench: &Bench) -> Result<usize> {
     count += site.noise(400)?;
     load(&site)?;
     site.alive()?;
-    let mut site = Site::start(bench, &directory, FEW)?;
+    let mut site = Site::start(servers, &directory, FEW)?;
     count += site.crowd(8 * FEW, 2)?;
     site.alive()?;
     Ok(count + 1)
@@ -193,16 +193,10 @@ fn load(site: &Site) -> Result<()> {
 
 impl Site {
     /// Starts the server with this many descriptors, on a port that was free.
-    fn start(bench: &Bench, directory: &Path, descriptors: usize) -> Result<Site> {
+    fn start(servers: &Servers, directory: &Path, descriptors: usize) -> Result<Site> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let program = bench.program("httpd");
-        let line = format!(
-            "ulimit -n {descriptors}; exec '{}' run '{program}' '{}' {port}",
-            bench.tool("tal-load"),
-            directory.display()
-        );
-        let child = Command::new("sh").arg("-c").arg(&line).stdin(Stdio::null()).spawn()?;
-        let mut server = Server(child);
+        let arguments = format!("'{}' {port}", directory.display());
+        let mut server = servers.start("httpd", &arguments, descriptors)?;
         server.wait(&format!("127.0.0.1:{port}"))?;
         Ok(Site { server, port, directory: directory.to_path_buf() })
     }

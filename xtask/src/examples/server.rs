@@ -1,12 +1,11 @@
 //! Not trusted. The echo server, with many clients at a time.
 
-use super::Bench;
+use super::Servers;
 use super::inputs::Random;
-use crate::run::command;
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,26 +26,24 @@ impl Drop for Server {
 }
 
 /// How many clients got back what they sent.
-pub(super) fn run(bench: &Bench) -> Result<usize> {
+pub(super) fn run(servers: &Servers) -> Result<usize> {
     if TcpStream::connect(ADDRESS).is_ok() {
         bail!("another program listens on {ADDRESS}, where the echo server would");
     }
-    let mut count = with_limit(bench, 1024, |number| thread::spawn(move || client(number)))?;
-    count += with_limit(bench, 1024, |number| thread::spawn(move || late_reader(number)))?;
+    let mut count = with_limit(servers, 1024, |number| thread::spawn(move || client(number)))?;
+    count += with_limit(servers, 1024, |number| thread::spawn(move || late_reader(number)))?;
     // Most clients have to wait until others end.
-    count += with_limit(bench, FEW, |number| thread::spawn(move || client(number)))?;
+    count += with_limit(servers, FEW, |number| thread::spawn(move || client(number)))?;
     Ok(count)
 }
 
 /// A server with this many descriptors, and clients at the same time.
 fn with_limit(
-    bench: &Bench,
+    servers: &Servers,
     descriptors: usize,
     start: impl Fn(usize) -> thread::JoinHandle<Result<()>>,
 ) -> Result<usize> {
-    let (load, program) = (bench.tool("tal-load"), bench.program("echo"));
-    let line = format!("ulimit -n {descriptors}; exec '{load}' run '{program}'");
-    let mut server = Server(command("sh", &["-c", &line]).stdin(Stdio::null()).spawn()?);
+    let mut server = servers.start("echo", "", descriptors)?;
     server.wait(ADDRESS)?;
     let clients: Vec<_> = (1..=CLIENTS).map(start).collect();
     for one in clients {
