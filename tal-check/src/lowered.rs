@@ -332,6 +332,13 @@ impl Lowered {
         self.instruction_at(offset).map(|i| i.span)
     }
 
+    /// The line of the start of a span, if that is in the file of this path.
+    #[must_use]
+    pub fn line_in(&self, path: &str, span: Span) -> Option<u32> {
+        let file = self.sources.get(span.file).filter(|file| file.path == path)?;
+        Some(file.position(span.start).line)
+    }
+
     /// A function by name.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<(FnId, &FnInfo)> {

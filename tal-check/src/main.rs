@@ -2,6 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tal_check::check::{check, explore};
@@ -30,9 +31,8 @@ struct Arguments {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
     color: Colour,
     /// Show what is known before each instruction, or before those of one line.
-    #[arg(long, value_name = "LINE", num_args = 0..=1, require_equals = true,
-          default_missing_value = "0")]
-    show_state: Option<u32>,
+    #[arg(long, value_name = "LINE", num_args = 0..=1, require_equals = true)]
+    show_state: Option<Option<NonZeroU32>>,
     /// Print what a code means, with an example, and stop.
     #[arg(long, value_name = "CODE")]
     explain: Option<String>,
@@ -103,6 +103,14 @@ fn check_file(file: &Path, arguments: &Arguments) -> u8 {
             return 2;
         }
     };
+    if let Some(Some(line)) = arguments.show_state {
+        let lines = sources.get(0).map_or(0, |root| root.text.lines().count());
+        if line.get() as usize > lines {
+            let path = file.display();
+            say(&format!("--show-state={line}: {path} has {lines} lines"));
+            return 2;
+        }
+    }
     let format = format(arguments);
     let put = |diags: &[Diag], sources| {
         // As in `write`.
@@ -138,28 +146,48 @@ fn format(arguments: &Arguments) -> Format {
 /// What `--show-state` and `@show` ask for.
 fn show_states(lowered: &Lowered, file: &Path, arguments: &Arguments) {
     let path = file.display().to_string();
-    let ghosts = lowered.functions.iter().flat_map(|f| &f.ghosts);
-    let marked: Vec<u32> = ghosts
-        .filter(|g| matches!(g.op, GhostOp::Show))
-        .filter_map(|g| lowered.span_at(g.offset))
-        .filter(|span| lowered.sources.get(span.file).is_some_and(|f| f.path == path))
-        .filter_map(|span| lowered.sources.position(span).map(|p| p.line))
-        .collect();
-    let wanted = |line: u32| match arguments.show_state {
-        Some(0) => true,
-        Some(only) => only == line || marked.contains(&line),
-        None => marked.contains(&line),
-    };
-    if marked.is_empty() && arguments.show_state.is_none() {
+    let mut lines = marked(lowered, &path);
+    let mut all = false;
+    match arguments.show_state {
+        Some(None) => all = true,
+        Some(Some(line)) => lines.extend(line_with_code(lowered, &path, line.get())),
+        None => {}
+    }
+    if lines.is_empty() && !all {
         return;
     }
-    let shown = show(lowered, &explore(lowered), &path, wanted);
+    let shown = show(lowered, &explore(lowered), &path, |line| all || lines.contains(&line));
     if shown.is_empty() {
-        say(&format!("{path}: no instruction stands there that control can reach"));
+        say(&format!("{path}: control cannot reach what stands there"));
     }
     for one in &shown {
         write(&mut stdout(), &state_text(one, arguments.message_format));
     }
+}
+
+/// The lines of the file that `@show` asks for.
+fn marked(lowered: &Lowered, path: &str) -> Vec<u32> {
+    let ghosts = lowered.functions.iter().flat_map(|f| &f.ghosts);
+    ghosts
+        .filter(|g| matches!(g.op, GhostOp::Show))
+        .filter_map(|g| lowered.span_at(g.offset))
+        .filter_map(|span| lowered.line_in(path, span))
+        .collect()
+}
+
+/// The line itself if an instruction stands in it, else the next one of which that is so.
+fn line_with_code(lowered: &Lowered, path: &str, line: u32) -> Option<u32> {
+    let instructions = lowered.functions.iter().flat_map(|f| &f.instructions);
+    let lines = instructions.filter(|i| !i.implied).filter_map(|i| lowered.line_in(path, i.span));
+    let found = lines.filter(|l| *l >= line).min();
+    match found {
+        Some(next) if next != line => {
+            say(&format!("{path}: line {line} has no instruction; the next one is in line {next}"));
+        }
+        None => say(&format!("{path}: no instruction stands in line {line} or behind it")),
+        Some(_) => {}
+    }
+    found
 }
 
 fn state_text(shown: &Shown, format: MessageFormat) -> String {

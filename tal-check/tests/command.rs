@@ -57,3 +57,40 @@ fn states_are_shown() {
     let value: serde_json::Value = serde_json::from_str(text(&json.stdout).trim()).unwrap();
     assert_eq!(value["function"], "count");
 }
+
+#[test]
+fn a_line_that_is_not_there_is_a_wrong_question() {
+    let file = "e0301_past_end.tal";
+    let lines = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics").join(file),
+    );
+    let lines = lines.unwrap().lines().count();
+    let past = run(&[&format!("--show-state={}", lines + 1), file]);
+    assert_eq!(past.status.code(), Some(2));
+    assert!(past.stdout.is_empty());
+    assert!(text(&past.stderr).contains(&format!("has {lines} lines")), "{}", text(&past.stderr));
+    assert_eq!(run(&["--show-state=0", file]).status.code(), Some(2));
+    // A line without an instruction is answered for the next one that has one.
+    let none = run(&["--show-state=1", file]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("line 1 has no instruction; the next one is in line"));
+    assert_eq!(text(&none.stdout).matches(", before `").count(), 1);
+    let last = run(&[&format!("--show-state={lines}"), file]);
+    assert!(text(&last.stderr).contains("or behind it"), "{}", text(&last.stderr));
+}
+
+#[test]
+fn what_is_no_text_is_named_for_what_it_is() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for (name, bytes, words) in [
+        ("object.tal", &b"\x7fELF\x02\x01"[..], "`tal-load verify`"),
+        ("latin1.tal", &b"; caf\xe9\n"[..], "byte 5 (0xe9) is not UTF-8"),
+    ] {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let out = run(&[path.to_str().unwrap()]);
+        assert_eq!(out.status.code(), Some(2), "{name}");
+        let said = text(&out.stderr);
+        assert!(said.contains(name) && said.contains(words), "{said}");
+    }
+}
