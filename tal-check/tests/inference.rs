@@ -18,6 +18,12 @@ fn said(text: &str) -> String {
     codes.join(" ")
 }
 
+/// The same program with two texts in one place: with the first it is safe, with the second not.
+fn twins(program: impl Fn(&str) -> String, safe: &str, unsafe_: &str) {
+    assert_eq!(said(&program(safe)), "", "with `{safe}`");
+    assert_ne!(said(&program(unsafe_)), "", "with `{unsafe_}`");
+}
+
 /// An outcome is decided before a loop: inside, what it gave is there for certain.
 #[test]
 fn guards_that_hold_go_before_ways_join() {
@@ -58,8 +64,7 @@ fn guards_that_hold_go_before_ways_join() {
             }}"
         )
     };
-    assert_eq!(said(&program("test rax, rax\n jnz .end")), "");
-    assert_ne!(said(&program("")), "");
+    twins(program, "test rax, rax\n jnz .end", "");
 }
 
 /// Where the program ends, it is no matter what else is owned on one of the ways; where it goes on,
@@ -87,8 +92,7 @@ fn what_is_owned_on_one_way_is_lost_at_a_dead_end() {
             }}"
         )
     };
-    assert_eq!(said(&program("jmp exit")), "");
-    assert_ne!(said(&program("jmp .failed")), "");
+    twins(program, "jmp exit", "jmp .failed");
 }
 
 /// A loop that forgets what it allocates is still refused.
@@ -137,8 +141,7 @@ fn a_written_owner_is_made_on_each_way() {
             }}"
         )
     };
-    assert_eq!(said(&program("where rax: own@heap? u64")), "");
-    assert_ne!(said(&program("where rax: own@heap? u32")), "");
+    twins(program, "where rax: own@heap? u64", "where rax: own@heap? u32");
 }
 
 /// Zeroes on one way, numbers on the other: numbers.
@@ -171,8 +174,7 @@ fn owned_memory_takes_the_form_of_the_other_way() {
             }}"
         )
     };
-    assert_eq!(said(&program("mov [r12 + rbx*8], rbx")), "");
-    assert_ne!(said(&program("mov [r12 + rbx*8 + 8], rbx")), "");
+    twins(program, "mov [r12 + rbx*8], rbx", "mov [r12 + rbx*8 + 8], rbx");
 }
 
 /// A list that is empty at first and built in the function itself.
@@ -202,8 +204,7 @@ fn a_struct_of_unknown_values_joins_null() {
             }}"
         )
     };
-    assert_eq!(said(&program("r12")), "");
-    assert_ne!(said(&program("r11")), "");
+    twins(program, "r12", "r11");
 }
 
 /// What was lent for a result comes back where the other way has it.
@@ -232,8 +233,7 @@ fn what_is_lent_on_one_way_comes_back() {
             }}"
         )
     };
-    assert_eq!(said(&program("")), "");
-    assert_ne!(said(&program("inc qword [rax + pair.b + 8]")), "");
+    twins(program, "", "inc qword [rax + pair.b + 8]");
 }
 
 /// Slots in a `where` count from rsp there.
@@ -260,8 +260,7 @@ fn written_slots_count_from_rsp() {
             }}"
         )
     };
-    assert_eq!(said(&program("n")), "");
-    assert_ne!(said(&program("n + 1")), "");
+    twins(program, "n", "n + 1");
 }
 
 /// `@share` gives up what is owned for a reference that stays: it is not freed any more.
@@ -305,4 +304,48 @@ fn a_parameter_indexes_a_jump_table() {
     };
     assert_eq!(said(&program(2)), "");
     assert_ne!(said(&program(3)), "");
+}
+
+/// A search tree: what comes back is the tree that was given, or a new one, or null.
+#[test]
+fn a_tree_that_was_given_joins_a_new_one() {
+    let program = |key: &str| {
+        format!(
+            "use \"heap.tali\"
+            struct tree {{ left: own@heap? tree, right: own@heap? tree, key: u64 }}
+            pub fn put(rdi = t: own@heap? tree, rsi = key: u64) -> (rax: own@heap? tree)
+            {{
+                    push    rbx
+                    push    r12
+                    sub     rsp, 8
+                    test    rdi, rdi
+                    jz      .new
+                    mov     rbx, rdi
+                    cmp     rsi, [rbx + tree.key]
+                    jb      .left
+                    mov     rdi, [rbx + tree.right]
+                    call    put
+                    mov     [rbx + tree.right], rax
+                    jmp     .done
+            .left:  mov     rdi, [rbx + tree.left]
+                    call    put
+                    mov     [rbx + tree.left], rax
+            .done:  mov     rax, rbx
+            .out:   add     rsp, 8
+                    pop     r12
+                    pop     rbx
+                    ret
+            .new:   mov     r12, rsi
+                    mov     edi, sizeof tree
+                    call    malloc
+                    test    rax, rax
+                    jz      .out
+                    mov     qword [rax + tree.left], 0
+                    mov     qword [rax + tree.right], 0
+                    {key}
+                    jmp     .out
+            }}"
+        )
+    };
+    twins(program, "mov [rax + tree.key], r12", "");
 }

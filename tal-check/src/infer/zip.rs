@@ -620,7 +620,8 @@ impl Zip<'_> {
                 _ => None,
             }
         });
-        let name = if self.is_fixed(entry.name) { Some(entry.name) } else { paired }?;
+        let itself = self.is_fixed(entry.name).then_some(entry.name);
+        let name = paired.or(itself)?;
         let caps = if left { &self.right.caps } else { &self.left.caps };
         caps.iter().find(|c| match c {
             Cap::Entry(e) => e.name == name && e.guards.is_empty(),
