@@ -6,6 +6,7 @@
 use iced_x86::{Code, Encoder, Instruction, Mnemonic, OpCodeOperandKind as Spec, OpKind, Register};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+use strsim::osa_distance;
 use tal_core::decode::decode_at;
 use tal_core::table::{self, Reason};
 
@@ -590,30 +591,8 @@ fn words(reason: Reason) -> &'static str {
 /// The accepted mnemonic that is most like this one, if any is near.
 #[must_use]
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let best = ACCEPTED.iter().map(|a| (distance(a, name), a.as_str())).min()?;
+    let best = ACCEPTED.iter().map(|a| (osa_distance(a, name), a.as_str())).min()?;
     (best.0 <= 1 + name.len() / 4).then_some(best.1)
-}
-
-/// Edit distance, with a swap of neighbours as one edit.
-#[must_use]
-pub fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let above = rows[i][j + 1] + 1;
-            let left = row[j] + 1;
-            let same = rows[i][j] + usize::from(x != y);
-            let mut least = above.min(left).min(same);
-            if i > 0 && j > 0 && a[i - 1] == *y && *x == b[j - 1] {
-                least = least.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

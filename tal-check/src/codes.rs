@@ -46,6 +46,7 @@ pub const LOWERING: Registry = Registry {
         page!(220, "E0220"),
         page!(221, "E0221"),
         page!(222, "E0222"),
+        page!(223, "E0223"),
         page!(607, "E0607"),
         page!(801, "E0801"),
         page!(802, "E0802"),

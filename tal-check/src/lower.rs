@@ -24,7 +24,7 @@ use crate::resolve::{DeclId, Files, Program};
 use body::Place;
 use draft::{Draft, Symbol};
 use sig::Named;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 use tal_core::image::DataKind;
@@ -71,8 +71,27 @@ pub fn lower(root: &Path, files: &dyn Files) -> std::io::Result<Outcome> {
     let mut diags = elab.diags;
     diags.sort_by_key(|d| (d.primary.span.file, d.primary.span.start));
     diags.dedup();
+    let diags = without_consequences(diags);
     let failed = diags.iter().any(Diag::is_error);
     Ok(Outcome { lowered: lowered.filter(|_| !failed), sources, diags })
+}
+
+/// Without what need not be said: names that a file which could not be read may declare, and a name
+/// that was said to be unknown before.
+fn without_consequences(diags: Vec<Diag>) -> Vec<Diag> {
+    const UNREAD: Code = Code(101);
+    const UNKNOWN: Code = Code(102);
+    const ENTRY: Code = Code(110);
+    let unread = diags.iter().any(|d| d.code == UNREAD);
+    let mut unknown = BTreeSet::new();
+    let says_more = |d: &Diag| match d.code {
+        UNKNOWN => !unread && unknown.insert((d.primary.span.file, d.message.clone())),
+        ENTRY => !unread,
+        _ => true,
+    };
+    let mut kept = diags;
+    kept.retain(says_more);
+    kept
 }
 
 /// Something is wrong and has been said.
@@ -122,6 +141,8 @@ pub(crate) struct Elab {
     nesting: usize,
     /// Definitions and operators around what is being elaborated.
     depth: usize,
+    /// Was it said that these are too many? Each part of a long chain is too deep anew.
+    too_deep: bool,
     data_order: BTreeMap<DeclId, usize>,
     functions: BTreeMap<DeclId, FnId>,
     imports: Vec<u16>,
@@ -143,6 +164,7 @@ impl Elab {
             defining: false,
             nesting: 0,
             depth: 0,
+            too_deep: false,
             data_order: BTreeMap::new(),
             functions: BTreeMap::new(),
             imports: Vec::new(),
@@ -167,6 +189,9 @@ impl Elab {
     /// definitions is as long as the source; the machine's stack is not.
     fn deeper<T>(&mut self, span: Span, step: impl FnOnce(&mut Self) -> Res<T>) -> Res<T> {
         if self.depth >= DEPTH {
+            if std::mem::replace(&mut self.too_deep, true) {
+                return Err(Reported);
+            }
             let message = format!("more than {DEPTH} definitions and operators inside each other");
             return Err(self.error(221, span, &message));
         }
@@ -264,11 +289,7 @@ impl Elab {
                 let at = inst.prefix.map_or(at, |(_, s)| s);
                 Diag::error(Code(801), at, "this prefix is refused").with_note(why)
             }
-            AsmError::NoForm(forms) => {
-                let message = format!("`{name}` does not take these operands");
-                let list = forms.iter().take(6).cloned().collect::<Vec<_>>().join("; ");
-                Diag::error(Code(803), span, message).with_note(format!("its forms are: {list}"))
-            }
+            AsmError::NoForm(forms) => no_form(name, inst.operands.len(), &forms, span),
             AsmError::NeedsSize => {
                 let memory =
                     inst.operands.iter().find(|o| matches!(o.kind, ast::OperandKind::Mem { .. }));
@@ -507,4 +528,22 @@ fn table_contents(drafts: &[Draft], starts: &[u32]) -> BTreeMap<DataId, Vec<u32>
 /// A jump table of this function.
 pub(crate) fn table_kind(function: FnId) -> DataKind {
     DataKind::Table { function }
+}
+
+/// The instruction exists, but not with these operands: there are too many or too few of them, or
+/// they are of another kind.
+fn no_form(name: &str, given: usize, forms: &[String], span: Span) -> Diag {
+    let operands = |form: &String| form.split_once(' ').map_or(0, |(_, o)| o.split(',').count());
+    let mut counts: Vec<usize> = forms.iter().map(operands).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    let list = forms.iter().take(6).cloned().collect::<Vec<_>>().join("; ");
+    let diag =
+        |message| Diag::error(Code(803), span, message).with_note(format!("its forms are: {list}"));
+    if counts.is_empty() || counts.contains(&given) {
+        return diag(format!("`{name}` does not take these operands"));
+    }
+    let wanted: Vec<String> = counts.iter().map(ToString::to_string).collect();
+    let plural = if wanted == ["1"] { "" } else { "s" };
+    diag(format!("`{name}` takes {} operand{plural}, not {given}", wanted.join(" or ")))
 }

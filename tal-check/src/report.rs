@@ -6,6 +6,7 @@
 //! ([`replay`]).
 
 mod calls;
+mod declared;
 mod labels;
 mod memory;
 pub mod replay;
@@ -131,6 +132,9 @@ fn whole(lowered: &Lowered, refusal: &Refusal) -> Diag {
     let end = Span::default();
     match refusal {
         Refusal::Judge(error) => {
+            if let Some((span, words)) = declared::refused(lowered, error) {
+                return Diag { message: words, ..plain(span, error) };
+            }
             let at = error.site.and_then(|at| lowered.span_at(at));
             let first = lowered.functions.first().map(|f| f.span);
             plain(at.or(first).unwrap_or(end), error)

@@ -4,9 +4,10 @@
 //! `use` is idempotent and may be cyclic. A file sees its own declarations, the public ones of the
 //! `.tal` files it uses, and all of the `.tali` files it uses; nothing transitively.
 
-use crate::asm::distance;
+use crate::interface;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use strsim::osa_distance;
 use tal_syntax::ast::{Decl, DeclKind, File, Name};
 use tal_syntax::diag::{Code, Diag};
 use tal_syntax::source::Sources;
@@ -27,8 +28,24 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> std::io::Result<String> {
-        std::fs::read_to_string(path)
+        text(std::fs::read(path)?)
     }
+}
+
+/// The bytes as text, or what they are instead.
+fn text(bytes: Vec<u8>) -> std::io::Result<String> {
+    let refuse = |words| Err(std::io::Error::new(std::io::ErrorKind::InvalidData, words));
+    if bytes.starts_with(b"\x7fELF") {
+        return refuse(
+            "this is an ELF file, not source text; objects are checked by `tal-load verify`"
+                .to_owned(),
+        );
+    }
+    String::from_utf8(bytes).or_else(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+        refuse(format!("not text: byte {at} (0x{byte:02x}) is not UTF-8"))
+    })
 }
 
 /// Files by name, in memory.
@@ -149,11 +166,14 @@ impl Program {
                 Some(self.add(&key, (*text).to_owned(), true, diags))
             }
             (Err(e), None) => {
-                diags.push(
-                    Diag::error(Code(101), span, format!("cannot read `{name}`"))
-                        .with_primary(e.to_string())
-                        .with_note(format!("looked for {}", path.display())),
-                );
+                let diag = Diag::error(Code(101), span, format!("cannot read `{name}`"))
+                    .with_primary(e.to_string())
+                    .with_note(format!("looked for {}", path.display()));
+                let shipped = embedded.iter().map(|(n, _)| *n);
+                diags.push(match near(name, shipped) {
+                    Some(meant) => diag.with_help(format!("did you mean `{meant}`?")),
+                    None => diag,
+                });
                 None
             }
         }
@@ -270,16 +290,39 @@ impl Program {
         let diag = Diag::error(Code(102), span, format!("unknown name `{name}`"));
         let globals = self.modules.get(module).map(|m| m.scope.keys()).into_iter().flatten();
         let all = globals.map(String::as_str).chain(locals.iter().copied());
+        if let Some(file) = shipped_with(name) {
+            return diag.with_help(format!("write `use \"{file}\"`, which declares it"));
+        }
         match near(name, all) {
             Some(meant) => diag.with_edit(format!("did you mean `{meant}`?"), span, meant),
+            None if like_register(name) => {
+                diag.with_note("the registers are rax rcx rdx rbx rsp rbp rsi rdi and r8 to r15")
+            }
             None => diag,
         }
     }
 }
 
+/// The file of the interface that declares this name.
+fn shipped_with(name: &str) -> Option<&'static str> {
+    const KINDS: [&str; 4] = ["fn", "const", "struct", "type"];
+    let declares = |line: &str| {
+        let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        words.next().is_some_and(|kind| KINDS.contains(&kind)) && words.next() == Some(name)
+    };
+    let found = interface::FILES.iter().find(|(_, text)| text.lines().any(declares));
+    found.map(|(file, _)| *file)
+}
+
+/// Does it look like a register that there is not, as `r16`?
+fn like_register(name: &str) -> bool {
+    let number = name.strip_prefix('r').map(|rest| rest.trim_end_matches(['b', 'w', 'd']));
+    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// The name that is most like this one, if any is near.
 pub fn near<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let best = all.map(|n| (distance(n, name), n)).min()?;
+    let best = all.map(|n| (osa_distance(n, name), n)).min()?;
     (best.0 <= 1 + name.len() / 4).then_some(best.1)
 }
 

@@ -224,8 +224,12 @@ impl<'a, 's> Unexpected<'a, 's> {
             }
             "let" | "equ" | "define" => diag.with_help("`const name = value` declares a constant"),
             "func" | "function" | "proc" | "def" => diag.with_edit("write `fn`", self.span, "fn"),
-            _ => diag
-                .with_note("code stands in the braces of a function: `fn name(..) -> (..) { .. }`"),
+            _ => match near_declaration(word) {
+                Some(meant) => diag.with_edit(format!("did you mean `{meant}`?"), self.span, meant),
+                None => diag.with_note(
+                    "code stands in the braces of a function: `fn name(..) -> (..) { .. }`",
+                ),
+            },
         })
     }
 
@@ -342,6 +346,14 @@ const DECLARATION: [&str; 12] = [
     "use", "const", "type", "struct", "sum", "rodata", "data", "bss", "origin", "fn", "entry",
     "pub",
 ];
+/// The word that begins a declaration and is most like this one; not for the shortest words, which
+/// are like everything.
+fn near_declaration(word: &str) -> Option<&'static str> {
+    let long = DECLARATION.iter().filter(|_| word.len() > 2);
+    let best = long.map(|d| (strsim::osa_distance(d, word), *d)).min()?;
+    (best.0 <= 1).then_some(best.1)
+}
+
 const EXPRESSION: [&str; 10] =
     ["INT", "CHAR", "IDENT", "LOCAL", "REG", "sizeof", "(", "[", "-", "~"];
 const TYPE: [&str; 8] = ["own", "ref", "&", "inout", "out", "fn", "INTTYPE", "["];

@@ -13,6 +13,7 @@ use tal_syntax::Span;
 use tal_syntax::ast::{
     self, Arg, BinderKind, DeclKind, Expr, Item, ItemKind, Name, Struct, Type, TypeKind,
 };
+use tal_syntax::diag::{Code, Diag};
 
 /// Most bytes of a struct.
 const STRUCT_BYTES: u32 = 1 << 20;
@@ -45,6 +46,7 @@ impl Elab {
                 let message = format!("the struct has a field `{}` already", first.name);
                 return Err(self.error(103, name.span, &message));
             }
+            self.constant_length(s, ty)?;
             let (size, align, inline) = self.extent(ty, module)?;
             layout.inline |= inline;
             let align = if s.packed.is_some() { 1 } else { align };
@@ -61,6 +63,29 @@ impl Elab {
             return Err(self.error(203, s.name.span, "a struct needs a field"));
         }
         Ok(layout)
+    }
+
+    /// What a struct has inside is as long as the struct is large: its own numbers do not say how
+    /// long.
+    fn constant_length(&mut self, s: &Struct, ty: &Type) -> Res<()> {
+        let length = match &ty.kind {
+            TypeKind::Array { len, .. } => len,
+            TypeKind::Named { args: Some(args), .. } => match args.as_slice() {
+                [Arg::Expr(len)] => len,
+                _ => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        let hidden = s.exists.iter().flat_map(|e| &e.binders);
+        let ast::ExprKind::Name(name) = &length.kind else { return Ok(()) };
+        let Some(binder) = s.binders.iter().chain(hidden).find(|b| b.name.text == *name) else {
+            return Ok(());
+        };
+        Err(self.report(
+            Diag::error(Code(203), length.span, "an array inside a struct has a constant length")
+                .with_label(binder.name.span, "differs from one value to another")
+                .with_help("put it behind a pointer: `own` or `ref`"),
+        ))
     }
 
     /// The name and type of a field.
@@ -246,6 +271,18 @@ impl Elab {
                 let message = format!("the struct has more than {FIELDS} fields, all told");
                 return Err(self.error(221, item.span, &message));
             }
+        }
+        if let (Some(exists), Some((place, _))) = (&s.exists, parts.first()) {
+            let message = format!("`{}` hides numbers, so it is made of words only", s.name.text);
+            let field = s.fields.iter().zip(&layout.fields).find(|(_, f)| f.name == place.name);
+            let span = field.map_or(s.name.span, |(item, _)| item.span);
+            let hidden = exists.binders.first().map_or(s.name.span, |b| b.name.span);
+            return Err(self.report(
+                Diag::error(Code(223), span, message)
+                    .with_primary("this is more than a word")
+                    .with_label(hidden, "hidden here")
+                    .with_help("put it behind a pointer: `own` or `ref`"),
+            ));
         }
         for f in &mut words {
             f.writable = !mentions_bound(&f.ty);

@@ -554,8 +554,7 @@ fn read(scene: &Scene<'_>, word: &Word) -> Option<Reg> {
 }
 
 /// Where the reading of something unreadable began: the instruction, and the register it reads.
-fn blamed(scene: &Scene<'_>, reg: Reg) -> Option<(u32, Reg)> {
-    let (mut reg, mut offset) = (reg, scene.failure.offset);
+fn blamed(scene: &Scene<'_>, mut reg: Reg, mut offset: u32) -> Option<(u32, Reg)> {
     let mut blamed = None;
     for _ in 0..16 {
         let found = source::earlier(scene.function, offset)
@@ -575,7 +574,8 @@ fn blamed(scene: &Scene<'_>, reg: Reg) -> Option<(u32, Reg)> {
 
 /// The register holds nothing that may be read.
 pub(super) fn unreadable(scene: &Scene<'_>, reg: Reg) -> Diag {
-    let (offset, reg) = blamed(scene, reg).unwrap_or((scene.failure.offset, reg));
+    let failed = scene.failure.offset;
+    let (offset, reg) = blamed(scene, reg, failed).unwrap_or((failed, reg));
     unreadable_at(scene, offset, reg)
 }
 
@@ -641,6 +641,26 @@ fn not_public(scene: &Scene<'_>, reg: Reg, at: Span, word: &Word) -> Diag {
         .with_note("addresses are not data: what is computed from them could be shown to others")
 }
 
+/// The flags were set last by an instruction one of whose operands is no number.
+fn unreadable_flags(scene: &Scene<'_>) -> Option<Diag> {
+    let (last, code) = scene.earlier().find(|(_, code)| code.rflags_modified() != 0)?;
+    let ran = scene.trace.ran.iter().find(|r| r.offset == last.offset)?;
+    let operands = (0..code.op_count()).filter(|i| code.op_kind(*i) == OpKind::Register);
+    let regs: Vec<Reg> = operands
+        .filter_map(|i| Reg::ALL.get(code.op_register(i).full_register().number()).copied())
+        .collect();
+    let holds =
+        |wanted: fn(&Word) -> bool| regs.iter().copied().find(|r| wanted(ran.before.reg(*r)));
+    if let Some(reg) = holds(|w| matches!(w, Word::Ptr(..) | Word::Frame(_))) {
+        let at = source::mention(scene.lowered, last.span, reg).unwrap_or(last.span);
+        let diag = not_public(scene, reg, at, ran.before.reg(reg));
+        return Some(diag.with_label(scene.span, "reads what was computed from it"));
+    }
+    let reg = holds(|w| !matches!(w, Word::Int(_)))?;
+    let (offset, reg) = blamed(scene, reg, last.offset).unwrap_or((last.offset, reg));
+    Some(unreadable_at(scene, offset, reg))
+}
+
 /// A condition that reads flags of which nothing is known.
 fn flags(scene: &Scene<'_>) -> Diag {
     let diag = Diag::error(
@@ -649,22 +669,10 @@ fn flags(scene: &Scene<'_>) -> Diag {
         "this condition reads flags that nothing here has set",
     )
     .with_primary("which flags?");
-    let compare = scene.earlier().find(|(_, code)| is_compare(code)).map(|(i, _)| i);
-    if let Some(compare) = compare
-        && let Some(ran) = scene.trace.ran.iter().find(|r| r.offset == compare.offset)
-    {
-        let regs = source::mentioned(source::text(scene.lowered, compare.span));
-        if let Some(reg) = regs.into_iter().find(|r| *ran.before.reg(*r) == Word::Junk) {
-            return unreadable_at(scene, compare.offset, reg);
-        }
-        let regs = source::mentioned(source::text(scene.lowered, compare.span));
-        let address = |r: &Reg| matches!(ran.before.reg(*r), Word::Ptr(..) | Word::Frame(_));
-        if let Some(reg) = regs.into_iter().find(address) {
-            let at = source::mention(scene.lowered, compare.span, reg).unwrap_or(compare.span);
-            return not_public(scene, reg, at, ran.before.reg(reg))
-                .with_label(scene.span, "reads what was computed from it");
-        }
+    if let Some(cause) = unreadable_flags(scene) {
+        return cause;
     }
+    let compare = scene.earlier().find(|(_, code)| is_compare(code)).map(|(i, _)| i);
     let compare = compare.map(|c| c.span);
     let changed = scene.earlier().next().map(|(i, _)| i.span);
     let diag = match (compare, changed) {

@@ -1,0 +1,189 @@
+//! Not trusted: a test. The mistakes of a first day: what is said of each, and nothing else is.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use tal_check::check::check;
+use tal_check::lower::lower;
+use tal_check::report::report;
+use tal_syntax::diag::Diag;
+use tal_syntax::render::{Format, emit};
+
+/// Prints the first lines of standard input.
+const HEAD: &str = "\
+use \"kernel.tali\"
+
+const BUF = 4096
+const LINES = 10
+
+bss buf: bytes[BUF]
+
+entry fn start {
+        mov     r12d, LINES
+.fill:
+        xor     edi, edi
+        lea     rsi, [buf]
+        mov     edx, BUF
+        call    read
+        test    rax, rax
+        js      .fail
+        jz      .done
+        mov     r13, rax
+        xor     ebx, ebx
+.scan:
+        cmp     byte [buf + rbx], 10
+        lea     rbx, [rbx + 1]
+        jne     .next
+        dec     r12
+        jz      .last
+.next:
+        cmp     rbx, r13
+        jb      .scan
+        mov     rdx, r13
+        call    put
+        test    rax, rax
+        js      .fail
+        jmp     .fill
+.last:
+        mov     rdx, rbx
+        call    put
+        test    rax, rax
+        js      .fail
+.done:
+        xor     edi, edi
+        jmp     exit
+.fail:
+        mov     edi, 1
+        jmp     exit
+}
+
+fn put(rdx = n) where 0 <= n <= BUF -> (rax: int[-4095 .. 0])
+{
+        push    rbx
+        push    r12
+        sub     rsp, 8
+        lea     rbx, [buf]
+        mov     r12, rdx
+.more:
+        test    r12, r12
+        jz      .ok
+        mov     edi, 1
+        mov     rsi, rbx
+        mov     rdx, r12
+        call    write
+        test    rax, rax
+        js      .out
+        add     rbx, rax
+        sub     r12, rax
+        jmp     .more
+.ok:
+        xor     eax, eax
+.out:
+        add     rsp, 8
+        pop     r12
+        pop     rbx
+        ret
+}
+";
+
+/// What is said about the program: the codes, and all of it as people read it.
+fn said(text: &str) -> (Vec<String>, String) {
+    let files = BTreeMap::from([("head.tal".to_owned(), text.to_owned())]);
+    let outcome = lower(Path::new("head.tal"), &files).unwrap();
+    let (diags, sources) = match outcome.lowered.map(check) {
+        None => (outcome.diags, outcome.sources),
+        Some(Ok(_)) => (Vec::new(), outcome.sources),
+        Some(Err((lowered, refusals))) => (report(&lowered, &refusals), outcome.sources),
+    };
+    let mut shown = Vec::new();
+    emit(&mut shown, &diags, &sources, Format::Plain).unwrap();
+    let codes = diags.iter().map(|d: &Diag| d.code.to_string()).collect();
+    (codes, String::from_utf8(shown).unwrap())
+}
+
+/// The program with one mistake is refused with these codes, and these words are said of it.
+fn mistake(right: &str, wrong: &str, codes: &[&str], words: &[&str]) {
+    assert_eq!(HEAD.matches(right).count().min(1), 1, "`{right}` is not in the program");
+    let (found, shown) = said(&HEAD.replacen(right, wrong, 1));
+    assert_eq!(found, codes, "with `{wrong}` for `{right}`:\n{shown}");
+    for part in words {
+        assert!(shown.contains(part), "`{part}` is not in\n{shown}");
+    }
+}
+
+#[test]
+fn the_program_without_mistakes_is_safe() {
+    assert_eq!(said(HEAD), (Vec::new(), String::new()));
+}
+
+#[test]
+fn misspelt_words() {
+    mistake("dec     r12", "decr    r12", &["E0802"], &["did you mean `dec`?"]);
+    mistake("call    read", "call    raed", &["E0102"], &["did you mean `read`?"]);
+    mistake("jz      .last", "jz      .lasst", &["E0106"], &["did you mean `.last`?"]);
+    mistake("edx, BUF", "edx, BUFF", &["E0102"], &["did you mean `BUF`?"]);
+    mistake("mov     r13, rax", "mov     r17, rax", &["E0102"], &["r8 to r15"]);
+    // The buffer is used three times; that it is unknown is said once.
+    mistake("bss buf", "bbs buf", &["E0022", "E0102"], &["did you mean `bss`?"]);
+}
+
+#[test]
+fn missing_parts() {
+    mistake(".scan:\n", "", &["E0106"], &["no label `.scan`"]);
+    mistake("[buf + rbx], 10", "[buf + rbx, 10", &["E0010"], &["this `[` is not closed"]);
+    mistake("mov     rdx, r13", "mov     rdx", &["E0803"], &["takes 2 operands, not 1"]);
+    mistake("mov     rdx, r13", "mov     rdx, r13, r12", &["E0803"], &["takes 2 operands, not 3"]);
+    mistake("byte [buf", "[buf", &["E0804"], &["write `byte`"]);
+}
+
+/// What follows from a file that is not there is not said.
+#[test]
+fn files_that_are_not_used() {
+    mistake("kernel.tali", "kernl.tali", &["E0101"], &["did you mean `kernel.tali`?"]);
+    mistake(
+        "use \"kernel.tali\"",
+        "",
+        &["E0110", "E0102"],
+        &["unknown name `write`", "write `use \"kernel.tali\"`, which declares it"],
+    );
+}
+
+#[test]
+fn forgotten_tests() {
+    mistake("js      .fail\n", "\n", &["E0301", "E0321"], &["needs rbx <= 4095"]);
+    mistake("jz      .done\n", "\n", &["E0301"], &["needs rbx <= 4095"]);
+    mistake("jb      .scan", "jbe     .scan", &["E0301"], &["use `jb`"]);
+}
+
+#[test]
+fn registers_that_hold_nothing() {
+    mistake("xor     ebx, ebx\n", "\n", &["E0314"], &["rbx holds nothing that may be read"]);
+    // Not that flags are missing: the register that the flags come from is.
+    mistake("mov     r12d, LINES\n", "\n", &["E0314"], &["r12 holds nothing that may be read"]);
+}
+
+#[test]
+fn more_than_there_is() {
+    let words = ["`read` takes 4097 bytes of `buf`, which has 4096"];
+    mistake("edx, BUF", "edx, BUF+1", &["E0408"], &words);
+}
+
+/// What the judge refuses before it looks at code has its place in the source.
+#[test]
+fn declarations_that_the_judge_refuses() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    let fields: String = names.iter().map(|n| format!("{n}{n} = {n}: u64, ")).collect();
+    let hidden = names.join(", ");
+    let body = "{\n        xor     eax, eax\n        ret\n}\n";
+    let (codes, shown) = said(&format!(
+        "struct s exists {hidden} {{ {fields} }}\n\nfn f(rdi = p: &s) -> (rax)\n{body}"
+    ));
+    assert_eq!(codes, ["E0701"], "{shown}");
+    assert!(shown.contains("the struct `s` is not well formed"), "{shown}");
+    assert!(shown.contains("head.tal:1:8"), "{shown}");
+    let deep = "[2]".repeat(18);
+    let (codes, shown) = said(&format!("fn f(rdi = p: &{deep}u64) -> (rax)\n{body}"));
+    assert_eq!(codes, ["E0703"], "{shown}");
+    assert!(shown.contains("the signature of `f` is larger than"), "{shown}");
+    assert!(shown.contains("head.tal:1:5"), "{shown}");
+}
