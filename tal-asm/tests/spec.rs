@@ -24,11 +24,21 @@ use tal_core::wire::{self, Recorder};
 
 /// What the judge says of the bytes of a program with this section.
 fn verify(lowered: &mut Lowered, section: &[u8]) -> Result<(), Error> {
+    verify_changed(lowered, section, |_| ())
+}
+
+/// As [`verify`], of bytes that are changed before.
+fn verify_changed(
+    lowered: &mut Lowered,
+    section: &[u8],
+    change: impl FnOnce(&mut tal_asm::program::Program),
+) -> Result<(), Error> {
     // Only the layout is of interest here, and a library has one, too.
     let start = lowered.start;
     lowered.start = Some(FnId(0));
-    let program = convert::program(lowered, section).unwrap();
+    let mut program = convert::program(lowered, section).unwrap();
     lowered.start = start;
+    change(&mut program);
     let mut segments = Vec::new();
     let mut add = |address: u32, bytes: &[u8], size: u32, writable| {
         if size > 0 {
@@ -48,7 +58,8 @@ fn verify(lowered: &mut Lowered, section: &[u8]) -> Result<(), Error> {
         })
         .collect();
     let interface = &lowered.host.interface;
-    verify_section(&program.text, program.text_address, &segments, section, interface).map(|_| ())
+    let (text, notes) = (&program.text, &program.annotations);
+    verify_section(text, program.text_address, &segments, notes, interface).map(|_| ())
 }
 
 /// The same program as bytes: its annotations are the answers up to the refusal.
@@ -112,6 +123,41 @@ fn programs_of_the_pages_have_one_verdict() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What is wrong with what the page says of this change to an accepted program.
+fn changed(checked: &mut tal_check::check::Checked, change: &suite::Change) -> Option<String> {
+    let lowered = &mut checked.lowered;
+    let verdict = verify_changed(lowered, &checked.section, |program| {
+        change.make(match change.part.as_str() {
+            "text" => &mut program.text,
+            "rodata" => &mut program.rodata,
+            "notes" => &mut program.annotations,
+            other => panic!("line {}: no part is called {other}", change.line),
+        });
+    });
+    let rule = verdict.as_ref().err().map(|error| error.rule.name());
+    (rule != change.rule.as_deref()).then(|| format!("line {}: {verdict:?}", change.line))
+}
+
+/// Objects that no source makes: accepted ones, of which some bytes are changed.
+#[test]
+fn changed_bytes_are_judged_as_the_pages_say() {
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for page in pages() {
+        for (program, changes) in page.changes() {
+            let Verdict::Accepted(mut checked) = judge(&program.name, &program.text) else {
+                panic!("{}: only bytes of what is accepted are changed", program.name);
+            };
+            for change in changes {
+                count += 1;
+                let found = changed(&mut checked, &change);
+                wrong.extend(found.map(|what| format!("{}: {what}", program.name)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(count > 0 || std::env::var("PAGE").is_ok());
 }
 
 #[test]

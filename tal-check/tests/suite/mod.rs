@@ -87,6 +87,20 @@ impl Page {
         self.blocks("```tal")
     }
 
+    /// The blocks fenced by ```` ```bytes ````, each with the program that it changes: the one
+    /// above it.
+    pub(crate) fn changes(&self) -> Vec<(Program, Vec<Change>)> {
+        let programs = self.programs();
+        let of = |block: Program| {
+            let above = programs.iter().rfind(|p| p.first < block.first);
+            let above = above.unwrap_or_else(|| panic!("{}: nothing to change", block.name));
+            assert_eq!(above.section, block.section, "{}: another section", block.name);
+            let lines = (block.first..).zip(block.text.lines());
+            (above.clone(), lines.map(|(line, text)| Change::parse(line, text)).collect())
+        };
+        self.blocks("```bytes").into_iter().map(of).collect()
+    }
+
     /// The blocks that begin with this line.
     pub(crate) fn blocks(&self, fence: &str) -> Vec<Program> {
         let mut programs: Vec<Program> = Vec::new();
@@ -114,6 +128,67 @@ impl Page {
         assert!(open.is_none(), "{}: a block without its end", self.name);
         programs
     }
+}
+
+/// A change to the bytes of an object, made by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// Line of the page, from 1.
+    pub(crate) line: usize,
+    /// `text`, `rodata` or `notes`.
+    pub(crate) part: String,
+    /// The bytes that are replaced. They occur once; none: at the end.
+    pub(crate) old: Vec<u8>,
+    /// By these.
+    pub(crate) new: Vec<u8>,
+    /// The rule that refuses the object then.
+    pub(crate) rule: Option<String>,
+}
+
+impl Change {
+    /// `part: old -> new ;! error[rule]`.
+    fn parse(line: usize, text: &str) -> Change {
+        let (change, comment) = text.split_once(';').unwrap_or((text, ""));
+        let rule = comment.strip_prefix("! error[").and_then(|rest| rest.split_once(']'));
+        let (part, bytes) = change.split_once(':').unwrap();
+        let (old, new) = bytes.split_once("->").unwrap();
+        Change {
+            line,
+            part: part.trim().to_owned(),
+            old: hexadecimal(old),
+            new: hexadecimal(new),
+            rule: rule.map(|(id, _)| id.to_owned()),
+        }
+    }
+
+    /// Makes it.
+    pub(crate) fn make(&self, bytes: &mut Vec<u8>) {
+        let (old, new) = (&self.old, self.new.clone());
+        if old.is_empty() {
+            return bytes.extend(new);
+        }
+        let windows = bytes.windows(old.len()).enumerate();
+        let places: Vec<usize> = windows.filter(|(_, w)| w == old).map(|(at, _)| at).collect();
+        let [at] = places.as_slice() else {
+            panic!("line {}: {old:02x?} at {places:?} of {bytes:02x?}", self.line);
+        };
+        bytes.splice(*at..*at + old.len(), new);
+    }
+}
+
+/// `89 f8`; `(20 00)*8` is eight times the two.
+fn hexadecimal(text: &str) -> Vec<u8> {
+    let plain = |text: &str| -> Vec<u8> {
+        text.split_whitespace().map(|digits| u8::from_str_radix(digits, 16).unwrap()).collect()
+    };
+    let Some((before, rest)) = text.split_once('(') else { return plain(text) };
+    let (group, rest) = rest.split_once(")*").unwrap();
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (times, after) = rest.split_at(end);
+    let mut bytes = plain(before);
+    bytes.extend(plain(group).repeat(times.parse().unwrap()));
+    bytes.extend(hexadecimal(after));
+    bytes
 }
 
 impl Program {
