@@ -121,6 +121,31 @@ static long run_ms(long ms)
 	return 0;
 }
 
+/* What is put into a vector register after a gate stays there, whoever else runs. */
+static long vectors(long ms)
+{
+	ulong want = 0, got;
+	struct timespec now;
+	long end, bad = 0;
+	int i;
+
+	k_clock(1, &now);
+	end = now.sec * 1000 + now.nsec / 1000000 + ms;
+	do {
+		for (i = 0; i < 200; i++) {
+			k_clock_fast(1, &now);
+			k_getpid_fast();
+			asm volatile("movq %1, %%xmm5; mov $50, %%ecx\n"
+				     "1: dec %%ecx; jnz 1b; movq %%xmm5, %0"
+				     : "=r" (got) : "r" (++want) : "rcx", "xmm5", "cc");
+			bad += got != want;
+		}
+	} while (now.sec * 1000 + now.nsec / 1000000 < end);
+	put_dec(bad);
+	put(" bad");
+	return 0;
+}
+
 #define LARGE	(sizeof(large) / sizeof(*large))
 #define PAGE	(4096 / sizeof(*large))
 
@@ -242,6 +267,8 @@ long start(ulong argc, struct str *argv, ulong envc, struct str *envp)
 		return copy();
 	} else if (is(how, "run")) {
 		return run_ms(1500);
+	} else if (is(how, "vectors")) {
+		return vectors(1500);
 	} else if (is(how, "fill")) {
 		return hold(0, 0);
 	} else if (is(how, "same")) {
@@ -258,8 +285,13 @@ long start(ulong argc, struct str *argv, ulong envc, struct str *envp)
 		for (;;)
 			busy(1000);
 	} else if (is(how, "gates")) {
-		for (;;)
+		struct timespec now;
+
+		for (;;) {
 			k_getpid_fast();
+			k_clock_fast(1, &now);
+			k_getpid();
+		}
 	} else if (is(how, "recurse")) {
 		return recurse(0);
 	} else if (is(how, "bigframe")) {

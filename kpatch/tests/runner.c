@@ -12,9 +12,11 @@
 #include <pthread.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <setjmp.h>
 #include <sys/ptrace.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
@@ -412,6 +414,19 @@ static const char *crowd_of(int pairs, const char *how, const char *how3)
 	return bad ? fail("%d of %d went wrong", bad, 2 * pairs) : NULL;
 }
 static const char *crowd(void) { return crowd_of(8, "run", "--busy"); }
+
+/* On one CPU, so that each is preempted by the others, also in a fast gate. */
+static const char *vectors(void)
+{
+	const char *bad;
+	cpu_set_t old;
+
+	sched_getaffinity(0, sizeof(old), &old);
+	on_cpu_0();
+	bad = crowd_of(2, "vectors", "--busy");
+	sched_setaffinity(0, sizeof(old), &old);
+	return bad;
+}
 
 /* The ordinary half of the crowd. */
 static int busy(long ms)
@@ -833,6 +848,7 @@ static const struct test tests[] = {
 	{ "gates: sleep", sleeps },
 	{ "gates: copy a file", copies },
 	{ "interrupts: red zone and vector registers", red_zone },
+	{ "gates: vector registers of programs that preempt each other", vectors },
 	{ "memory: map", maps },
 	{ "death: runaway recursion", recursion },
 	{ "death: a frame of 16 MB", big_frame },
@@ -952,6 +968,36 @@ static int threads(void)
 	return 0;
 }
 
+static sigjmp_buf before_overflow;
+static void on_overflow(int signal) { siglongjmp(before_overflow, signal); }
+
+__attribute__((noinline)) static long overflow(long n)
+{
+	volatile char frame[512];
+
+	frame[0] = n;
+	return n < 0 ? 0 : overflow(n + 1) + frame[0];
+}
+
+/* The stack is exhausted, the handler has another. */
+static int alternate_stack(void)
+{
+	static char room[65536];
+	stack_t stack = { .ss_sp = room, .ss_size = sizeof(room) };
+	struct sigaction act = { .sa_handler = on_overflow, .sa_flags = SA_ONSTACK };
+	struct rlimit small = { 1 << 20, 1 << 20 };
+	volatile int i;
+
+	if (setrlimit(RLIMIT_STACK, &small) || sigaltstack(&stack, NULL) ||
+	    sigaction(SIGSEGV, &act, NULL))
+		return 1;
+	for (i = 0; i < 10; i++)
+		if (sigsetjmp(before_overflow, 1) != SIGSEGV)
+			overflow(0);
+	printf("ok");
+	return 0;
+}
+
 #define RUNNER "/trusted/runner"
 
 static const char *unverified_says(const char *path, const char *arg, const char *want)
@@ -969,6 +1015,88 @@ static const char *unverified_cpl(void)
 }
 static const char *unverified_handlers(void) { return unverified_says(RUNNER, "--handlers", "ok"); }
 static const char *unverified_threads(void) { return unverified_says(RUNNER, "--threads", "ok"); }
+static const char *unverified_stacks(void) { return unverified_says(RUNNER, "--overflow", "ok"); }
+
+/* Lets a traced program go on with these registers; how it stops, within a while. */
+static int goes_on(pid_t pid, const struct user_regs_struct *regs)
+{
+	int st = -1, i;
+
+	if (ptrace(PTRACE_SETREGS, pid, NULL, regs) || ptrace(PTRACE_CONT, pid, NULL, NULL))
+		return -1;
+	for (i = 0; i < 50; i++) {
+		if (waitpid(pid, &st, WNOHANG) == pid)
+			return WIFSTOPPED(st) ? WSTOPSIG(st) : -1;
+		sleep_ms(2);
+	}
+	kill(pid, SIGSTOP);
+	return waitpid(pid, &st, 0) == pid && WIFSTOPPED(st) ? WSTOPSIG(st) : -1;
+}
+
+static const char *with_wild_registers(pid_t pid, const struct user_regs_struct *good)
+{
+	static const ulong wild[] = {
+		0, 0x1234, 0x7ffffffff000, 0x800000000000, 0x8000000000000000,
+		0xfffffffffffffff8, 0xffffffff81000000, 0xffff800000000000,
+	};
+	struct user_regs_struct regs;
+	unsigned int i;
+	int how;
+
+	for (i = 0; i < sizeof(wild) / sizeof(*wild); i++) {
+		/* The program does not use its stack. */
+		regs = *good;
+		regs.rsp = wild[i];
+		how = goes_on(pid, &regs);
+		if (how != SIGSTOP)
+			return fail("rsp %lx: signal %d", wild[i], how);
+		regs = *good;
+		regs.rip = wild[i];
+		how = goes_on(pid, &regs);
+		if (how != SIGSEGV)
+			return fail("rip %lx: signal %d", wild[i], how);
+	}
+	/* All flags but TF, which would trap. */
+	regs = *good;
+	regs.eflags = ~0x100ul;
+	how = goes_on(pid, &regs);
+	if (how != SIGSTOP)
+		return fail("flags: signal %d", how);
+	regs.eflags = good->eflags;
+	regs.cs = 0x23;
+	regs.ss = 0x2b;
+	how = goes_on(pid, &regs);
+	if (how != SIGSTOP)
+		return fail("cs 23: signal %d", how);
+	regs.cs = 0x10;
+	return ptrace(PTRACE_SETREGS, pid, NULL, &regs) ? NULL : "cs 10 can be set";
+}
+
+/* A debugger steps through system calls and sets registers that CPL 0 would take. */
+static const char *unverified_traced(void)
+{
+	pid_t pid = start(RUNNER, "--calls", -1, NULL, NULL);
+	struct user_regs_struct regs;
+	const char *bad = NULL;
+	int st, i;
+
+	sleep_ms(300);
+	if (ptrace(PTRACE_ATTACH, pid, NULL, NULL) || waitpid(pid, &st, 0) != pid)
+		bad = "cannot attach";
+	for (i = 0; i < 1000 && !bad; i++) {
+		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) || waitpid(pid, &st, 0) != pid ||
+		    !WIFSTOPPED(st) || WSTOPSIG(st) != SIGTRAP)
+			bad = fail("step %d: status %x", i, st);
+		else if (ptrace(PTRACE_GETREGS, pid, NULL, &regs) || regs.rip >= 1ul << 47 ||
+			 regs.cs != 0x33 || regs.ss != 0x2b)
+			bad = fail("step %d: rip %llx, cs %llx", i, regs.rip, regs.cs);
+	}
+	if (!bad)
+		bad = with_wild_registers(pid, &regs);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return bad;
+}
 static const char *unverified_tainted(void)
 {
 	char line[32];
@@ -1113,6 +1241,8 @@ static const struct test unverified[] = {
 	{ "unverified: the kernel is tainted", unverified_tainted },
 	{ "unverified: not what others own", unverified_owner },
 	{ "unverified: signal handlers", unverified_handlers },
+	{ "unverified: a handler when the stack is exhausted", unverified_stacks },
+	{ "unverified: single steps, wild registers", unverified_traced },
 	{ "unverified: threads", unverified_threads },
 	{ "unverified: busybox", unverified_busybox },
 	{ "unverified: Debian's bash", unverified_bash },
@@ -1136,6 +1266,11 @@ int main(int argc, char **argv)
 		return is_cpl(3);
 	if (argc > 1 && !strcmp(argv[1], "--handlers"))
 		return handlers();
+	if (argc > 1 && !strcmp(argv[1], "--overflow"))
+		return alternate_stack();
+	if (argc > 1 && !strcmp(argv[1], "--calls"))
+		for (;;)
+			asm volatile("syscall" : : "a" (SYS_getpid) : "rcx", "r11", "memory");
 	if (argc > 1 && !strcmp(argv[1], "--threads"))
 		return threads();
 	if (argc > 1 && !strcmp(argv[1], "--spin"))

@@ -650,6 +650,82 @@ static const char *perf(void)
 		     s.with_stack) : NULL;
 }
 
+/* An address of the kernel: neither a mark of perf's nor an error. */
+static int is_kernels(unsigned long word)
+{
+	return word >= 0xffff800000000000 && word < -4096ul;
+}
+
+/* How many samples there are, and a word in one that is an address of the kernel, or 0. */
+static long samples_of(struct perf_event_mmap_page *ring, unsigned long *kernels)
+{
+	unsigned long head = atomic_load_explicit((_Atomic unsigned long *)&ring->data_head,
+						  memory_order_acquire);
+	const char *data = (const char *)ring + getpagesize();
+	unsigned long size = PERF_PAGES * getpagesize(), tail = ring->data_tail, at;
+	long samples = 0;
+
+	while (tail < head) {
+		struct perf_event_header h;
+
+		memcpy(&h, data + tail % size, sizeof(h));
+		if (!h.size)
+			break;
+		samples += h.type == PERF_RECORD_SAMPLE;
+		for (at = sizeof(h); at < h.size && h.type == PERF_RECORD_SAMPLE; at += 8) {
+			unsigned long word;
+
+			memcpy(&word, data + (tail + at) % size, sizeof(word));
+			if (is_kernels(word))
+				*kernels = word;
+		}
+		tail += h.size;
+	}
+	atomic_store_explicit((_Atomic unsigned long *)&ring->data_tail, tail, memory_order_release);
+	return samples;
+}
+
+/* Samples of user code, as everybody may have them of his own programs. */
+static const char *perf_of_gates(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_TASK_CLOCK,
+		.sample_period = 50000,	/* ns */
+		.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_CALLCHAIN | PERF_SAMPLE_REGS_USER |
+			       PERF_SAMPLE_REGS_INTR,
+		.sample_regs_user = 0xff0fff,
+		.sample_regs_intr = 0xff0fff,
+		.exclude_kernel = 1,
+		.exclude_callchain_kernel = 1,
+	};
+	struct perf_event_mmap_page *ring;
+	unsigned long kernels = 0;
+	long samples = 0;
+	int fd, i;
+	pid_t pid;
+
+	put_file("/proc/sys/kernel/perf_cpu_time_max_percent", "0");
+	put_file("/proc/sys/kernel/perf_event_max_sample_rate", "20000");
+	pid = start(LIFE, "gates", -1, NULL, NULL);
+	fd = syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	ring = mmap(NULL, (PERF_PAGES + 1) * getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	for (i = 0; i < 300 && ring != MAP_FAILED && !kernels; i++) {
+		sleep_ms(10);
+		samples += samples_of(ring, &kernels);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(fd);
+	if (ring == MAP_FAILED)
+		return fail("no ring: %s", strerror(errno));
+	munmap(ring, (PERF_PAGES + 1) * getpagesize());
+	if (kernels)
+		return fail("an address of the kernel in one of %ld samples: %lx", samples, kernels);
+	return samples < 300 ? fail("only %ld samples", samples) : NULL;
+}
+
 /* ---- tracing ---- */
 
 #define TRACING "/sys/kernel/tracing/"
@@ -966,6 +1042,7 @@ static const struct test tests[] = {
 	{ "life: killed 200 times, at any instant", killed_often },
 	{ "life: stopped and continued 200 times", stopped_often },
 	{ "perf: 10 kHz over a stack that is paged out", perf },
+	{ "perf: no address of the kernel in samples of gates", perf_of_gates },
 	{ "ring 3: /trusted of an overlay", overlay },
 	{ "admission: a file system that lies", fuse },
 	{ "admission: too long a file", too_long },

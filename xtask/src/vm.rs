@@ -365,7 +365,9 @@ pub(crate) fn bench() -> Result<()> {
     for function in ["getpid", "pread", "clock_gettime"] {
         let bare = count(function, "bare");
         let cell = |way: &str| match (count(function, way), bare) {
-            (Some(n), Some(bare)) => format!("{n} (+{})", n.saturating_sub(bare)),
+            (Some(n), Some(bare)) => {
+                format!("{n} ({:+})", i128::from(n).saturating_sub(i128::from(bare)))
+            }
             (Some(n), None) => n.to_string(),
             (None, _) => "-".into(),
         };
