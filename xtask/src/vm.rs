@@ -39,11 +39,14 @@ struct Machine {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Probe {
     Nothing,
-    /// Non-maskable interrupts all the time.
+    /// Non-maskable interrupts all the time, on each CPU with [`ALL_CPUS`].
     Nmi,
     /// Reads the page tables of what is current on each CPU.
     PageTables,
 }
+
+/// Linux lets the NMIs that come from outside reach the first CPU only, unless it is told.
+const ALL_CPUS: &str = "apic_extnmi=all";
 
 const PLAIN: Machine = Machine {
     name: "2 CPUs",
@@ -95,6 +98,7 @@ const MACHINES: &[Machine] = &[
     Machine { name: "careful gates", append: "kml.careful=1", ..PLAIN },
     Machine {
         name: "NMIs",
+        append: ALL_CPUS,
         command: "runner --only life; grep NMI: /proc/interrupts",
         probe: Probe::Nmi,
         ..PLAIN
@@ -117,6 +121,7 @@ const LONG: &[Machine] = &[
     Machine { name: "crowd", command: "stress --crowd", ..PLAIN },
     Machine {
         name: "crowd and NMIs",
+        append: ALL_CPUS,
         command: "stress --crowd; grep NMI: /proc/interrupts",
         probe: Probe::Nmi,
         ..PLAIN
