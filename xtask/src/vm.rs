@@ -1,5 +1,7 @@
 //! Not trusted. `cargo xtask vm`, `vm-test`, `vm-bench`: the patched kernel under QEMU.
 
+mod features;
+
 use crate::kernel::{self, Flavor};
 use crate::run::{root, step};
 use crate::trusted::Trusted;
@@ -128,6 +130,9 @@ const LONG: &[Machine] = &[
     },
 ];
 
+/// Machines of their own: see [`features`].
+const FEATURES: &str = "CPU features";
+
 /// Which machines `vm-test` boots, on which kernel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Suite {
@@ -234,6 +239,12 @@ pub(crate) fn test(suite: Suite, only: Option<&str>) -> Result<()> {
         let start = Instant::now();
         let (ok, bad) = test_machine(&files, &image, machine, suite.limit())?;
         println!("     {} s: {ok} passed, {bad} failed", start.elapsed().as_secs());
+        passed = passed.saturating_add(ok);
+        failed = failed.saturating_add(bad);
+    }
+    if suite == Suite::Long && only.is_none_or(|word| FEATURES.contains(word)) {
+        step(FEATURES);
+        let (ok, bad) = features::test(&files, &image)?;
         passed = passed.saturating_add(ok);
         failed = failed.saturating_add(bad);
     }

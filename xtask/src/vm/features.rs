@@ -1,0 +1,186 @@
+//! Not trusted. Does the kernel see that it must not run programs at CPL 0 on this CPU?
+//!
+//! No CPU that QEMU emulates has FRED or lets the kernel track indirect branches. So the kernel is
+//! made to believe it has: through QEMU's gdb stub it is stopped before it looks at the features
+//! for good, and the feature's bit is set.
+
+use super::{Files, PLAIN};
+use anyhow::{Context, Result, bail, ensure};
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// A feature, and what the kernel has to say of it.
+struct Case {
+    name: &'static str,
+    /// Its number, as in `cpufeatures.h`: word and bit.
+    bit: (u64, u8),
+    says: &'static str,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "indirect branch tracking",
+        bit: (18, 20),
+        says: "kml: no programs at CPL 0: the kernel uses indirect branch tracking",
+    },
+    // With this one the kernel dies where it first returns to user mode: the line is all there is.
+    Case { name: "FRED", bit: (12, 17), says: "kml: no programs at CPL 0: FRED" },
+];
+
+/// NCAPINTS + NBUGINTS: words of `x86_capability`, which `x86_vendor_id` follows.
+const WORDS: usize = 24;
+
+/// Boots the kernel once for each feature and once without; how many passed and failed.
+pub(super) fn test(files: &Files, image: &Path) -> Result<(usize, usize)> {
+    let objects = image.ancestors().nth(4).context("the image is not in a build")?;
+    let map = fs::read_to_string(objects.join("System.map"))?;
+    let (mut passed, mut failed) = (0usize, 0usize);
+    let none =
+        Case { name: "none of these", bit: (0, 0), says: "kml: programs under /trusted run" };
+    for case in CASES.iter().chain([&none]) {
+        let verdict = says(files, image, &map, case)?;
+        println!("test features: {} ... {}", case.name, if verdict { "ok" } else { "FAILED" });
+        *(if verdict { &mut passed } else { &mut failed }) += 1;
+    }
+    Ok((passed, failed))
+}
+
+/// Does the log have the line?
+fn says(files: &Files, image: &Path, map: &str, case: &Case) -> Result<bool> {
+    let machine = super::Machine { append: "nokaslr loglevel=7", ..PLAIN };
+    let command = "/trusted/life cpl; echo status $?";
+    let mut qemu = files.qemu(image, &machine, command)?;
+    let socket = files.path("gdb");
+    // One CPU: another would be asked for the feature when it is started.
+    qemu.args(["-smp", "1,sockets=1", "-S", "-gdb"]);
+    qemu.arg(format!("unix:{},server,nowait", socket.display()));
+    let run = thread::scope(|scope| {
+        let stub = scope.spawn(|| pretend(&socket, map, case));
+        let run = files.boot(qemu, &machine, Duration::from_secs(60), |_| ())?;
+        let Ok(done) = stub.join() else { bail!("the gdb stub cannot be used") };
+        done.map(|()| run)
+    })?;
+    let found = run.lines.iter().any(|line| line.contains(case.says));
+    // 126: the file was found and exec refused.
+    let refused = run.lines.iter().any(|line| line == "status 126");
+    let ran = run.lines.iter().any(|line| line == "status 0");
+    Ok(found && if case.bit.0 == 0 { ran } else { !ran && (refused || case.name == "FRED") })
+}
+
+/// Stops where the features are known and nothing depends on them yet, and sets the bit.
+fn pretend(socket: &Path, map: &str, case: &Case) -> Result<()> {
+    let mut stub = Stub::connect(socket)?;
+    if case.bit.0 != 0 {
+        let stop = symbol(map, "alternative_instructions")?;
+        ensure!(stub.ask(&format!("Z1,{stop:x},1"))? == "OK", "no breakpoint");
+        stub.ask("c")?;
+        stub.ask(&format!("z1,{stop:x},1"))?;
+        set(&mut stub, symbol(map, "boot_cpu_data")?, case.bit)?;
+    }
+    stub.ask("D")?;
+    Ok(())
+}
+
+/// Sets a bit of `boot_cpu_data.x86_capability`, which ends where the vendor's name begins.
+fn set(stub: &mut Stub, data: u64, (word, bit): (u64, u8)) -> Result<()> {
+    let bytes = stub.read(data, 512)?;
+    let vendors = [&b"AuthenticAMD"[..], b"GenuineIntel"];
+    let vendor = bytes
+        .windows(12)
+        .position(|window| vendors.contains(&window))
+        .context("boot_cpu_data has no vendor")?;
+    let start = vendor.checked_sub(WORDS * 4).context("boot_cpu_data is laid out otherwise")?;
+    let byte = data + start as u64 + word * 4 + u64::from(bit / 8);
+    let old = *stub.read(byte, 1)?.first().context("nothing was read")?;
+    ensure!(old & (1 << (bit % 8)) == 0, "the CPU has the feature");
+    let reply = stub.ask(&format!("M{byte:x},1:{:02x}", old | (1 << (bit % 8))))?;
+    ensure!(reply == "OK", "the bit cannot be set: {reply}");
+    Ok(())
+}
+
+/// The address of a symbol in System.map.
+fn symbol(map: &str, name: &str) -> Result<u64> {
+    let line = map.lines().find(|line| line.split(' ').nth(2) == Some(name));
+    let address = line.and_then(|line| line.split(' ').next());
+    Ok(u64::from_str_radix(address.with_context(|| format!("no symbol {name}"))?, 16)?)
+}
+
+/// The other end of gdb's remote protocol.
+struct Stub {
+    stream: UnixStream,
+}
+
+impl Stub {
+    /// QEMU makes the socket some time after it was started.
+    fn connect(socket: &Path) -> Result<Stub> {
+        for _ in 0..200 {
+            if let Ok(stream) = UnixStream::connect(socket) {
+                stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+                return Ok(Stub { stream });
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        bail!("QEMU has no gdb stub")
+    }
+
+    /// Sends a command; the reply.
+    fn ask(&mut self, command: &str) -> Result<String> {
+        write!(self.stream, "${command}#{:02x}", checksum(command.as_bytes()))?;
+        let mut reply = Vec::new();
+        while self.byte()? != b'$' {}
+        loop {
+            match self.byte()? {
+                b'#' => break,
+                byte => reply.push(byte),
+            }
+        }
+        // Two digits of checksum: the stream is a socket, nothing gets lost.
+        self.byte()?;
+        self.byte()?;
+        self.stream.write_all(b"+")?;
+        Ok(String::from_utf8_lossy(&reply).into_owned())
+    }
+
+    fn byte(&mut self) -> Result<u8> {
+        let mut byte = [0];
+        self.stream.read_exact(&mut byte).context("the gdb stub is silent")?;
+        Ok(byte[0])
+    }
+
+    fn read(&mut self, address: u64, size: usize) -> Result<Vec<u8>> {
+        let reply = self.ask(&format!("m{address:x},{size:x}"))?;
+        (0..reply.len() / 2)
+            .map(|i| {
+                let digits = reply.get(i * 2..i * 2 + 2).context("half a byte")?;
+                Ok(u8::from_str_radix(digits, 16)?)
+            })
+            .collect()
+    }
+}
+
+fn checksum(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_those_of_the_protocol() {
+        assert_eq!(checksum(b"OK"), 0x9a);
+        assert_eq!(checksum(b""), 0);
+    }
+
+    #[test]
+    fn symbols_are_found_by_their_whole_names() -> Result<()> {
+        let map = "ffffffff81000000 T _text\nffffffff818a7840 D boot_cpu_data\n";
+        assert_eq!(symbol(map, "boot_cpu_data")?, 0xffff_ffff_818a_7840);
+        assert!(symbol(map, "boot_cpu").is_err());
+        Ok(())
+    }
+}
