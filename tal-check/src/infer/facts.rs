@@ -17,7 +17,7 @@ use tal_core::ty::{Fact, Kind, Rel, Word};
 /// Visits of a label before its bounds widen.
 const PRECISE_VISITS: u32 = 3;
 /// Visits after which only what already stands can remain.
-const BOUND_VISITS: u32 = 16;
+const BOUND_VISITS: u32 = 40;
 /// Facts of right sides that are remembered.
 const OFFERED: usize = 512;
 /// Facts that a label may state.
