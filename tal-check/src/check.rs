@@ -1,11 +1,12 @@
 //! Not trusted: a bug here can reject, never admit. From a file to a judged, annotated program.
 
+use crate::cuts;
 use crate::find::Finder;
 use crate::infer::{Inferred, LabelSite, Trouble, infer, live};
-use crate::lowered::{FnInfo, Lowered};
+use crate::lowered::{FnInfo, Lowered, Written};
 use crate::simplex;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tal_core::error::Error;
 use tal_core::image::{Image, Label};
 use tal_core::judge::Judge;
@@ -99,10 +100,30 @@ pub struct Explored {
     pub work: u64,
 }
 
-/// Infers the states of all labels, as far as that goes.
+/// Infers the states of all labels, as far as that goes. Blocks that are too long for the judge get
+/// labels without names, if that helps.
 #[must_use]
 pub fn explore(lowered: &Lowered) -> Explored {
-    let sites = sites(lowered);
+    let plain = explore_with(lowered, &BTreeSet::new());
+    if !cuts::too_long(&plain.refusals) {
+        return plain;
+    }
+    let mut work = plain.work;
+    let mut all = cuts::cuts(lowered, &plain.labels, &plain.refusals);
+    for _ in 0..cuts::ROUNDS {
+        let cut = explore_with(lowered, &all);
+        work += cut.work;
+        if !cuts::too_long(&cut.refusals) {
+            return Explored { work, ..cut };
+        }
+        all.extend(cuts::cuts(lowered, &cut.labels, &cut.refusals));
+    }
+    Explored { work, ..plain }
+}
+
+/// The same with labels of our own at these offsets.
+fn explore_with(lowered: &Lowered, cuts: &BTreeSet<u32>) -> Explored {
+    let sites = sites(lowered, cuts);
     let unknown: Vec<Label> = sites
         .iter()
         .map(|(_, site)| Label { offset: site.offset, state: nothing().into() })
@@ -140,18 +161,23 @@ pub fn explore(lowered: &Lowered) -> Explored {
     Explored { labels, found, refusals, work }
 }
 
-/// The labels that control reaches other than by running on, with those whose state is written.
-fn sites(lowered: &Lowered) -> Vec<(FnId, LabelSite)> {
+/// The labels that control reaches other than by running on, with those whose state is written and
+/// those of our own.
+fn sites(lowered: &Lowered, cuts: &BTreeSet<u32>) -> Vec<(FnId, LabelSite)> {
     let mut sites = Vec::new();
     for (i, function) in lowered.functions.iter().enumerate() {
+        let range = function.offset..function.end();
+        let own = cuts.range(range.clone()).map(|offset| (*offset, None));
+        let mut places: BTreeMap<u32, Option<Written>> = own.collect();
         for label in &function.labels {
-            let end = function.offset + function.size;
-            if (label.target || label.state.is_some()) && label.offset < end {
-                let index = u32::try_from(sites.len()).unwrap_or(u32::MAX);
-                let id = FnId(u32::try_from(i).unwrap_or(u32::MAX));
-                let written = label.state.clone();
-                sites.push((id, LabelSite { index, offset: label.offset, written }));
+            if (label.target || label.state.is_some()) && range.contains(&label.offset) {
+                places.insert(label.offset, label.state.clone());
             }
+        }
+        for (offset, written) in places {
+            let index = u32::try_from(sites.len()).unwrap_or(u32::MAX);
+            let id = FnId(u32::try_from(i).unwrap_or(u32::MAX));
+            sites.push((id, LabelSite { index, offset, written }));
         }
     }
     sites

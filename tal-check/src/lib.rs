@@ -13,6 +13,7 @@
 pub mod asm;
 pub mod check;
 pub mod codes;
+mod cuts;
 pub mod directives;
 pub mod find;
 pub mod ghosts;

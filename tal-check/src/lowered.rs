@@ -112,6 +112,14 @@ pub struct FnInfo {
     pub end_span: Span,
 }
 
+impl FnInfo {
+    /// One past its last byte, padding excluded.
+    #[must_use]
+    pub fn end(&self) -> u32 {
+        self.offset.saturating_add(self.size)
+    }
+}
+
 /// An instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Inst {

@@ -349,3 +349,79 @@ fn a_tree_that_was_given_joins_a_new_one() {
     };
     twins(program, "mov [rax + tree.key], r12", "");
 }
+
+/// A stack in an array: one loop with many ways back, whose bound is one of many constants.
+#[test]
+fn a_bound_among_many_constants_is_found() {
+    let program = |last: &str| {
+        format!(
+            "const DEPTH = 32
+            bss stack: [DEPTH]u64
+            fn f(rdi = s: &bytes[n], rsi = n)
+            {{
+                    xor     ecx, ecx
+                    xor     edx, edx
+            .next:  cmp     rdx, rsi
+                    jae     .bad
+                    movzx   eax, byte [rdi + rdx]
+                    inc     rdx
+                    cmp     al, ' '
+                    je      .next
+                    cmp     al, 10
+                    je      .next
+                    cmp     al, '+'
+                    je      .add
+                    cmp     al, '*'
+                    je      .mul
+                    cmp     ecx, DEPTH
+                    {last}  .bad
+                    mov     [stack + rcx*8], rax
+                    inc     ecx
+                    jmp     .next
+            .add:   cmp     ecx, 2
+                    jb      .bad
+                    dec     ecx
+                    jmp     .next
+            .mul:   cmp     ecx, 2
+                    jb      .bad
+                    mov     r8, [stack + rcx*8 - 8]
+                    dec     ecx
+                    jmp     .next
+            .bad:   ret
+            }}"
+        )
+    };
+    twins(program, "jae", "ja");
+}
+
+/// The judge keeps so many facts in a block; a longer one gets labels that nobody wrote, where no
+/// flags are needed.
+#[test]
+fn a_long_block_is_cut() {
+    let program = |step: &str| {
+        let lines = step.repeat(400);
+        format!(
+            "fn sum(rdi = a: inout [64]u64, rsi = n: u64) -> (rax)
+            {{
+                    push    rbx
+                    xor     eax, eax
+                    {lines}
+                    add     [rdi + 504], rax
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    let step = |at: u32| {
+        format!(
+            "mov rcx, [rdi + {at}]
+            shr rcx, 3
+            and ecx, 255
+            add rax, rcx
+            adc rsi, 0
+            cmp rcx, rsi
+            cmovb rbx, rcx\n"
+        )
+    };
+    twins(program, &step(504), &step(505));
+}

@@ -96,6 +96,17 @@ fn many_calls() {
     grows(|n| format!("{callee}{}", caller(n)), 50, SQUARE);
 }
 
+/// Such a block is cut, and found once more for that.
+#[test]
+fn long_blocks() {
+    let one = |i| format!("        mov rdx, [rdi + {}]\n        shr rdx, 3\n", 8 * (i % 60));
+    let body = |n| {
+        let loads = repeat(n, one);
+        format!("        xor eax, eax\n        cmp rsi, 60\n        jb .out\n{loads}.out:\n")
+    };
+    grows(|n| function(&body(n)), 150, LINEAR);
+}
+
 /// The words that refuse a program.
 fn refusal(text: &str) -> String {
     let files = BTreeMap::from([("bad.tal".to_owned(), text.to_owned())]);
