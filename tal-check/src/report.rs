@@ -77,7 +77,10 @@ impl<'a> Context<'a> {
         match trouble {
             Trouble::Block { start, error } => {
                 let trace = self.replay.block(id, *start, false);
-                self.failed(&trace).unwrap_or_else(|| self.fallback(id, *start, error))
+                match self.failed(&trace) {
+                    Some(diag) => labels::with_turn(diag, self.lowered, &trace),
+                    None => self.fallback(id, *start, error),
+                }
             }
             Trouble::Join { label, depths, capability } => {
                 labels::join(self.lowered, self.explored, id, *label, *depths, capability.as_ref())

@@ -302,6 +302,7 @@ pub(super) fn returns(scene: &Scene<'_>) -> Diag {
         },
     };
     diag.with_label(promise, "promised here")
+        .with_help("test it before the `ret`, or promise only what is known")
 }
 
 /// Something owned is neither returned nor given away.

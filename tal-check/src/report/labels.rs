@@ -1,11 +1,13 @@
 //! Not trusted: a bug here can reject, never admit. Diagnostics of labels: what holds on each way
 //! in.
 
-use super::scene::{Scene, class};
+use super::replay::Trace;
+use super::scene::{self, Scene, class};
 use super::words::{Names, reg_name, slot_name};
 use super::{memory, rules};
 use crate::check::Explored;
 use crate::lowered::{LocalLabel, Lowered};
+use std::collections::BTreeSet;
 use tal_core::error::Kind;
 use tal_core::state::State;
 use tal_core::ty::{Cap, FnId};
@@ -109,6 +111,38 @@ fn ways_in(lowered: &Lowered, id: FnId, offset: u32) -> Vec<Span> {
             && code.is_some_and(|c| c.near_branch64() == target)
     });
     jumps.map(|i| i.span).collect()
+}
+
+/// Says of what is known in a loop that inference left because of this very refusal that it is
+/// known on the turns before it.
+pub(super) fn with_turn(diag: Diag, lowered: &Lowered, trace: &Trace) -> Diag {
+    if !diag.notes.iter().any(|n| n.starts_with(scene::KNOWN)) {
+        return diag;
+    }
+    let Some(failure) = &trace.failure else { return diag };
+    let Some(head) = loop_around(lowered, trace.function, failure.offset) else { return diag };
+    let (name, span) = named(Some(head));
+    let line = super::source::line(lowered, span);
+    diag.with_note(format!(
+        "that is so on the first turns of the loop at `{name}`, line {line}, up to the one that \
+         fails"
+    ))
+}
+
+/// The head of the innermost loop around an instruction: the last label before it to which a jump
+/// behind it leads.
+fn loop_around(lowered: &Lowered, id: FnId, offset: u32) -> Option<&LocalLabel> {
+    let function = lowered.functions.get(id.0 as usize)?;
+    let heads = function.labels.iter().rev().filter(|l| l.target && l.offset <= offset);
+    let mut behind = function.instructions.iter().filter(|i| i.offset >= offset);
+    let targets: BTreeSet<u32> = behind
+        .by_ref()
+        .filter_map(|i| super::source::iced(lowered, i.offset))
+        .filter(|c| c.is_jcc_short_or_near() || c.is_jmp_short_or_near())
+        .filter_map(|c| u32::try_from(c.near_branch64()).ok())
+        .filter_map(|to| to.checked_sub(lowered.text_address))
+        .collect();
+    heads.into_iter().find(|l| targets.contains(&l.offset))
 }
 
 /// No state of the label lasts.

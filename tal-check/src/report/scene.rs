@@ -17,6 +17,9 @@ use tal_core::ty::{Base, Cap, Fact, Mem, Reg, Rel, Sig, Word};
 use tal_syntax::Span;
 use tal_syntax::diag::Diag;
 
+/// How a note begins that says what is known.
+pub(super) const KNOWN: &str = "known here";
+
 /// A failure and everything around it.
 pub(super) struct Scene<'a> {
     pub lowered: &'a Lowered,
@@ -204,7 +207,7 @@ impl<'a> Scene<'a> {
                 names => format!("nothing is known here about {}", list(names)),
             };
         }
-        format!("known here: {}", shown.join(", "))
+        format!("{KNOWN}: {}", shown.join(", "))
     }
 
     /// The fact that is missing: of the error, else what the finder looked for last.
@@ -247,7 +250,12 @@ impl<'a> Scene<'a> {
         } else if let Some(words) = self.looked_for() {
             diag = diag.with_primary(words);
         }
-        diag
+        match error.kind {
+            Kind::Limit => diag.with_help(
+                "split the block: a label with `where` keeps what it states, and forgets the rest",
+            ),
+            _ => diag,
+        }
     }
 
     /// What the finder looked for in vain, in words.
