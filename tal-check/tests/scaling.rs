@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use tal_check::check::explore;
+use tal_check::check::{check, explore};
 use tal_check::lower::lower;
 use tal_check::report::report;
 
@@ -105,6 +105,45 @@ fn long_blocks() {
         format!("        xor eax, eax\n        cmp rsi, 60\n        jb .out\n{loads}.out:\n")
     };
     grows(|n| function(&body(n)), 150, LINEAR);
+}
+
+/// What it costs to look for the states of a program, be they found or not; its verdict and the
+/// words for it are made as well.
+fn cost(text: &str) -> u64 {
+    let files = BTreeMap::from([("short.tal".to_owned(), text.to_owned())]);
+    let outcome = lower(Path::new("short.tal"), &files).unwrap();
+    let lowered = outcome.lowered.unwrap_or_else(|| panic!("{:?}", outcome.diags));
+    let work = explore(&lowered).work;
+    if let Err((lowered, refusals)) = check(lowered) {
+        assert!(!report(&lowered, &refusals).is_empty(), "{text}");
+    }
+    work
+}
+
+/// Shifts, of which the quotient is bounded by two facts with large coefficients, before a result
+/// with a range: a search for cuts among such facts once did not end.
+#[test]
+fn shifts_before_a_result_cost_little() {
+    const MOST: u64 = 10_000;
+    let mut worst = (0, String::new());
+    for shift in ["shr", "sar"] {
+        for by in [1, 31, 32, 33, 62, 63] {
+            for jump in ["jz", "jnz", "js", "jb"] {
+                for result in ["u8", "u32", "int[0 .. 1]", "int[-4095 .. 0]"] {
+                    for body in ["mov eax, edi", "mov rax, rdi", "lea rax, [rdi - 1]"] {
+                        let text = format!(
+                            "fn f(rdi = a, rsi = b: u64) -> (rax: {result})\n{{\n        \
+                             mov rax, rsi\n        {shift} rax, 1\n        \
+                             {shift} rdi, {by}\n        {jump} .out\n        {body}\n\
+                             .out:   ret\n}}\n"
+                        );
+                        worst = worst.max((cost(&text), text));
+                    }
+                }
+            }
+        }
+    }
+    assert!(worst.0 <= MOST, "{} for\n{}", worst.0, worst.1);
 }
 
 /// The words that refuse a program.
