@@ -82,8 +82,9 @@ impl<'a> Context<'a> {
                     None => self.fallback(id, *start, error),
                 }
             }
-            Trouble::Join { label, depths, capability } => {
-                labels::join(self.lowered, self.explored, id, *label, *depths, capability.as_ref())
+            Trouble::Join { label, from, depths, capability } => {
+                let of = labels::Join { label: *label, from: *from, depths: *depths, capability };
+                labels::join(self.lowered, self.explored, id, &of)
             }
             Trouble::Unstable { label } => {
                 labels::unstable(self.lowered, self.explored, id, *label)

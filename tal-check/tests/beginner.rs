@@ -187,3 +187,82 @@ fn declarations_that_the_judge_refuses() {
     assert!(shown.contains("the signature of `f` is larger than"), "{shown}");
     assert!(shown.contains("head.tal:1:5"), "{shown}");
 }
+
+/// A list of nodes, and one function with a mistake in it.
+fn owner(function: &str, codes: &[&str], words: &[&str]) {
+    let node = "struct node { next: own@heap? node, val: u64 }";
+    let (found, shown) = said(&format!("use \"heap.tali\"\n{node}\n{function}\n"));
+    assert_eq!(found, codes, "{shown}");
+    for part in words {
+        assert!(shown.contains(part), "`{part}` is not in\n{shown}");
+    }
+}
+
+#[test]
+fn owners() {
+    owner(
+        "pub fn drop(rdi = p: own@heap? bytes[16])\n{\n jmp free\n}",
+        &["E0401"],
+        &["only of what is not null the form can change: `test` p before"],
+    );
+    owner(
+        "pub fn drop(rdi = p: &node)\n{\n jmp free\n}",
+        &["E0401"],
+        &["it is lent to this function: to give it away, take it as `own`"],
+    );
+    owner(
+        "pub fn drop(rdi = p: own@heap node)\n{\n jmp free\n}",
+        &["E0401"],
+        &["move out first what its fields own"],
+    );
+    owner(
+        "pub fn make(rdi = v: u64) -> (rax: own@heap? node)\n{\n push rbx\n mov rbx, rdi\n \
+         mov edi, sizeof node\n call malloc\n test rax, rax\n jz .out\n \
+         mov [rax + node.val], rbx\n.out: pop rbx\n ret\n}",
+        &["E0313"],
+        &["`node.next` of rax was never written"],
+    );
+    owner(
+        "pub fn make() -> (rax: own@heap node)\n{\n sub rsp, 8\n mov edi, sizeof node\n \
+         call malloc\n mov qword [rax + node.next], 0\n mov qword [rax + node.val], 0\n \
+         add rsp, 8\n ret\n}",
+        &["E0601"],
+        &["`rax` may be 0 here"],
+    );
+    owner(
+        "pub fn drop(rdi = p: own@heap? bytes[16], rsi = n: u64)\n{\n sub rsp, 8\n \
+         test rdi, rdi\n jz .out\n test rsi, rsi\n jz .out\n call free\n.out: \
+         add rsp, 8\n ret\n}",
+        &["E0410"],
+        &["owned on one way only", "this way owns it"],
+    );
+}
+
+#[test]
+fn fields() {
+    owner(
+        "pub fn get(rdi = p: &node) -> (rax)\n{\n mov rax, [rdi + node.vall]\n ret\n}",
+        &["E0102"],
+        &["did you mean `node.val`?"],
+    );
+    owner(
+        "pub fn get(rdi = p: &node) -> (rax)\n{\n mov rax, [rdi + node.count]\n ret\n}",
+        &["E0102"],
+        &["its fields are next, val"],
+    );
+    owner(
+        "pub fn get(rdi = p: &node) -> (rax)\n{\n mov eax, [rdi + node.val]\n ret\n}",
+        &["E0307"],
+        &["`node.val` has 8 bytes: use an operand of that width"],
+    );
+    owner(
+        "pub fn set(rdi = p: &node)\n{\n mov qword [rdi + node.val], 1\n ret\n}",
+        &["E0309"],
+        &["declare it `&rw`"],
+    );
+    owner(
+        "pub fn get(rdi = p: &? node) -> (rax)\n{\n mov rax, [rdi + node.val]\n ret\n}",
+        &["E0402"],
+        &["`rdi` may be null here"],
+    );
+}

@@ -141,10 +141,12 @@ pub enum Trouble {
     Join {
         /// The label.
         label: u32,
+        /// The instruction from which the way leads that does not agree with those before it.
+        from: u32,
         /// Stack depths, if those differ.
         depths: Option<(i64, i64)>,
-        /// What is owned on one way only.
-        capability: Option<Cap>,
+        /// What is owned on one way only: is that one of those before (else this one), and what.
+        capability: Option<(bool, Cap)>,
     },
     /// The state never became stable.
     Unstable {
@@ -399,7 +401,7 @@ impl Engine<'_> {
         };
         let form = match self.join(judge, (from, site.offset), &mut left, &mut state) {
             Ok(form) => form,
-            Err(mismatch) => return self.mismatch(label, site.offset, mismatch),
+            Err(mismatch) => return self.mismatch(label, (from, site.offset), mismatch),
         };
         // What the sizes of memory say is known wherever that memory is.
         let unsized_facts = left.facts.len();
@@ -500,13 +502,13 @@ impl Engine<'_> {
         }
     }
 
-    fn mismatch(&mut self, label: u32, offset: u32, mismatch: Mismatch) {
+    fn mismatch(&mut self, label: u32, (from, offset): (u32, u32), mismatch: Mismatch) {
         let (depths, capability) = match mismatch {
             Mismatch::Depth(a, b) => (Some((a, b)), None),
-            Mismatch::Capability(unmatched) => (None, Some(unmatched.cap)),
+            Mismatch::Capability(unmatched) => (None, Some((unmatched.left, unmatched.cap))),
             Mismatch::Lent(..) | Mismatch::Limit => (None, None),
         };
-        self.troubles.insert((offset, 2), Trouble::Join { label, depths, capability });
+        self.troubles.insert((offset, 2), Trouble::Join { label, from, depths, capability });
     }
 
     /// Names of the function of which both sides know more than was declared.

@@ -441,11 +441,15 @@ impl Elab {
             None => {
                 let names = layout.fields.iter().map(|f| f.name.as_str());
                 let diag = Diag::error(Code(102), span, format!("`{ty}` has no field `{field}`"));
-                Err(self.report(match crate::resolve::near(field, names) {
+                Err(self.report(match crate::resolve::near(field, names.clone()) {
                     Some(meant) => {
-                        diag.with_edit("did you mean this?", span, format!("{ty}.{meant}"))
+                        let meant = format!("{ty}.{meant}");
+                        diag.with_edit(format!("did you mean `{meant}`?"), span, meant)
                     }
-                    None => diag,
+                    None => {
+                        let all: Vec<&str> = names.collect();
+                        diag.with_note(format!("its fields are {}", all.join(", ")))
+                    }
                 }))
             }
         }

@@ -10,7 +10,7 @@ use tal_core::error::{Kind, Rule};
 use tal_core::hint::Place;
 use tal_core::limits;
 use tal_core::rules::apply::Callee;
-use tal_core::ty::{Base, Cap, Mem, Reg, Sig, View, Word};
+use tal_core::ty::{Base, Cap, Entry, Mem, Reg, Sig, View, Word};
 use tal_syntax::Span;
 use tal_syntax::diag::Diag;
 
@@ -136,6 +136,15 @@ fn arguments(scene: &Scene<'_>, called: &Called) -> Diag {
                     Cap::Entry(e) if holds_others(scene, e.name) => diag.with_help(
                         "move out first what its fields own: `mov rbx, [rdi + node.next]`",
                     ),
+                    Cap::Entry(e) if may_be_null(scene, e) => {
+                        let place = scene.names.base(Base::Name(e.name));
+                        diag.with_help(format!(
+                            "only of what is not null the form can change: `test` {place} before"
+                        ))
+                    }
+                    Cap::Entry(e) if is_lent(scene, e.name) => diag.with_help(
+                        "it is lent to this function: to give it away, take it as `own`",
+                    ),
                     _ => diag,
                 };
             }
@@ -180,6 +189,17 @@ fn not_lent(scene: &Scene<'_>, name: &str, view: &View) -> Diag {
         Some(_) => scene.with_extent(diag, view.base),
         None => owned(scene, diag),
     }
+}
+
+/// Is it owned, in another form, unless it is null?
+fn may_be_null(scene: &Scene<'_>, wanted: &Entry) -> bool {
+    let is = |c: &Cap| matches!(c, Cap::Entry(e) if e.name == wanted.name && !e.guards.is_empty());
+    scene.before().caps.iter().any(is)
+}
+
+/// Is what stands at this name lent?
+fn is_lent(scene: &Scene<'_>, name: tal_core::term::Var) -> bool {
+    scene.before().views.iter().any(|v| v.base == Base::Name(name))
 }
 
 /// Is this memory owned, with something that owns memory inside?
@@ -279,6 +299,9 @@ pub(super) fn returns(scene: &Scene<'_>) -> Diag {
             return if same { diag } else { diag.with_label(scene.span, words) };
         }
     }
+    if let Some(diag) = uninitialised(scene) {
+        return diag;
+    }
     let promise = scene.function.sig_span;
     let diag = Diag::error(rules::RESULT, scene.span, "the result is not what is promised");
     let diag = match &error.kind {
@@ -293,16 +316,42 @@ pub(super) fn returns(scene: &Scene<'_>) -> Diag {
         _ => match scene.missing() {
             Some(fact) => {
                 let diag = diag.with_primary(memory::needs(&scene.names, &fact));
-                scene.with_known(diag, &fact)
+                scene
+                    .with_known(diag, &fact)
+                    .with_help("test it before the `ret`, or promise only what is known")
             }
             None => {
                 let words = scene.looked_for();
-                diag.with_primary(words.unwrap_or(super::scene::in_general(error)))
+                let diag = diag.with_primary(words.unwrap_or(super::scene::in_general(error)));
+                owned(scene, diag)
             }
         },
     };
     diag.with_label(promise, "promised here")
-        .with_help("test it before the `ret`, or promise only what is known")
+}
+
+/// A promised struct of which a field was never written.
+fn uninitialised(scene: &Scene<'_>) -> Option<Diag> {
+    let wanted = scene.failure.trouble.iter().rev().find_map(|t| match t {
+        Trouble::Cap(Cap::Entry(e)) => Some(e),
+        _ => None,
+    })?;
+    let Mem::Named(id, _) = &*wanted.mem else { return None };
+    let info = scene.lowered.type_info(*id)?;
+    let here = scene.before().caps.iter().find_map(|c| match c {
+        Cap::Entry(e) if e.name == wanted.name => Some(&*e.mem),
+        _ => None,
+    })?;
+    let Mem::Struct { fields, .. } = here else { return None };
+    let missing = fields.iter().find(|f| matches!(f.ty, tal_core::ty::FieldTy::Junk(_)))?;
+    let field = info.fields.iter().find(|f| f.offset == missing.offset)?;
+    let place = scene.names.base(Base::Name(wanted.name));
+    let words = format!("`{}.{}` of {place} was never written", info.name, field.name);
+    Some(
+        Diag::error(rules::UNINITIALISED, scene.span, words)
+            .with_primary(format!("needs all of `{}`", info.name))
+            .with_label(scene.function.sig_span, "promised here"),
+    )
 }
 
 /// Something owned is neither returned nor given away.

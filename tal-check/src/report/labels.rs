@@ -33,38 +33,46 @@ pub(super) fn unreached(lowered: &Lowered, id: FnId, offset: u32) -> Diag {
         .with_help("remove what stands behind it, or jump to it")
 }
 
+/// Ways into a label that do not agree.
+pub(super) struct Join<'a> {
+    /// The label.
+    pub(super) label: u32,
+    /// The instruction from which the last one leads.
+    pub(super) from: u32,
+    /// Stack depths on the ways before and on this one.
+    pub(super) depths: Option<(i64, i64)>,
+    /// What is owned on one of them: is it one of those before?
+    pub(super) capability: &'a Option<(bool, Cap)>,
+}
+
 /// Two ways into a label do not agree.
-pub(super) fn join(
-    lowered: &Lowered,
-    explored: &Explored,
-    id: FnId,
-    label: u32,
-    depths: Option<(i64, i64)>,
-    capability: Option<&Cap>,
-) -> Diag {
-    let known = explored.labels.get(label as usize);
-    let offset = known.map_or(0, |l| l.offset);
+pub(super) fn join(lowered: &Lowered, explored: &Explored, id: FnId, join: &Join<'_>) -> Diag {
+    let offset = explored.labels.get(join.label as usize).map_or(0, |l| l.offset);
     let (name, span) = named(at(lowered, id, offset));
-    let ways = ways_in(lowered, id, offset);
-    let mut diag = match (depths, capability) {
-        (Some((a, b)), _) => {
-            let (a, b) = (-a, -b);
+    let mut this_way = "a way to it".to_owned();
+    let mut diag = match (join.depths, join.capability) {
+        (Some((before, here)), _) => {
+            this_way = format!("{} bytes on this way", -here);
             Diag::error(
                 rules::DEPTHS_DIFFER,
                 span,
                 format!("the ways to `{name}` differ in the depth of the stack"),
             )
-            .with_primary(format!("{a} bytes on one way, {b} on another"))
+            .with_primary(format!("{} bytes on one way, {} on another", -before, -here))
             .with_help("push and pop the same on each way")
         }
-        (None, Some(cap)) => {
-            let shown = lost(lowered, id, cap);
+        (None, Some((before, cap))) => {
+            this_way = match before {
+                true => "this way does not own it",
+                false => "this way owns it",
+            }
+            .to_owned();
             Diag::error(
                 rules::OWNED_DIFFER,
                 span,
                 format!("the ways to `{name}` do not own the same"),
             )
-            .with_primary(format!("owned on one way only: {shown}"))
+            .with_primary(format!("owned on one way only: {}", lost(lowered, id, cap)))
             .with_help("free it, or bring it along, on each way")
         }
         (None, None) => Diag::error(
@@ -74,10 +82,14 @@ pub(super) fn join(
         )
         .with_primary("the frame must look the same on each way"),
     };
-    for way in ways {
+    let this = lowered.span_at(join.from);
+    for way in ways_in(lowered, id, offset).into_iter().filter(|way| Some(*way) != this) {
         diag = diag.with_label(way, "a way to it");
     }
-    diag
+    match this {
+        Some(this) => diag.with_label(this, this_way),
+        None => diag,
+    }
 }
 
 /// Names for a capability when there is no state at hand.

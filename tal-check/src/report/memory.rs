@@ -152,7 +152,21 @@ impl Access<'_> {
                 "this memory was never written: a load could show what was there before",
             );
         }
-        diag
+        match self.field_there(scene) {
+            Some((field, size)) if size != self.width => {
+                diag.with_help(format!("`{field}` has {size} bytes: use an operand of that width"))
+            }
+            _ => diag,
+        }
+    }
+
+    /// The field that begins there, and its size, if a named type says so.
+    fn field_there(&self, scene: &Scene<'_>) -> Option<(String, u32)> {
+        let Mem::Named(id, _) = scene.memory(self.base)? else { return None };
+        let info = scene.lowered.type_info(*id)?;
+        let at = u32::try_from(self.offset.as_int()?).ok()?;
+        let field = info.fields.iter().find(|f| f.offset == at)?;
+        Some((format!("{}.{}", info.name, field.name), field.size))
     }
 
     /// The address is known, but nothing is owned or lent there any more.

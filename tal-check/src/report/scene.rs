@@ -151,6 +151,7 @@ impl<'a> Scene<'a> {
             Mem::Bytes(n) | Mem::Junk(n) | Mem::Zero(n) => {
                 format!("`{name}` has {} bytes", self.names.term(n))
             }
+            Mem::Struct { size, .. } => format!("`{name}` has {size} bytes"),
             mem => format!("`{name}` is {}", self.names.mem(mem)),
         })
     }
