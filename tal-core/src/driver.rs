@@ -8,7 +8,7 @@ use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::rules::apply::Callee;
 use crate::rules::transfer::empty_state;
-use crate::state::{FlagKind, State};
+use crate::state::{FlagKind, Mark, State};
 use crate::table::Feature;
 use crate::term::Term;
 use crate::ty::{Base, DataId, Fact, FnId, ImportId, Reg, Rel, Word};
@@ -71,25 +71,6 @@ pub fn verify<H: Hints>(
 
 /// The one instruction at which an indirect branch may arrive.
 const ENDBR64: [u8; 4] = [0xF3, 0x0F, 0x1E, 0xFA];
-
-/// What stays of a state when an edge has been checked: only these grow on the way.
-struct Mark {
-    scope: usize,
-    facts: usize,
-    views: usize,
-}
-
-impl Mark {
-    fn of(state: &State) -> Self {
-        Mark { scope: state.scope.len(), facts: state.facts.len(), views: state.views.len() }
-    }
-
-    fn restore(&self, state: &mut State) {
-        state.scope.truncate(self.scope);
-        state.facts.truncate(self.facts);
-        state.views.truncate(self.views);
-    }
-}
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[driver]: tables, then every start of the text, reachable or not, then nothing may be
@@ -448,9 +429,10 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// The labels that a jump table names, in its order; all are of the running function.
-    fn table_labels(&self, table: DataId) -> Result<Vec<u32>> {
+    fn table_labels(&mut self, table: DataId) -> Result<Vec<u32>> {
         let rule = Rule::JumpTable;
-        let data = self.image.data.get(usize::from(table.0)).or_refuse(rule)?;
+        let image = self.image;
+        let data = image.data.get(usize::from(table.0)).or_refuse(rule)?;
         let (DataKind::Table { function }, Contents::Bytes(bytes)) = (&data.kind, &data.contents)
         else {
             return Err(Error::new(rule, Evidence::IllFormed));
@@ -459,6 +441,7 @@ impl<H: Hints> Judge<'_, H> {
             return Err(Error::new(rule, Evidence::IllFormed));
         }
         let (words, rest) = bytes.as_chunks::<8>();
+        self.burn(words.len())?;
         if !rest.is_empty() {
             return Err(Error::new(rule, Evidence::IllFormed));
         }
@@ -488,7 +471,6 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let rule = Rule::JumpTable;
         let labels = self.table_labels(table)?;
-        self.burn(labels.len())?;
         // Sorted by label: those for which the fact was dropped, checked already.
         let mut general: Vec<u32> = Vec::new();
         for (entry, label) in (0_i128..).zip(labels) {

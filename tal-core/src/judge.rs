@@ -86,7 +86,7 @@ impl Own {
 impl<'a, H: Hints> Judge<'a, H> {
     /// A judge with fuel for `bytes` bytes of text and annotations.
     pub fn new(image: &'a Image<'a>, interface: &'a Interface, hints: H, bytes: u64) -> Self {
-        let fuel = bytes.saturating_mul(limits::FUEL_FACTOR).saturating_add(1 << 20);
+        let fuel = bytes.saturating_mul(limits::FUEL_FACTOR).saturating_add(limits::FUEL_SLACK);
         let own = Own::function(None, nobody());
         Judge { image, interface, hints, fuel, nodes: 0, own, features: 0 }
     }
@@ -134,8 +134,7 @@ impl<'a, H: Hints> Judge<'a, H> {
         Ok(Term::var(self.fresh(state, ty::Kind::Int)?))
     }
 
-    /// rule[fact-source]: appends a fact that a rule established. Facts without variables are not
-    /// kept: they are true, or the point is never reached.
+    /// rule[fact-source]: appends a fact that a rule established.
     ///
     /// # Errors
     /// When too many are in scope.

@@ -26,6 +26,9 @@ pub const SIG_VARS: usize = 64;
 pub const SCOPE_VARS: usize = 4096;
 /// Stack slots tracked in a block.
 pub const SLOTS: usize = 512;
+/// Moving so many listed slots costs a unit of work; a power of two. So a `push` above the most
+/// slots there may be costs as much as its byte pays for ([`FUEL_FACTOR`]).
+pub const SLOTS_A_UNIT: usize = 8;
 /// Stack slots that a label declares.
 pub const LABEL_SLOTS: usize = 64;
 /// Entries and tokens owned at one point.
@@ -75,6 +78,8 @@ pub const MEMORY_SLACK: usize = 1 << 20;
 pub const NODES: usize = 1024;
 /// Fuel: units of work per byte of text and annotations.
 pub const FUEL_FACTOR: u64 = 64;
+/// And so many besides.
+pub const FUEL_SLACK: u64 = 1 << 20;
 
 /// Bytes of memory that judging takes at most, the allocator's own not counted: what a host has to
 /// set aside.

@@ -115,3 +115,22 @@ impl State {
         }
     }
 }
+
+/// What stays of a state when a way that leads out of it has been checked: only these grow there.
+pub(crate) struct Mark {
+    scope: usize,
+    facts: usize,
+    views: usize,
+}
+
+impl Mark {
+    pub(crate) fn of(state: &State) -> Self {
+        Mark { scope: state.scope.len(), facts: state.facts.len(), views: state.views.len() }
+    }
+
+    pub(crate) fn restore(&self, state: &mut State) {
+        state.scope.truncate(self.scope);
+        state.facts.truncate(self.facts);
+        state.views.truncate(self.views);
+    }
+}

@@ -4,56 +4,20 @@
 //!
 //! Each attack repeats what makes much of few bytes. The sections are written here byte by byte,
 //! since no honest writer writes them.
-#![allow(unsafe_code, reason = "an allocator that counts")]
+#![allow(unsafe_code, reason = "what looks at the stack")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/counting.rs"]
+mod counting;
 #[path = "support/stack.rs"]
 mod stack;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use counting::peak;
 use tal_core::error::{Error, Kind as Evidence, Rule};
 use tal_core::image::Interface;
 use tal_core::limits;
 use tal_core::ty::{Assertion, Sig, Word};
 use tal_core::{verify_section, wire};
-
-/// Counts the bytes that the running thread has allocated.
-struct Counting;
-
-thread_local! {
-    static LIVE: Cell<usize> = const { Cell::new(0) };
-    static PEAK: Cell<usize> = const { Cell::new(0) };
-}
-
-fn grow(bytes: usize) {
-    let live = LIVE.get().wrapping_add(bytes);
-    LIVE.set(live);
-    PEAK.set(PEAK.get().max(live));
-}
-
-// SAFETY: everything is handed on to the system's allocator; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grow(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        LIVE.set(LIVE.get().wrapping_sub(layout.size()));
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The most that was allocated at a time during `work`, beyond what there was before.
-fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
-    let before = LIVE.get();
-    PEAK.set(before);
-    let result = work();
-    (result, PEAK.get().saturating_sub(before))
-}
 
 const TEXT: u32 = 0x40_0000;
 const HASH: [u8; 32] = [7; 32];

@@ -10,7 +10,9 @@ use iced_x86::code_asm::{
     rdx, rsi, rsp, spl,
 };
 use std::rc::Rc;
-use support::{Prover, empty_state, get, holds, int, int_in, judged, name, run, run_with, set};
+use support::{
+    Prover, empty_state, get, holds, int, int_in, judged, large_frame, name, run, run_with, set,
+};
 use tal_core::decode::{Cc, Decoded, Ea, Op, Width, decode_at};
 use tal_core::error::{Error, Kind, Rule};
 use tal_core::hint::{Place, Template};
@@ -979,18 +981,6 @@ fn transfers_and_int3_are_no_rows() {
 }
 
 /// A frame as large as frames are, with as many words in it as may be known.
-fn large_frame() -> State {
-    let mut s = empty_state();
-    let delta = -tal_core::limits::FRAME;
-    s.stack.delta = delta;
-    s.stack.touched = delta;
-    set(&mut s, Reg::Rsp, Word::Frame(delta));
-    let known = i64::try_from(tal_core::limits::SLOTS).unwrap() - 1;
-    let words = (-known..0).map(|i| (8 * i, Word::Int(Term::int(i))));
-    s.stack.slots = words.chain([(0, Word::ReturnAddress)]).collect();
-    s
-}
-
 #[test]
 fn t156_ghosts_of_the_frame_cost_what_they_make() {
     // Below the known words, so that each of many empty words is looked for among all of them.

@@ -230,10 +230,10 @@ impl<H: Hints> Judge<'_, H> {
             }
         }
         for (at, _) in &sig.pre.args {
-            state.set_slot(entry.saturating_add(i64::from(*at)), Word::Junk);
+            self.set_slot(state, entry.saturating_add(i64::from(*at)), Word::Junk)?;
         }
         for (at, word) in mem::take(&mut after.args) {
-            state.set_slot(entry.saturating_add(i64::from(at)), word);
+            self.set_slot(state, entry.saturating_add(i64::from(at)), word)?;
         }
         for fact in mem::take(&mut after.facts) {
             self.learn(state, fact.rel, fact.term)?;

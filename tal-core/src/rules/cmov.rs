@@ -1,15 +1,17 @@
 //! TCB. Conditional moves and conditional bytes (core.md 4.9).
 
 use crate::decode::{Cc, Rm, Src, Width};
+use crate::driver::size;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Template};
 use crate::judge::{Judge, Result, is_int};
 use crate::limits;
 use crate::rules::flags::readable;
 use crate::rules::operand::{Out, reg_word, wrap};
-use crate::state::State;
+use crate::state::{FlagKind, Mark, State};
 use crate::term::{Term, Var};
 use crate::ty::{Base, Fact, Reg, Word};
+use alloc::boxed::Box;
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[row-setcc]: 0 or 1, in the low byte only (traps 6, 22).
@@ -48,34 +50,55 @@ impl<H: Hints> Judge<'_, H> {
         self.write(state, dst, width, Out::word(template.word))
     }
 
-    /// On a copy of the state, with the fact of this edge: the template at `values` is `word`, and
-    /// its facts hold. Nothing of the copy survives.
+    /// With the fact of this edge: the template at `values` is `word`, and its facts hold. Nothing
+    /// of it is known afterwards.
     fn alternative(
         &mut self,
-        state: &State,
+        state: &mut State,
+        edge: (Cc, bool),
+        width: Width,
+        word: &Word,
+        template: (&Template, &[Term]),
+    ) -> Result<()> {
+        if matches!(state.flags.kind, FlagKind::Pick(..)) {
+            // Only here does an edge change what is known of names.
+            self.burn(size(state))?;
+            let mut side = Box::new(state.clone());
+            self.on_edge(&mut side, edge, width, word, template)?;
+            state.steps = side.steps;
+        } else {
+            let mark = Mark::of(state);
+            self.on_edge(state, edge, width, word, template)?;
+            mark.restore(state);
+        }
+        Ok(())
+    }
+
+    /// As [`Judge::alternative`], in a state that is given up.
+    fn on_edge(
+        &mut self,
+        side: &mut State,
         (cc, taken): (Cc, bool),
         width: Width,
         word: &Word,
         (template, values): (&Template, &[Term]),
     ) -> Result<()> {
         let rule = Rule::RowCmov;
-        self.burn(state.scope.len().saturating_add(state.facts.len()))?;
-        let base = state.scope.len();
+        let base = side.scope.len();
         let value = |v: Var| match v {
             Var::Free(i) => values.get(usize::from(i).checked_sub(base)?).cloned(),
             _ => None,
         };
         let at = |t: &Term| t.subst(&value).or_refuse(rule);
-        let mut side = state.clone();
-        self.edge(&mut side, cc, taken)?;
+        self.edge(side, cc, taken)?;
         match &template.word {
             Word::Int(t) => {
                 let want = Word::Int(at(t)?);
-                self.same_modulo(&mut side, word, &want, width)?;
+                self.same_modulo(side, word, &want, width)?;
             }
             Word::Ptr(x, t) => {
                 let want = Word::Ptr(*x, at(t)?);
-                self.same_modulo(&mut side, word, &want, width)?;
+                self.same_modulo(side, word, &want, width)?;
             }
             // Unreadable: every word is.
             Word::Junk => {}
@@ -83,7 +106,7 @@ impl<H: Hints> Judge<'_, H> {
         }
         for fact in &template.facts {
             let goal = Fact { rel: fact.rel, term: at(&fact.term)? };
-            self.prove(&mut side, &goal, rule)?;
+            self.prove(side, &goal, rule)?;
         }
         Ok(())
     }
@@ -111,7 +134,7 @@ impl<H: Hints> Judge<'_, H> {
 }
 
 fn wrong(word: &Word) -> Error {
-    Error::new(Rule::RowCmov, Kind::WrongWord(alloc::boxed::Box::new(word.clone())))
+    Error::new(Rule::RowCmov, Kind::WrongWord(Box::new(word.clone())))
 }
 
 /// May the word be one of the alternatives? Pointers at 64 bits only.

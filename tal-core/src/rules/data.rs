@@ -79,13 +79,23 @@ impl<'a, H: Hints> Judge<'a, H> {
             Contents::Bytes(bytes) => {
                 let size = usize::try_from(data.size).map_err(|_| ill(rule))?;
                 check(bytes.len() == size, rule)?;
-                // Bytes of data pay for themselves, as bytes of text do.
-                let paid = u64::from(data.size).saturating_mul(limits::FUEL_FACTOR);
-                self.fuel = self.fuel.saturating_add(paid);
-                let rest = self.init(mem, bytes, 0)?;
-                check(rest.is_empty(), rule)
+                self.pays(data.size, |judge| {
+                    let rest = judge.init(mem, bytes, 0)?;
+                    check(rest.is_empty(), rule)
+                })
             }
         }
+    }
+
+    /// Bytes of data pay for themselves, as bytes of text do. What they leave over is not spent on
+    /// text: megabytes of zeroes would buy it hours.
+    fn pays(&mut self, bytes: u32, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let before = self.fuel;
+        let paid = u64::from(bytes).saturating_mul(limits::FUEL_FACTOR);
+        self.fuel = before.saturating_add(paid);
+        work(self)?;
+        self.fuel = self.fuel.min(before);
+        Ok(())
     }
 
     /// The bytes begin with a value of `mem`; what follows it.
@@ -222,8 +232,10 @@ impl<'a, H: Hints> Judge<'a, H> {
         check(!data.writable, rule)?;
         check(usize::try_from(data.size).is_ok_and(|size| size == bytes.len()), rule)?;
         check(!bytes.is_empty() && bytes.len().checked_rem(8) == Some(0), rule)?;
-        self.fuel = self.fuel.saturating_add(u64::from(data.size));
-        bytes.chunks_exact(8).try_for_each(|word| self.table_entry(*function, number(word, false)))
+        self.pays(data.size, |judge| {
+            let mut words = bytes.chunks_exact(8);
+            words.try_for_each(|word| judge.table_entry(*function, number(word, false)))
+        })
     }
 
     fn table_entry(&mut self, function: FnId, address: i128) -> Result<()> {

@@ -260,7 +260,7 @@ impl<H: Hints> Judge<'_, H> {
         let is_int = |w: &Word| matches!(w, Word::Int(_));
         let holds = match place {
             Place::Reg(r) => is_int(reg_word(state, r)),
-            Place::Slot(at) => state.stack.slots.iter().any(|(k, w)| *k == at && is_int(w)),
+            Place::Slot(at) => is_int(state.slot(at)),
         };
         if !holds {
             return Err(refuse);
@@ -268,11 +268,7 @@ impl<H: Hints> Judge<'_, H> {
         let word = Word::Int(self.fresh_in(state, 64, signed)?);
         match place {
             Place::Reg(r) => self.write(state, r, Width::W64, Out::word(word)),
-            Place::Slot(at) => {
-                let slot = state.stack.slots.iter_mut().find(|(k, _)| *k == at);
-                slot.ok_or(refuse)?.1 = word;
-                Ok(())
-            }
+            Place::Slot(at) => self.set_slot(state, at, word),
         }
     }
 }

@@ -33,33 +33,45 @@ fn meets_lent(state: &State, from: i64, to: i64) -> bool {
     state.stack.lent.iter().any(|l| l.offset < to && from < l.offset.saturating_add(l.size))
 }
 
-/// Sets a slot; junk is not listed.
-fn set_slot(state: &mut State, at: i64, word: Word) -> Result<()> {
-    let slots = &mut state.stack.slots;
-    let place = slots.binary_search_by_key(&at, |(k, _)| *k);
-    match (place, word) {
-        (Ok(i), Word::Junk) => {
-            slots.remove(i);
-        }
-        (Err(_), Word::Junk) => {}
-        (Ok(i), word) => {
-            if let Some(old) = slots.get_mut(i) {
-                old.1 = word;
-            }
-        }
-        (Err(_), _) if slots.len() >= limits::SLOTS => {
-            return Err(Error::new(Rule::Limit, Kind::Limit));
-        }
-        (Err(i), word) => slots.insert(i, (at, word)),
-    }
-    Ok(())
-}
-
 fn get_slot(state: &State, at: i64) -> Word {
     state.slot(at).clone()
 }
 
 impl<H: Hints> Judge<'_, H> {
+    /// Sets a slot; junk is not listed. The caller has checked that the slot exists.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub(crate) fn set_slot(&mut self, state: &mut State, at: i64, word: Word) -> Result<()> {
+        let slots = &mut state.stack.slots;
+        let place = slots.binary_search_by_key(&at, |(k, _)| *k);
+        match (place, word) {
+            (Ok(i), Word::Junk) => {
+                slots.remove(i);
+                self.slots_move(state)
+            }
+            (Err(_), Word::Junk) => Ok(()),
+            (Ok(i), word) => {
+                if let Some(old) = slots.get_mut(i) {
+                    old.1 = word;
+                }
+                Ok(())
+            }
+            (Err(_), _) if slots.len() >= limits::SLOTS => {
+                Err(Error::new(Rule::Limit, Kind::Limit))
+            }
+            (Err(i), word) => {
+                slots.insert(i, (at, word));
+                self.slots_move(state)
+            }
+        }
+    }
+
+    /// Pays for a list of slots in which one is put in or taken out: the others move.
+    fn slots_move(&mut self, state: &State) -> Result<()> {
+        self.burn(state.stack.slots.len() >> limits::SLOTS_A_UNIT.trailing_zeros())
+    }
+
     /// rule[stack-move]: rsp becomes the entry rsp plus `to`.
     ///
     /// # Errors
@@ -76,7 +88,11 @@ impl<H: Hints> Judge<'_, H> {
         if to > from && meets_lent(state, from, to) {
             return Err(slot(rule, from));
         }
-        state.stack.slots.retain(|(at, _)| *at >= to);
+        let gone = state.stack.slots.partition_point(|(at, _)| *at < to);
+        if gone > 0 {
+            self.slots_move(state)?;
+            state.stack.slots.drain(..gone);
+        }
         state.stack.delta = to;
         if let Some(rsp) = state.regs.get_mut(Reg::Rsp as usize) {
             *rsp = Word::Frame(to);
@@ -91,7 +107,7 @@ impl<H: Hints> Judge<'_, H> {
     pub fn push(&mut self, state: &mut State, word: Word) -> Result<()> {
         let to = state.stack.delta.checked_sub(WORD).or_refuse(Rule::Push)?;
         self.stack_move(state, to)?;
-        set_slot(state, to, word)?;
+        self.set_slot(state, to, word)?;
         state.stack.touched = state.stack.touched.min(to);
         Ok(())
     }
@@ -155,7 +171,7 @@ impl<H: Hints> Judge<'_, H> {
     /// See [`Judge::stack_move`].
     pub fn store_slot(&mut self, state: &mut State, at: i64, bytes: u8, w: &Word) -> Result<()> {
         self.slot_stands(state, at, bytes, Rule::StoreSlot)?;
-        set_slot(state, at, w.clone())?;
+        self.set_slot(state, at, w.clone())?;
         state.stack.touched = state.stack.touched.min(at);
         Ok(())
     }
@@ -180,11 +196,14 @@ impl<H: Hints> Judge<'_, H> {
         let fields = carved(state, offset, size).or_refuse(rule)?;
         // Ghosts are short: what they make is paid for, or many of them would cost nothing.
         self.burn(fields.len())?;
+        self.slots_move(state)?;
         let size_of = u32::try_from(size).ok().or_refuse(rule)?;
         let mem = Rc::new(Mem::Struct { fields, size: size_of });
         let set = NameSet::ADDRESS;
         let name = self.fresh(state, ty::Kind::Addr { set, block: None })?;
-        state.stack.slots.retain(|(at, _)| *at < offset || end <= *at);
+        let slots = &mut state.stack.slots;
+        let inside = |limit: i64| slots.partition_point(|(at, _)| *at < limit);
+        slots.drain(inside(offset)..inside(end));
         let place = state.stack.lent.partition_point(|l| l.offset < offset);
         state.stack.lent.insert(place, Lent { offset, size, name });
         let entry = Entry { guards: Vec::new(), name, offset: Term::ZERO, mem };
@@ -216,6 +235,7 @@ impl<H: Hints> Judge<'_, H> {
             return Err(Error::new(rule, Kind::Capability));
         }
         self.burn(weight(&fields))?;
+        self.slots_move(state)?;
         let mut slots = Vec::new();
         for field in &fields {
             let at = lent.offset.checked_add(i64::from(field.offset)).or_refuse(rule)?;
@@ -314,7 +334,7 @@ impl<H: Hints> Judge<'_, H> {
         };
         match place {
             Place::Reg(r) => self.write(state, r, Width::W64, Out::word(word)),
-            Place::Slot(at) => set_slot(state, at, word),
+            Place::Slot(at) => self.set_slot(state, at, word),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! TCB. Words: comparison, and the one place where a word gets a declared type (core.md 4.5, 4.13).
 
+use crate::decode::Width;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Place};
 use crate::judge::{Judge, Result};
@@ -248,27 +249,15 @@ impl<H: Hints> Judge<'_, H> {
             return Err(Error::new(rule, Kind::BadHint));
         };
         self.scoped(st, e, rule)?;
-        let have = self.word_at(st, place, rule)?.clone();
-        self.same_word(st, &have, word, rule)?;
-        let there = match place {
-            Place::Reg(reg) => st.regs.get_mut(reg as usize),
-            Place::Slot(at) => {
-                st.stack.slots.iter_mut().find(|(k, _)| *k == at).map(|(_, word)| word)
-            }
+        let have = match place {
+            Place::Reg(reg) => st.reg(reg).clone(),
+            Place::Slot(at) => st.slot(at).clone(),
         };
-        *there.or_refuse(rule)? = word.clone();
-        Ok(())
-    }
-
-    /// What a register or slot holds.
-    fn word_at<'s>(&mut self, st: &'s State, place: Place, rule: Rule) -> Result<&'s Word> {
-        self.burn(st.stack.slots.len())?;
+        // Neither an unlisted slot nor rsp holds such a word, so this is never one of them.
+        self.same_word(st, &have, word, rule)?;
         match place {
-            Place::Reg(reg) => st.regs.get(reg as usize).or_refuse(rule),
-            Place::Slot(at) => {
-                let slot = st.stack.slots.iter().find(|(k, _)| *k == at);
-                slot.map(|(_, word)| word).or_refuse(rule)
-            }
+            Place::Reg(reg) => self.write_reg(st, reg, Width::W64, word.clone()),
+            Place::Slot(at) => self.set_slot(st, at, word.clone()),
         }
     }
 

@@ -213,6 +213,38 @@ fn stack_arguments_belong_to_the_callee() {
     program(true).refused(Rule::Return);
 }
 
+/// What callees leave in the slots of their arguments counts as every other slot.
+#[test]
+fn slots_stay_within_their_limit_at_calls() {
+    // g [n]([rsp+8] = J) -> ([rsp+8] = 1)
+    let mut leaves = function(0, &[], 0, &[]);
+    leaves.pre.args = vec![(8, Word::Junk)];
+    leaves.post.as_mut().unwrap().state.args = vec![(8, Word::Int(Term::int(1)))];
+    let program = |known: usize| {
+        let (text, offsets) = asm(2, |a, l| {
+            let [f, g] = l else { unreachable!() };
+            a.set_label(f).unwrap();
+            for _ in 0..known {
+                a.push(1).unwrap();
+            }
+            a.sub(rsp, 8).unwrap();
+            a.call(*g).unwrap();
+            a.add(rsp, i32::try_from(8 * (known + 1)).unwrap()).unwrap();
+            a.ret().unwrap();
+            a.set_label(g).unwrap();
+            a.mov(qword_ptr(rsp + 8), 1).unwrap();
+            a.ret().unwrap();
+        });
+        Program::new(
+            text,
+            vec![(offsets[0], function(0, &[], 0, &[])), (offsets[1], leaves.clone())],
+        )
+    };
+    // Besides, the return address and what g leaves.
+    program(limits::SLOTS - 2).accepted();
+    program(limits::SLOTS - 1).refused(Rule::Limit);
+}
+
 #[test]
 fn transfers_go_to_starts() {
     let jump = |to: u64| {

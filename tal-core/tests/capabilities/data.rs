@@ -188,6 +188,18 @@ fn tables_hold_labels_of_one_function() {
     assert_eq!(refusal(table(&of(&[0x40_0008]), 0, true)), Rule::TableObject);
 }
 
+/// What data pays for is not spent on text: megabytes of zeroes would buy it hours.
+#[test]
+fn t156_data_buys_no_work_for_text() {
+    let zeroes = vec![0; 1 << 16];
+    let mem = super::support::bytes(k(1 << 16));
+    judged_with(Teller::default(), vec![ro(mem, &zeroes)], |judge| {
+        let fuel = judge.fuel;
+        judge.data().unwrap();
+        assert!(judge.fuel <= fuel, "{} of {fuel}", judge.fuel);
+    });
+}
+
 #[test]
 fn t156_judging_data_tells_that_it_works() {
     // No question is asked about data: a host that lets others run from time to time hears of it

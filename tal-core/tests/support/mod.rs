@@ -257,6 +257,19 @@ pub fn empty_state() -> State {
     }
 }
 
+/// The largest frame, with as many known slots at its top as there may be.
+pub fn large_frame() -> State {
+    let mut s = empty_state();
+    let delta = -tal_core::limits::FRAME;
+    s.stack.delta = delta;
+    s.stack.touched = delta;
+    set(&mut s, Reg::Rsp, Word::Frame(delta));
+    let known = i64::try_from(tal_core::limits::SLOTS).unwrap() - 1;
+    let words = (-known..0).map(|i| (8 * i, Word::Int(Term::int(i))));
+    s.stack.slots = words.chain([(0, Word::ReturnAddress)]).collect();
+    s
+}
+
 /// A new variable.
 pub fn declare(state: &mut State, kind: Kind) -> Var {
     let set = match &kind {
