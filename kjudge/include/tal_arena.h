@@ -6,12 +6,16 @@
 /* For the decoder's tables, for ever. */
 #define TAL_INIT_ARENA		(512 << 10)
 
-/* For a file: to begin with, and at most. */
+/*
+ * For a file: to begin with, and at most.  That is what tal-core's limits::memory
+ * states, a quarter more for pieces that are larger than what is in them, and a
+ * quarter of that for the part of the last block that nobody needs.
+ */
 #define TAL_ARENA		((size_t)256 << 10)
-#define TAL_ARENA_MAX(size)	(((size_t)20 << 20) + 80 * (size_t)(size))
+#define TAL_ARENA_MAX(size)	(((size_t)25 << 20) + 100 * (size_t)(size))
 
 /* The next block, when there are @have bytes and @need are needed. */
-#define TAL_ARENA_NEXT(have, need)	((need) > (have) / 2 ? (need) : (have) / 2)
+#define TAL_ARENA_NEXT(have, need)	((need) > (have) / 4 ? (need) : (have) / 4)
 
 /* Of which 32 KB are for what the host does when it is called. */
 #define TAL_STACK		(128 << 10)

@@ -107,6 +107,7 @@ static int finish(pid_t pid, long ms)
 	return status;
 }
 
+__attribute__((unused))
 static struct run *run_with(const char *path, const char *arg, int in, void (*before)(void))
 {
 	int out;
@@ -130,6 +131,7 @@ static struct run *run_with(const char *path, const char *arg, int in, void (*be
 	return &it;
 }
 
+__attribute__((unused))
 static int copy_file(const char *from, const char *to, int flip)
 {
 	char buffer[65536];
@@ -165,6 +167,7 @@ static const char *grep_file(const char *path, const char *word, char *line, siz
 	return NULL;
 }
 
+__attribute__((unused))
 static char state_of(pid_t pid, ulong *user, ulong *system)
 {
 	char path[64], text[600];

@@ -3,17 +3,21 @@
  * Offers changed programs to the judge in the kernel (/proc/kml_judge) and compares
  * verdict and words with those of user mode, which stand in the list:
  *
- *	judges LIST
+ *	judges LIST [exec]
+ *
+ * With exec, what is refused is offered by exec as well.
  *
  *	LIST:	u32 programs, each u32 size and bytes; u32 count, each u32 program,
  *		u32 changes, each u32 place and u32 value; u32 reason, u32 FNV-1a of the words
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const unsigned char *at, *end;
@@ -38,10 +42,30 @@ static uint32_t fnv(const char *text, size_t n)
 	return hash;
 }
 
+/* Does exec say EPERM? */
+static int refused_by_exec(const unsigned char *bytes, size_t size)
+{
+	static char path[] = "/trusted/offered";
+	char *argv[] = { path, NULL }, *envp[] = { NULL };
+	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0755), status;
+	pid_t pid;
+
+	if (file < 0 || write(file, bytes, size) != (ssize_t)size || close(file))
+		exit(5);
+	pid = vfork();
+	if (!pid) {
+		execve(path, argv, envp);
+		_exit(errno == EPERM ? 126 : 127);
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 126;
+}
+
+#define MOST	1024
+
 int main(int argc, char **argv)
 {
-	static struct { const unsigned char *bytes; uint32_t size; } program[256];
-	uint32_t i, k, programs, count, wrong = 0, verdicts[8] = { 0 };
+	static struct { const unsigned char *bytes; uint32_t size; } program[MOST];
+	uint32_t i, k, programs, count, wrong = 0, offered = 0, verdicts[8] = { 0 };
 	static unsigned char copy[1 << 20];
 	int list = open(argc > 1 ? argv[1] : "", O_RDONLY), judge = open("/proc/kml_judge", O_RDWR);
 	struct stat about;
@@ -56,7 +80,9 @@ int main(int argc, char **argv)
 	end = all + about.st_size;
 
 	programs = get();
-	for (i = 0; i < programs && i < 256; i++) {
+	if (programs > MOST)
+		return 6;
+	for (i = 0; i < programs; i++) {
 		program[i].size = get();
 		program[i].bytes = at;
 		at += program[i].size;
@@ -92,6 +118,11 @@ int main(int argc, char **argv)
 				printf("mutant %u: user mode says reason %u, the kernel: %s\n", i,
 				       reason, text);
 		}
+		if (argc > 2 && reason) {
+			offered++;
+			if (!refused_by_exec(copy, program[which].size) && wrong++ < 10)
+				printf("mutant %u: exec does not refuse it: %s\n", i, text);
+		}
 		if (i % 1000 == 999) {
 			printf("%u\n", i + 1);
 			fflush(stdout);
@@ -99,7 +130,8 @@ int main(int argc, char **argv)
 	}
 	for (i = 0; i < 8; i++)
 		printf("reason %u: %u\n", i, verdicts[i]);
-	printf("test mutants: %u verdicts as in user mode ... %s\n", count, wrong ? "FAILED" : "ok");
+	printf("test verdicts: %u as in user mode, %u of them by exec too ... %s\n", count, offered,
+	       wrong ? "FAILED" : "ok");
 	printf("test result: %s. %d passed, %d failed\n", wrong ? "FAILED" : "ok", !wrong, !!wrong);
 	return wrong != 0;
 }

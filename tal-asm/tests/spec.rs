@@ -8,9 +8,11 @@ mod blunt;
 mod suite;
 
 use blunt::Blunt;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 use suite::{Verdict, judge, judge_files, line_of, named, pages, root};
-use tal_asm::elf::Output;
+use tal_asm::elf::{Output, write};
+use tal_asm::program::Program;
 use tal_asm::{assemble, convert};
 use tal_check::check::{Refusal, explore, finder};
 use tal_check::lowered::Lowered;
@@ -22,16 +24,28 @@ use tal_core::ty::FnId;
 use tal_core::verify_section;
 use tal_core::wire::{self, Recorder};
 
+/// The program as a file, for the tests in the kernel.
+fn keep(name: &str, program: &Program) {
+    if let Some(directory) = std::env::var_os("TAL_OBJECTS") {
+        let file = write(program, Output::Executable).unwrap();
+        // Some have one name: changes of one line on several pages.
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&file);
+        let name = format!("{name}-{hash:016x}");
+        std::fs::write(Path::new(&directory).join(name), file).unwrap();
+    }
+}
+
 /// What the judge says of the bytes of a program with this section.
-fn verify(lowered: &mut Lowered, section: &[u8]) -> Result<(), Error> {
-    verify_changed(lowered, section, |_| ())
+fn verify(name: &str, lowered: &mut Lowered, section: &[u8]) -> Result<(), Error> {
+    verify_changed(name, lowered, section, |_| ())
 }
 
 /// As [`verify`], of bytes that are changed before.
 fn verify_changed(
+    name: &str,
     lowered: &mut Lowered,
     section: &[u8],
-    change: impl FnOnce(&mut tal_asm::program::Program),
+    change: impl FnOnce(&mut Program),
 ) -> Result<(), Error> {
     // Only the layout is of interest here, and a library has one, too.
     let start = lowered.start;
@@ -39,6 +53,7 @@ fn verify_changed(
     let mut program = convert::program(lowered, section).unwrap();
     lowered.start = start;
     change(&mut program);
+    keep(name, &program);
     let mut segments = Vec::new();
     let mut add = |address: u32, bytes: &[u8], size: u32, writable| {
         if size > 0 {
@@ -63,7 +78,7 @@ fn verify_changed(
 }
 
 /// The same program as bytes: its annotations are the answers up to the refusal.
-fn refused_again(lowered: &mut Lowered) -> (Option<Error>, Result<(), Error>) {
+fn refused_again(name: &str, lowered: &mut Lowered) -> (Option<Error>, Result<(), Error>) {
     let labels = explore(lowered).labels;
     let (section, first) = {
         let interface = &lowered.host.interface;
@@ -73,12 +88,12 @@ fn refused_again(lowered: &mut Lowered) -> (Option<Error>, Result<(), Error>) {
         let first = judge.verify().err();
         (wire::encode(&image, interface, &judge.hints.recorded), first)
     };
-    (first, verify(lowered, &section))
+    (first, verify(name, lowered, &section))
 }
 
 /// What is wrong with the machine-code verdict on a program that tal-check refuses.
 fn compare(name: &str, lowered: &mut Lowered, refusals: &[Refusal], wrong: &mut Vec<String>) {
-    let (first, again) = refused_again(lowered);
+    let (first, again) = refused_again(name, lowered);
     let Err(error) = again else {
         return wrong.push(format!("{name}: the judge accepts what tal-check refuses"));
     };
@@ -98,7 +113,7 @@ fn road(name: &str, verdict: Verdict, wrong: &mut Vec<String>) {
     match verdict {
         Verdict::NoCode(_) => {}
         Verdict::Accepted(mut checked) => {
-            if let Err(error) = verify(&mut checked.lowered, &checked.section) {
+            if let Err(error) = verify(name, &mut checked.lowered, &checked.section) {
                 wrong.push(format!("{name}: accepted, but of the bytes: {error:?}"));
             }
             if let Ok(program) = convert::program(&checked.lowered, &checked.section) {
@@ -128,7 +143,8 @@ fn programs_of_the_pages_have_one_verdict() {
 /// What is wrong with what the page says of this change to an accepted program.
 fn changed(checked: &mut tal_check::check::Checked, change: &suite::Change) -> Option<String> {
     let lowered = &mut checked.lowered;
-    let verdict = verify_changed(lowered, &checked.section, |program| {
+    let name = format!("changed-{}", change.line);
+    let verdict = verify_changed(&name, lowered, &checked.section, |program| {
         change.make(match change.part.as_str() {
             "text" => &mut program.text,
             "rodata" => &mut program.rodata,
@@ -168,6 +184,19 @@ fn examples_have_one_verdict() {
         if path.extension().is_some_and(|e| e == "tal") {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             road(&name, judge_files(Path::new(&path), &Disk), &mut wrong);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn attacks_have_one_verdict() {
+    let mut wrong = Vec::new();
+    for group in std::fs::read_dir(root().join("tests/attacks")).unwrap() {
+        for file in std::fs::read_dir(group.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            road(&name, judge_files(&path, &Disk), &mut wrong);
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

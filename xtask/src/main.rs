@@ -9,6 +9,7 @@ mod interface;
 mod judge;
 mod kernel;
 mod manifests;
+mod offers;
 mod run;
 mod selftests;
 mod series;

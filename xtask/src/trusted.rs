@@ -3,9 +3,11 @@
 //! verdicts of user mode. `cargo xtask install`.
 
 use crate::demo;
+use crate::kernel::hex;
 use crate::run::{root, step};
 use anyhow::{Context, Result, bail, ensure};
 use loader::{Refusal, interface, verify};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -174,6 +176,35 @@ impl Trusted {
         Ok(bytes)
     }
 
+    /// The assembler.
+    pub(crate) fn assembler(&self) -> PathBuf {
+        self.load.with_file_name("tal-asm")
+    }
+
+    /// What `allow.sh` wants to be in `kml.allow`: a good program, a bad one, and nothing else.
+    pub(crate) fn listed(&self) -> Result<Vec<String>> {
+        let hello = self.programs.get("hello").context("no hello")?;
+        let refused = self.refused()?;
+        let (_, bad) = refused.get(2).context("no refused program")?;
+        Ok([hello, bad].map(|file| hex(&Sha256::digest(file))).to_vec())
+    }
+
+    /// A program of ten megabytes, hostile files (compressed, since they are large) and the words
+    /// that refuse them.
+    pub(crate) fn hogs(&self) -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut files = BTreeMap::new();
+        files.insert("trusted/ten".to_string(), crate::offers::ten(&self.assembler())?);
+        for (number, offer) in (0..).zip(crate::offers::hostile()?) {
+            let path = self.directory.join("hog");
+            fs::write(&path, &offer.file)?;
+            let gz = Command::new("gzip").arg("-c").arg(&path).output().context("gzip")?;
+            ensure!(gz.status.success(), "gzip: {}", gz.status);
+            files.insert(format!("cases/hog{number}.gz"), gz.stdout);
+            files.insert(format!("cases/hog{number}"), crate::offers::words(&offer)?.into_bytes());
+        }
+        Ok(files)
+    }
+
     /// Files that are no programs, and changed programs that the judge refuses.
     fn refused(&self) -> Result<Vec<(String, Vec<u8>)>> {
         let wc = self.programs.get("wc").context("no wc")?;
@@ -199,39 +230,62 @@ impl Trusted {
 
     /// `count` changed programs as `judges.c` reads them, with the verdicts of user mode.
     pub(crate) fn corpus(&self, count: usize) -> Result<Vec<u8>> {
-        let interface = interface::embedded()?;
         let programs: Vec<&Vec<u8>> = self.programs.values().collect();
         let mut random = Random(0x9E37_79B9_7F4A_7C15);
-        let mut list = Vec::new();
-        put(&mut list, programs.len());
-        for program in &programs {
-            put(&mut list, program.len());
-            list.extend_from_slice(program);
-        }
-        put(&mut list, count);
-        let mut accepted = 0_usize;
-        for _ in 0..count {
+        let mut choose = || {
             let which = random.below(programs.len());
-            let program = programs.get(which).context("no programs")?;
-            let changes = random.changes(program);
-            let mut changed = (*program).clone();
-            put(&mut list, which);
-            put(&mut list, changes.len());
-            for (at, value) in changes {
-                put(&mut list, at);
-                put(&mut list, usize::from(value));
-                if let Some(byte) = changed.get_mut(at) {
-                    *byte = value;
-                }
-            }
-            let (reason, words) = verdict(&changed, &interface);
-            accepted = accepted.saturating_add(usize::from(reason == 0));
-            put(&mut list, usize::try_from(reason)?);
-            list.extend(fnv(&words).to_le_bytes());
-        }
+            let changes = programs.get(which).map(|program| random.changes(program));
+            (which, changes.unwrap_or_default())
+        };
+        let changed: Vec<_> = (0..count).map(|_| choose()).collect();
+        let (list, accepted) = offers(&programs, &changed)?;
         step(&format!("{count} changed programs, {accepted} of them still safe"));
         Ok(list)
     }
+
+    /// The programs of other tests as they are, in the same form.
+    pub(crate) fn objects() -> Result<Vec<u8>> {
+        let objects = crate::offers::objects()?;
+        let programs: Vec<&Vec<u8>> = objects.iter().map(|offer| &offer.file).collect();
+        let unchanged: Vec<_> = (0..programs.len()).map(|which| (which, Vec::new())).collect();
+        let (list, accepted) = offers(&programs, &unchanged)?;
+        step(&format!("{} programs of tests, {accepted} of them safe", programs.len()));
+        Ok(list)
+    }
+}
+
+/// A change of a file: where, and the new byte.
+type Change = (usize, u8);
+
+/// A list as `judges.c` reads it: programs, and which of them, how changed, have which verdict. How
+/// many are accepted.
+fn offers(programs: &[&Vec<u8>], changed: &[(usize, Vec<Change>)]) -> Result<(Vec<u8>, usize)> {
+    let interface = interface::embedded()?;
+    let mut list = Vec::new();
+    put(&mut list, programs.len());
+    for program in programs {
+        put(&mut list, program.len());
+        list.extend_from_slice(program);
+    }
+    put(&mut list, changed.len());
+    let mut accepted = 0_usize;
+    for (which, changes) in changed {
+        let mut file = (*programs.get(*which).context("no such program")?).clone();
+        put(&mut list, *which);
+        put(&mut list, changes.len());
+        for (at, value) in changes {
+            put(&mut list, *at);
+            put(&mut list, usize::from(*value));
+            if let Some(byte) = file.get_mut(*at) {
+                *byte = *value;
+            }
+        }
+        let (reason, words) = verdict(&file, &interface);
+        accepted = accepted.saturating_add(usize::from(reason == 0));
+        put(&mut list, usize::try_from(reason)?);
+        list.extend(fnv(&words).to_le_bytes());
+    }
+    Ok((list, accepted))
 }
 
 /// The verdict in numbers (`enum tal_reason`) and words, as the kernel gives it.

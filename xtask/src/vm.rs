@@ -30,11 +30,24 @@ struct Machine {
     cpu: &'static str,
     /// Megabytes.
     memory: u32,
-    /// Has it the clients of the servers: this program, curl and wrk?
-    clients: bool,
+    more: More,
     /// What the first process runs.
     command: &'static str,
     probe: Probe,
+}
+
+/// What only some machines have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum More {
+    Nothing,
+    /// A list of digests beside the judge.
+    Allow,
+    /// The clients of the servers: this program, curl and wrk.
+    Clients,
+    /// The programs of other tests.
+    Objects,
+    /// A program of ten megabytes, and hostile ones.
+    Hogs,
 }
 
 /// What is done to a machine from outside while it runs.
@@ -56,7 +69,7 @@ const PLAIN: Machine = Machine {
     accel: "tcg",
     cpu: "max",
     memory: 512,
-    clients: false,
+    more: More::Nothing,
     command: "runner",
     probe: Probe::Nothing,
 };
@@ -66,7 +79,28 @@ const JUDGED: Machine = Machine { name: "judged programs", command: "sh /bin/jud
 
 /// The servers at CPL 0 beside clients of many kinds.
 const SERVERS: Machine =
-    Machine { name: "servers", clients: true, command: "sh /bin/servers.sh", ..PLAIN };
+    Machine { name: "servers", more: More::Clients, command: "sh /bin/servers.sh", ..PLAIN };
+
+/// Programs of other tests, refused here and there.
+const OBJECTS: Machine = Machine {
+    name: "refused programs",
+    more: More::Objects,
+    command: "judges /cases/objects exec",
+    ..PLAIN
+};
+
+/// The list of digests beside the judge.
+const ALLOW: Machine =
+    Machine { name: "kml.allow", more: More::Allow, command: "sh /bin/allow.sh", ..PLAIN };
+
+/// Large and hostile files.
+const HOGS: Machine = Machine {
+    name: "large and hostile files",
+    memory: 2560,
+    more: More::Hogs,
+    command: "hogs",
+    ..PLAIN
+};
 
 /// Changed programs, judged here and there.
 const MUTANTS: Machine = Machine { name: "mutants", command: "judges /cases/corpus", ..PLAIN };
@@ -82,7 +116,9 @@ const UNVERIFIED: Machine = Machine {
 const QUICK: &[Machine] = &[
     PLAIN,
     JUDGED,
+    ALLOW,
     SERVERS,
+    OBJECTS,
     MUTANTS,
     Machine { name: "page table isolation", append: "pti=on", ..PLAIN },
     UNVERIFIED,
@@ -91,7 +127,10 @@ const QUICK: &[Machine] = &[
 const MACHINES: &[Machine] = &[
     PLAIN,
     JUDGED,
+    ALLOW,
     SERVERS,
+    OBJECTS,
+    HOGS,
     MUTANTS,
     Machine { name: "judged programs, careful gates", append: "kml.careful=1 pti=on", ..JUDGED },
     Machine { name: "page table isolation", append: "pti=on", ..PLAIN },
@@ -111,6 +150,8 @@ const MACHINES: &[Machine] = &[
 /// On the kernel with swap, control groups and the like.
 const LONG: &[Machine] = &[
     MUTANTS,
+    HOGS,
+    Machine { name: "large files in control groups", command: "hogs --groups", ..HOGS },
     Machine { name: "memory, control groups, perf", command: "stress", ..PLAIN },
     // With a thread for each CPU, QEMU executes int3 that a text patch has removed.
     Machine { name: "tracing", command: "stress --trace", accel: "tcg,thread=single", ..PLAIN },
@@ -427,7 +468,7 @@ impl Files {
         files.compile(FREESTANDING, "life.c", "life")?;
         files.compile(FREESTANDING, "bench.c", "bench")?;
         files.compile(&[FREESTANDING, &["-DRING3"]].concat(), "bench.c", "bench3")?;
-        for name in ["judges", "runner", "stress"] {
+        for name in ["hogs", "judges", "runner", "stress"] {
             let flags = ["-O2", "-Wall", "-static", "-pthread"];
             files.compile(&flags, &format!("{name}.c"), name)?;
         }
@@ -456,8 +497,12 @@ impl Files {
         for name in ["life", "bench"] {
             digests.push(kernel::digest(&self.path(name))?);
         }
+        let allow = match machine.more {
+            More::Allow => format!("kml.allow={}", self.trusted.listed()?.join(",")),
+            _ => String::new(),
+        };
         let append = format!(
-            "console=ttyS0 panic=-1 quiet no_timer_check kml.unjudged={} {}",
+            "console=ttyS0 panic=-1 quiet no_timer_check kml.unjudged={} {allow} {}",
             digests.join(","),
             machine.append
         );
@@ -589,12 +634,13 @@ impl Files {
             "bin/bench3",
             "bin/runner",
             "bin/stress",
+            "bin/hogs",
             "bin/judges",
         ] {
             let program = name.rsplit('/').next().unwrap_or(name);
             archive.file(name, &fs::read(self.path(program))?);
         }
-        for script in ["script.sh", "coreutils.sh", "servers.sh"] {
+        for script in ["allow.sh", "script.sh", "coreutils.sh", "servers.sh"] {
             let text = fs::read(root().join("kpatch/tests").join(script))?;
             archive.file(&format!("bin/{script}"), &text);
         }
@@ -605,9 +651,18 @@ impl Files {
         for program in DYNAMIC {
             dynamic(&mut archive, Path::new(program), &format!("debian{program}"))?;
         }
-        if machine.clients {
-            for (name, path) in self.clients()? {
-                dynamic(&mut archive, &path, name)?;
+        match machine.more {
+            More::Nothing | More::Allow => {}
+            More::Clients => {
+                for (name, path) in self.clients()? {
+                    dynamic(&mut archive, &path, name)?;
+                }
+            }
+            More::Objects => archive.file("cases/objects", &Trusted::objects()?),
+            More::Hogs => {
+                for (name, content) in self.trusted.hogs()? {
+                    archive.file(&name, &content);
+                }
             }
         }
         for (name, path) in &self.more {
