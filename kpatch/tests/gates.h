@@ -65,5 +65,7 @@ static inline ulong rdtsc(void)
 
 long start(ulong argc, struct str *argv, ulong envc, struct str *envp);
 /* RSP is a multiple of 16 and there is no return address. */
+#ifndef OWN_START
 asm(".globl _start\n_start: call start\n mov %eax, %edi\n call 0x200060\n ud2\n");
+#endif
 #endif

@@ -1,6 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A program at CPL 0, to see how it lives and dies: argv[1] says which way. */
+#define OWN_START
 #include "gates.h"
+
+/* What was in the registers that hold no arguments, flags, and MXCSR, at the beginning. */
+static struct {
+	ulong reg[11], flags, xmm[2];
+	unsigned int mxcsr, control;
+} at_entry __attribute__((used));
+
+asm(".globl _start\n_start:\n"
+    "mov %rax, at_entry; mov %rbx, at_entry+8; mov %rbp, at_entry+16; mov %r8, at_entry+24\n"
+    "mov %r9, at_entry+32; mov %r10, at_entry+40; mov %r11, at_entry+48\n"
+    "mov %r12, at_entry+56; mov %r13, at_entry+64; mov %r14, at_entry+72\n"
+    "mov %r15, at_entry+80; pushf; popq at_entry+88; stmxcsr at_entry+112\n"
+    "fnstcw at_entry+116\n"
+    "orps %xmm1, %xmm0; orps %xmm2, %xmm0; orps %xmm3, %xmm0; orps %xmm4, %xmm0\n"
+    "orps %xmm5, %xmm0; orps %xmm6, %xmm0; orps %xmm7, %xmm0; orps %xmm8, %xmm0\n"
+    "orps %xmm9, %xmm0; orps %xmm10, %xmm0; orps %xmm11, %xmm0; orps %xmm12, %xmm0\n"
+    "orps %xmm13, %xmm0; orps %xmm14, %xmm0; orps %xmm15, %xmm0\n"
+    "movups %xmm0, at_entry+96\n"
+    "call start\n mov %eax, %edi\n call 0x200060\n ud2\n");
 
 static char data[8192] = "initialised";
 static char bss[1 << 20];
@@ -247,6 +267,18 @@ long start(ulong argc, struct str *argv, ulong envc, struct str *envp)
 		put("\n");
 	} else if (is(how, "args")) {
 		return check_args(argc, argv, envc, envp);
+	} else if (is(how, "entry")) {
+		for (i = 0; i < sizeof(at_entry.reg) / sizeof(ulong); i++)
+			n |= at_entry.reg[i];
+		put_dec(n);
+		put(" ");
+		put_dec(at_entry.flags);
+		put(" ");
+		put_dec(at_entry.xmm[0] | at_entry.xmm[1]);
+		put(" ");
+		put_dec(at_entry.mxcsr);
+		put(" ");
+		put_dec(at_entry.control);
 	} else if (is(how, "status")) {
 		return 42;
 	} else if (is(how, "data")) {
@@ -309,6 +341,13 @@ long start(ulong argc, struct str *argv, ulong envc, struct str *envp)
 		*(volatile int *)(ulong)sink = 1;
 	} else if (is(how, "nullcall")) {
 		((void (*)(void))(ulong)sink)();
+	} else if (is(how, "datacall")) {
+		data[0] = 0xc3;
+		((void (*)(void))(void *)data)();
+	} else if (is(how, "stackcall")) {
+		volatile char code = 0xc3;
+
+		((void (*)(void))(void *)&code)();
 	} else if (is(how, "misaligned")) {
 		asm volatile("movaps 1(%%rsp), %%xmm0" : : : "xmm0");
 	} else if (is(how, "pid")) {

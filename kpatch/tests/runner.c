@@ -69,6 +69,39 @@ static const char *cpl3(void)
 }
 
 static const char *arguments(void) { return says("args", LIFE "|args|/A=1|EMPTY=|"); }
+/* Registers without arguments and vectors are zero; flags: IF only; controls as reset. */
+static const char *entry(void) { return says("entry", "0 514 0 8064 895"); }
+
+/* Only the text and the gates can be executed: no vDSO, nothing else. */
+static const char *executable(void)
+{
+	pid_t pid = start(LIFE, "spin", -1, NULL, NULL);
+	char path[64], line[300], found[300] = "";
+	int n = 0, gates = 0;
+	FILE *f;
+
+	sleep_ms(100);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		char *rights = strchr(line, ' ');
+
+		/* The vsyscall page is shown to all; it is no memory, and in the kernel's half. */
+		if (!rights || rights[3] != 'x' || strtoul(line, NULL, 16) >> 47)
+			continue;
+		n++;
+		gates += !!strstr(line, "[kml gates]");
+		snprintf(found, sizeof(found), "%s", line);
+		if (rights[2] == 'w')
+			gates = -9;
+	}
+	if (f)
+		fclose(f);
+	kill(pid, SIGKILL);
+	finish(pid, 5000);
+	return n == 2 && gates == 1 ? NULL : fail("%d executable, %d gates, the last %s", n, gates, found);
+}
+
 static const char *status(void)
 {
 	struct run *r = life("status");
@@ -157,6 +190,8 @@ static const char *split_lock(void)
 static const char *noncanonical(void) { return dies("noncanonical", SIGSEGV); }
 static const char *wild_call(void) { return dies("wildcall", SIGSEGV); }
 static const char *write_text(void) { return dies("text", SIGSEGV); }
+static const char *call_data(void) { return dies("datacall", SIGSEGV); }
+static const char *call_stack(void) { return dies("stackcall", SIGSEGV); }
 static const char *write_gate(void) { return dies("gatewrite", SIGSEGV); }
 static const char *no_gate(void) { return dies("nogate", SIGTRAP); }
 static const char *syscall_at_0(void) { return dies("syscall", SIGSYS); }
@@ -840,6 +875,7 @@ static const struct test tests[] = {
 	{ "cpl: 0 under /trusted", cpl0 },
 	{ "cpl: 3 elsewhere", cpl3 },
 	{ "start: arguments and environment", arguments },
+	{ "start: registers, flags, vectors", entry },
 	{ "start: data and bss", data },
 	{ "end: exit status", status },
 	{ "memory: stack grows", stack },
@@ -864,6 +900,8 @@ static const struct test tests[] = {
 	{ "death: non-canonical call", wild_call },
 	{ "death: write to own text", write_text },
 	{ "death: write to a gate", write_gate },
+	{ "death: call of data", call_data },
+	{ "death: call of the stack", call_stack },
 	{ "death: call of a gate that is none", no_gate },
 	{ "death: SYSCALL", syscall_at_0 },
 	{ "life: busy loop is preempted", preempted },
@@ -896,6 +934,7 @@ static const struct test tests[] = {
 	{ "ring 3: /trusted of a user namespace", user_namespace },
 	{ "ring 3: /trusted of a chroot", chrooted },
 	{ "ring 3: /trusted of a bind mount", bind_mount },
+	{ "memory: only text and gates can be executed", executable },
 	{ "privacy: ptrace", attach },
 	{ "privacy: /proc/PID/mem", proc_mem },
 	{ "privacy: process_vm_writev, pidfd_getfd", process_vm },

@@ -1,14 +1,17 @@
 //! Not trusted. Developer commands; `cargo xtask help` lists them.
 
+mod admission;
 mod bare_metal;
 mod bench;
 mod bench_judge;
 mod demo;
 mod examples;
+mod install;
 mod interface;
 mod judge;
 mod kernel;
 mod manifests;
+mod object;
 mod offers;
 mod run;
 mod selftests;
@@ -93,7 +96,11 @@ enum Command {
     #[command(hide = true)]
     VmClients,
     /// Guest instructions per call: system call, gate, fast gate, the function itself.
-    VmBench,
+    VmBench {
+        /// Those of exec, beside exec of ordinary programs of the same size.
+        #[arg(long)]
+        admission: bool,
+    },
     /// Verifies programs, then puts them into a directory: /trusted of a machine with our kernel.
     Install {
         /// The directory.
@@ -153,8 +160,9 @@ fn command(command: Command) -> Result<()> {
         }
         Command::VmSelftests => selftests::run(),
         Command::VmClients => examples::in_the_machine(),
-        Command::VmBench => vm::bench(),
-        Command::Install { directory, programs } => trusted::install(&directory, &programs),
+        Command::VmBench { admission: true } => admission::bench(),
+        Command::VmBench { admission: false } => vm::bench(),
+        Command::Install { directory, programs } => install::install(&directory, &programs),
         Command::Tidy => {
             manifests::arrows()?;
             tidy::check()

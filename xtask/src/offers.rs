@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 /// Bytes of text of the large program.
 const TEN: usize = 10 << 20;
 /// Where annotations name the interface that they are written for.
-const DIGEST: std::ops::Range<usize> = 6..38;
+pub(crate) const DIGEST: std::ops::Range<usize> = 6..38;
 
 /// A file and what it is.
 pub(crate) struct Offer {
@@ -110,6 +110,18 @@ fn straight_source(bytes: usize) -> String {
     let _ = writeln!(text, "entry fn start {{\n        call    f{last}");
     text.push_str("        mov     rdi, rax\n        jmp     exit\n}\n");
     text
+}
+
+/// An ordinary static program with so many bytes of code, which reads a byte of so many of its
+/// pages and ends.
+pub(crate) fn ordinary(bytes: u64, pages: u64) -> Result<Vec<u8>> {
+    // mov ecx, pages; mov esi, 0x400000; again: mov al, [rsi]; add rsi, 4096; dec ecx; jnz again;
+    // xor edi, edi; mov eax, 60; syscall
+    let mut text = [&[0xB9][..], &u32::try_from(pages)?.to_le_bytes()].concat();
+    text.extend(b"\xbe\0\0\x40\0\x8a\x06\x48\x81\xc6\0\x10\0\0\xff\xc9\x75\xf3");
+    text.extend(b"\x31\xff\xb8\x3c\0\0\0\x0f\x05");
+    text.resize(usize::try_from(bytes)?, 0x90);
+    Ok(elf(&text, &[]))
 }
 
 /// The smallest file of the form that is admitted: text, annotations, a stack.

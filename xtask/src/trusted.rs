@@ -1,6 +1,6 @@
 //! Not trusted. Judged programs for the machine: the examples and the programs that call every
 //! function of the interface, what they do in user mode, and a corpus of changed files with the
-//! verdicts of user mode. `cargo xtask install`.
+//! verdicts of user mode.
 
 use crate::demo;
 use crate::kernel::hex;
@@ -11,8 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use tal_core::image::Interface;
 
@@ -176,6 +175,11 @@ impl Trusted {
         Ok(bytes)
     }
 
+    /// All of them by name.
+    pub(crate) fn programs(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.programs
+    }
+
     /// The assembler.
     pub(crate) fn assembler(&self) -> PathBuf {
         self.load.with_file_name("tal-asm")
@@ -215,16 +219,23 @@ impl Trusted {
         let interface = interface::embedded()?;
         let image = loader::Image::parse(wc).map_err(|error| anyhow::anyhow!("wc: {error}"))?;
         let text = image.text().as_ptr().addr().saturating_sub(wc.as_ptr().addr());
+        // Annotations for another interface: a bit of its digest.
+        let notes = image.annotations().as_ptr().addr().saturating_sub(wc.as_ptr().addr());
+        let mut other = wc.clone();
+        if let Some(byte) = other.get_mut(notes.saturating_add(crate::offers::DIGEST.start)) {
+            *byte ^= 1;
+        }
         // Each byte made `hlt`, until there are as many refusals as the log takes in a burst.
         for at in (0..image.text().len()).step_by(37) {
             let mut changed = wc.clone();
             if let Some(byte) = changed.get_mut(text.saturating_add(at)) {
                 *byte = 0xF4;
             }
-            if refused.len() < 8 && matches!(verify(&changed, &interface), Err(Refusal::Code(_))) {
+            if refused.len() < 7 && matches!(verify(&changed, &interface), Err(Refusal::Code(_))) {
                 refused.push((format!("hlt at {at:#x}"), changed));
             }
         }
+        refused.push(("written for another interface".to_string(), other));
         Ok(refused)
     }
 
@@ -289,7 +300,7 @@ fn offers(programs: &[&Vec<u8>], changed: &[(usize, Vec<Change>)]) -> Result<(Ve
 }
 
 /// The verdict in numbers (`enum tal_reason`) and words, as the kernel gives it.
-fn verdict(file: &[u8], interface: &Interface) -> (u32, Vec<u8>) {
+pub(crate) fn verdict(file: &[u8], interface: &Interface) -> (u32, Vec<u8>) {
     match verify(file, interface) {
         Ok(_) => (0, Vec::new()),
         Err(refusal) => {
@@ -362,32 +373,6 @@ impl Random {
     }
 }
 
-/// Puts judged programs where the kernel runs them.
-pub(crate) fn install(directory: &Path, programs: &[PathBuf]) -> Result<()> {
-    ensure!(directory.is_dir(), "{} is no directory", directory.display());
-    let interface = interface::embedded()?;
-    let mut ready = Vec::new();
-    for path in programs {
-        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        if let Err(refusal) = verify(&bytes, &interface) {
-            bail!("{}: refused: {refusal}; nothing was installed", path.display());
-        }
-        let name = path.file_name().with_context(|| format!("{} has no name", path.display()))?;
-        ready.push((directory.join(name), bytes));
-    }
-    for (to, bytes) in ready {
-        // Whole or not at all, under the name that it will have.
-        let mut part = to.clone().into_os_string();
-        part.push(".new");
-        let part = PathBuf::from(part);
-        fs::write(&part, &bytes).with_context(|| format!("cannot write {}", part.display()))?;
-        fs::set_permissions(&part, fs::Permissions::from_mode(0o755))?;
-        fs::rename(&part, &to)?;
-        println!("{}", to.display());
-    }
-    Ok(())
-}
-
 fn name_of(source: &'static str) -> &'static str {
     source.rsplit('/').next().unwrap_or(source)
 }
@@ -448,3 +433,82 @@ dmesg | grep -E "WARNING|BUG|Oops" ; [ $? != 0 ]; verdict $? "no complaint in th
 [ $bad = 0 ] && result=ok || result=FAILED
 echo "test result: $result. $ok passed, $bad failed"
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::PROGRAMS;
+    use crate::run::root;
+    use anyhow::Result;
+    use loader::interface;
+    use std::fs;
+
+    /// No example that can be started is left out.
+    #[test]
+    fn all_programs_are_run() -> Result<()> {
+        for directory in ["examples", "examples/tests", "tests/interface"] {
+            for entry in fs::read_dir(root().join(directory))? {
+                let path = entry?.path();
+                let name = path.with_extension("");
+                let name = name.strip_prefix(root())?.to_string_lossy().into_owned();
+                let started = fs::read_to_string(&path).is_ok_and(|t| t.contains("entry fn "));
+                let refused = name.ends_with("/refused");
+                let listed = PROGRAMS.contains(&name.as_str());
+                assert_eq!(listed, started && !refused, "{name}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Guarantees K4 and K5 (docs/ring0.md): no function by which a program could change what it is
+    /// made of, get another's hand on it, or go on elsewhere.
+    #[test]
+    fn the_interface_has_none_of_these() {
+        const NEVER: &[&str] = &[
+            "ptrace",
+            "process_vm",
+            "userfaultfd",
+            "io_uring",
+            "io_setup",
+            "io_submit",
+            "robust",
+            "rseq",
+            "set_tid",
+            "sigaction",
+            "signal",
+            "sigaltstack",
+            "sigreturn",
+            "mprotect",
+            "mremap",
+            "brk",
+            "madvise",
+            "pkey",
+            "shmat",
+            "remap",
+            "clone",
+            "fork",
+            "exec",
+            "prctl",
+            "modify_ldt",
+            "iopl",
+            "ioperm",
+            "bpf",
+            "perf",
+            "seccomp",
+            "membarrier",
+            "futex",
+            "personality",
+            "uselib",
+            "vmsplice",
+            "ioctl",
+            "keyctl",
+            "mseal",
+            "munlock",
+            "mlock",
+        ];
+        let names: Vec<&str> = interface::names().collect();
+        assert!(names.len() > 40, "{names:?}");
+        for name in names {
+            assert!(!NEVER.iter().any(|word| name.contains(word)), "{name}");
+        }
+    }
+}

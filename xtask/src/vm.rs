@@ -3,6 +3,7 @@
 mod features;
 
 use crate::kernel::{self, Flavor};
+use crate::object::Object;
 use crate::run::{root, step};
 use crate::trusted::Trusted;
 use anyhow::{Context, Result, bail, ensure};
@@ -22,7 +23,7 @@ const QEMU: &str = "qemu-system-x86_64";
 
 /// One machine: what is different about it.
 #[derive(Clone, Copy)]
-struct Machine {
+pub(crate) struct Machine {
     name: &'static str,
     append: &'static str,
     /// How QEMU emulates.
@@ -48,6 +49,13 @@ enum More {
     Objects,
     /// A program of ten megabytes, and hostile ones.
     Hogs,
+}
+
+impl Machine {
+    /// For [`Files::counted`].
+    pub(crate) fn counted() -> Machine {
+        Machine { append: "nokaslr", memory: 1024, ..PLAIN }
+    }
 }
 
 /// What is done to a machine from outside while it runs.
@@ -267,12 +275,26 @@ pub(crate) fn script(
     Ok(run.lines)
 }
 
+/// What is tested without a machine.
+const OBJECT: &str = "the judge's object";
+
 /// `cargo xtask vm-test`: boots the machines and runs the tests.
 pub(crate) fn test(suite: Suite, only: Option<&str>) -> Result<()> {
     let image = kernel::build(suite.flavor())?;
     let mut files = Files::new()?;
     files.corpus = files.trusted.corpus(suite.mutants())?;
     let (mut passed, mut failed) = (0usize, 0usize);
+    if only.is_none_or(|word| OBJECT.contains(word)) {
+        step(OBJECT);
+        for (name, result) in Object::of(&image)?.test(files.trusted.programs())? {
+            match result {
+                Ok(ref what) => println!("test object: {name}: {what} ... ok"),
+                Err(ref why) => println!("test object: {name} ... FAILED: {why:#}"),
+            }
+            let count = if result.is_ok() { &mut passed } else { &mut failed };
+            *count = count.saturating_add(1);
+        }
+    }
     let machines = suite.machines();
     let chosen = machines.iter().filter(|m| only.is_none_or(|word| m.name.contains(word)));
     for machine in chosen {
@@ -399,9 +421,8 @@ pub(crate) fn bench() -> Result<()> {
         set -- $(grep -E ' __x64_sys_(getpid|pread64)$' /proc/kallsyms \
         | sort -k3 | cut -d' ' -f1); \
         /trusted/bench $1 $2 </init";
-    let machine = Machine { append: "nokaslr", ..PLAIN };
-    let mut qemu = files.qemu(&image, &machine, command)?;
-    qemu.args(["-icount", "shift=0,sleep=off,align=off", "-smp", "1,sockets=1"]);
+    let machine = Machine::counted();
+    let qemu = files.counted(&image, &machine, command)?;
     let run = files.boot(qemu, &machine, Duration::from_secs(1200), |_| ())?;
     let mut counts = BTreeMap::new();
     for line in &run.lines {
@@ -436,39 +457,42 @@ pub(crate) fn bench() -> Result<()> {
 }
 
 /// What a machine has shown.
-struct Run {
+pub(crate) struct Run {
     /// Its console.
-    lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
     /// What `info mem` printed, each time.
     tables: Vec<String>,
 }
 
 /// What the machines of one run of this program are made from; removed at its end.
-struct Files {
+pub(crate) struct Files {
     directory: TempDir,
     /// More programs, by their names under /selftests.
     more: BTreeMap<String, PathBuf>,
     /// Programs that the judge admits.
-    trusted: Trusted,
+    pub(crate) trusted: Trusted,
+    /// Files, by their names in the archive.
+    pub(crate) extra: BTreeMap<String, Vec<u8>>,
     /// Changed programs for `judges`.
     corpus: Vec<u8>,
 }
 
 impl Files {
     /// Compiles the programs.
-    fn new() -> Result<Files> {
+    pub(crate) fn new() -> Result<Files> {
         ensure!(Path::new(BUSYBOX).exists(), "install, as root: apt-get install busybox-static");
         ensure!(kernel::on_path(QEMU), "install, as root: apt-get install qemu-system-x86");
         let files = Files {
             directory: tempfile::tempdir()?,
             more: BTreeMap::new(),
             trusted: Trusted::new()?,
+            extra: BTreeMap::new(),
             corpus: Vec::new(),
         };
         files.compile(FREESTANDING, "life.c", "life")?;
         files.compile(FREESTANDING, "bench.c", "bench")?;
         files.compile(&[FREESTANDING, &["-DRING3"]].concat(), "bench.c", "bench3")?;
-        for name in ["hogs", "judges", "runner", "stress"] {
+        for name in ["execs", "hogs", "judges", "runner", "stress"] {
             let flags = ["-O2", "-Wall", "-static", "-pthread"];
             files.compile(&flags, &format!("{name}.c"), name)?;
         }
@@ -489,6 +513,18 @@ impl Files {
             .context("cannot start cc")?;
         ensure!(status.success(), "{source} does not compile");
         Ok(())
+    }
+
+    /// A machine with one processor, whose nanoseconds are instructions.
+    pub(crate) fn counted(
+        &self,
+        image: &Path,
+        machine: &Machine,
+        command: &str,
+    ) -> Result<Command> {
+        let mut qemu = self.qemu(image, machine, command)?;
+        qemu.args(["-icount", "shift=0,sleep=off,align=off", "-smp", "1,sockets=1"]);
+        Ok(qemu)
     }
 
     /// QEMU, which emulates: counts are exact and no device of the host is needed.
@@ -533,7 +569,7 @@ impl Files {
     }
 
     /// Runs a machine to its end, or kills it when it takes too long.
-    fn boot(
+    pub(crate) fn boot(
         &self,
         mut qemu: Command,
         machine: &Machine,
@@ -634,6 +670,7 @@ impl Files {
             "bin/bench3",
             "bin/runner",
             "bin/stress",
+            "bin/execs",
             "bin/hogs",
             "bin/judges",
         ] {
@@ -648,6 +685,9 @@ impl Files {
             archive.file(&name, &content);
         }
         archive.file("cases/corpus", &self.corpus);
+        for (name, content) in &self.extra {
+            archive.file(name, content);
+        }
         for program in DYNAMIC {
             dynamic(&mut archive, Path::new(program), &format!("debian{program}"))?;
         }
