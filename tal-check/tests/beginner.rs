@@ -266,3 +266,28 @@ fn fields() {
         &["`rdi` may be null here"],
     );
 }
+
+#[test]
+fn stores() {
+    let stored = |line: &str, codes: &[&str], words: &[&str]| {
+        let text = format!(
+            "struct cell {{ a: u64, b: u8, p: ref? cell }}\n\
+             pub fn set(rdi = s: &rw cell, rsi = t: &cell, rdx = n: u64, rcx = k: &bytes[4])\n\
+             {{\n {line}\n ret\n}}\n"
+        );
+        let (found, shown) = said(&text);
+        assert_eq!(found, codes, "{shown}");
+        for part in words {
+            assert!(shown.contains(part), "`{part}` is not in\n{shown}");
+        }
+    };
+    stored("mov [rdi + cell.a], rdx", &[], &[]);
+    stored("mov [rdi + cell.a], rsi", &["E0312"], &["rsi holds an address: t"]);
+    stored("mov [rdi + cell.p], rsi", &["E0408"], &["take it as `ref`"]);
+    stored("mov [rdi + cell.p], rdx", &["E0312"], &["an address, or 0 if it may be null"]);
+    stored("mov [rdi + cell.b], dx", &["E0307"], &["`cell.b` has 1 byte: use"]);
+    stored("mov [rdi + cell.a], r10", &["E0314"], &["r10 is no parameter"]);
+    // The low byte of a register of which the rest is not known.
+    let low = "mov r8b, [rcx]\n mov [rdi + cell.b], r8b";
+    stored(low, &["E0303"], &["only a part of r8 was written", "movzx r8d, byte [rcx]"]);
+}

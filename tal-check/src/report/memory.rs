@@ -45,7 +45,10 @@ pub(super) fn operands(scene: &Scene<'_>) -> Option<Diag> {
         (_, Kind::WrongRegister(reg, word)) if **word == Word::Junk => {
             Some(unreadable(scene, *reg))
         }
-        (rule, Kind::WrongWord(word)) if rules::of_rule(rule) == rules::UNREADABLE => {
+        (rule, Kind::WrongWord(word))
+            if rules::of_rule(rule) == rules::UNREADABLE
+                || matches!(rule, Rule::StoreWeak | Rule::StoreStrong) =>
+        {
             let reg = read(scene, word)?;
             Some(match **word {
                 Word::Junk => unreadable(scene, reg),
@@ -154,7 +157,10 @@ impl Access<'_> {
         }
         match self.field_there(scene) {
             Some((field, size)) if size != self.width => {
-                diag.with_help(format!("`{field}` has {size} bytes: use an operand of that width"))
+                let plural = if size == 1 { "" } else { "s" };
+                diag.with_help(format!(
+                    "`{field}` has {size} byte{plural}: use an operand of that width"
+                ))
             }
             _ => diag,
         }
@@ -632,10 +638,13 @@ fn partial(scene: &Scene<'_>, reg: Reg, span: Span, at: Span) -> Diag {
     )
     .with_primary("reads what is not known to be data")
     .with_label(at, "writes the low byte or half, and keeps what is above it");
-    let low = format!("e{}", name.trim_start_matches('r'));
+    let low = match name.ends_with(char::is_numeric) {
+        true => format!("{name}d"),
+        false => format!("e{}", name.trim_start_matches('r')),
+    };
     let mut parts = text.splitn(2, ',');
     let source_operand = parts.nth(1).map(str::trim);
-    match source_operand.filter(|_| text.starts_with("mov ") && !name.ends_with(char::is_numeric)) {
+    match source_operand.filter(|_| text.starts_with("mov ")) {
         Some(operand) if operand.starts_with('[') => {
             let new = format!("movzx   {low}, byte {operand}");
             let code =
@@ -715,8 +724,14 @@ fn division(scene: &Scene<'_>) -> Diag {
 
 /// A value that does not fit where it is stored.
 fn does_not_fit(scene: &Scene<'_>) -> Diag {
-    let code = rules::code(scene.error());
+    let error = scene.error();
+    let code = if error.rule == Rule::HasNull { rules::DOES_NOT_FIT } else { rules::code(error) };
     let diag = Diag::error(code, scene.span, "what is stored does not fit its place");
+    let diag = match error.rule {
+        Rule::HasRef => diag.with_help("what is lent for a call cannot be kept: take it as `ref`"),
+        Rule::HasNull => diag.with_note("the place holds an address, or 0 if it may be null"),
+        _ => diag,
+    };
     match scene.missing() {
         Some(fact) => {
             let diag = diag.with_primary(format!("needs {}", scene.names.fact(&fact)));
@@ -724,7 +739,14 @@ fn does_not_fit(scene: &Scene<'_>) -> Diag {
         }
         None => match scene.looked_for() {
             Some(words) => diag.with_primary(words),
-            None => diag.with_primary(super::scene::in_general(scene.error())),
+            None => match &error.kind {
+                Kind::WrongWord(word) => {
+                    let held = format!("{}: {}", class(word), scene.names.word(word));
+                    let reg = read(scene, word).map_or("it", reg_name);
+                    diag.with_primary(format!("{reg} holds {held}"))
+                }
+                _ => diag.with_primary(super::scene::in_general(error)),
+            },
         },
     }
 }
