@@ -5,6 +5,7 @@ use crate::find::Finder;
 use crate::infer::{Inferred, LabelSite, Trouble, infer, live};
 use crate::lowered::{FnInfo, Lowered, Written};
 use crate::simplex;
+use crate::wraps;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::error::Error;
@@ -39,8 +40,8 @@ pub enum Refusal {
 ///
 /// # Errors
 /// Every reason found, in address order, with the program for the report.
-pub fn check(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
-    let found = find_labels(&lowered);
+pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
+    let found = find_labels_with_ghosts(&mut lowered);
     let labels = match found {
         Ok(labels) => labels,
         Err(refusals) => return Err((Box::new(lowered), refusals)),
@@ -75,6 +76,29 @@ fn record(lowered: &Lowered, labels: &[Label]) -> Result<Vec<u8>, Error> {
     let mut judge = Judge::new(&image, interface, recorder, u64::MAX);
     judge.verify()?;
     Ok(wire::encode(&image, interface, &judge.hints.recorded))
+}
+
+/// The states of all labels; where none were found, once more with ghosts of our own, which stay
+/// only if all of the function's states are found by that.
+fn find_labels_with_ghosts(lowered: &mut Lowered) -> Result<Vec<Label>, Vec<Refusal>> {
+    let found = find_labels(lowered);
+    let Err(refusals) = &found else { return found };
+    let refused = functions(refusals);
+    wraps::add(lowered, &refused);
+    let again = find_labels(lowered);
+    let Err(refusals) = &again else { return again };
+    let still = functions(refusals);
+    wraps::remove(lowered, &still);
+    if still == refused { found } else { find_labels(lowered) }
+}
+
+/// The functions that were refused.
+fn functions(refusals: &[Refusal]) -> BTreeSet<FnId> {
+    let of = |refusal: &Refusal| match refusal {
+        Refusal::Trouble(id, _) | Refusal::Unreached(id, _) => Some(*id),
+        Refusal::Judge(_) => None,
+    };
+    refusals.iter().filter_map(of).collect()
 }
 
 /// The states of all labels.

@@ -28,3 +28,4 @@ pub mod resolve;
 pub mod show;
 mod simplex;
 pub mod theta;
+mod wraps;

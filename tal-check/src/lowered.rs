@@ -17,7 +17,7 @@ use std::rc::Rc;
 use tal_core::hint::Place;
 use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Cap, DataId, Fact, FnId, Kind, Mode, NamedType, Sig, TypeId, View, Word};
+use tal_core::ty::{Cap, DataId, Fact, FnId, Kind, Mode, NamedType, Reg, Sig, TypeId, View, Word};
 use tal_syntax::Span;
 use tal_syntax::ast::Section;
 use tal_syntax::source::Sources;
@@ -218,6 +218,14 @@ pub enum GhostOp {
     Share(Target, Mode),
     /// `@show`: print the state here.
     Show,
+    /// Not of the source: the numbers in these registers get names of their own, unless they are
+    /// known to be what the registers hold.
+    Renorm {
+        /// The registers.
+        regs: Vec<Reg>,
+        /// As signed numbers.
+        signed: bool,
+    },
 }
 
 /// What a ghost is about: the memory at this word.

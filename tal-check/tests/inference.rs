@@ -425,3 +425,61 @@ fn a_long_block_is_cut() {
     };
     twins(program, &step(504), &step(505));
 }
+
+/// A register holds a term modulo 2^64; where that says nothing, the number in it gets a name.
+#[test]
+fn what_may_wrap_is_compared_as_the_register_holds_it() {
+    let parameter = |last: &str| {
+        format!(
+            "pub fn pick(rdi = i) -> (rax)
+            {{
+            table .places = .a, .b, .a
+                    cmp     rdi, {last}
+                    ja      .b
+                    jmp     [.places + rdi*8]
+            .a:     xor     eax, eax
+                    ret
+            .b:     mov     eax, 1
+                    ret
+            }}"
+        )
+    };
+    twins(parameter, "2", "3");
+    let sum = |compare: &str| {
+        format!(
+            "pub fn at(rdi = p: &[4]u8, rsi = x: u64, rdx = y: u64) -> (rax)
+            {{
+                    xor     eax, eax
+                    mov     rcx, rsi
+                    add     rcx, rdx
+                    {compare} .out
+                    movzx   eax, byte [rdi + rcx]
+            .out:   ret
+            }}"
+        )
+    };
+    twins(sum, "cmp rcx, 4\n jae", "cmp rcx, 5\n jae");
+    // A signed compare bounds from above only.
+    twins(sum, "test rcx, rcx\n js .out\n cmp rcx, 4\n jge", "cmp rcx, 4\n jge");
+    // The parts say nothing about the sum, which may wrap.
+    twins(sum, "cmp rcx, 4\n jae", "cmp rsi, 4\n jae .out\n cmp rdx, 4\n jae");
+}
+
+/// The name is tried only where a function is refused without: what is promised of the term that
+/// was compared is kept.
+#[test]
+fn what_is_compared_stays_what_it_was() {
+    let program = |result: &str| {
+        format!(
+            "pub fn same(rdi = i) -> (rax = {result})
+            {{
+                    mov     rax, rdi
+                    cmp     rax, 4
+                    jae     .out
+                    nop
+            .out:   ret
+            }}"
+        )
+    };
+    twins(program, "i", "i + 1");
+}

@@ -10,7 +10,7 @@ use tal_core::hint::{Ghost, Inst, Place, Proof, Site, Step, Through};
 use tal_core::judge::Judge;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Cap, Fact, Mem, Mode, Rel, TypeId, Word};
+use tal_core::ty::{Base, Cap, Fact, Mem, Mode, Reg, Rel, TypeId, Word};
 
 /// Makes what a `where` says is owned, as far as that goes, at an edge from the instruction at
 /// `from`: ways that come with other forms of it can then be joined.
@@ -55,6 +55,19 @@ impl Planner<'_, '_> {
         theta
     }
 
+    /// Gives the number in a register a name of its own, unless it is known to be in the range of
+    /// the register.
+    fn name_anew(&mut self, reg: Reg, signed: bool) {
+        let Some(Word::Int(term)) = self.st.regs.get(reg as usize).cloned() else { return };
+        let (low, high) = if signed { (-(1_i128 << 63), 1_i128 << 63) } else { (0, 1_i128 << 64) };
+        let bounds = [term.plus(-low), term.scale(-1).and_then(|t| t.plus(high - 1))];
+        let within =
+            bounds.into_iter().all(|bound| bound.is_ok_and(|bound| self.f.ge(&self.st, &bound)));
+        if !within {
+            self.emit(Ghost::Renorm { place: Place::Reg(reg), signed });
+        }
+    }
+
     /// Runs one line; what cannot be done is left to the refusal that follows.
     pub(crate) fn line(&mut self, line: &GhostLine) {
         let theta = self.values(&line.vars);
@@ -67,6 +80,10 @@ impl Planner<'_, '_> {
             GhostOp::Leak(at) => p.leak_at(at, &theta),
             GhostOp::Share(at, mode) => p.share_at(at, &theta, *mode),
             GhostOp::Show => Some(()),
+            GhostOp::Renorm { regs, signed } => {
+                regs.iter().for_each(|reg| p.name_anew(*reg, *signed));
+                Some(())
+            }
         });
     }
 
