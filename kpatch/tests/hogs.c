@@ -38,7 +38,7 @@ static const char *ten_megabytes(void)
 	int status = status_of(start(TEN, NULL, -1, NULL, NULL));
 
 	whole = now_ms() - begin;
-	printf("ten megabytes: %ld ms\n", whole);
+	printf("measured: ten megabytes: %ld ms\n", whole);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 42)
 		return fail("status %x", status);
 	return kml_counter("admitted") == n + 1 ? NULL : fail("not counted");
@@ -130,7 +130,7 @@ static const char *hogs(void)
 		seen++;
 	}
 	unlink("/trusted/hog");
-	printf("%ld hogs, the worst took %ld ms, the most memory was %ld KiB\n", seen, worst,
+	printf("measured: %ld hogs, the worst took %ld ms, the most memory was %ld KiB\n", seen, worst,
 	       kml_counter("most memory of one") >> 10);
 	if (!bad && seen < 20)
 		bad = fail("only %ld", seen);
@@ -173,7 +173,7 @@ static const char *killed(void)
 	if (n < 4 || interrupted < 3)
 		return fail("%d were killed, %ld of them while they were judged", n, interrupted);
 	qsort(took, n, sizeof(*took), longer);
-	printf("killed while it is judged: dead after %ld, at most %ld ms, %ld of 7 times in the judge\n",
+	printf("measured: killed while judged: dead after %ld, at most %ld ms, %ld of 7 in the judge\n",
 	       took[n / 2], took[n - 1], interrupted);
 	return took[n / 2] < 100 ? NULL : fail("dead after %ld ms", took[n / 2]);
 }
@@ -206,8 +206,8 @@ static const char *others(void)
 	}
 	sched_setaffinity(0, sizeof(all), &all);
 	took = now_ms() - begin;
-	printf("beside judging for %ld ms on its CPU: %ld turns, the longest wait %ld ms\n", took, turns,
-	       gap);
+	printf("measured: beside judging for %ld ms on its CPU: %ld turns, the longest wait %ld ms\n",
+	       took, turns, gap);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 42)
 		return fail("status %x", status);
 	if (took < 1000)
@@ -271,7 +271,7 @@ static const char *group_limit(void)
 			break;
 		status = status_of(start(TEN, NULL, -1, NULL, enter_group));
 		peak = group_number(GROUPS "/judge/memory.peak");
-		printf("a group of %s: status %x, at most %ld bytes\n", max[i], status, peak);
+		printf("measured: a group of %s: status %x, at most %ld bytes\n", max[i], status, peak);
 		if (WIFEXITED(status) && WEXITSTATUS(status) == 42)
 			bad = fail("admitted with %s", max[i]);
 		else if (peak > atol(max[i]) << 20)
@@ -295,7 +295,7 @@ static const char *group_charge(void)
 	status = status_of(start(TEN, NULL, -1, NULL, enter_group));
 	peak = group_number(GROUPS "/judge/memory.peak");
 	left = group_number(GROUPS "/judge/memory.current");
-	printf("charged: at most %ld bytes, %ld left\n", peak, left);
+	printf("measured: charged: at most %ld bytes, %ld left\n", peak, left);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 42)
 		return fail("status %x", status);
 	/* The file twice (the copy, the pages), and the judge's memory. */

@@ -22,6 +22,22 @@ asm(".globl _start\n_start:\n"
     "movups %xmm0, at_entry+96\n"
     "call start\n mov %eax, %edi\n call 0x200060\n ud2\n");
 
+/* The upper halves of the 256-bit registers, which no code here uses, together. */
+static ulong upper_halves(void)
+{
+	unsigned int a = 1, b, c = 0, d;
+	ulong half[2], all = 0;
+
+	asm volatile("cpuid" : "+a" (a), "=b" (b), "+c" (c), "=d" (d));
+	if (~c & (1 << 28 | 1 << 27))
+		return 0;
+#define HALF(n) asm volatile("vextractf128 $1, %%ymm" #n ", %0" : "=m" (half));	\
+	all |= half[0] | half[1]
+	HALF(0); HALF(1); HALF(2); HALF(3); HALF(4); HALF(5); HALF(6); HALF(7);
+	HALF(8); HALF(9); HALF(10); HALF(11); HALF(12); HALF(13); HALF(14); HALF(15);
+	return all;
+}
+
 static char data[8192] = "initialised";
 static char bss[1 << 20];
 /* A place for huge pages, touched on demand only. */
@@ -270,6 +286,7 @@ long start(ulong argc, struct str *argv, ulong envc, struct str *envp)
 	} else if (is(how, "entry")) {
 		for (i = 0; i < sizeof(at_entry.reg) / sizeof(ulong); i++)
 			n |= at_entry.reg[i];
+		at_entry.xmm[0] |= upper_halves();
 		put_dec(n);
 		put(" ");
 		put_dec(at_entry.flags);
