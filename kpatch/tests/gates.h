@@ -25,6 +25,11 @@ struct timespec { long sec, nsec; };
 #define k_yield		GATE(11, long (*)(void))
 #define k_getpid_fast	GATE(12, long (*)(void))
 #define k_clock_fast	GATE(13, long (*)(int, struct timespec *))
+#define k_munmap	GATE(14, long (*)(ulong, ulong))
+#define k_mremap	GATE(15, long (*)(ulong, ulong, ulong, int, ulong))
+#define k_mprotect	GATE(16, long (*)(ulong, ulong, int))
+#define k_madvise	GATE(17, long (*)(ulong, ulong, int))
+#define k_mmap		GATE(18, long (*)(ulong, ulong, int, int, int, long))
 
 static inline ulong length(const char *s) { ulong n = 0; while (s[n]) n++; return n; }
 static inline void put(const char *s) { k_write(1, s, length(s)); }

@@ -187,6 +187,12 @@ static const char *maps(void)
 	return bad;
 }
 
+static const char *own_map(void)
+{
+	/* EPERM: sealed.  EACCES: may never be writable. */
+	return says("map", "-1 -1 -13 -1 -1 -1 -1 -13 -1 -1 -1 -1 -13 -1 -1 constant");
+}
+
 /* ---- how it dies ---- */
 
 static const char *recursion(void) { return dies("recurse", SIGSEGV); }
@@ -905,6 +911,7 @@ static const struct test tests[] = {
 	{ "interrupts: red zone and vector registers", red_zone },
 	{ "gates: vector registers of programs that preempt each other", vectors },
 	{ "memory: map", maps },
+	{ "memory: what was verified stays, whatever the program asks for", own_map },
 	{ "death: runaway recursion", recursion },
 	{ "death: a frame of 16 MB", big_frame },
 	{ "death: division by zero", division },
