@@ -896,14 +896,14 @@ static const char *lie(const char *first, const char *then, size_t size, int wan
 	pthread_t thread;
 	struct run *r;
 
-	mkdir("/trusted/fuse", 0755);
+	/* On /trusted itself: what is mounted below it never runs at CPL 0. */
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", l.fd);
-	if (l.fd < 0 || mount("fuse", "/trusted/fuse", "fuse", 0, options))
+	if (l.fd < 0 || mount("fuse", "/trusted", "fuse", 0, options))
 		return fail("no FUSE: %s", strerror(errno));
 	if (pthread_create(&thread, NULL, serve, &l))
 		return "no thread";
-	r = run_with("/trusted/fuse/life", "data", -1, NULL);
-	umount2("/trusted/fuse", MNT_DETACH);
+	r = run_with(LIFE, "data", -1, NULL);
+	umount2("/trusted", MNT_DETACH);
 	close(l.fd);
 	pthread_cancel(thread);
 	pthread_join(thread, NULL);
@@ -937,10 +937,14 @@ static const char *fuse(void)
 /* An ordinary program that does what "press" of life.c does. */
 static int press(void)
 {
-	long end = now_ms() + 60000, bad = 0;
 	static ulong pages[4 * MB / 8];
+	long end, bad = 0;
 	ulong i, round = 0;
 
+	/* The minute begins when the memory is there, however slow that was. */
+	for (i = 0; i < 4 * MB / 8; i += 512)
+		pages[i] = i;
+	end = now_ms() + 60000;
 	do {
 		for (i = 0; i < 4 * MB / 8; i += 512)
 			pages[i] = i ^ round;
@@ -958,7 +962,7 @@ static const char *crowd(void)
 	static pid_t pids[2 * PAIRS];
 	static int outs[2 * PAIRS];
 	const char *wrong = start_perf(&s);
-	long swapped_before = number_in("/proc/vmstat", "pswpout ");
+	long swapped = 0, now;
 	int i, bad = 0;
 	char text[32];
 
@@ -971,6 +975,8 @@ static const char *crowd(void)
 		int st = finish(pids[i], 1200000);
 		ssize_t n = read(outs[i], text, sizeof(text) - 1);
 
+		now = number_in("/proc/meminfo", "SwapTotal:") - number_in("/proc/meminfo", "SwapFree:");
+		swapped = now > swapped ? now : swapped;
 		text[n > 0 ? n : 0] = 0;
 		close(outs[i]);
 		if (st || strcmp(text, "0 bad")) {
@@ -979,11 +985,10 @@ static const char *crowd(void)
 		}
 	}
 	end_perf(&s);
-	printf("crowd: %ld pages swapped out\n",
-	       number_in("/proc/vmstat", "pswpout ") - swapped_before);
+	printf("crowd: %ld kB were swapped out at once\n", swapped);
 	if (bad)
 		return said;
-	if (number_in("/proc/vmstat", "pswpout ") - swapped_before < 1000)
+	if (swapped < 4096)
 		return "there was no memory pressure";
 	return s.samples < 60000 ? fail("only %ld samples", s.samples) : NULL;
 }

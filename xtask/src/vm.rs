@@ -1,6 +1,7 @@
 //! Not trusted. `cargo xtask vm`, `vm-test`, `vm-bench`: the patched kernel under QEMU.
 
 mod features;
+mod walk;
 
 use crate::kernel::{self, Flavor};
 use crate::object::Object;
@@ -157,6 +158,9 @@ const MACHINES: &[Machine] = &[
     UNVERIFIED,
 ];
 
+/// Megabytes for 200 programs with 4 each.
+const CROWDED: u32 = 384;
+
 /// On the kernel with swap, control groups and the like.
 const LONG: &[Machine] = &[
     MUTANTS,
@@ -171,9 +175,10 @@ const LONG: &[Machine] = &[
         probe: Probe::PageTables,
         ..PLAIN
     },
-    Machine { name: "crowd", command: "stress --crowd", ..PLAIN },
+    Machine { name: "crowd", command: "stress --crowd", memory: CROWDED, ..PLAIN },
     Machine {
         name: "crowd and NMIs",
+        memory: CROWDED,
         append: ALL_CPUS,
         command: "stress --crowd; grep NMI: /proc/interrupts",
         probe: Probe::Nmi,
@@ -284,7 +289,6 @@ const OBJECT: &str = "the judge's object";
 pub(crate) fn test(suite: Suite, only: Option<&str>) -> Result<()> {
     let image = kernel::build(suite.flavor())?;
     let mut files = Files::new()?;
-    files.corpus = files.trusted.corpus(suite.mutants())?;
     let (mut passed, mut failed) = (0usize, 0usize);
     if only.is_none_or(|word| OBJECT.contains(word)) {
         step(OBJECT);
@@ -298,7 +302,11 @@ pub(crate) fn test(suite: Suite, only: Option<&str>) -> Result<()> {
         }
     }
     let machines = suite.machines();
-    let chosen = machines.iter().filter(|m| only.is_none_or(|word| m.name.contains(word)));
+    let chosen: Vec<_> =
+        machines.iter().filter(|m| only.is_none_or(|word| m.name.contains(word))).collect();
+    if chosen.iter().any(|machine| machine.command == MUTANTS.command) {
+        files.corpus = files.trusted.corpus(suite.mutants())?;
+    }
     for machine in chosen {
         step(machine.name);
         let start = Instant::now();
@@ -385,7 +393,7 @@ const GATES: u64 = 0x20_0000;
 /// Where the text of a program at CPL 0 is in the tests.
 const TEXT: u64 = 0x40_1000;
 
-/// Checks what `info mem` has shown: whenever a program at CPL 0 was current, no page of the user
+/// Checks the page tables: whenever a program at CPL 0 was current, no page of the user
 /// half was a user page, and neither gates nor text were writable. How often that was.
 fn pages(tables: &[String]) -> Result<usize> {
     let mut seen = 0usize;
@@ -463,7 +471,7 @@ pub(crate) fn bench() -> Result<()> {
 pub(crate) struct Run {
     /// Its console.
     pub(crate) lines: Vec<String>,
-    /// What `info mem` printed, each time.
+    /// Page tables, as `info mem` prints them, each time.
     tables: Vec<String>,
 }
 
@@ -629,25 +637,26 @@ impl Files {
             if machine.probe != Probe::Nothing && up.load(Ordering::Relaxed) {
                 monitor = monitor.or_else(|| UnixStream::connect(self.path("monitor")).ok());
             }
+            let asked = Instant::now();
             // A monitor that does not answer is that of a machine that has ended.
             match (machine.probe, &mut monitor) {
                 (Probe::Nmi, Some(stream)) => {
                     drop(stream.write_all(b"cpu 0\nnmi\ncpu 1\nnmi\n"));
                 }
                 (Probe::PageTables, Some(stream)) => {
-                    for cpu in ["cpu 0\n", "cpu 1\n"] {
-                        drop(ask(stream, cpu));
-                        tables.extend(ask(stream, "info mem\n").ok());
+                    for cpu in [0, 1] {
+                        tables.extend(walk::user_half(stream, cpu).ok());
                     }
                 }
                 _ => {}
             }
             let pause = match machine.probe {
-                Probe::Nothing => 50,
-                Probe::Nmi => 2,
-                Probe::PageTables => 200,
+                Probe::Nothing => Duration::from_millis(50),
+                Probe::Nmi => Duration::from_millis(2),
+                // Meanwhile the machine has stood still.
+                Probe::PageTables => asked.elapsed().saturating_mul(2),
             };
-            thread::sleep(Duration::from_millis(pause));
+            thread::sleep(pause.max(Duration::from_millis(2)));
         }
         Ok(tables)
     }
@@ -730,7 +739,7 @@ fn dies_with_us(program: &str) -> Command {
 
 /// Sends a command to QEMU's monitor; what it prints until the next prompt.
 fn ask(stream: &mut UnixStream, command: &str) -> Result<String> {
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(120)))?;
     stream.write_all(command.as_bytes())?;
     let mut text = Vec::new();
     let mut block = [0; 4096];
