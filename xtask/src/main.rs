@@ -91,7 +91,10 @@ enum Command {
         machine: Option<String>,
     },
     /// Runs the kernel's own selftests with the series and without; prints what differs.
-    VmSelftests,
+    VmSelftests {
+        /// Only those of directories that begin with this word.
+        directory: Option<String>,
+    },
     /// The clients of the servers in /trusted; runs inside the machine.
     #[command(hide = true)]
     VmClients,
@@ -158,7 +161,7 @@ fn command(command: Command) -> Result<()> {
             };
             vm::test(suite, machine.as_deref())
         }
-        Command::VmSelftests => selftests::run(),
+        Command::VmSelftests { directory } => selftests::run(directory.as_deref()),
         Command::VmClients => examples::in_the_machine(),
         Command::VmBench { admission: true } => admission::bench(),
         Command::VmBench { admission: false } => vm::bench(),

@@ -37,9 +37,10 @@ const BASE: Flavor =
 type Outcome = String;
 
 /// Runs them on both kernels, those that differ once more, and prints what differs.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(only: Option<&str>) -> Result<()> {
     let (old, new) = (kernel::build(BASE)?, kernel::build(NANO)?);
-    let programs = build()?;
+    let mut programs = build()?;
+    programs.retain(|name, _| only.is_none_or(|word| name.starts_with(word)));
     ensure!(!programs.is_empty(), "no selftest was built");
     let (mut base, mut kml) = (outcomes(&old, &programs)?, outcomes(&new, &programs)?);
     let again: BTreeMap<_, _> = programs
