@@ -6,13 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tal_asm::elf::Output;
 use tal_asm::{assemble, convert, output};
-use tal_check::check::{self, Checked, Refusal};
-use tal_check::infer::Trouble;
+use tal_check::check::{self, Checked};
 use tal_check::lower;
-use tal_check::lowered::Lowered;
+use tal_check::report::report;
 use tal_check::resolve::Disk;
-use tal_core::error::Error;
-use tal_syntax::diag::{Code, Diag};
 use tal_syntax::render::{Format, emit};
 
 /// Assembles a typed program into an ELF file that carries its proof.
@@ -89,23 +86,4 @@ fn checked(file: &Path) -> Result<Checked, Stop> {
         let _ = emit(&mut stderr(), &diags, &lowered.sources, Format::for_stderr());
         Stop(1)
     })
-}
-
-/// What the judge or the inference missed, at the line where it did.
-fn report(lowered: &Lowered, refusals: &[Refusal]) -> Vec<Diag> {
-    let words = |error: &Error| loader::Refusal::Code(error.clone()).to_string();
-    let diag = |refusal: &Refusal| {
-        let (site, words) = match refusal {
-            Refusal::Trouble(_, Trouble::Block { error, .. }) => (error.site, words(error)),
-            Refusal::Trouble(function, trouble) => {
-                let function = lowered.functions.get(function.0 as usize);
-                (function.map(|f| f.offset), format!("no state was found for a label: {trouble:?}"))
-            }
-            Refusal::Unreached(_, offset) => (Some(*offset), "no way leads here".to_string()),
-            Refusal::Judge(error) => (error.site, words(error)),
-        };
-        let span = site.and_then(|at| lowered.span_at(at)).unwrap_or_default();
-        Diag::error(Code(301), span, words)
-    };
-    refusals.iter().map(diag).collect()
 }

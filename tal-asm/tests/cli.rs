@@ -118,6 +118,21 @@ fn a_refused_program_leaves_the_old_file() {
     assert_eq!(names, ["hello.tal", "out", "wrong.tal"]);
 }
 
+/// A refusal is said in the words of `tal-check`, not in those of the judge.
+#[test]
+fn a_refused_program_is_explained() {
+    let directory = workplace();
+    let text = "use \"kernel.tali\"\nbss buf: bytes[8]\nentry fn start {\n xor edi, edi\n \
+                lea rsi, [buf]\n mov edx, 9\n call read\n xor edi, edi\n jmp exit\n}\n";
+    std::fs::write(directory.path().join("long.tal"), text).unwrap();
+    let output = asm(directory.path(), &["long.tal", "-o", "long"]);
+    assert_eq!(code(&output), 1);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("E0408"), "{said}");
+    assert!(said.contains("`read` takes 9 bytes of `buf`, which has 8"), "{said}");
+    assert!(!directory.path().join("long").exists());
+}
+
 #[test]
 fn usage_and_files_are_status_2() {
     let place = workplace();
