@@ -79,6 +79,12 @@ const EXAMPLES: &[Example] = &[
         oracle: Oracle::Tool(&["echo", "-n"]),
     },
     Example { name: "wc", arguments: &[], inputs: Inputs::All, oracle: Oracle::Counts },
+    Example {
+        name: "wc",
+        arguments: &["LICENSE-MIT"],
+        inputs: Inputs::None,
+        oracle: Oracle::Lines("wc LICENSE-MIT | awk '{print $1, $2, $3}'"),
+    },
     Example { name: "cat", arguments: &[], inputs: Inputs::All, oracle: Oracle::Tool(&["cat"]) },
     Example {
         name: "cat",
