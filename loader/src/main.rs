@@ -5,6 +5,7 @@ use loader::lines::Debug;
 use loader::{Image, Verified, interface, link, listing, map, verify};
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::io::{Write, stderr, stdout};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
@@ -72,8 +73,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// Writes to standard output or standard error; nothing is left to do when it is closed, as by
+/// `tal-load dump wc | head`.
+fn write(out: &mut dyn Write, text: &str) {
+    let _ = out.write_all(text.as_bytes());
+}
+
 fn fail(code: u8, words: &str) -> ExitCode {
-    eprintln!("tal-load: {words}");
+    write(&mut stderr(), &format!("tal-load: {words}\n"));
     ExitCode::from(code)
 }
 
@@ -90,7 +97,7 @@ fn verify_file(path: &Path, interface: &Interface) -> u8 {
     let bytes = match read(path) {
         Ok(bytes) => bytes,
         Err(words) => {
-            eprintln!("tal-load: {words}");
+            write(&mut stderr(), &format!("tal-load: {words}\n"));
             return 2;
         }
     };
@@ -98,11 +105,13 @@ fn verify_file(path: &Path, interface: &Interface) -> u8 {
         Ok(program) => {
             let (text, notes) = (program.image().text(), program.image().annotations());
             let (text, notes) = (text.len(), notes.len());
-            println!("{}: safe: {text} bytes of code, {notes} of annotations", path.display());
+            let sizes = format!("{text} bytes of code, {notes} of annotations");
+            write(&mut stdout(), &format!("{}: safe: {sizes}\n", path.display()));
             0
         }
         Err(refusal) => {
-            eprintln!("{}: refused: {}", path.display(), listing::explain(&refusal, &bytes));
+            let words = listing::explain(&refusal, &bytes);
+            write(&mut stderr(), &format!("{}: refused: {words}\n", path.display()));
             1
         }
     }
@@ -118,7 +127,7 @@ fn dump(path: &Path, interface: &Interface) -> ExitCode {
         Err(error) => return fail(1, &format!("{}: refused: {error}", path.display())),
     };
     let (text, refusal) = listing::dump(&image, interface, &Debug::read(&bytes));
-    print!("{text}");
+    write(&mut stdout(), &text);
     match refusal {
         None => ExitCode::SUCCESS,
         Some(refusal) => {

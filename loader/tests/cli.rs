@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Exit status, standard output, standard error.
 fn load(arguments: &[&str]) -> (i32, String, String) {
@@ -31,6 +31,16 @@ fn absent_files() {
     assert_eq!(load(&["dump", "/no/such/file"]).0, 2);
     assert_eq!(load(&["run", "/no/such/file"]).0, 127);
     assert_eq!(load(&["run", "/no/such/file.tal"]).0, 127);
+}
+
+/// Who was to read what is said may be gone (`| head`): that changes no exit status.
+#[test]
+fn nobody_listens() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tal-load"));
+    command.args(["verify", "/no/such/file"]).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(2));
 }
 
 #[test]
