@@ -7,7 +7,7 @@
 use crate::check::Refusal;
 use crate::infer::Trouble;
 use crate::lowered::{FnInfo, Lowered};
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, RflagsBits};
+use iced_x86::{FlowControl, Instruction, RflagsBits};
 use std::collections::BTreeSet;
 use tal_core::error::Kind;
 use tal_core::hint::Start;
@@ -63,7 +63,7 @@ fn cut(
     let label = labels.iter().map(|l| l.offset).find(|at| *at > begin);
     let end = label.unwrap_or(u32::MAX).min(function.end());
     let block = instructions(lowered, begin, end);
-    let stride = block.iter().take_while(|i| offset(lowered, i) < met).count() / 2;
+    let stride = block.iter().take_while(|i| lowered.offset_of(i) < met).count() / 2;
     if stride == 0 {
         return;
     }
@@ -71,7 +71,7 @@ fn cut(
     while at < block.len() {
         match (at..block.len()).find(|at| flags_are_dead(&block[*at..])) {
             Some(free) => {
-                cuts.insert(offset(lowered, &block[free]));
+                cuts.insert(lowered.offset_of(&block[free]));
                 at = free + stride;
             }
             None => return,
@@ -79,17 +79,10 @@ fn cut(
     }
 }
 
-fn offset(lowered: &Lowered, instruction: &Instruction) -> u32 {
-    u32::try_from(instruction.ip()).unwrap_or(u32::MAX).saturating_sub(lowered.text_address)
-}
-
 /// The instructions from one offset to another, or to the first that control does not run past.
 fn instructions(lowered: &Lowered, begin: u32, end: u32) -> Vec<Instruction> {
-    let bytes = lowered.text.get(begin as usize..end as usize).unwrap_or_default();
-    let address = u64::from(lowered.text_address) + u64::from(begin);
-    let decoder = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE);
     let mut block = Vec::new();
-    for instruction in decoder {
+    for instruction in lowered.instructions(begin, end) {
         block.push(instruction);
         let leaves = matches!(
             instruction.flow_control(),

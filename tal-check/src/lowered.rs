@@ -12,6 +12,7 @@
 //! *there* (`[rsp + 8]` is `Slot(8)`), since only inference knows where rsp stands.
 
 use crate::interface::Host;
+use iced_x86::{Decoder, DecoderOptions, Instruction};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use tal_core::hint::Place;
@@ -325,6 +326,22 @@ impl Lowered {
             imports: self.imports.clone(),
             start: self.start,
         }
+    }
+
+    /// The instructions from one text offset to another, as iced-x86 has them.
+    pub(crate) fn instructions(
+        &self,
+        from: u32,
+        to: u32,
+    ) -> impl Iterator<Item = Instruction> + use<'_> {
+        let bytes = self.text.get(from as usize..to as usize).unwrap_or_default();
+        let address = u64::from(self.text_address) + u64::from(from);
+        Decoder::with_ip(64, bytes, address, DecoderOptions::NONE).into_iter()
+    }
+
+    /// Text offset of one of [`Lowered::instructions`].
+    pub(crate) fn offset_of(&self, instruction: &Instruction) -> u32 {
+        u32::try_from(instruction.ip()).unwrap_or(u32::MAX).saturating_sub(self.text_address)
     }
 
     /// The function that the offset lies in.

@@ -6,7 +6,7 @@
 //! forgotten. So it is tried only in functions that were refused without.
 
 use crate::lowered::{FnInfo, GhostLine, GhostOp, Lowered};
-use iced_x86::{ConditionCode, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
+use iced_x86::{ConditionCode, Instruction, Mnemonic, OpKind};
 use std::collections::BTreeSet;
 use tal_core::ty::{FnId, Reg};
 
@@ -21,7 +21,7 @@ pub(crate) fn add(lowered: &mut Lowered, functions: &BTreeSet<FnId>) {
     }
 }
 
-/// Takes them away again.
+/// Takes them away again: no source has this ghost.
 pub(crate) fn remove(lowered: &mut Lowered, functions: &BTreeSet<FnId>) {
     for id in functions {
         if let Some(function) = lowered.functions.get_mut(id.0 as usize) {
@@ -31,19 +31,14 @@ pub(crate) fn remove(lowered: &mut Lowered, functions: &BTreeSet<FnId>) {
 }
 
 fn compares(lowered: &Lowered, function: &FnInfo) -> Vec<GhostLine> {
-    let range = function.offset as usize..function.end() as usize;
-    let bytes = lowered.text.get(range).unwrap_or_default();
-    let address = u64::from(lowered.text_address) + u64::from(function.offset);
-    let code: Vec<Instruction> =
-        Decoder::with_ip(64, bytes, address, DecoderOptions::NONE).into_iter().collect();
+    let code: Vec<_> = lowered.instructions(function.offset, function.end()).collect();
     let mut found = Vec::new();
     for (at, instruction) in code.iter().enumerate() {
         let regs = compared(instruction);
-        let offset = instruction.ip() - u64::from(lowered.text_address);
-        let Ok(offset) = u32::try_from(offset) else { continue };
         if regs.is_empty() {
             continue;
         }
+        let offset = lowered.offset_of(instruction);
         let signed = code.get(at + 1).is_some_and(|next| is_signed(next.condition_code()));
         let span = lowered.span_at(offset).unwrap_or(function.span);
         let op = GhostOp::Renorm { regs, signed };

@@ -1,7 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. Looking things up in the source and the text.
 
 use crate::lowered::{FnInfo, Inst, Lowered};
-use iced_x86::{Decoder, DecoderOptions, Instruction};
+use iced_x86::Instruction;
 use tal_core::decode::{Decoded, decode_at};
 use tal_core::ty::Reg;
 use tal_syntax::Span;
@@ -117,10 +117,8 @@ pub fn decoded(lowered: &Lowered, offset: u32) -> Option<Decoded> {
 /// The instruction at this offset, as iced-x86 has it.
 #[must_use]
 pub fn iced(lowered: &Lowered, offset: u32) -> Option<Instruction> {
-    let bytes = lowered.text.get(offset as usize..)?;
-    let address = u64::from(lowered.text_address) + u64::from(offset);
-    let mut decoder = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE);
-    let instruction = decoder.decode();
+    let end = u32::try_from(lowered.text.len()).ok()?;
+    let instruction = lowered.instructions(offset, end).next()?;
     (!instruction.is_invalid()).then_some(instruction)
 }
 
