@@ -130,7 +130,8 @@ long start(ulong argc, struct str *argv, ulong envc, struct str *envp)
 	}
 	MEASURE("getpid gate", "", "call 0x200070;");
 	MEASURE("getpid fast", "", "call 0x2000c0;");
-	MEASURE("pread gate", PREAD "xor %%ecx, %%ecx;", "call 0x200040;");
+	/* The gate that judged programs have: it looks at the result. */
+	MEASURE("pread gate", PREAD "xor %%ecx, %%ecx;", "call 0x200130;");
 	MEASURE("clock_gettime gate", CLOCK, "call 0x200080;");
 	MEASURE("clock_gettime fast", CLOCK, "call 0x2000d0;");
 	return 0;

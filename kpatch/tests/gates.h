@@ -30,6 +30,7 @@ struct timespec { long sec, nsec; };
 #define k_mprotect	GATE(16, long (*)(ulong, ulong, int))
 #define k_madvise	GATE(17, long (*)(ulong, ulong, int))
 #define k_mmap		GATE(18, long (*)(ulong, ulong, int, int, int, long))
+#define k_pread_judged	GATE(19, long (*)(int, void *, ulong, long))
 
 static inline ulong length(const char *s) { ulong n = 0; while (s[n]) n++; return n; }
 static inline void put(const char *s) { k_write(1, s, length(s)); }

@@ -449,7 +449,7 @@ mod tests {
             .filter_map(|path| fs::read_to_string(path).ok())
             .flat_map(|text| text.lines().map(str::to_string).collect::<Vec<_>>())
             .filter(|line| {
-                ["CALL", "EXIT", "FAST", "VALUE"]
+                ["CALL", "EXIT", "FAST", "VALUE", "JUDGED"]
                     .iter()
                     .any(|kind| line.starts_with(&format!("+KML_{kind}(")))
             })
