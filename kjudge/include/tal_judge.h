@@ -82,7 +82,7 @@ const char *tal_judge_import(u32 number, size_t *size);
 void *tal_judge_arena(void);
 /* Another block of at least @need bytes, aligned to 16; null if there is none. */
 void *tal_judge_more(size_t need, size_t *size);
-/* Called every few thousand steps: lets others run.  Not 0: the judging ends. */
+/* Called every few hundred steps: lets others run.  Not 0: the judging ends. */
 int tal_judge_pause(void);
 /* Makes the call on this thread return, as longjmp() does. */
 void __attribute__((noreturn)) tal_judge_leave(void);

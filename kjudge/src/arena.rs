@@ -14,10 +14,10 @@ const UNIT: usize = 16;
 /// Four sizes a doubling, from 16 bytes to 2^46.
 const CLASSES: usize = 168;
 /// Allocations between two calls of `tal_judge_pause`.
-const PAUSE: u32 = 1 << 12;
+const PAUSE: u32 = 1 << 9;
 
-/// What has to be left of the stack at an allocation: for what the host does when it is asked for
-/// memory or lets others run, and for the judge between two allocations.
+/// What has to be left of the stack at an allocation: for interrupts, for a host that answers on
+/// this stack, and for the judge between two allocations.
 const STACK: usize = 32 << 10;
 
 /// Stands at the start of the first block.

@@ -4,8 +4,9 @@
 use crate::arena::pause;
 use tal_core::hint::{Forward, Hints};
 
-/// Units of work between two pauses: at most a few milliseconds.
-const PAUSE: usize = 1 << 12;
+/// Units of work between two pauses: some tenths of a millisecond, in which the kernel gives the
+/// CPU to nobody else.
+const PAUSE: usize = 1 << 9;
 
 pub(crate) struct Pausing<H> {
     hints: H,
