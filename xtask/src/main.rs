@@ -34,6 +34,27 @@ struct Arguments {
     command: Command,
 }
 
+/// Which kernel: the smallest that runs the tests, or a larger one.
+#[derive(clap::Args)]
+struct Which {
+    /// With lockdep, KASAN, DEBUG_ENTRY and other checks.
+    #[arg(long)]
+    debug: bool,
+    /// With swap, control groups, perf and what else the long tests need.
+    #[arg(long, conflicts_with = "debug")]
+    stress: bool,
+}
+
+impl Which {
+    fn flavor(&self) -> kernel::Flavor {
+        match self {
+            Which { debug: true, .. } => kernel::DEBUG,
+            Which { stress: true, .. } => kernel::STRESS,
+            Which { .. } => kernel::NANO,
+        }
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     /// Everything that has to hold: format, lints, tests, bare metal. What CI runs.
@@ -58,12 +79,8 @@ enum Command {
     BenchJudge,
     /// Fetches Debian's kernel source, applies kpatch/ and builds it.
     Kernel {
-        /// With lockdep, KASAN, DEBUG_ENTRY and other checks.
-        #[arg(long)]
-        debug: bool,
-        /// With swap, control groups, perf and what else the long tests need.
-        #[arg(long, conflicts_with = "debug")]
-        stress: bool,
+        #[command(flatten)]
+        which: Which,
     },
     /// Checks what must hold for the series of kernel patches.
     Series {
@@ -72,6 +89,8 @@ enum Command {
     },
     /// Boots that kernel in QEMU and runs a command there, or a shell.
     Vm {
+        #[command(flatten)]
+        which: Which,
         /// The command.
         #[arg(last = true)]
         command: Vec<String>,
@@ -103,6 +122,9 @@ enum Command {
         /// Those of exec, beside exec of ordinary programs of the same size.
         #[arg(long)]
         admission: bool,
+        /// Those that ordinary programs pay, with the series and without.
+        #[arg(long, conflicts_with = "admission")]
+        others: bool,
     },
     /// Verifies programs, then puts them into a directory: /trusted of a machine with our kernel.
     Install {
@@ -141,17 +163,12 @@ fn command(command: Command) -> Result<()> {
         Command::Bench => bench::bench(),
         Command::BenchServers => examples::beside::bench(&demo::build()?),
         Command::BenchJudge => bench_judge::bench_judge(),
-        Command::Kernel { debug, stress } => {
-            let flavor = match (debug, stress) {
-                (true, _) => kernel::DEBUG,
-                (_, true) => kernel::STRESS,
-                _ => kernel::NANO,
-            };
-            println!("{}", kernel::build(flavor)?.display());
+        Command::Kernel { which } => {
+            println!("{}", kernel::build(which.flavor())?.display());
             Ok(())
         }
         Command::Series { check } => series::check(check),
-        Command::Vm { command } => vm::run(&command),
+        Command::Vm { which, command } => vm::run(which.flavor(), &command),
         Command::VmTest { quick, long, debug, machine } => {
             let suite = match (quick, long, debug) {
                 (true, _, _) => vm::Suite::Quick,
@@ -163,8 +180,9 @@ fn command(command: Command) -> Result<()> {
         }
         Command::VmSelftests { directory } => selftests::run(directory.as_deref()),
         Command::VmClients => examples::in_the_machine(),
-        Command::VmBench { admission: true } => admission::bench(),
-        Command::VmBench { admission: false } => vm::bench(),
+        Command::VmBench { admission: true, .. } => admission::bench(),
+        Command::VmBench { others: true, .. } => vm::counts::others(),
+        Command::VmBench { .. } => vm::counts::calls(),
         Command::Install { directory, programs } => install::install(&directory, &programs),
         Command::Tidy => {
             manifests::arrows()?;

@@ -1,6 +1,6 @@
 //! Not trusted. `cargo xtask vm-selftests`: the kernel's selftests, with and without the series.
 
-use crate::kernel::{self, Flavor, NANO};
+use crate::kernel::{self, NANO, NANO_BASE};
 use crate::run::step;
 use crate::vm;
 use anyhow::{Context, Result, ensure};
@@ -29,16 +29,12 @@ const LEFT_OUT: &[&str] = &[
     "breakpoints/step_after_suspend_test",
 ];
 
-/// Debian's source with the configuration of [`NANO`].
-const BASE: Flavor =
-    Flavor { name: "nano-base", fragments: &["nano.config"], patched: false, ..NANO };
-
 /// Exit status and how many lines said that something is right, and that it is wrong.
 type Outcome = String;
 
 /// Runs them on both kernels, those that differ once more, and prints what differs.
 pub(crate) fn run(only: Option<&str>) -> Result<()> {
-    let (old, new) = (kernel::build(BASE)?, kernel::build(NANO)?);
+    let (old, new) = (kernel::build(NANO_BASE)?, kernel::build(NANO)?);
     let mut programs = build()?;
     programs.retain(|name, _| only.is_none_or(|word| name.starts_with(word)));
     ensure!(!programs.is_empty(), "no selftest was built");

@@ -1,5 +1,6 @@
 //! Not trusted. `cargo xtask vm`, `vm-test`, `vm-bench`: the patched kernel under QEMU.
 
+pub(crate) mod counts;
 mod features;
 mod walk;
 
@@ -55,6 +56,14 @@ pub(crate) enum More {
 }
 
 impl Machine {
+    /// The same on the kernel with checks. It takes more memory. While it identifies the CPU, KASAN
+    /// takes addresses of 5-level page tables for wild ones, if an interrupt comes just then; any
+    /// kernel of this age does (<https://lkml.iu.edu/hypermail/linux/kernel/2606.1/11911.html>).
+    fn watched(&self) -> Machine {
+        let cpu = if self.cpu == "max" { "max,la57=off" } else { self.cpu };
+        Machine { cpu, memory: self.memory.saturating_mul(2), ..*self }
+    }
+
     /// For [`Files::counted`].
     pub(crate) fn counted(more: More) -> Machine {
         Machine { append: "nokaslr", memory: 1024, more, ..PLAIN }
@@ -213,13 +222,13 @@ impl Suite {
             Suite::Quick => QUICK.to_vec(),
             Suite::Normal => MACHINES.to_vec(),
             Suite::Long => LONG.to_vec(),
-            Suite::Debug => [MACHINES, LONG].concat(),
+            Suite::Debug => {
+                let more =
+                    LONG.iter().filter(|m| MACHINES.iter().all(|other| other.name != m.name));
+                MACHINES.iter().chain(more).copied().collect()
+            }
         };
-        let memory = if self == Suite::Debug { 2 } else { 1 };
-        chosen
-            .into_iter()
-            .map(|machine| Machine { memory: machine.memory.saturating_mul(memory), ..machine })
-            .collect()
+        if self == Suite::Debug { chosen.iter().map(Machine::watched).collect() } else { chosen }
     }
 
     /// Changed programs whose verdicts are compared.
@@ -240,8 +249,8 @@ impl Suite {
 }
 
 /// `cargo xtask vm [-- CMD]`: runs a command in the machine, or a shell.
-pub(crate) fn run(command: &[String]) -> Result<()> {
-    let image = kernel::build(kernel::NANO)?;
+pub(crate) fn run(flavor: Flavor, command: &[String]) -> Result<()> {
+    let image = kernel::build(flavor)?;
     let files = Files::new()?;
     let command = command.join(" ");
     let shell = command.is_empty();
@@ -424,49 +433,6 @@ fn range(line: &str) -> Option<(u64, u64, &str)> {
     Some((u64::from_str_radix(from, 16).ok()?, u64::from_str_radix(to, 16).ok()?, rights))
 }
 
-/// `cargo xtask vm-bench`: guest instructions per call.
-pub(crate) fn bench() -> Result<()> {
-    let image = kernel::build(kernel::NANO)?;
-    let files = Files::new()?;
-    let command = "bench3 </init; \
-        set -- $(grep -E ' __x64_sys_(getpid|pread64)$' /proc/kallsyms \
-        | sort -k3 | cut -d' ' -f1); \
-        /trusted/bench $1 $2 </init";
-    let machine = Machine::counted(More::Nothing);
-    let qemu = files.counted(&image, &machine, command)?;
-    let run = files.boot(qemu, &machine, Duration::from_secs(1200), |_| ())?;
-    let mut counts = BTreeMap::new();
-    for line in &run.lines {
-        let words: Vec<_> = line.split(' ').collect();
-        if let [function, way, count] = words.as_slice()
-            && let Ok(count) = count.parse::<u64>()
-        {
-            counts.insert(((*function).to_string(), (*way).to_string()), count);
-        }
-    }
-    ensure!(!counts.is_empty(), "no counts; the console was:\n{}", run.lines.join("\n"));
-    let count = |function: &str, way: &str| counts.get(&(function.into(), way.into())).copied();
-    println!("guest instructions per call, and how many more than the function itself\n");
-    println!(
-        "{:15}{:>10}{:>18}{:>18}{:>18}",
-        "", "function", "SYSCALL, CPL 3", "gate", "fast gate"
-    );
-    for function in ["getpid", "pread", "clock_gettime"] {
-        let bare = count(function, "bare");
-        let cell = |way: &str| match (count(function, way), bare) {
-            (Some(n), Some(bare)) => {
-                format!("{n} ({:+})", i128::from(n).saturating_sub(i128::from(bare)))
-            }
-            (Some(n), None) => n.to_string(),
-            (None, _) => "-".into(),
-        };
-        let alone = bare.map_or("-".into(), |n| n.to_string());
-        let (a, b, c) = (cell("syscall"), cell("gate"), cell("fast"));
-        println!("{function:15}{alone:>10}{a:>18}{b:>18}{c:>18}");
-    }
-    Ok(())
-}
-
 /// What a machine has shown.
 pub(crate) struct Run {
     /// Its console.
@@ -503,7 +469,7 @@ impl Files {
         files.compile(FREESTANDING, "life.c", "life")?;
         files.compile(FREESTANDING, "bench.c", "bench")?;
         files.compile(&[FREESTANDING, &["-DRING3"]].concat(), "bench.c", "bench3")?;
-        for name in ["execs", "hogs", "judges", "runner", "stress"] {
+        for name in ["execs", "hogs", "judges", "others", "runner", "stress"] {
             let flags = ["-O2", "-Wall", "-static", "-pthread"];
             files.compile(&flags, &format!("{name}.c"), name)?;
         }
@@ -688,6 +654,7 @@ impl Files {
             "bin/execs",
             "bin/hogs",
             "bin/judges",
+            "bin/others",
         ] {
             let program = name.rsplit('/').next().unwrap_or(name);
             archive.file(name, &fs::read(self.path(program))?);
