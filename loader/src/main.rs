@@ -93,6 +93,15 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// Who judges sources, if this is one: another line for a refusal.
+fn if_source(path: &Path) -> String {
+    if path.extension().is_none_or(|extension| extension != "tal") {
+        return String::new();
+    }
+    let source = path.display();
+    format!("\n  = help: that is a source; `tal-check {source}` judges it, `tal-asm` assembles it")
+}
+
 fn verify_file(path: &Path, interface: &Interface) -> u8 {
     let bytes = match read(path) {
         Ok(bytes) => bytes,
@@ -111,7 +120,8 @@ fn verify_file(path: &Path, interface: &Interface) -> u8 {
         }
         Err(refusal) => {
             let words = listing::explain(&refusal, &bytes);
-            write(&mut stderr(), &format!("{}: refused: {words}\n", path.display()));
+            let help = if_source(path);
+            write(&mut stderr(), &format!("{}: refused: {words}{help}\n", path.display()));
             1
         }
     }
@@ -124,7 +134,10 @@ fn dump(path: &Path, interface: &Interface) -> ExitCode {
     };
     let image = match Image::parse(&bytes) {
         Ok(image) => image,
-        Err(error) => return fail(1, &format!("{}: refused: {error}", path.display())),
+        Err(error) => {
+            let help = if_source(path);
+            return fail(1, &format!("{}: refused: {error}{help}", path.display()));
+        }
     };
     let (text, refusal) = listing::dump(&image, interface, &Debug::read(&bytes));
     write(&mut stdout(), &text);

@@ -54,6 +54,17 @@ fn files_that_are_no_typed_programs() {
     assert_eq!(load(&["dump", path]).0, 1);
     assert_eq!(load(&["run", path]).0, 126);
     fs::remove_file(&file).unwrap();
+    // A source is another command's.
+    let source = file.with_extension("tal");
+    fs::write(&source, "").unwrap();
+    for command in ["verify", "dump"] {
+        let words = load(&[command, source.to_str().unwrap()]).2;
+        assert!(
+            words.contains("not an ELF file\n  = help: that is a source; `tal-check /"),
+            "{words}"
+        );
+    }
+    fs::remove_file(&source).unwrap();
     // The loader itself is an ELF file, but an ordinary one.
     let own = env!("CARGO_BIN_EXE_tal-load");
     assert_eq!(load(&["verify", own]).0, 1);
