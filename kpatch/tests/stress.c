@@ -606,7 +606,7 @@ static void end_perf(struct sampler *s)
 	pthread_join(s->thread, NULL);
 	close(s->fd[0]);
 	close(s->fd[1]);
-	printf("perf: %ld samples, %ld in user mode, %ld with a stack, %ld gaps\n", s->samples,
+	printf("measured: perf: %ld samples, %ld in user mode, %ld with a stack, %ld gaps\n", s->samples,
 	       s->at_cpl_3, s->with_stack, s->lost);
 }
 
@@ -986,7 +986,7 @@ static const char *crowd(void)
 		}
 	}
 	end_perf(&s);
-	printf("crowd: %ld kB were swapped out at once\n", swapped);
+	printf("measured: crowd: %ld kB were swapped out at once\n", swapped);
 	if (bad)
 		return said;
 	if (swapped < 4096)
