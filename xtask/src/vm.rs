@@ -76,9 +76,15 @@ enum Probe {
     Nothing,
     /// Non-maskable interrupts all the time, on each CPU with [`ALL_CPUS`].
     Nmi,
+    /// Machine checks all the time, on each CPU.
+    MachineCheck,
     /// Reads the page tables of what is current on each CPU.
     PageTables,
 }
+
+/// For QEMU's monitor: bank, its status, MCG_STATUS, address, more. Valid, not corrected, enabled and
+/// deferred (AMD64 Architecture Programmer's Manual, volume 2, 9.3.2): the program may go on.
+const MACHINE_CHECK: &str = "4 0xb000100000000000 0x5 0 0";
 
 /// Linux lets the NMIs that come from outside reach the first CPU only, unless it is told.
 const ALL_CPUS: &str = "apic_extnmi=all";
@@ -178,6 +184,12 @@ const LONG: &[Machine] = &[
     Machine { name: "memory, control groups, perf", command: "stress", ..PLAIN },
     // With a thread for each CPU, QEMU executes int3 that a text patch has removed.
     Machine { name: "tracing", command: "stress --trace", accel: "tcg,thread=single", ..PLAIN },
+    Machine {
+        name: "machine checks",
+        command: "runner --only life; grep MCE: /proc/interrupts",
+        probe: Probe::MachineCheck,
+        ..PLAIN
+    },
     Machine {
         name: "page tables",
         command: "stress --page-tables",
@@ -346,7 +358,7 @@ fn test_machine(
     let qemu = files.qemu(image, machine, machine.command)?;
     let run = files.boot(qemu, machine, limit, |line| {
         let told = ["test ", "measured: "].iter().any(|start| line.starts_with(start));
-        if told || line.contains("NMI:") {
+        if told || ["NMI:", "MCE:"].iter().any(|kind| line.contains(kind)) {
             println!("{line}");
         }
     })?;
@@ -356,7 +368,8 @@ fn test_machine(
     });
     let verdict = match machine.probe {
         Probe::Nothing => None,
-        Probe::Nmi => Some(("NMIs during all this", nmis(&run.lines))),
+        Probe::Nmi => Some(("NMIs during all this", events("NMI:", &run.lines))),
+        Probe::MachineCheck => Some(("machine checks during all this", events("MCE:", &run.lines))),
         Probe::PageTables => Some((
             "page tables, from outside",
             pages(&run.tables).map(|seen| format!("{seen} times")),
@@ -387,9 +400,9 @@ fn counts(line: &str) -> Option<(usize, usize)> {
     Some((ok.parse().ok()?, bad.strip_suffix(" failed")?.parse().ok()?))
 }
 
-/// How many NMIs /proc/interrupts shows on each CPU: enough to have met everything.
-fn nmis(lines: &[String]) -> Result<String> {
-    let line = lines.iter().find_map(|line| line.trim().strip_prefix("NMI:"));
+/// How many of these /proc/interrupts shows on each CPU: enough to have met everything.
+fn events(kind: &str, lines: &[String]) -> Result<String> {
+    let line = lines.iter().find_map(|line| line.trim().strip_prefix(kind));
     let line = line.context("/proc/interrupts was not shown")?;
     let counts: Vec<u64> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
     ensure!(counts.len() == 2, "not two CPUs: {line}");
@@ -609,6 +622,10 @@ impl Files {
                 (Probe::Nmi, Some(stream)) => {
                     drop(stream.write_all(b"cpu 0\nnmi\ncpu 1\nnmi\n"));
                 }
+                (Probe::MachineCheck, Some(stream)) => {
+                    let checks = [0, 1].map(|cpu| format!("mce {cpu} {MACHINE_CHECK}\n"));
+                    drop(stream.write_all(checks.concat().as_bytes()));
+                }
                 (Probe::PageTables, Some(stream)) => {
                     for cpu in [0, 1] {
                         tables.extend(walk::user_half(stream, cpu).ok());
@@ -619,6 +636,8 @@ impl Files {
             let pause = match machine.probe {
                 Probe::Nothing => Duration::from_millis(50),
                 Probe::Nmi => Duration::from_millis(2),
+                // One before the last has been looked at resets the CPU.
+                Probe::MachineCheck => Duration::from_millis(50),
                 // Meanwhile the machine has stood still.
                 Probe::PageTables => asked.elapsed().saturating_mul(2),
             };
