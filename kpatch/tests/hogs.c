@@ -163,7 +163,7 @@ static const char *killed(void)
 		long begin;
 		int status;
 
-		sleep_ms(whole * (i + 1) / 16);
+		sleep_ms(whole * (i + 1) / 8);
 		begin = now_ms();
 		kill(pid, SIGKILL);
 		status = status_of(pid);
