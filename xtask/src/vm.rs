@@ -82,8 +82,8 @@ enum Probe {
     PageTables,
 }
 
-/// For QEMU's monitor: bank, its status, MCG_STATUS, address, more. Valid, not corrected, enabled and
-/// deferred (AMD64 Architecture Programmer's Manual, volume 2, 9.3.2): the program may go on.
+/// For QEMU's monitor: bank, its status, MCG_STATUS, address, more. Valid, not corrected, enabled
+/// and deferred (AMD64 Architecture Programmer's Manual, volume 2, 9.3.2): the program may go on.
 const MACHINE_CHECK: &str = "4 0xb000100000000000 0x5 0 0";
 
 /// Linux lets the NMIs that come from outside reach the first CPU only, unless it is told.
