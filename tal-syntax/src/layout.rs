@@ -180,7 +180,8 @@ impl<'s> Layout<'_, 's> {
         self.braces > 0
             && self.brackets == 0
             && (line(self.last())
-                || self.last() == Token::Colon
+                || self.decl == Token::Fn
+                    && self.last() == Token::Colon
                     && matches!(self.before(2), Token::Local(_))
                     && line(self.before(3)))
     }
@@ -302,10 +303,11 @@ impl<'s> Layout<'_, 's> {
         }
         match self.next(at) {
             Some(Token::LBracket | Token::Amp | Token::Quest | Token::At) => true,
-            Some(Token::Ident(word)) => !matches!(
-                word,
-                "of" | "align" | "where" | "or" | "by" | "exists" | "packed" | "clobbers" | "keeps"
-            ),
+            // Behind a type called `out` these have their lists; else they are names of types.
+            Some(Token::Ident("clobbers" | "keeps")) => self.next(at + 1) != Some(Token::LParen),
+            Some(Token::Ident(word)) => {
+                !matches!(word, "of" | "align" | "where" | "or" | "by" | "exists" | "packed")
+            }
             _ => false,
         }
     }

@@ -28,6 +28,14 @@ fn sources_survive_printing() {
     }
 }
 
+/// Labels are in functions. Behind the colon of a field is a type, not an instruction.
+#[test]
+fn what_looks_like_a_label_in_a_structure_is_none() {
+    let text = "struct s {\n    .v: int\n}\n";
+    let debug = format!("{:?}", parsed(text));
+    assert!(debug.contains("Int { base: Int, range: None }"), "{debug}");
+}
+
 #[test]
 fn sources_are_nearly_in_canonical_layout() {
     // Lines that printing leaves alone: the layout of the examples is the printer's.
