@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What an ordinary program pays for what the kernel does: under QEMU's -icount
- * shift=0 RDTSC counts instructions.  Prints "NAME COUNT" lines; the kernels with and
+ * shift=0 RDTSC counts instructions.  Prints "count NAME COUNT" lines; the kernels with and
  * without the series run it.
  *
  *	others		all
