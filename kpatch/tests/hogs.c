@@ -145,21 +145,23 @@ static int longer(const void *a, const void *b)
 	return *(const long *)a < *(const long *)b ? -1 : 1;
 }
 
+#define KILLS 14
+
 /*
  * The host may take its time once or twice, so it is the middle one that counts.
  * One that is done before it is killed does not.
  */
 static const char *killed(void)
 {
-	long interrupted = kml_counter("interrupted"), took[7];
+	long interrupted = kml_counter("interrupted"), took[KILLS];
 	int i, n = 0;
 
-	for (i = 0; i < 7; i++) {
+	for (i = 0; i < KILLS; i++) {
 		pid_t pid = start(TEN, NULL, -1, NULL, NULL);
 		long begin;
 		int status;
 
-		sleep_ms(whole * (i + 1) / 8);
+		sleep_ms(whole * (i + 1) / (KILLS + 1));
 		begin = now_ms();
 		kill(pid, SIGKILL);
 		status = status_of(pid);
@@ -170,11 +172,11 @@ static const char *killed(void)
 			return fail("status %x", status);
 	}
 	interrupted = kml_counter("interrupted") - interrupted;
-	if (n < 4 || interrupted < 3)
+	if (n < KILLS / 2 || interrupted < 3)
 		return fail("%d were killed, %ld of them while they were judged", n, interrupted);
 	qsort(took, n, sizeof(*took), longer);
-	printf("measured: killed while judged: dead after %ld, at most %ld ms, %ld of 7 in the judge\n",
-	       took[n / 2], took[n - 1], interrupted);
+	printf("measured: killed while judged: dead after %ld, at most %ld ms, %ld of %d in the judge\n",
+	       took[n / 2], took[n - 1], interrupted, KILLS);
 	return took[n / 2] < 100 ? NULL : fail("dead after %ld ms", took[n / 2]);
 }
 
