@@ -10,27 +10,30 @@ typedef unsigned long ulong;
 struct str { const char *ptr; ulong len; };
 struct timespec { long sec, nsec; };
 
-#define GATE(i, type) ((type)(0x200000ul + 16 * (i)))
-#define k_read		GATE(0, long (*)(int, void *, ulong))
-#define k_write		GATE(1, long (*)(int, const void *, ulong))
-#define k_close		GATE(2, long (*)(int))
-#define k_lseek		GATE(3, long (*)(int, long, int))
-#define k_pread		GATE(4, long (*)(int, void *, ulong, long))
-#define k_pwrite	GATE(5, long (*)(int, const void *, ulong, long))
-#define k_exit		GATE(6, void (*)(int))
-#define k_getpid	GATE(7, long (*)(void))
-#define k_clock		GATE(8, long (*)(int, struct timespec *))
-#define k_nanosleep	GATE(9, long (*)(int, int, const struct timespec *, struct timespec *))
-#define k_getrandom	GATE(10, long (*)(void *, ulong, int))
-#define k_yield		GATE(11, long (*)(void))
-#define k_getpid_fast	GATE(12, long (*)(void))
-#define k_clock_fast	GATE(13, long (*)(int, struct timespec *))
-#define k_munmap	GATE(14, long (*)(ulong, ulong))
-#define k_mremap	GATE(15, long (*)(ulong, ulong, ulong, int, ulong))
-#define k_mprotect	GATE(16, long (*)(ulong, ulong, int))
-#define k_madvise	GATE(17, long (*)(ulong, ulong, int))
-#define k_mmap		GATE(18, long (*)(ulong, ulong, int, int, int, long))
-#define k_pread_judged	GATE(19, long (*)(int, void *, ulong, long))
+/* Called directly: a gate does not begin with ENDBR, which indirect calls may need. */
+#define GATE(i, name, result, ...)						\
+	asm(".globl " #name "\n.set " #name ", 0x200000 + 16 * " #i);		\
+	result name(__VA_ARGS__)
+GATE(0, k_read, long, int, void *, ulong);
+GATE(1, k_write, long, int, const void *, ulong);
+GATE(2, k_close, long, int);
+GATE(3, k_lseek, long, int, long, int);
+GATE(4, k_pread, long, int, void *, ulong, long);
+GATE(5, k_pwrite, long, int, const void *, ulong, long);
+GATE(6, k_exit, void, int);
+GATE(7, k_getpid, long, void);
+GATE(8, k_clock, long, int, struct timespec *);
+GATE(9, k_nanosleep, long, int, int, const struct timespec *, struct timespec *);
+GATE(10, k_getrandom, long, void *, ulong, int);
+GATE(11, k_yield, long, void);
+GATE(12, k_getpid_fast, long, void);
+GATE(13, k_clock_fast, long, int, struct timespec *);
+GATE(14, k_munmap, long, ulong, ulong);
+GATE(15, k_mremap, long, ulong, ulong, ulong, int, ulong);
+GATE(16, k_mprotect, long, ulong, ulong, int);
+GATE(17, k_madvise, long, ulong, ulong, int);
+GATE(18, k_mmap, long, ulong, ulong, int, int, int, long);
+GATE(19, k_pread_judged, long, int, void *, ulong, long);
 
 static inline ulong length(const char *s) { ulong n = 0; while (s[n]) n++; return n; }
 static inline void put(const char *s) { k_write(1, s, length(s)); }

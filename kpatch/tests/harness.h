@@ -194,8 +194,11 @@ static char *kernel_log(void)
 	size_t size = 0;
 	ssize_t n;
 
-	if (fd < 0)
+	if (fd < 0) {
 		fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+		/* If somebody has cleared it, from there. */
+		lseek(fd, 0, SEEK_DATA);
+	}
 	while ((n = read(fd, record, sizeof(record) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
 		if (n < 0 || size + n >= sizeof(log))
 			continue;

@@ -112,7 +112,7 @@ static long registers(void)
 	asm volatile("mov $0x1111, %%ebx; mov $0x2222, %%r12d; mov $0x3333, %%r13d\n"
 		     "mov $0x4444, %%r14d; mov $0x5555, %%r15d; push %%rbp; mov $0x6666, %%ebp\n"
 		     "mov $1, %%edi; lea %2, %%rsi; xor %%edx, %%edx\n"
-		     "mov $0x200010, %%eax; call *%%rax\n"
+		     "call 0x200010\n"
 		     "or %%rcx, %%rax; or %%rdx, %%rax; or %%rsi, %%rax; or %%rdi, %%rax\n"
 		     "or %%r8, %%rax; or %%r9, %%rax; or %%r10, %%rax; or %%r11, %%rax\n"
 		     "add %%rbp, %%rbx; pop %%rbp; add %%r12, %%rbx; add %%r13, %%rbx\n"
@@ -408,12 +408,17 @@ long start(ulong argc, struct str *argv, ulong envc, struct str *envp)
 		asm volatile("movabs $0x8000000000000000, %%rax; mov (%%rax), %%rax" : : : "rax");
 	} else if (is(how, "wildcall")) {
 		asm volatile("movabs $0x8000000000000000, %%rax; call *%%rax" : : : "rax");
+	} else if (is(how, "noendbr")) {
+		ulong from;
+
+		asm volatile("lea 1f(%%rip), %0; jmp *%0; 1: nop" : "=&r" (from));
+		return 0;
 	} else if (is(how, "text")) {
 		*(volatile char *)(void *)start = 0x90;
 	} else if (is(how, "gatewrite")) {
 		*(volatile char *)0x200000 = 0x90;
 	} else if (is(how, "nogate")) {
-		GATE(200, void (*)(void))();
+		asm volatile("call 0x200000 + 16 * 200");
 	} else if (is(how, "syscall")) {
 		asm volatile("mov $39, %%eax; syscall" : : : "rax", "rcx", "r11", "memory");
 	} else {

@@ -214,6 +214,15 @@ static const char *split_lock(void)
 }
 static const char *noncanonical(void) { return dies("noncanonical", SIGSEGV); }
 static const char *wild_call(void) { return dies("wildcall", SIGSEGV); }
+/* Does the kernel track indirect branches, as the caller of this says? */
+static int tracked;
+static const char *no_endbr(void)
+{
+	struct run *r = life("noendbr");
+	int stopped = WIFSIGNALED(r->status) && WTERMSIG(r->status) == SIGSEGV;
+
+	return (tracked ? stopped : !r->status) ? NULL : fail("status %x", r->status);
+}
 static const char *write_text(void) { return dies("text", SIGSEGV); }
 static const char *call_data(void) { return dies("datacall", SIGSEGV); }
 static const char *call_stack(void) { return dies("stackcall", SIGSEGV); }
@@ -924,6 +933,7 @@ static const struct test tests[] = {
 	{ "death: or not, a locked access across cache lines", split_lock },
 	{ "death: non-canonical load", noncanonical },
 	{ "death: non-canonical call", wild_call },
+	{ "death: or not, a jump to where no ENDBR is", no_endbr },
 	{ "death: write to own text", write_text },
 	{ "death: write to a gate", write_gate },
 	{ "death: call of data", call_data },
@@ -1341,6 +1351,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "--spin"))
 		for (;;)
 			asm volatile("" : : : "memory");
+	tracked = argc > 1 && !strcmp(argv[1], "--tracked");
 	if (argc > 1 && !strcmp(argv[1], "--unverified"))
 		return run_tests(unverified, sizeof(unverified) / sizeof(*unverified), argv[2]);
 	return run_tests(tests, sizeof(tests) / sizeof(*tests),

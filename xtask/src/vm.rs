@@ -1,5 +1,6 @@
 //! Not trusted. `cargo xtask vm`, `vm-test`, `vm-bench`: the patched kernel under QEMU.
 
+mod bochs;
 pub(crate) mod counts;
 mod features;
 mod walk;
@@ -28,8 +29,8 @@ const QEMU: &str = "qemu-system-x86_64";
 pub(crate) struct Machine {
     name: &'static str,
     append: &'static str,
-    /// How QEMU emulates.
-    accel: &'static str,
+    emulator: Emulator,
+    /// QEMU's.
     cpu: &'static str,
     /// Megabytes.
     memory: u32,
@@ -37,6 +38,17 @@ pub(crate) struct Machine {
     /// What the first process runs.
     command: &'static str,
     probe: Probe,
+}
+
+/// What the machine is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Emulator {
+    /// QEMU, with a thread for each CPU.
+    Tcg,
+    /// QEMU, with one thread for both.
+    TcgInTurns,
+    /// See [`mod@bochs`].
+    Bochs,
 }
 
 /// What only some machines have.
@@ -92,7 +104,7 @@ const ALL_CPUS: &str = "apic_extnmi=all";
 const PLAIN: Machine = Machine {
     name: "2 CPUs",
     append: "",
-    accel: "tcg",
+    emulator: Emulator::Tcg,
     cpu: "max",
     memory: 512,
     more: More::Nothing,
@@ -173,6 +185,38 @@ const MACHINES: &[Machine] = &[
     UNVERIFIED,
 ];
 
+/// On a CPU that tracks indirect branches for the kernel. Its branch history is to be cleared, so
+/// gates are careful where nothing is said.
+const TRACKED: &[Machine] = &[
+    Machine {
+        name: "branch tracking",
+        command: "runner --tracked",
+        append: SHORT,
+        emulator: Emulator::Bochs,
+        ..PLAIN
+    },
+    Machine {
+        name: "judged programs, branch tracking",
+        append: SHORT,
+        emulator: Emulator::Bochs,
+        ..JUDGED
+    },
+    Machine {
+        name: "judged programs, careful gates, branch tracking",
+        emulator: Emulator::Bochs,
+        ..JUDGED
+    },
+    Machine {
+        name: "unverified mode, branch tracking",
+        append: "kml.unverified=1",
+        command: "sh /bin/tracked.sh",
+        emulator: Emulator::Bochs,
+        ..PLAIN
+    },
+];
+
+const SHORT: &str = "spectre_bhi=off";
+
 /// Megabytes for 200 programs with 4 each.
 const CROWDED: u32 = 384;
 
@@ -183,7 +227,7 @@ const LONG: &[Machine] = &[
     Machine { name: "large files in control groups", command: "hogs --groups", ..HOGS },
     Machine { name: "memory, control groups, perf", command: "stress", ..PLAIN },
     // With a thread for each CPU, QEMU executes int3 that a text patch has removed.
-    Machine { name: "tracing", command: "stress --trace", accel: "tcg,thread=single", ..PLAIN },
+    Machine { name: "tracing", command: "stress --trace", emulator: Emulator::TcgInTurns, ..PLAIN },
     Machine {
         name: "machine checks",
         command: "runner --only life; grep MCE: /proc/interrupts",
@@ -233,7 +277,7 @@ impl Suite {
         let chosen = match self {
             Suite::Quick => QUICK.to_vec(),
             Suite::Normal => MACHINES.to_vec(),
-            Suite::Long => LONG.to_vec(),
+            Suite::Long => [LONG, TRACKED].concat(),
             Suite::Debug => {
                 let more =
                     LONG.iter().filter(|m| MACHINES.iter().all(|other| other.name != m.name));
@@ -266,7 +310,7 @@ pub(crate) fn run(flavor: Flavor, command: &[String]) -> Result<()> {
     let files = Files::new()?;
     let command = command.join(" ");
     let shell = command.is_empty();
-    let mut qemu = files.qemu(&image, &PLAIN, if shell { "sh" } else { &command })?;
+    let mut qemu = files.emulator(&image, &PLAIN, if shell { "sh" } else { &command })?;
     if !shell {
         qemu.stdin(Stdio::null());
     }
@@ -278,7 +322,7 @@ pub(crate) fn run(flavor: Flavor, command: &[String]) -> Result<()> {
 /// Fails unless this kernel boots and runs a program.
 pub(crate) fn boots(image: &Path) -> Result<()> {
     let files = Files::new()?;
-    let qemu = files.qemu(image, &PLAIN, "true")?;
+    let qemu = files.emulator(image, &PLAIN, "true")?;
     let run = files.boot(qemu, &PLAIN, Duration::from_secs(300), |_| ())?;
     let up = run.lines.iter().any(|line| line == UP);
     ensure!(up, "it does not boot; the console was:\n{}", run.lines.join("\n"));
@@ -294,7 +338,7 @@ pub(crate) fn script(
     let mut files = Files::new()?;
     files.more = more.clone();
     let machine = Machine { memory: 1024, ..PLAIN };
-    let qemu = files.qemu(image, &machine, text)?;
+    let qemu = files.emulator(image, &machine, text)?;
     let run = files.boot(qemu, &machine, Duration::from_secs(3600), |line| {
         if line.starts_with("selftest ") {
             eprintln!("    {line}");
@@ -355,7 +399,7 @@ fn test_machine(
     machine: &Machine,
     limit: Duration,
 ) -> Result<(usize, usize)> {
-    let qemu = files.qemu(image, machine, machine.command)?;
+    let qemu = files.emulator(image, machine, machine.command)?;
     let run = files.boot(qemu, machine, limit, |line| {
         let told = ["test ", "measured: "].iter().any(|start| line.starts_with(start));
         if told || ["NMI:", "MCE:"].iter().any(|kind| line.contains(kind)) {
@@ -512,13 +556,13 @@ impl Files {
         machine: &Machine,
         command: &str,
     ) -> Result<Command> {
-        let mut qemu = self.qemu(image, machine, command)?;
+        let mut qemu = self.emulator(image, machine, command)?;
         qemu.args(["-icount", "shift=0,sleep=off,align=off", "-smp", "1,sockets=1"]);
         Ok(qemu)
     }
 
-    /// QEMU, which emulates: counts are exact and no device of the host is needed.
-    fn qemu(&self, image: &Path, machine: &Machine, command: &str) -> Result<Command> {
+    /// The machine as a process that is its console.
+    fn emulator(&self, image: &Path, machine: &Machine, command: &str) -> Result<Command> {
         let mut digests = Vec::new();
         for name in ["life", "bench"] {
             digests.push(kernel::digest(&self.path(name))?);
@@ -535,30 +579,45 @@ impl Files {
             "console=ttyS0 panic=-1 quiet no_timer_check {unjudged} {allow} {}",
             machine.append
         );
-        let initramfs = self.initramfs(machine, command)?;
+        let command = match machine.emulator {
+            Emulator::Bochs => bochs::command(command),
+            Emulator::Tcg | Emulator::TcgInTurns => command.to_string(),
+        };
+        let initramfs = self.initramfs(machine, &command)?;
+        match machine.emulator {
+            Emulator::Bochs => bochs::machine(self, image, machine.memory, &append, &initramfs),
+            Emulator::Tcg => Ok(self.qemu("tcg", image, machine, &append, &initramfs)),
+            Emulator::TcgInTurns => {
+                Ok(self.qemu("tcg,thread=single", image, machine, &append, &initramfs))
+            }
+        }
+    }
+
+    /// QEMU, which emulates: counts are exact and no device of the host is needed.
+    fn qemu(
+        &self,
+        accel: &str,
+        image: &Path,
+        machine: &Machine,
+        append: &str,
+        initramfs: &Path,
+    ) -> Command {
         let mut qemu = dies_with_us(QEMU);
-        qemu.args([
-            "-accel",
-            machine.accel,
-            "-cpu",
-            machine.cpu,
-            "-m",
-            &machine.memory.to_string(),
-        ])
-        .args(["-smp", "2,sockets=2", "-display", "none", "-serial", "stdio"])
-        .args(["-no-reboot", "-net", "none"])
-        .arg("-kernel")
-        .arg(image)
-        .arg("-initrd")
-        .arg(initramfs)
-        .args(["-append", &append]);
+        qemu.args(["-accel", accel, "-cpu", machine.cpu, "-m", &machine.memory.to_string()])
+            .args(["-smp", "2,sockets=2", "-display", "none", "-serial", "stdio"])
+            .args(["-no-reboot", "-net", "none"])
+            .arg("-kernel")
+            .arg(image)
+            .arg("-initrd")
+            .arg(initramfs)
+            .args(["-append", append]);
         if machine.probe == Probe::Nothing {
             qemu.args(["-monitor", "none"]);
         } else {
             let socket = self.path("monitor");
             qemu.arg("-monitor").arg(format!("unix:{},server,nowait", socket.display()));
         }
-        Ok(qemu)
+        qemu
     }
 
     /// Runs a machine to its end, or kills it when it takes too long.
@@ -678,7 +737,7 @@ impl Files {
             let program = name.rsplit('/').next().unwrap_or(name);
             archive.file(name, &fs::read(self.path(program))?);
         }
-        for script in ["allow.sh", "script.sh", "coreutils.sh", "servers.sh"] {
+        for script in ["allow.sh", "script.sh", "coreutils.sh", "servers.sh", "tracked.sh"] {
             let text = fs::read(root().join("kpatch/tests").join(script))?;
             archive.file(&format!("bin/{script}"), &text);
         }
@@ -747,7 +806,8 @@ const FREESTANDING: &[&str] = &[
     "-fno-stack-protector",
     "-fno-pie",
     "-no-pie",
-    "-fcf-protection=none",
+    "-fcf-protection=branch",
+    "-fno-jump-tables",
     "-fno-tree-loop-distribute-patterns",
     "-Wno-infinite-recursion",
     "-Wl,-z,max-page-size=4096",
