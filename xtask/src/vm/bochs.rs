@@ -3,7 +3,7 @@
 //! Bochs does not load kernels, so there is a disc with GRUB on it. One CPU, and time goes by as
 //! instructions do.
 
-use super::{Files, dies_with_us};
+use super::files::{Files, dies_with_us};
 use crate::kernel;
 use anyhow::{Context, Result, ensure};
 use std::fs;

@@ -4,7 +4,8 @@
 //! QEMU's gdb stub it is stopped before it looks at the features for good, and the feature's bit is
 //! set.
 
-use super::{Files, PLAIN};
+use super::files::Files;
+use super::machines::{Machine, PLAIN};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::io::{Read, Write};
@@ -46,7 +47,7 @@ pub(super) fn test(files: &Files, image: &Path) -> Result<(usize, usize)> {
 
 /// Does the log have the line?
 fn says(files: &Files, image: &Path, map: &str, case: &Case) -> Result<bool> {
-    let machine = super::Machine { append: "nokaslr loglevel=7", ..PLAIN };
+    let machine = Machine { append: "nokaslr loglevel=7", ..PLAIN };
     let command = "/trusted/life cpl; echo status $?";
     let mut qemu = files.emulator(image, &machine, command)?;
     let socket = files.path("gdb");

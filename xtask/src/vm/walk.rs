@@ -3,7 +3,7 @@
 //! `info mem` would do, but it walks the kernel's half too, with each alias of the stacks of
 //! ESPFIX64, and the machine stands still for minutes.
 
-use super::ask;
+use super::files::ask;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::os::unix::net::UnixStream;
