@@ -170,7 +170,7 @@ const MACHINES: &[Machine] = &[
 const TRACKED: &[Machine] = &[
     Machine {
         name: "branch tracking",
-        command: "runner --tracked",
+        command: "runner --bochs",
         append: SHORT,
         emulator: Emulator::Bochs,
         ..PLAIN
