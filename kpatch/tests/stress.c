@@ -7,7 +7,7 @@
  *	stress [--only WORD]
  *	stress --trace		with everything traced
  *	stress --page-tables	keeps programs running that use memory in every way,
- *				while the page tables are read from outside
+ *				on two nodes, while the page tables are read from outside
  *	stress --crowd		100 at CPL 0 beside 100 at CPL 3 for a minute, with
  *				swap, and perf at a high rate over it
  */
@@ -66,7 +66,7 @@ static const char *add_groups(void)
 {
 	mkdir("/tmp/groups", 0755);
 	if (mount("none", "/tmp/groups", "cgroup2", 0, NULL) ||
-	    put_file("/tmp/groups/cgroup.subtree_control", "+memory +cpu +pids"))
+	    put_file("/tmp/groups/cgroup.subtree_control", "+memory +cpu +pids +cpuset"))
 		return fail("no control groups: %s", strerror(errno));
 	return NULL;
 }
@@ -498,6 +498,48 @@ static const char *killed_often(void)
 			return fail("round %d: status %x", i, st);
 	}
 	return NULL;
+}
+
+#define CPU_1 "/sys/devices/system/cpu/cpu1/online"
+
+static void on_cpu_1(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(1, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* A CPU that is taken away from the programs on it, and that runs one when it is back. */
+static const char *hotplug(void)
+{
+	static const char *const how[] = { "spin", "gates", "spin", "gates" };
+	const char *bad = NULL;
+	pid_t pid[4];
+	int i, st;
+
+	for (i = 0; i < 4; i++)
+		pid[i] = start(LIFE, how[i], -1, NULL, i < 2 ? on_cpu_1 : NULL);
+	for (i = 0; i < 20 && !bad; i++) {
+		struct run *r;
+
+		sleep_ms(10);
+		if (put_file(CPU_1, "0") || put_file(CPU_1, "1")) {
+			bad = fail("round %d: the CPU cannot be switched", i);
+			break;
+		}
+		r = run_with(LIFE, "cpl", -1, on_cpu_1);
+		if (r->status)
+			bad = fail("round %d: status %x", i, r->status);
+	}
+	for (i = 0; i < 4; i++) {
+		kill(pid[i], SIGTERM);
+		st = finish(pid[i], 10000);
+		if (!bad && !(WIFSIGNALED(st) && WTERMSIG(st) == SIGTERM))
+			bad = fail("%s: status %x", how[i], st);
+	}
+	return bad;
 }
 
 static const char *stopped_often(void)
@@ -1006,21 +1048,114 @@ static const char *crowd(void)
 }
 
 /* Programs at CPL 0 with memory of all kinds, for as long as somebody looks. */
+/* ---- a machine whose memory is said to be two nodes: numa=fake=2 ---- */
+
+/* How much of a group's memory is on a node, in MB. */
+static long on_node(const char *name, int node)
+{
+	char line[400], word[8];
+	const char *at;
+
+	snprintf(word, sizeof(word), " N%d=", node);
+	if (!grep_file(in_group(name, "memory.numa_stat"), "anon ", line, sizeof(line)))
+		return -1;
+	at = strstr(line, word);
+	return at ? atol(at + strlen(word)) >> 20 : -1;
+}
+
+/* The group's node changes, and all of the program's memory moves there, 20 times. */
+static const char *nodes(void)
+{
+	const char *bad = make_group("nodes", "cpuset.mems", "0");
+	struct waiting w;
+	int i;
+
+	if (bad)
+		return bad;
+	group = "nodes";
+	w = launch("fill", enter_group);
+	if (!is_ready(&w))
+		bad = "does not get ready";
+	for (i = 1; i <= 20 && !bad; i++) {
+		long end = now_ms() + 20000;
+
+		if (put_file(in_group("nodes", "cpuset.mems"), i % 2 ? "1" : "0"))
+			bad = fail("cpuset.mems: %s", strerror(errno));
+		while (!bad && on_node("nodes", i % 2) < 60)
+			if (now_ms() > end)
+				bad = fail("move %d: %ld MB on node 0, %ld on 1", i,
+					   on_node("nodes", 0), on_node("nodes", 1));
+	}
+	if (bad) {
+		abandon(&w);
+		return bad;
+	}
+	return let_end(&w);
+}
+
+/* The scheduler wants to know what a program uses: it takes pages from it for a fault each. */
+static const char *balanced(void)
+{
+	const char *bad = make_group("balanced", "cpuset.mems", "1");
+	long faults = 0, moved;
+	struct waiting w;
+	int i;
+
+	if (bad)
+		return bad;
+	group = "balanced";
+	/* Else it is one fault for 2 MB. */
+	put_file("/sys/kernel/mm/transparent_hugepage/enabled", "never");
+	/* CPU 0 is of node 0. */
+	w = launch("fillspin", enter_on_cpu_0);
+	if (!is_ready(&w))
+		bad = "does not get ready";
+	else if (put_file(in_group("balanced", "cpuset.mems"), "0-1"))
+		bad = fail("cpuset.mems: %s", strerror(errno));
+	for (i = 0; i < 300 && faults < 1000 && !bad; i++) {
+		sleep_ms(100);
+		faults = number_in(in_group("balanced", "memory.stat"), "numa_hint_faults ");
+	}
+	moved = number_in(in_group("balanced", "memory.stat"), "numa_pages_migrated ");
+	printf("measured: NUMA balancing: %ld faults, %ld pages moved\n", faults, moved);
+	if (!bad && faults < 100)
+		bad = fail("only %ld faults", faults);
+	if (!bad && waitpid(w.pid, NULL, WNOHANG))
+		bad = "has ended";
+	abandon(&w);
+	return bad;
+}
+
+/* ---- a machine whose page tables are read from outside meanwhile ---- */
+
+static void looked_at_group(void)
+{
+	enter_group();
+	mergeable();
+}
+
 static const char *looked_at(void)
 {
 	struct waiting w[4];
-	const char *bad = NULL;
+	const char *bad = make_group("looked", "cpuset.mems", "0-1");
 	int i, round;
 
+	if (bad)
+		return bad;
+	group = "looked";
 	put_file("/sys/kernel/mm/ksm/run", "1");
 	put_file("/sys/kernel/mm/transparent_hugepage/enabled", "always");
 	for (i = 0; i < 4; i++)
-		w[i] = launch(i % 2 ? "fillspin" : "samespin", mergeable);
+		w[i] = launch(i % 2 ? "fillspin" : "samespin", looked_at_group);
 	for (i = 0; i < 4 && !bad; i++)
 		if (!is_ready(&w[i]))
 			bad = "does not get ready";
 	for (round = 0; round < 15; round++) {
+		static const char *const mems[] = { "0", "1", "0-1" };
+
 		put_file("/proc/sys/vm/compact_memory", "1");
+		if (put_file(in_group("looked", "cpuset.mems"), mems[round % 3]))
+			bad = fail("cpuset.mems: %s", strerror(errno));
 		for (i = 0; i < 4; i++) {
 			struct iovec all = { (void *)0x404000, 64 * MB };
 			int fd = syscall(SYS_pidfd_open, w[i].pid, 0);
@@ -1030,8 +1165,11 @@ static const char *looked_at(void)
 		}
 		sleep_ms(1000);
 	}
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 4; i++) {
+		if (!bad && waitpid(w[i].pid, NULL, WNOHANG))
+			bad = "has ended";
 		abandon(&w[i]);
+	}
 	return bad;
 }
 
@@ -1058,6 +1196,7 @@ static const struct test tests[] = {
 	{ "limits: of data and of files", limits },
 	{ "life: killed 200 times, at any instant", killed_often },
 	{ "life: stopped and continued 200 times", stopped_often },
+	{ "life: a CPU is switched off and on 20 times", hotplug },
 	{ "perf: 10 kHz over a stack that is paged out", perf },
 	{ "perf: no address of the kernel in samples of gates", perf_of_gates },
 	{ "ring 3: /trusted of an overlay", overlay },
@@ -1083,6 +1222,8 @@ static const struct test crowds[] = {
 };
 
 static const struct test tables[] = {
+	{ "memory: moved from node to node 20 times", nodes },
+	{ "memory: balanced between nodes", balanced },
 	{ "memory: programs that are looked at", looked_at },
 	{ "kernel: nothing in its log", silent },
 };

@@ -216,6 +216,8 @@ const LONG: &[Machine] = &[
     },
     Machine {
         name: "page tables",
+        append: "numa=fake=2",
+        memory: 1024,
         command: "stress --page-tables",
         probe: Probe::PageTables,
         ..PLAIN
