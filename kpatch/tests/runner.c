@@ -782,11 +782,11 @@ static const char *file_changes(void)
 
 /* ---- seccomp: with a filter the gate takes the long way ---- */
 
-static void filter_getpid(int action)
+static void filter(int call, int action)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpid, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -795,9 +795,9 @@ static void filter_getpid(int action)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
-static void filter_errno(void) { filter_getpid(SECCOMP_RET_ERRNO | 123); }
-static void filter_allow(void) { filter_getpid(SECCOMP_RET_ALLOW); }
-static void filter_kill(void) { filter_getpid(SECCOMP_RET_KILL_PROCESS); }
+static void filter_errno(void) { filter(SYS_getpid, SECCOMP_RET_ERRNO | 123); }
+static void filter_allow(void) { filter(SYS_getpid, SECCOMP_RET_ALLOW); }
+static void filter_kill(void) { filter(SYS_getpid, SECCOMP_RET_KILL_PROCESS); }
 
 static const char *seccomp(void)
 {
@@ -815,7 +815,7 @@ static const char *seccomp(void)
 	return r->status ? fail("registers: status %x", r->status) : NULL;
 }
 
-static void filter_trap(void) { filter_getpid(SECCOMP_RET_TRAP); }
+static void filter_trap(void) { filter(SYS_getpid, SECCOMP_RET_TRAP); }
 static const char *seccomp_trap(void)
 {
 	struct run *r = run_with(LIFE, "pid", -1, filter_trap);
@@ -1354,6 +1354,11 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "--spin"))
 		for (;;)
 			asm volatile("" : : : "memory");
+	if (argc > 2 && (!strcmp(argv[1], "--write-allowed") || !strcmp(argv[1], "--write-denied"))) {
+		filter(SYS_write, argv[1][8] == 'a' ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EIO);
+		execv(argv[2], argv + 2);
+		return 127;
+	}
 	bochs = argc > 1 && !strcmp(argv[1], "--bochs");
 	if (argc > 1 && !strcmp(argv[1], "--unverified"))
 		return run_tests(unverified, sizeof(unverified) / sizeof(*unverified), argv[2]);

@@ -415,6 +415,7 @@ const POLICY: &str = r#"p() {
     verdict $result "$2"
     [ $result = 0 ] || cat /tmp/out
 }
+/trusted/hello > /tmp/hello
 who=/sys/module/kml/parameters/who
 [ -e $who ] || who=/sys/module/binfmt/parameters/who
 echo 0 > $who; p 126 "kml.who=0 lets nobody"
@@ -437,6 +438,10 @@ dmesg | grep -F "kml: a result outside of its type" > /dev/null; [ "$status $?" 
 result=$?
 verdict $result "a driver that reads more than it is asked: the program dies before it hears of it"
 [ $result = 0 ] || { echo "status $status"; cat /tmp/out; }
+runner --write-allowed /trusted/hello > /tmp/out; cmp -s /tmp/out /tmp/hello
+verdict $? "a filter that lets a call pass"
+runner --write-denied /trusted/hello > /tmp/out; [ "$? $(wc -c < /tmp/out)" = "137 0" ]
+verdict $? "a filter that answers in the place of a call: the program dies"
 [ $bad = 0 ] && result=ok || result=FAILED
 echo "test result: $result. $ok passed, $bad failed"
 "#;
