@@ -71,6 +71,7 @@ features! {
     Congruence "file offset and address of a segment differ inside a page",
     FileSize "a segment has more bytes in the file than in memory",
     TextSize "the text segment is empty, or has bytes that are not in the file",
+    ConstantsSize "a segment of constants has bytes that are not in the file",
     AddressRange "a segment does not lie between 0x400000 and 0x80000000",
     SegmentOrder "segments overlap, share a page or are not in order of address",
     FileOverlap "two parts of the file that are used for different things overlap",
@@ -355,6 +356,9 @@ fn segment(part: &Part, last: Option<&Part>) -> Result<()> {
     require(offset.is_multiple_of(PAGE), Feature::Congruence, field(8))?;
     let in_file = u64::try_from(part.in_file).unwrap_or(u64::MAX);
     require(in_file <= part.in_memory, Feature::FileSize, field(32))?;
+    // Zeroes that nobody writes would cost the kernel memory and the file nothing.
+    let filled = part.flags != PF_R || in_file == part.in_memory;
+    require(filled, Feature::ConstantsSize, field(40))?;
     let end = part.address.checked_add(part.in_memory);
     let inside = part.address >= IMAGE_LOW && end.is_some_and(|end| end <= IMAGE_HIGH);
     require(inside, Feature::AddressRange, field(16))?;

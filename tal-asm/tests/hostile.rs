@@ -77,6 +77,10 @@ fn spoil(feature: Feature, f: &mut Vec<u8>) {
         Feature::Congruence => put64(f, RODATA + 8, 0x2001),
         Feature::FileSize => put64(f, DATA + 40, 7),
         Feature::TextSize => put64(f, TEXT + 40, 0x13),
+        Feature::ConstantsSize => {
+            let size = get64(f, RODATA + 40);
+            put64(f, RODATA + 40, size + 1);
+        }
         Feature::AddressRange => put_address(f, TEXT, 0x3F_F000),
         Feature::SegmentOrder => put_address(f, RODATA, 0x40_2000),
         Feature::FileOverlap => {

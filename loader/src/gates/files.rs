@@ -102,38 +102,49 @@ extern "C" fn openat2(at: u64, path: u64, n: u64, how: u64, _: u64, _: u64) -> i
 /// A file that was opened, unless memory can be reached through it: then it is closed again.
 fn opened(fd: i64, flags: u64) -> i64 {
     let writes = flags & (libc::O_ACCMODE as u64) != 0;
-    if fd >= 0 && (device(fd) || writes && in_proc(fd)) {
+    if fd >= 0 && (device(fd) || writes && readable_only(fd)) {
         close(fd as u64, 0, 0, 0, 0, 0);
         return refuse(libc::EACCES);
     }
     fd
 }
 
-/// Is this an open file of procfs? When in doubt, yes. A program must not write its own text
-/// through /proc/self/mem (threats.md 5.1).
-fn in_proc(fd: i64) -> bool {
+/// `SYSFS_MAGIC` of linux/magic.h.
+const SYSFS_MAGIC: libc::__fsword_t = 0x6265_6572;
+
+/// Is this an open file of procfs, sysfs, debugfs or tracefs, or a disk? When in doubt, yes. A
+/// program must not write its own text through /proc/self/mem (threats.md 5.1), nor what was
+/// swapped out of it, nor the registers of devices.
+fn readable_only(fd: i64) -> bool {
     let mut about = MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: `about` is what fstatfs fills in; zeroes are a value of it.
     let (done, about) = unsafe {
         let done = libc::fstatfs(fd as c_int, about.as_mut_ptr());
         (done, about.assume_init())
     };
-    done != 0 || about.f_type == libc::PROC_SUPER_MAGIC
+    let known = [libc::PROC_SUPER_MAGIC, SYSFS_MAGIC, libc::DEBUGFS_MAGIC, libc::TRACEFS_MAGIC];
+    done != 0
+        || known.contains(&about.f_type)
+        || kind(fd).is_none_or(|(kind, _)| kind == libc::S_IFBLK)
 }
 
-/// Is this a character device whose driver may take addresses out of the data, or whose data is
-/// memory? All are that are not known to be harmless.
-fn device(fd: i64) -> bool {
+/// What an open file is, and of which device.
+fn kind(fd: i64) -> Option<(libc::mode_t, libc::dev_t)> {
     let mut about = MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: `about` is what fstat fills in; zeroes are a value of it.
     let (done, about) = unsafe {
         let done = libc::fstat(fd as c_int, about.as_mut_ptr());
         (done, about.assume_init())
     };
-    if done == 0 && about.st_mode & libc::S_IFMT != libc::S_IFCHR {
-        return false;
-    }
-    done != 0 || !harmless(libc::major(about.st_rdev), libc::minor(about.st_rdev))
+    (done == 0).then_some((about.st_mode & libc::S_IFMT, about.st_rdev))
+}
+
+/// Is this a character device whose driver may take addresses out of the data, or whose data is
+/// memory? All are that are not known to be harmless.
+fn device(fd: i64) -> bool {
+    kind(fd).is_none_or(|(kind, device)| {
+        kind == libc::S_IFCHR && !harmless(libc::major(device), libc::minor(device))
+    })
 }
 
 /// Is this character device known to take bytes for bytes?
@@ -149,8 +160,9 @@ fn harmless(major: u32, minor: u32) -> bool {
 extern "C" fn lseek(fd: u64, offset: u64, whence: u64, _: u64, _: u64, _: u64) -> i64 {
     // SAFETY: no memory.
     let result = unsafe { call(libc::SYS_lseek, six([fd, offset, whence])) };
-    // A position above 2^63, which /proc/self/mem has.
-    if result < -4095 { refuse(libc::EOVERFLOW) } else { result }
+    // A position above 2^63, which /proc/self/mem has. Some look like errors, but for these the
+    // kernel has names that it tells nobody: ERESTARTSYS (512) and others.
+    if result <= -512 { refuse(libc::EOVERFLOW) } else { result }
 }
 
 extern "C" fn fstatat(at: u64, path: u64, n: u64, flags: u64, about: u64, _: u64) -> i64 {

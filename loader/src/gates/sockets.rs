@@ -71,8 +71,11 @@ fn family(domain: u64, kind: u64, protocol: u64) -> Option<i64> {
     if !among(domain, &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6]) {
         return Some(refuse(libc::EAFNOSUPPORT));
     }
-    let kinds = [libc::SOCK_STREAM, libc::SOCK_DGRAM, libc::SOCK_SEQPACKET];
-    let known = among(kind, &kinds) && among(protocol, &[0, libc::IPPROTO_TCP, libc::IPPROTO_UDP]);
+    let kinds = [libc::SOCK_STREAM, libc::SOCK_DGRAM];
+    // SOCK_SEQPACKET of the other families is SCTP.
+    let packets = kind == libc::SOCK_SEQPACKET as u64 && domain == libc::AF_UNIX as u64;
+    let known = (among(kind, &kinds) || packets)
+        && among(protocol, &[0, libc::IPPROTO_TCP, libc::IPPROTO_UDP]);
     (!known).then_some(refuse(libc::EPROTONOSUPPORT))
 }
 
