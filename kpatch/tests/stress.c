@@ -862,8 +862,12 @@ static void overlaid(void)
 }
 static const char *overlay(void) { return as_life(overlaid); }
 
-/* A file system with one file, which is @first when it is opened first, then @then. */
-struct liar { const char *first, *then; size_t size; int fd; atomic_int opened; };
+/*
+ * A file system with one file, which is @first when it is opened first, then @then.
+ * Asked for its capabilities it answers with the error @says first, then that there
+ * are none.
+ */
+struct liar { const char *first, *then; size_t size; int says, fd; atomic_int opened, asked; };
 
 static void reply(struct liar *l, struct fuse_in_header *in, int error, const void *data, size_t n)
 {
@@ -920,6 +924,10 @@ static void answer(struct liar *l, char *request)
 			l->opened = 1;
 		break;
 	}
+	case FUSE_GETXATTR:
+		reply(l, in, l->asked ? -ENODATA : l->says, NULL, 0);
+		l->asked = 1;
+		break;
 	case FUSE_FORGET:
 		break;
 	case FUSE_RELEASE:
@@ -943,9 +951,9 @@ static void *serve(void *at)
 }
 
 /* Status of life from a file system that gives first one content, then the other. */
-static const char *lie(const char *first, const char *then, size_t size, int want)
+static const char *lie(const char *first, const char *then, size_t size, int says, int want)
 {
-	struct liar l = { first, then, size, open("/dev/fuse", O_RDWR | O_CLOEXEC) };
+	struct liar l = { first, then, size, says, open("/dev/fuse", O_RDWR | O_CLOEXEC) };
 	char options[100];
 	pthread_t thread;
 	struct run *r;
@@ -980,8 +988,10 @@ static const char *fuse(void)
 	memcpy(evil, good, 4096);
 	for (i = 4096; i < n; i += 4096)
 		evil[i] = 0x90;
-	bad = lie(good, evil, n, 0);
-	return bad ? bad : lie(evil, good, n, 126);
+	bad = lie(good, evil, n, -ENODATA, 0);
+	bad = bad ? bad : lie(evil, good, n, -ENODATA, 126);
+	/* By this error a format says that another may have the file. */
+	return bad ? bad : lie(good, evil, n, -ENOEXEC, 126);
 }
 
 /* ---- together ---- */
