@@ -61,6 +61,17 @@ static void sleep_ms(long ms)
 		;
 }
 
+/* From here on, and for what is started from here, this CPU only. */
+__attribute__((unused))
+static void only_on_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
 /* Starts a program; its standard output goes to *out when out is not null. */
 static pid_t start(const char *path, const char *arg, int in, int *out, void (*before)(void))
 {

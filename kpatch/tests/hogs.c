@@ -180,14 +180,7 @@ static const char *killed(void)
 	return took[n / 2] < 100 ? NULL : fail("dead after %ld ms", took[n / 2]);
 }
 
-static void on_cpu_0(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
+static void on_cpu_0(void) { only_on_cpu(0); }
 
 static const char *others(void)
 {

@@ -234,14 +234,7 @@ static const char *syscall_at_0(void) { return dies("syscall", SIGSYS); }
 
 /* ---- how it lives with others ---- */
 
-static void on_cpu_0(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
+static void on_cpu_0(void) { only_on_cpu(0); }
 
 /* Only if the spinning program is preempted does this come to an end. */
 static const char *preempted(void)

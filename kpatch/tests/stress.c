@@ -367,11 +367,7 @@ static const char *too_long(void)
 
 static void enter_on_cpu_0(void)
 {
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	sched_setaffinity(0, sizeof(set), &set);
+	only_on_cpu(0);
 	enter_group();
 }
 
@@ -502,14 +498,7 @@ static const char *killed_often(void)
 
 #define CPU_1 "/sys/devices/system/cpu/cpu1/online"
 
-static void on_cpu_1(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(1, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
+static void on_cpu_1(void) { only_on_cpu(1); }
 
 /* A CPU that is taken away from the programs on it, and that runs one when it is back. */
 static const char *hotplug(void)

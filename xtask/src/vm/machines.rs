@@ -55,7 +55,7 @@ impl Machine {
         Machine { cpu, memory: self.memory.saturating_mul(2), ..*self }
     }
 
-    /// For [`Files::counted`].
+    /// For [`super::Files::counted`].
     pub(crate) fn counted(more: More) -> Machine {
         Machine { append: "nokaslr", memory: 1024, more, ..PLAIN }
     }
@@ -233,7 +233,7 @@ const LONG: &[Machine] = &[
     },
 ];
 
-/// Machines of their own: see [`features`].
+/// Machines of their own: see [`super::features`].
 pub(super) const FEATURES: &str = "CPU features";
 
 /// Which machines `vm-test` boots, on which kernel.
