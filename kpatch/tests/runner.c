@@ -6,6 +6,8 @@
  *
  *	runner [--only WORD]		programs that are admitted
  *	runner --unverified		with kml.unverified=1
+ *	runner --order CMD		CMD, killed if a system call has arguments in an
+ *					order that is not Linux's
  */
 #include "harness.h"
 
@@ -14,6 +16,7 @@
 #include <sys/prctl.h>
 #include <setjmp.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -788,6 +791,54 @@ static void filter(int call, int action)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
+/* Of system calls that imports are shown as: what (argument & mask) is, as Linux has it. */
+static const struct order {
+	unsigned int call, argument, mask, value;
+} orders[] = {
+#define FLAGS	(O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_NONBLOCK | \
+		 O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+	{ SYS_open, 1, ~FLAGS, 0 },		{ SYS_open, 2, ~0777, 0 },
+	{ SYS_openat, 0, -1, AT_FDCWD },	{ SYS_openat, 2, ~FLAGS, 0 },
+	{ SYS_openat, 3, ~0777, 0 },		{ SYS_openat2, 3, -1, 24 },
+	{ SYS_newfstatat, 3, ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH), 0 },
+	{ SYS_mkdirat, 2, ~0777, 0 },		{ SYS_unlinkat, 2, ~AT_REMOVEDIR, 0 },
+	{ SYS_renameat, 2, -1, AT_FDCWD },
+	{ SYS_mmap, 0, -1, 0 },			{ SYS_mmap, 1, 4095, 0 },
+	{ SYS_mmap, 2, -1, PROT_READ | PROT_WRITE },
+	{ SYS_mmap, 3, -1, MAP_PRIVATE | MAP_ANONYMOUS },
+	{ SYS_mmap, 4, -1, -1 },		{ SYS_mmap, 5, -1, 0 },
+	{ SYS_brk, 0, -1, 0 },
+	{ SYS_accept4, 1, -1, 0 },		{ SYS_accept4, 2, -1, 0 },
+	{ SYS_accept4, 3, ~(SOCK_NONBLOCK | SOCK_CLOEXEC), 0 },
+	{ SYS_sendto, 5, ~127, 0 },		{ SYS_recvfrom, 5, ~255, 0 },
+	{ SYS_wait4, 3, -1, 0 },
+};
+#define ORDERS	(sizeof(orders) / sizeof(*orders))
+
+/* Kills who calls with arguments in another order than Linux has. */
+static void filter_order(void)
+{
+	struct sock_filter code[6 * ORDERS + 1];
+	struct sock_fprog program = { 6 * ORDERS + 1, code };
+	unsigned int i;
+
+	for (i = 0; i < ORDERS; i++) {
+		const struct order *o = orders + i;
+		struct sock_filter check[] = {
+			BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, o->call, 0, 4),
+			BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16 + 8 * o->argument),
+			BPF_STMT(BPF_ALU | BPF_AND | BPF_K, o->mask),
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, o->value, 1, 0),
+			BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		};
+
+		memcpy(code + 6 * i, check, sizeof(check));
+	}
+	code[6 * ORDERS] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
 static void filter_errno(void) { filter(SYS_getpid, SECCOMP_RET_ERRNO | 123); }
 static void filter_allow(void) { filter(SYS_getpid, SECCOMP_RET_ALLOW); }
 static void filter_kill(void) { filter(SYS_getpid, SECCOMP_RET_KILL_PROCESS); }
@@ -1349,6 +1400,11 @@ int main(int argc, char **argv)
 			asm volatile("" : : : "memory");
 	if (argc > 2 && (!strcmp(argv[1], "--write-allowed") || !strcmp(argv[1], "--write-denied"))) {
 		filter(SYS_write, argv[1][8] == 'a' ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EIO);
+		execv(argv[2], argv + 2);
+		return 127;
+	}
+	if (argc > 2 && !strcmp(argv[1], "--order")) {
+		filter_order();
 		execv(argv[2], argv + 2);
 		return 127;
 	}

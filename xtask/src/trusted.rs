@@ -440,8 +440,14 @@ verdict $result "a driver that reads more than it is asked: the program dies bef
 [ $result = 0 ] || { echo "status $status"; cat /tmp/out; }
 runner --write-allowed /trusted/hello > /tmp/out; cmp -s /tmp/out /tmp/hello
 verdict $? "a filter that lets a call pass"
-runner --write-denied /trusted/hello > /tmp/out; [ "$? $(wc -c < /tmp/out)" = "137 0" ]
+runner --write-denied /trusted/hello > /tmp/out; [ "$? $(wc -c < /tmp/out)" = "159 0" ]
 verdict $? "a filter that answers in the place of a call: the program dies"
+for program in files sockets events process; do
+    mkdir -p /tmp/empty; cd /tmp/empty
+    timeout 60 runner --order /trusted/$program < /dev/null > /tmp/out 2>&1; result=$?; cd /cases
+    verdict $result "arguments as filters know them: $program"
+    [ $result = 0 ] || { echo "status $result"; cat /tmp/out; }
+done
 [ $bad = 0 ] && result=ok || result=FAILED
 echo "test result: $result. $ok passed, $bad failed"
 "#;
