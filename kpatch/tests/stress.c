@@ -790,19 +790,21 @@ static const char *traced(void)
 	return bad;
 }
 
-static const char *function_tracer(void)
+static const char *tracer(const char *name)
 {
 	const char *bad = NULL;
 	struct run *r;
 
-	if (put_file(TRACING "current_tracer", "function"))
-		return "no function tracer";
+	if (put_file(TRACING "current_tracer", name))
+		return fail("no tracer '%s'", name);
 	r = run_with(LIFE, "run", -1, NULL);
 	if (r->status || strcmp(r->out, "0 bad"))
 		bad = fail("status %x, said '%s'", r->status, r->out);
 	put_file(TRACING "current_tracer", "nop");
 	return bad;
 }
+static const char *function_tracer(void) { return tracer("function"); }
+static const char *graph_tracer(void) { return tracer("function_graph"); }
 
 static const char *kprobes(void)
 {
@@ -1211,6 +1213,7 @@ static const struct test tests[] = {
 static const struct test traces[] = {
 	{ "trace: a call through a gate is a system call", traced },
 	{ "trace: function tracer over everything", function_tracer },
+	{ "trace: function graph tracer over everything", graph_tracer },
 	{ "trace: kprobes in what gates call, none in gates", kprobes },
 	{ "kernel: nothing in its log", silent },
 };

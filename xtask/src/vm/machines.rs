@@ -200,6 +200,10 @@ const SHORT: &str = "spectre_bhi=off";
 /// Megabytes for 200 programs with 4 each.
 const CROWDED: u32 = 384;
 
+/// The tracer that changes where functions return to, beneath the judge that is left in its midst.
+const TRACED: &str = "mount -t tracefs none /sys/kernel/tracing; \
+    echo function_graph > /sys/kernel/tracing/current_tracer && sh /bin/judged.sh";
+
 /// On the kernel with swap, control groups and the like.
 const LONG: &[Machine] = &[
     MUTANTS,
@@ -208,6 +212,12 @@ const LONG: &[Machine] = &[
     Machine { name: "memory, control groups, perf", command: "stress", ..PLAIN },
     // With a thread for each CPU, QEMU executes int3 that a text patch has removed.
     Machine { name: "tracing", command: "stress --trace", emulator: Emulator::TcgInTurns, ..PLAIN },
+    Machine {
+        name: "judged programs, traced",
+        command: TRACED,
+        emulator: Emulator::TcgInTurns,
+        ..JUDGED
+    },
     Machine {
         name: "machine checks",
         command: "runner --only life; grep MCE: /proc/interrupts",
