@@ -369,8 +369,12 @@ pub(crate) fn compile(source: &Path, objects: &Path, target: &str) -> Result<()>
     let text = fs::read_to_string(&path)?;
     if !child.wait()?.success() {
         let lines: Vec<_> = text.lines().collect();
-        let end = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default();
-        bail!("{target} does not build:\n{}", end.join("\n"));
+        // Other jobs go on for a while after the error.
+        let fault = |line: &&str| line.contains("error: ") || line.contains("***");
+        let fault = lines.iter().position(fault).unwrap_or(lines.len());
+        let shown = lines.iter().skip(fault.saturating_sub(5)).take(40);
+        let shown: Vec<_> = shown.copied().collect();
+        bail!("{target} does not build:\n{}", shown.join("\n"));
     }
     // A warning of compiler or objtool in the series is a mistake in the series.
     let warning = text.lines().find(|line| line.contains("warning: "));
