@@ -434,7 +434,7 @@ grep -q "^admitted: [1-9]" /proc/kml && grep -q "^refused: code: [1-9]" /proc/km
     grep -q "^refused: policy: [1-9]" /proc/kml; verdict $? "counters"
 dmesg | grep -E "WARNING|BUG|Oops" ; [ $? != 0 ]; verdict $? "no complaint in the log"
 /trusted/wc /proc/kml_liar > /tmp/out 2>&1; status=$?
-dmesg | grep -F "kml: a result outside of its type" > /dev/null; [ "$status $?" = "137 0" ]
+dmesg | grep -F "kml: a result outside of its type" > /dev/null; [ "$status $?" = "159 0" ]
 result=$?
 verdict $result "a driver that reads more than it is asked: the program dies before it hears of it"
 [ $result = 0 ] || { echo "status $status"; cat /tmp/out; }
