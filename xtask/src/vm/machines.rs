@@ -183,6 +183,7 @@ const TRACKED: &[Machine] = &[
     },
     Machine {
         name: "judged programs, careful gates, branch tracking",
+        append: "retbleed=ibpb,force",
         emulator: Emulator::Bochs,
         ..JUDGED
     },
@@ -197,12 +198,25 @@ const TRACKED: &[Machine] = &[
 
 const SHORT: &str = "spectre_bhi=off";
 
+/// On the kernel with checks: RCU knows there whether it watches when it should.
+const CHECKED: &[Machine] = &[
+    Machine { name: "context tracking", append: "nohz_full=1", ..PLAIN },
+    Machine { name: "judged programs, context tracking", append: "nohz_full=1", ..JUDGED },
+];
+
 /// Megabytes for 200 programs with 4 each.
 const CROWDED: u32 = 384;
 
-/// The tracer that changes where functions return to, beneath the judge that is left in its midst.
-const TRACED: &str = "mount -t tracefs none /sys/kernel/tracing; \
-    echo function_graph > /sys/kernel/tracing/current_tracer && sh /bin/judged.sh";
+/// With the tracer that changes where functions return to: the judge can be left in its midst.
+macro_rules! traced {
+    ($command:literal) => {
+        concat!(
+            "mount -t tracefs none /sys/kernel/tracing; ",
+            "echo function_graph > /sys/kernel/tracing/current_tracer && ",
+            $command
+        )
+    };
+}
 
 /// On the kernel with swap, control groups and the like.
 const LONG: &[Machine] = &[
@@ -214,9 +228,15 @@ const LONG: &[Machine] = &[
     Machine { name: "tracing", command: "stress --trace", emulator: Emulator::TcgInTurns, ..PLAIN },
     Machine {
         name: "judged programs, traced",
-        command: TRACED,
+        command: traced!("sh /bin/judged.sh"),
         emulator: Emulator::TcgInTurns,
         ..JUDGED
+    },
+    Machine {
+        name: "large files, traced",
+        command: traced!("hogs --traced"),
+        emulator: Emulator::TcgInTurns,
+        ..HOGS
     },
     Machine {
         name: "machine checks",
@@ -273,7 +293,7 @@ impl Suite {
             Suite::Debug => {
                 let more =
                     LONG.iter().filter(|m| MACHINES.iter().all(|other| other.name != m.name));
-                MACHINES.iter().chain(more).copied().collect()
+                MACHINES.iter().chain(CHECKED).chain(more).copied().collect()
             }
         };
         if self == Suite::Debug { chosen.iter().map(Machine::watched).collect() } else { chosen }
