@@ -1203,8 +1203,14 @@ static const char *unverified_traced(void)
 	int st, i;
 
 	sleep_ms(300);
-	if (ptrace(PTRACE_ATTACH, pid, NULL, NULL) || waitpid(pid, &st, 0) != pid)
-		bad = "cannot attach";
+	if (ptrace(PTRACE_ATTACH, pid, NULL, NULL)) {
+		bad = strerror(errno);
+		bad = waitpid(pid, &st, WNOHANG) == pid ?
+			fail("cannot attach: %s, its status is %x", bad, st) :
+			fail("cannot attach: %s, it runs", bad);
+	} else if (waitpid(pid, &st, 0) != pid) {
+		bad = fail("does not stop: %s", strerror(errno));
+	}
 	for (i = 0; i < 1000 && !bad; i++) {
 		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) || waitpid(pid, &st, 0) != pid ||
 		    !WIFSTOPPED(st) || WSTOPSIG(st) != SIGTRAP)

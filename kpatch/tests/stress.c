@@ -6,6 +6,7 @@
  *
  *	stress [--only WORD]
  *	stress --trace		with everything traced
+ *	stress --graph		the same by the graph tracer
  *	stress --page-tables	keeps programs running that use memory in every way,
  *				on two nodes, while the page tables are read from outside
  *	stress --crowd		100 at CPL 0 beside 100 at CPL 3 for a minute, with
@@ -1210,10 +1211,15 @@ static const struct test tests[] = {
 	{ "kernel: nothing in its log but that", silent_but_oom },
 };
 
+static const struct test graphs[] = {
+	{ "trace: a call through a gate is a system call", traced },
+	{ "trace: function graph tracer over everything", graph_tracer },
+	{ "kernel: nothing in its log", silent },
+};
+
 static const struct test traces[] = {
 	{ "trace: a call through a gate is a system call", traced },
 	{ "trace: function tracer over everything", function_tracer },
-	{ "trace: function graph tracer over everything", graph_tracer },
 	{ "trace: kprobes in what gates call, none in gates", kprobes },
 	{ "kernel: nothing in its log", silent },
 };
@@ -1244,6 +1250,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(how, "--crowd"))
 		return run_tests(crowds, sizeof(crowds) / sizeof(*crowds), NULL);
+	if (!strcmp(how, "--graph"))
+		return run_tests(graphs, sizeof(graphs) / sizeof(*graphs), NULL);
 	if (!strcmp(how, "--trace"))
 		return run_tests(traces, sizeof(traces) / sizeof(*traces), NULL);
 	if (!strcmp(how, "--page-tables"))

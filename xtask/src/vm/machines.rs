@@ -198,15 +198,6 @@ const TRACKED: &[Machine] = &[
 
 const SHORT: &str = "spectre_bhi=off";
 
-/// On the kernel with checks: RCU knows there whether it watches when it should.
-const CHECKED: &[Machine] = &[
-    Machine { name: "context tracking", append: "nohz_full=1", ..PLAIN },
-    Machine { name: "judged programs, context tracking", append: "nohz_full=1", ..JUDGED },
-];
-
-/// Megabytes for 200 programs with 4 each.
-const CROWDED: u32 = 384;
-
 /// With the tracer that changes where functions return to: the judge can be left in its midst.
 macro_rules! traced {
     ($command:literal) => {
@@ -218,14 +209,15 @@ macro_rules! traced {
     };
 }
 
-/// On the kernel with swap, control groups and the like.
-const LONG: &[Machine] = &[
-    MUTANTS,
-    HOGS,
-    Machine { name: "large files in control groups", command: "hogs --groups", ..HOGS },
-    Machine { name: "memory, control groups, perf", command: "stress", ..PLAIN },
-    // With a thread for each CPU, QEMU executes int3 that a text patch has removed.
-    Machine { name: "tracing", command: "stress --trace", emulator: Emulator::TcgInTurns, ..PLAIN },
+/// With the graph tracer, CPUs in turns as for the others. Not on the kernel with checks: there one
+/// of these tests takes twenty minutes.
+const GRAPHED: &[Machine] = &[
+    Machine {
+        name: "graph tracing",
+        command: "stress --graph",
+        emulator: Emulator::TcgInTurns,
+        ..PLAIN
+    },
     Machine {
         name: "judged programs, traced",
         command: traced!("sh /bin/judged.sh"),
@@ -238,6 +230,25 @@ const LONG: &[Machine] = &[
         emulator: Emulator::TcgInTurns,
         ..HOGS
     },
+];
+
+/// On the kernel with checks: RCU knows there whether it watches when it should.
+const CHECKED: &[Machine] = &[
+    Machine { name: "context tracking", append: "nohz_full=1", ..PLAIN },
+    Machine { name: "judged programs, context tracking", append: "nohz_full=1", ..JUDGED },
+];
+
+/// Megabytes for 200 programs with 4 each.
+const CROWDED: u32 = 384;
+
+/// On the kernel with swap, control groups and the like.
+const LONG: &[Machine] = &[
+    MUTANTS,
+    HOGS,
+    Machine { name: "large files in control groups", command: "hogs --groups", ..HOGS },
+    Machine { name: "memory, control groups, perf", command: "stress", ..PLAIN },
+    // With a thread for each CPU, QEMU executes int3 that a text patch has removed.
+    Machine { name: "tracing", command: "stress --trace", emulator: Emulator::TcgInTurns, ..PLAIN },
     Machine {
         name: "machine checks",
         command: "runner --only life; grep MCE: /proc/interrupts",
@@ -289,7 +300,7 @@ impl Suite {
         let chosen = match self {
             Suite::Quick => QUICK.to_vec(),
             Suite::Normal => MACHINES.to_vec(),
-            Suite::Long => [LONG, TRACKED].concat(),
+            Suite::Long => [LONG, GRAPHED, TRACKED].concat(),
             Suite::Debug => {
                 let more =
                     LONG.iter().filter(|m| MACHINES.iter().all(|other| other.name != m.name));
