@@ -1397,8 +1397,11 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "--overflow"))
 		return alternate_stack();
 	if (argc > 1 && !strcmp(argv[1], "--calls"))
-		for (;;)
-			asm volatile("syscall" : : "a" (SYS_getpid) : "rcx", "r11", "memory");
+		for (;;) {
+			long call = SYS_getpid;
+
+			asm volatile("syscall" : "+a" (call) : : "rcx", "r11", "memory");
+		}
 	if (argc > 1 && !strcmp(argv[1], "--threads"))
 		return threads();
 	if (argc > 1 && !strcmp(argv[1], "--spin"))
