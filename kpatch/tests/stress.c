@@ -1018,7 +1018,7 @@ static const char *crowd(void)
 	static pid_t pids[2 * PAIRS];
 	static int outs[2 * PAIRS];
 	const char *wrong = start_perf(&s);
-	long swapped = 0, now, end;
+	long swapped = 0, now;
 	int i, bad = 0;
 	char text[32];
 
@@ -1027,19 +1027,12 @@ static const char *crowd(void)
 	for (i = 0; i < 2 * PAIRS; i++)
 		pids[i] = start(i % 2 ? LIFE : "/bin/stress", i % 2 ? "press" : "--press", -1, &outs[i],
 				NULL);
-	/* Until the first ends: this program may hear of it when most have gone. */
-	for (end = now_ms() + 1200000; now_ms() < end; sleep_ms(500)) {
-		siginfo_t ended = { };
-
-		if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) || ended.si_pid)
-			break;
-		now = number_in("/proc/meminfo", "SwapTotal:") - number_in("/proc/meminfo", "SwapFree:");
-		swapped = now > swapped ? now : swapped;
-	}
 	for (i = 0; i < 2 * PAIRS; i++) {
 		int st = finish(pids[i], 1200000);
 		ssize_t n = read(outs[i], text, sizeof(text) - 1);
 
+		now = number_in("/proc/meminfo", "SwapTotal:") - number_in("/proc/meminfo", "SwapFree:");
+		swapped = now > swapped ? now : swapped;
 		text[n > 0 ? n : 0] = 0;
 		close(outs[i]);
 		if (st || strcmp(text, "0 bad")) {
