@@ -778,6 +778,14 @@ static const char *file_changes(void)
 
 /* ---- seccomp: with a filter the gate takes the long way ---- */
 
+static void confine(struct sock_filter *code, unsigned short size)
+{
+	struct sock_fprog program = { size, code };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 static void filter(int call, int action)
 {
 	struct sock_filter code[] = {
@@ -786,10 +794,8 @@ static void filter(int call, int action)
 		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { 4, code };
 
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	confine(code, 4);
 }
 /* Of system calls that imports are shown as: what (argument & mask) is, as Linux has it. */
 static const struct order {
@@ -819,7 +825,6 @@ static const struct order {
 static void filter_order(void)
 {
 	struct sock_filter code[6 * ORDERS + 1];
-	struct sock_fprog program = { 6 * ORDERS + 1, code };
 	unsigned int i;
 
 	for (i = 0; i < ORDERS; i++) {
@@ -836,8 +841,7 @@ static void filter_order(void)
 		memcpy(code + 6 * i, check, sizeof(check));
 	}
 	code[6 * ORDERS] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	confine(code, 6 * ORDERS + 1);
 }
 static void filter_errno(void) { filter(SYS_getpid, SECCOMP_RET_ERRNO | 123); }
 static void filter_allow(void) { filter(SYS_getpid, SECCOMP_RET_ALLOW); }
