@@ -371,7 +371,7 @@ pub(crate) fn compile(source: &Path, objects: &Path, target: &str) -> Result<()>
         let lines: Vec<_> = text.lines().collect();
         // Other jobs go on for a while after the error.
         let fault = |line: &&str| line.contains("error: ") || line.contains("***");
-        let fault = lines.iter().position(fault).unwrap_or(lines.len());
+        let fault = lines.iter().position(fault).unwrap_or(lines.len().saturating_sub(35));
         let shown = lines.iter().skip(fault.saturating_sub(5)).take(40);
         let shown: Vec<_> = shown.copied().collect();
         bail!("{target} does not build:\n{}", shown.join("\n"));
