@@ -253,9 +253,13 @@ static long press(void)
 	struct timespec now;
 	ulong round = 0;
 	long end, bad = 0;
+	char c;
 
-	/* The minute begins when the memory is there, however slow that was. */
 	fill(n, round, 0);
+	/* The minute begins when the memory of all is there, however slow that was. */
+	put("ready\n");
+	if (k_read(0, &c, 1))
+		return 1;
 	k_clock(1, &now);
 	end = now.sec + 60;
 	do {

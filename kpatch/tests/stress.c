@@ -996,10 +996,13 @@ static int press(void)
 	static ulong pages[4 * MB / 8];
 	long end, bad = 0;
 	ulong i, round = 0;
+	char c;
 
-	/* The minute begins when the memory is there, however slow that was. */
 	for (i = 0; i < 4 * MB / 8; i += 512)
 		pages[i] = i;
+	/* The minute begins when the memory of all is there, however slow that was. */
+	if (write(1, "ready\n", 6) != 6 || read(0, &c, 1))
+		return 1;
 	end = now_ms() + 60000;
 	do {
 		for (i = 0; i < 4 * MB / 8; i += 512)
@@ -1012,34 +1015,51 @@ static int press(void)
 	return 0;
 }
 
+/* What is swapped out, in kB. */
+static long in_swap(void)
+{
+	return number_in("/proc/meminfo", "SwapTotal:") - number_in("/proc/meminfo", "SwapFree:");
+}
+
 static const char *crowd(void)
 {
 	static struct sampler s;
-	static pid_t pids[2 * PAIRS];
-	static int outs[2 * PAIRS];
+	static struct waiting all[2 * PAIRS];
 	const char *wrong = start_perf(&s);
-	long swapped = 0, now;
-	int i, bad = 0;
+	long swapped, now;
+	int i, gate[2], bad = 0;
 	char text[32];
 
 	if (wrong)
 		return wrong;
+	if (pipe2(gate, O_CLOEXEC))
+		return "no pipe";
 	for (i = 0; i < 2 * PAIRS; i++)
-		pids[i] = start(i % 2 ? LIFE : "/bin/stress", i % 2 ? "press" : "--press", -1, &outs[i],
-				NULL);
+		all[i].pid = start(i % 2 ? LIFE : "/bin/stress", i % 2 ? "press" : "--press", gate[0],
+				   &all[i].out, NULL);
 	for (i = 0; i < 2 * PAIRS; i++) {
-		int st = finish(pids[i], 1200000);
-		ssize_t n = read(outs[i], text, sizeof(text) - 1);
+		if (!is_ready(&all[i])) {
+			bad++;
+			fail("program %d does not get ready", i);
+		}
+	}
+	swapped = in_swap();
+	/* They wait for its end. */
+	close(gate[1]);
+	for (i = 0; i < 2 * PAIRS; i++) {
+		int st = finish(all[i].pid, 1200000);
+		ssize_t n = read(all[i].out, text, sizeof(text) - 1);
 
-		now = number_in("/proc/meminfo", "SwapTotal:") - number_in("/proc/meminfo", "SwapFree:");
+		now = in_swap();
 		swapped = now > swapped ? now : swapped;
 		text[n > 0 ? n : 0] = 0;
-		close(outs[i]);
+		close(all[i].out);
 		if (st || strcmp(text, "0 bad")) {
 			bad++;
 			fail("program %d: status %x, said '%s'", i, st, text);
 		}
 	}
+	close(gate[0]);
 	end_perf(&s);
 	printf("measured: crowd: %ld kB were swapped out at once\n", swapped);
 	if (bad)
