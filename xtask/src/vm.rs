@@ -5,6 +5,7 @@ mod bochs;
 pub(crate) mod counts;
 mod features;
 mod files;
+mod first;
 mod machines;
 mod walk;
 
@@ -16,7 +17,7 @@ use crate::object::Object;
 use crate::run::step;
 use anyhow::{Context, Result, ensure};
 use files::UP;
-use machines::{FEATURES, MUTANTS, PLAIN, Probe};
+use machines::{FEATURES, FIRST, MUTANTS, PLAIN, Probe};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -73,6 +74,10 @@ pub(crate) fn test(suite: Suite, only: Option<&str>) -> Result<()> {
     let image = kernel::build(suite.flavor())?;
     let mut files = Files::new()?;
     let (mut passed, mut failed) = (0usize, 0usize);
+    let mut add = |(ok, bad): (usize, usize)| {
+        passed = passed.saturating_add(ok);
+        failed = failed.saturating_add(bad);
+    };
     if only.is_none_or(|word| OBJECT.contains(word)) {
         step(OBJECT);
         for (name, result) in Object::of(&image)?.test(files.trusted.programs())? {
@@ -80,8 +85,7 @@ pub(crate) fn test(suite: Suite, only: Option<&str>) -> Result<()> {
                 Ok(ref what) => println!("test object: {name}: {what} ... ok"),
                 Err(ref why) => println!("test object: {name} ... FAILED: {why:#}"),
             }
-            let count = if result.is_ok() { &mut passed } else { &mut failed };
-            *count = count.saturating_add(1);
+            add(if result.is_ok() { (1, 0) } else { (0, 1) });
         }
     }
     let machines = suite.machines();
@@ -95,14 +99,15 @@ pub(crate) fn test(suite: Suite, only: Option<&str>) -> Result<()> {
         let start = Instant::now();
         let (ok, bad) = test_machine(&files, &image, machine, suite.limit())?;
         println!("     {} s: {ok} passed, {bad} failed", start.elapsed().as_secs());
-        passed = passed.saturating_add(ok);
-        failed = failed.saturating_add(bad);
+        add((ok, bad));
+    }
+    if suite != Suite::Long && only.is_none_or(|word| FIRST.contains(word)) {
+        step(FIRST);
+        add(first::test(&files, &image, suite == Suite::Debug)?);
     }
     if suite == Suite::Long && only.is_none_or(|word| FEATURES.contains(word)) {
         step(FEATURES);
-        let (ok, bad) = features::test(&files, &image)?;
-        passed = passed.saturating_add(ok);
-        failed = failed.saturating_add(bad);
+        add(features::test(&files, &image)?);
     }
     ensure!(passed.saturating_add(failed) > 0, "no test has run");
     println!("\ntotal: {passed} passed, {failed} failed");

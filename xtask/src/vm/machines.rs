@@ -50,7 +50,7 @@ impl Machine {
     /// The same on the kernel with checks. It takes more memory. While it identifies the CPU, KASAN
     /// takes addresses of 5-level page tables for wild ones, if an interrupt comes just then; any
     /// kernel of this age does (<https://lkml.iu.edu/hypermail/linux/kernel/2606.1/11911.html>).
-    fn watched(&self) -> Machine {
+    pub(super) fn watched(&self) -> Machine {
         let cpu = if self.cpu == "max" { "max,la57=off" } else { self.cpu };
         Machine { cpu, memory: self.memory.saturating_mul(2), ..*self }
     }
@@ -276,6 +276,8 @@ const LONG: &[Machine] = &[
 
 /// Machines of their own: see [`super::features`].
 pub(super) const FEATURES: &str = "CPU features";
+/// The same: see [`super::first`].
+pub(super) const FIRST: &str = "first process";
 
 /// Which machines `vm-test` boots, on which kernel.
 #[derive(Clone, Copy, PartialEq, Eq)]
