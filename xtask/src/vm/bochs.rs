@@ -1,7 +1,7 @@
 //! Not trusted. Machines that Bochs emulates: its CPUs track indirect branches, QEMU's do not.
 //!
-//! Bochs does not load kernels, so there is a disc with GRUB on it. One CPU, and time goes by as
-//! instructions do.
+//! Bochs does not load kernels, so there is a disc with GRUB on it. Time goes by as instructions
+//! do, and a second CPU takes turns with the first, which is slow.
 
 use super::files::{Files, dies_with_us};
 use crate::kernel;
@@ -23,6 +23,7 @@ const INSTALL: &str = "install, as root: apt-get install bochs vgabios grub-comm
 pub(super) fn machine(
     files: &Files,
     image: &Path,
+    cpus: u8,
     memory: u32,
     append: &str,
     initramfs: &Path,
@@ -46,7 +47,7 @@ pub(super) fn machine(
     ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 
     let settings = files.path("bochsrc");
-    fs::write(&settings, self::settings(&disc, &files.path("bochs.log"), memory))?;
+    fs::write(&settings, self::settings(&disc, &files.path("bochs.log"), cpus, memory))?;
     // Debian's Bochs has its debugger, which waits to be told to continue.
     let script = files.path("bochs.rc");
     fs::write(&script, "c\n")?;
@@ -62,9 +63,9 @@ pub(super) fn command(command: &str) -> String {
 }
 
 /// The configuration file. Bochs insists on a display: one for VNC, for which nobody waits.
-fn settings(disc: &Path, log: &Path, memory: u32) -> String {
+fn settings(disc: &Path, log: &Path, cpus: u8, memory: u32) -> String {
     format!(
-        "cpu: model={CPU}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1\n\
+        "cpu: model={CPU}, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1\n\
          memory: guest={memory}, host={memory}\n\
          romimage: file=/usr/share/bochs/BIOS-bochs-latest\n\
          vgaromimage: file={VIDEO}\n\

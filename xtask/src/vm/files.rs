@@ -116,12 +116,14 @@ impl Files {
             machine.append
         );
         let command = match machine.emulator {
-            Emulator::Bochs => bochs::command(command),
+            Emulator::Bochs(_) => bochs::command(command),
             Emulator::Tcg | Emulator::TcgInTurns => command.to_string(),
         };
         let initramfs = self.initramfs(machine, &command)?;
         match machine.emulator {
-            Emulator::Bochs => bochs::machine(self, image, machine.memory, &append, &initramfs),
+            Emulator::Bochs(cpus) => {
+                bochs::machine(self, image, cpus, machine.memory, &append, &initramfs)
+            }
             Emulator::Tcg => Ok(self.qemu("tcg", image, machine, &append, &initramfs)),
             Emulator::TcgInTurns => {
                 Ok(self.qemu("tcg,thread=single", image, machine, &append, &initramfs))

@@ -26,8 +26,8 @@ pub(super) enum Emulator {
     Tcg,
     /// QEMU, with one thread for both.
     TcgInTurns,
-    /// See [`super::bochs`].
-    Bochs,
+    /// See [`super::bochs`]: with so many CPUs.
+    Bochs(u8),
 }
 
 /// What only some machines have.
@@ -172,26 +172,34 @@ const TRACKED: &[Machine] = &[
         name: "branch tracking",
         command: "runner --bochs",
         append: SHORT,
-        emulator: Emulator::Bochs,
+        emulator: Emulator::Bochs(1),
+        ..PLAIN
+    },
+    // What is about CPUs: all of it would take half an hour.
+    Machine {
+        name: "2 CPUs, branch tracking",
+        command: "[ $(nproc) = 2 ] && runner --bochs CPU",
+        append: SHORT,
+        emulator: Emulator::Bochs(2),
         ..PLAIN
     },
     Machine {
         name: "judged programs, branch tracking",
         append: SHORT,
-        emulator: Emulator::Bochs,
+        emulator: Emulator::Bochs(1),
         ..JUDGED
     },
     Machine {
         name: "judged programs, careful gates, branch tracking",
         append: "retbleed=ibpb,force",
-        emulator: Emulator::Bochs,
+        emulator: Emulator::Bochs(1),
         ..JUDGED
     },
     Machine {
         name: "unverified mode, branch tracking",
         append: "kml.unverified=1",
         command: "sh /bin/tracked.sh",
-        emulator: Emulator::Bochs,
+        emulator: Emulator::Bochs(1),
         ..PLAIN
     },
 ];
@@ -306,7 +314,7 @@ impl Suite {
             Suite::Debug => {
                 let more =
                     LONG.iter().filter(|m| MACHINES.iter().all(|other| other.name != m.name));
-                MACHINES.iter().chain(CHECKED).chain(more).copied().collect()
+                MACHINES.iter().chain(CHECKED).chain(more).chain(TRACKED).copied().collect()
             }
         };
         if self == Suite::Debug { chosen.iter().map(Machine::watched).collect() } else { chosen }
