@@ -1044,7 +1044,7 @@ static const char *crowd(void)
 		}
 	}
 	swapped = in_swap();
-	/* They wait for its end. */
+	/* They wait for the end of the pipe. */
 	close(gate[1]);
 	for (i = 0; i < 2 * PAIRS; i++) {
 		int st = finish(all[i].pid, 1200000);

@@ -103,7 +103,7 @@ pub(crate) fn test(suite: Suite, only: Option<&str>) -> Result<()> {
     }
     if suite != Suite::Long && only.is_none_or(|word| FIRST.contains(word)) {
         step(FIRST);
-        add(first::test(&files, &image, suite == Suite::Debug)?);
+        add(first::test(&files, &image, &suite.adapt(&PLAIN))?);
     }
     if suite == Suite::Long && only.is_none_or(|word| FEATURES.contains(word)) {
         step(FEATURES);
@@ -154,8 +154,7 @@ fn test_machine(
         }
     }
     if bad > 0 {
-        let end = run.lines.get(run.lines.len().saturating_sub(60)..).unwrap_or_default();
-        eprintln!("--- the end of the console:\n{}\n---", end.join("\n"));
+        run.show_end();
     }
     Ok((ok, bad))
 }

@@ -29,6 +29,14 @@ pub(crate) struct Run {
     pub(super) tables: Vec<String>,
 }
 
+impl Run {
+    /// Prints the end of the console, where a test has failed.
+    pub(super) fn show_end(&self) {
+        let end = self.lines.get(self.lines.len().saturating_sub(60)..).unwrap_or_default();
+        eprintln!("--- the end of the console:\n{}\n---", end.join("\n"));
+    }
+}
+
 /// What the machines of one run of this program are made from; removed at its end.
 pub(crate) struct Files {
     directory: TempDir,

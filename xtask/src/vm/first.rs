@@ -4,7 +4,7 @@
 //! the first process ends the kernel panics, and says how it ended.
 
 use super::files::Files;
-use super::machines::{Machine, PLAIN};
+use super::machines::Machine;
 use anyhow::Result;
 use std::path::Path;
 use std::time::Duration;
@@ -35,27 +35,21 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Boots the kernel once for each; how many passed and failed.
-pub(super) fn test(files: &Files, image: &Path, watched: bool) -> Result<(usize, usize)> {
+/// Boots the machine once for each; how many passed and failed.
+pub(super) fn test(files: &Files, image: &Path, machine: &Machine) -> Result<(usize, usize)> {
     let (mut passed, mut failed) = (0usize, 0usize);
-    let machine = if watched { PLAIN.watched() } else { PLAIN };
     for case in CASES {
-        let console = console(files, image, &machine, case)?;
+        let qemu = files.emulator(image, machine, case.command)?;
+        let run = files.boot(qemu, machine, Duration::from_secs(300), |_| ())?;
         let ended = format!("Attempted to kill init! exitcode={}", case.status);
-        if console.iter().any(|line| line.contains(&ended)) {
+        if run.lines.iter().any(|line| line.contains(&ended)) {
             println!("test first process: {} ... ok", case.name);
             passed = passed.saturating_add(1);
         } else {
             println!("test first process: {} ... FAILED", case.name);
             failed = failed.saturating_add(1);
-            let end = console.get(console.len().saturating_sub(60)..).unwrap_or_default();
-            eprintln!("--- the end of the console:\n{}\n---", end.join("\n"));
+            run.show_end();
         }
     }
     Ok((passed, failed))
-}
-
-fn console(files: &Files, image: &Path, machine: &Machine, case: &Case) -> Result<Vec<String>> {
-    let qemu = files.emulator(image, machine, case.command)?;
-    Ok(files.boot(qemu, machine, Duration::from_secs(300), |_| ())?.lines)
 }

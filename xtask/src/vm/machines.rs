@@ -50,7 +50,7 @@ impl Machine {
     /// The same on the kernel with checks. It takes more memory. While it identifies the CPU, KASAN
     /// takes addresses of 5-level page tables for wild ones, if an interrupt comes just then; any
     /// kernel of this age does (<https://lkml.iu.edu/hypermail/linux/kernel/2606.1/11911.html>).
-    pub(super) fn watched(&self) -> Machine {
+    fn watched(&self) -> Machine {
         let cpu = if self.cpu == "max" { "max,la57=off" } else { self.cpu };
         Machine { cpu, memory: self.memory.saturating_mul(2), ..*self }
     }
@@ -317,7 +317,12 @@ impl Suite {
                 MACHINES.iter().chain(CHECKED).chain(more).chain(TRACKED).copied().collect()
             }
         };
-        if self == Suite::Debug { chosen.iter().map(Machine::watched).collect() } else { chosen }
+        chosen.iter().map(|machine| self.adapt(machine)).collect()
+    }
+
+    /// The machine for this kernel.
+    pub(super) fn adapt(self, machine: &Machine) -> Machine {
+        if self == Suite::Debug { machine.watched() } else { *machine }
     }
 
     /// Changed programs whose verdicts are compared.
