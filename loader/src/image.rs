@@ -69,8 +69,9 @@ features! {
     PhysicalAddress "the physical address of a segment is not its address",
     Alignment "a segment does not start on a page of 4096 bytes, or asks for another alignment",
     Congruence "file offset and address of a segment differ inside a page",
+    EmptySegment "a segment has no bytes in memory",
     FileSize "a segment has more bytes in the file than in memory",
-    TextSize "the text segment is empty, or has bytes that are not in the file",
+    TextSize "the text segment has bytes that are not in the file",
     ConstantsSize "a segment of constants has bytes that are not in the file",
     AddressRange "a segment does not lie between 0x400000 and 0x80000000",
     SegmentOrder "segments overlap, share a page or are not in order of address",
@@ -119,10 +120,10 @@ fn require(holds: bool, feature: Feature, offset: usize) -> Result<()> {
 /// An allegation: a file of the one admitted form.
 ///
 /// Having an `Image` tells you: there is one text segment, wholly in the file, and it is not
-/// writable; data segments are not executable; no two segments share a page or a byte of the file;
-/// all lie in `[IMAGE_LOW, IMAGE_HIGH)`; the entry point is in the text; section headers, if there
-/// are any, tell of the loaded bytes what the program headers tell. It tells nothing of what the
-/// bytes mean: that is for [`crate::verify`].
+/// writable; data segments are not executable; every segment has at least one byte of memory; no
+/// two segments share a page or a byte of the file; all lie in `[IMAGE_LOW, IMAGE_HIGH)`; the entry
+/// point is in the text; section headers, if there are any, tell of the loaded bytes what the
+/// program headers tell. It tells nothing of what the bytes mean: that is for [`crate::verify`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Image<'a> {
     text: &'a [u8],
@@ -315,7 +316,7 @@ fn program_headers(file: Bytes<'_>, header: &Header) -> Result<Loaded> {
     }
     require(stack, Feature::NoStack, HEADER)?;
     let text = text.ok_or(NotAdmitted { feature: Feature::NoText, offset: HEADER })?;
-    let sized = text.in_file > 0 && u64::try_from(text.in_file) == Ok(text.in_memory);
+    let sized = u64::try_from(text.in_file) == Ok(text.in_memory);
     require(sized, Feature::TextSize, text.at.saturating_add(32))?;
     let missing = NotAdmitted { feature: Feature::NoAnnotations, offset: HEADER };
     Ok(Loaded { text, segments, annotations: annotations.ok_or(missing)? })
@@ -339,7 +340,7 @@ fn part(file: Bytes<'_>, at: usize) -> Result<Part> {
     let align = file.u64(field(48))?;
     let aligned = match file.u32(at)? {
         PT_LOAD => align == PAGE,
-        _ => align <= 16,
+        _ => matches!(align, 0 | 1 | 2 | 4 | 8 | 16),
     };
     require(aligned, Feature::Alignment, field(48))?;
     Ok(part)
@@ -354,6 +355,9 @@ fn segment(part: &Part, last: Option<&Part>) -> Result<()> {
     require(part.address.is_multiple_of(PAGE), Feature::Alignment, field(16))?;
     let offset = u64::try_from(part.offset).unwrap_or(u64::MAX);
     require(offset.is_multiple_of(PAGE), Feature::Congruence, field(8))?;
+    // Nothing to map: a mapping without length is none, and a host that made one would have to know
+    // what that means.
+    require(part.in_memory > 0, Feature::EmptySegment, field(40))?;
     let in_file = u64::try_from(part.in_file).unwrap_or(u64::MAX);
     require(in_file <= part.in_memory, Feature::FileSize, field(32))?;
     // Zeroes that nobody writes would cost the kernel memory and the file nothing.
@@ -363,7 +367,7 @@ fn segment(part: &Part, last: Option<&Part>) -> Result<()> {
     let inside = part.address >= IMAGE_LOW && end.is_some_and(|end| end <= IMAGE_HIGH);
     require(inside, Feature::AddressRange, field(16))?;
     // `part` starts a page, so it shares none with `last` if it starts at or after its end.
-    let ordered = last.is_none_or(|last| last.address < part.address && last.end() <= part.address);
+    let ordered = last.is_none_or(|last| last.end() <= part.address);
     require(ordered, Feature::SegmentOrder, field(16))
 }
 

@@ -75,6 +75,10 @@ fn spoil(feature: Feature, f: &mut Vec<u8>) {
         Feature::PhysicalAddress => put64(f, TEXT + 24, 0),
         Feature::Alignment => put64(f, TEXT + 48, 0x20_0000),
         Feature::Congruence => put64(f, RODATA + 8, 0x2001),
+        Feature::EmptySegment => {
+            put64(f, RODATA + 32, 0);
+            put64(f, RODATA + 40, 0);
+        }
         Feature::FileSize => put64(f, DATA + 40, 7),
         Feature::TextSize => put64(f, TEXT + 40, 0x13),
         Feature::ConstantsSize => {
