@@ -37,6 +37,7 @@ macro_rules! passed_on {
 
 mod events;
 mod files;
+pub mod kinds;
 mod memory;
 mod sockets;
 

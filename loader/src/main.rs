@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use loader::lines::Debug;
+use loader::map::CannotRun;
 use loader::{Image, Verified, interface, link, listing, map, verify};
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -47,7 +48,8 @@ enum Command {
     },
     /// Judges a program, then runs it in this process.
     ///
-    /// The exit status is the program's; 126 if it is refused, 127 if it cannot be read.
+    /// The exit status is the program's; 126 if it is refused, or an open file that it would
+    /// inherit is; 127 if it cannot be read.
     Run {
         /// An executable, an object, or a source file that ends in .tal.
         file: PathBuf,
@@ -167,7 +169,9 @@ fn run(path: &Path, arguments: &[OsString], interface: &Interface) -> ExitCode {
     let mut all = vec![path.as_os_str().to_os_string()];
     all.extend_from_slice(arguments);
     let environment = environment();
-    fail(127, &map::run(&program, &all, &environment).to_string())
+    let error = map::run(&program, &all, &environment);
+    let refused = matches!(error, CannotRun::Descriptor(_));
+    fail(if refused { 126 } else { 127 }, &error.to_string())
 }
 
 /// `NAME=value` for each variable.

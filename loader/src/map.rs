@@ -32,11 +32,18 @@ const FILL: u8 = 0xCC;
 
 /// Why a judged program cannot be run here.
 #[derive(Debug)]
-pub struct CannotRun(String);
+pub enum CannotRun {
+    /// This host cannot do what has to be done.
+    Host(String),
+    /// The program would have an open file that it may not have ([`gates::kinds`]).
+    Descriptor(String),
+}
 
 impl core::fmt::Display for CannotRun {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            CannotRun::Host(words) | CannotRun::Descriptor(words) => f.write_str(words),
+        }
     }
 }
 
@@ -45,7 +52,7 @@ impl std::error::Error for CannotRun {}
 type Result<T> = core::result::Result<T, CannotRun>;
 
 fn refuse<T>(words: &str) -> Result<T> {
-    Err(CannotRun(words.to_string()))
+    Err(CannotRun::Host(words.to_string()))
 }
 
 /// Runs the program in this process with these arguments and environment. Returns only when it
@@ -53,7 +60,7 @@ fn refuse<T>(words: &str) -> Result<T> {
 pub fn run(program: &Verified<'_>, arguments: &[OsString], environment: &[OsString]) -> CannotRun {
     let gates = program.imports().iter().map(|import| gates::function(*import));
     let Some(gates) = gates.collect::<Option<Vec<Gate>>>() else {
-        return CannotRun("an import that this host lacks".into());
+        return CannotRun::Host("an import that this host lacks".into());
     };
     if let Err(error) = features(program.features()) {
         return error;
@@ -61,6 +68,9 @@ pub fn run(program: &Verified<'_>, arguments: &[OsString], environment: &[OsStri
     // SAFETY: nobody else handles signals here. The runtime of Rust ignores SIGPIPE; programs start
     // with what the system has for everybody.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    if let Err(words) = gates::kinds::inherited() {
+        return CannotRun::Descriptor(words);
+    }
     match prepare(program.image(), &gates, arguments, environment) {
         Err(error) => error,
         // SAFETY: `prepare` made every mapping that the judged program expects, and the program is
@@ -93,7 +103,8 @@ fn prepare(
     map_copy(text_address, image.text(), image.text().len(), FILL, libc::PROT_EXEC)?;
     for segment in image.data() {
         let rights = if segment.writable { libc::PROT_WRITE } else { 0 };
-        let size = usize::try_from(segment.size).map_err(|_| CannotRun("too large".into()))?;
+        let size =
+            usize::try_from(segment.size).map_err(|_| CannotRun::Host("too large".into()))?;
         map_copy(address(segment.address)?, segment.bytes, size, 0, rights)?;
     }
     map_gates(gates)?;
@@ -103,7 +114,7 @@ fn prepare(
 }
 
 fn address(address: u32) -> Result<usize> {
-    usize::try_from(address).map_err(|_| CannotRun("address out of range".into()))
+    usize::try_from(address).map_err(|_| CannotRun::Host("address out of range".into()))
 }
 
 /// Instructions that some processors lack, or worse, execute as something else: `tzcnt` is `bsf`
@@ -128,7 +139,10 @@ fn map(at: Option<usize>, size: usize, rights: i32) -> Result<*mut u8> {
     let got = unsafe { libc::mmap(hint, size, rights, flags, -1, 0) };
     if got == libc::MAP_FAILED {
         let error = io::Error::last_os_error();
-        return Err(CannotRun(format!("cannot map {size} bytes at {:#x}: {error}", hint.addr())));
+        return Err(CannotRun::Host(format!(
+            "cannot map {size} bytes at {:#x}: {error}",
+            hint.addr()
+        )));
     }
     // A kernel before 4.17 takes MAP_FIXED_NOREPLACE for a hint.
     if at.is_some_and(|at| at != got.addr()) {
@@ -174,19 +188,19 @@ static ENTRY: AtomicUsize = AtomicUsize::new(0);
 
 /// Two pages: one gate every 16 bytes, then the code that all of them jump to.
 fn map_gates(gates: &[Gate]) -> Result<()> {
-    let at = usize::try_from(limits::GATES).map_err(|_| CannotRun("gates".into()))?;
-    let step = usize::try_from(limits::GATE_SIZE).map_err(|_| CannotRun("gates".into()))?;
+    let at = usize::try_from(limits::GATES).map_err(|_| CannotRun::Host("gates".into()))?;
+    let step = usize::try_from(limits::GATE_SIZE).map_err(|_| CannotRun::Host("gates".into()))?;
     if gates.len() > limits::IMPORTS {
         return refuse("too many imports");
     }
     let mut page = [FILL; PAGE];
     for ((number, function), place) in (0_u32..).zip(gates).zip(page.chunks_exact_mut(step)) {
         let slot = usize::try_from(number).ok().and_then(|n| BOUND.get(n));
-        let slot = slot.ok_or(CannotRun("too many imports".into()))?;
+        let slot = slot.ok_or(CannotRun::Host("too many imports".into()))?;
         slot.store(*function as usize, Ordering::Relaxed);
         // mov r11d, number; jmp to the second page
         let to_common = 4096 - (i64::from(number) * 16 + 11);
-        let to_common = i32::try_from(to_common).map_err(|_| CannotRun("gates".into()))?;
+        let to_common = i32::try_from(to_common).map_err(|_| CannotRun::Host("gates".into()))?;
         let [a, b, c, d] = number.to_le_bytes();
         let [e, f, g, h] = to_common.to_le_bytes();
         let code = [0x41, 0xBB, a, b, c, d, 0xE9, e, f, g, h];
@@ -277,7 +291,7 @@ fn map_stack() -> Result<u64> {
     let low = base.wrapping_add(GUARD);
     protect(low, STACK, libc::PROT_READ | libc::PROT_WRITE)?;
     let end = low.wrapping_add(STACK).addr();
-    u64::try_from(end).map_err(|_| CannotRun("address out of range".into()))
+    u64::try_from(end).map_err(|_| CannotRun::Host("address out of range".into()))
 }
 
 /// Arguments and environment as the interface types them: arrays of `{pointer, length}`, then the
@@ -299,7 +313,7 @@ fn start_block(arguments: &[OsString], environment: &[OsString]) -> Result<Start
     let mut used = 0;
     for (record, string) in table.chunks_exact_mut(16).zip(strings()) {
         let place = bytes.get_mut(used..used + string.len());
-        let place = place.ok_or(CannotRun("arguments changed".into()))?;
+        let place = place.ok_or(CannotRun::Host("arguments changed".into()))?;
         place.copy_from_slice(OsStr::as_bytes(string));
         let (pointer, length) = record.split_at_mut(8);
         pointer.copy_from_slice(&(base + records + used).to_le_bytes());
@@ -307,7 +321,7 @@ fn start_block(arguments: &[OsString], environment: &[OsString]) -> Result<Start
         used += string.len();
     }
     protect(memory, size, libc::PROT_READ)?;
-    let number = |n: usize| u64::try_from(n).map_err(|_| CannotRun("out of range".into()));
+    let number = |n: usize| u64::try_from(n).map_err(|_| CannotRun::Host("out of range".into()));
     Ok(Start {
         entry: 0,
         stack: 0,
@@ -362,7 +376,7 @@ mod tests {
             // SAFETY: as above; `enter` gets what `prepare` made.
             unsafe {
                 libc::dup2(pipe[1], 1);
-                let image = Image::parse(&file).map_err(|_| CannotRun(String::new()));
+                let image = Image::parse(&file).map_err(|_| CannotRun::Host(String::new()));
                 let start = image.and_then(|i| prepare(&i, &gates, &arguments, &[]));
                 match start {
                     Ok(start) => enter(&raw const start),

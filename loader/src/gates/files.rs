@@ -1,7 +1,6 @@
 //! TCB. Gates for files, directories and pipes.
 
-use super::{INT_MAX, Table, call, refuse, six, within};
-use core::mem::MaybeUninit;
+use super::{INT_MAX, Table, call, kinds, refuse, six, within};
 use core::ptr;
 use libc::c_int;
 use std::vec::Vec;
@@ -102,59 +101,12 @@ extern "C" fn openat2(at: u64, path: u64, n: u64, how: u64, _: u64, _: u64) -> i
 /// A file that was opened, unless memory can be reached through it: then it is closed again.
 fn opened(fd: i64, flags: u64) -> i64 {
     let writes = flags & (libc::O_ACCMODE as u64) != 0;
-    if fd >= 0 && (device(fd) || writes && readable_only(fd)) {
+    // An error, or a descriptor: `within` has compared.
+    if fd >= 0 && !kinds::admits(fd as c_int, writes) {
         close(fd as u64, 0, 0, 0, 0, 0);
         return refuse(libc::EACCES);
     }
     fd
-}
-
-/// `SYSFS_MAGIC` of linux/magic.h.
-const SYSFS_MAGIC: libc::__fsword_t = 0x6265_6572;
-
-/// Is this an open file of procfs, sysfs, debugfs or tracefs, or a disk? When in doubt, yes. A
-/// program must not write its own text through /proc/self/mem (threats.md 5.1), nor what was
-/// swapped out of it, nor the registers of devices.
-fn readable_only(fd: i64) -> bool {
-    let mut about = MaybeUninit::<libc::statfs>::zeroed();
-    // SAFETY: `about` is what fstatfs fills in; zeroes are a value of it.
-    let (done, about) = unsafe {
-        let done = libc::fstatfs(fd as c_int, about.as_mut_ptr());
-        (done, about.assume_init())
-    };
-    let known = [libc::PROC_SUPER_MAGIC, SYSFS_MAGIC, libc::DEBUGFS_MAGIC, libc::TRACEFS_MAGIC];
-    done != 0
-        || known.contains(&about.f_type)
-        || kind(fd).is_none_or(|(kind, _)| kind == libc::S_IFBLK)
-}
-
-/// What an open file is, and of which device.
-fn kind(fd: i64) -> Option<(libc::mode_t, libc::dev_t)> {
-    let mut about = MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: `about` is what fstat fills in; zeroes are a value of it.
-    let (done, about) = unsafe {
-        let done = libc::fstat(fd as c_int, about.as_mut_ptr());
-        (done, about.assume_init())
-    };
-    (done == 0).then_some((about.st_mode & libc::S_IFMT, about.st_rdev))
-}
-
-/// Is this a character device whose driver may take addresses out of the data, or whose data is
-/// memory? All are that are not known to be harmless.
-fn device(fd: i64) -> bool {
-    kind(fd).is_none_or(|(kind, device)| {
-        kind == libc::S_IFCHR && !harmless(libc::major(device), libc::minor(device))
-    })
-}
-
-/// Is this character device known to take bytes for bytes?
-fn harmless(major: u32, minor: u32) -> bool {
-    match major {
-        // null, zero, full, random, urandom.
-        1 => matches!(minor, 3 | 5 | 7..=9),
-        // Consoles, serial lines, tty, console and ptmx, pseudo-terminals.
-        major => matches!(major, 4 | 5 | 136..=143),
-    }
 }
 
 extern "C" fn lseek(fd: u64, offset: u64, whence: u64, _: u64, _: u64, _: u64) -> i64 {
@@ -212,8 +164,10 @@ extern "C" fn fcntl(fd: u64, command: u64, value: u64, _: u64, _: u64, _: u64) -
         libc::F_DUPFD_CLOEXEC,
     ];
     let known = known.into_iter().find(|known| *known as u64 == command);
-    let signals = known == Some(libc::F_SETFL) && value & libc::O_ASYNC as u64 != 0;
-    if known.is_none() || signals {
+    if known.is_none() {
+        return refuse(libc::EINVAL);
+    }
+    if known == Some(libc::F_SETFL) && !kinds::status_flags(value) {
         return refuse(libc::EINVAL);
     }
     // SAFETY: these commands take integers.
@@ -233,20 +187,4 @@ extern "C" fn pipe2(ends: u64, flags: u64, _: u64, _: u64, _: u64, _: u64) -> i6
     }
     // SAFETY: `&rw fd_pair`: two integers of four bytes.
     within(unsafe { call(libc::SYS_pipe2, six([ends, flags])) }, 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::harmless;
-
-    #[test]
-    fn devices_that_are_memory_or_take_addresses_do_not_open() {
-        for minor in [3, 5, 7, 8, 9] {
-            assert!(harmless(1, minor));
-        }
-        // mem, kmem, port; then sg, uverbs, kvm, drm.
-        for (major, minor) in [(1, 1), (1, 2), (1, 4), (21, 0), (231, 192), (10, 232), (226, 0)] {
-            assert!(!harmless(major, minor), "{major}:{minor}");
-        }
-    }
 }

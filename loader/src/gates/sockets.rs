@@ -79,6 +79,26 @@ fn family(domain: u64, kind: u64, protocol: u64) -> Option<i64> {
     (!known).then_some(refuse(libc::EPROTONOSUPPORT))
 }
 
+/// Is this a socket of the kind that [`socket`] makes?
+pub(super) fn makes(fd: c_int) -> bool {
+    let asked = [libc::SO_DOMAIN, libc::SO_TYPE, libc::SO_PROTOCOL].map(|name| {
+        let mut value = 0_u32;
+        let at = (&raw mut value).expose_provenance() as u64;
+        let level = libc::SOL_SOCKET as u64;
+        let mut length = size_of_val(&value) as socklen_t;
+        let length = (&raw mut length).expose_provenance() as u64;
+        // SAFETY: the value and its length are ours, and live until after the call.
+        let done =
+            unsafe { call(libc::SYS_getsockopt, six([fd as u64, level, name as u64, at, length])) };
+        // SAFETY: as above; the kernel has changed it behind the compiler's back.
+        (done == 0).then_some(u64::from(unsafe { (&raw const value).read_volatile() }))
+    });
+    match asked {
+        [Some(domain), Some(kind), Some(protocol)] => family(domain, kind, protocol).is_none(),
+        _ => false,
+    }
+}
+
 extern "C" fn socket(domain: u64, kind: u64, protocol: u64, _: u64, _: u64, _: u64) -> i64 {
     if let Some(error) = family(domain, kind, protocol) {
         return error;

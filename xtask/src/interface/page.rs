@@ -3,6 +3,7 @@
 
 use crate::run::root;
 use anyhow::{Context, Result};
+use loader::gates::kinds;
 use std::fmt::Write as _;
 use std::fs;
 use tal_check::interface::{FILES, Host};
@@ -39,7 +40,41 @@ pub(super) fn page(host: &Host) -> Result<String> {
             write!(page, "{}", body(&block, host, &programs).with_context(|| name)?)?;
         }
     }
+    page += &kinds();
     Ok(page.trim_end().to_string() + "\n")
+}
+
+/// What may be open, by the tables of the host.
+fn kinds() -> String {
+    let systems: Vec<String> =
+        kinds::FILE_SYSTEMS.iter().map(|(name, magic)| format!("{name} ({magic:#x})")).collect();
+    let devices = kinds::DEVICES.iter().map(|(name, major, first, last)| match last {
+        &u32::MAX => format!("* {name}: {major}:*\n"),
+        last if first == last => format!("* {name}: {major}:{first}\n"),
+        last => format!("* {name}: {major}:{first} to {major}:{last}\n"),
+    });
+    let nameless: Vec<String> = kinds::NAMELESS.iter().map(|name| format!("`{name}`")).collect();
+    let flags: Vec<&str> = kinds::STATUS_FLAGS.iter().map(|(name, _)| *name).collect();
+    format!(
+        "## What may be open\n\n\
+         Asked when a file was opened, and before a program starts of each descriptor that it is \
+         born with;\nevery other file is refused: `open` says -EACCES, the start of the program \
+         fails. The tables are those\nof `loader/src/gates/kinds.rs`.\n\n\
+         For reading: regular files and directories anywhere, disks, and what is listed below. \
+         For writing:\n\n\
+         * regular files on a file system that only stores (`f_type` of statfs): {};\n\
+         * pipes; sockets of the families and kinds that `socket` makes; {};\n\
+         * the character devices below, which may not be open for reading either when they are \
+         not listed.\n\n\
+         Character devices, by major and minor number:\n\n{}\n\
+         A pipe of packets (O_DIRECT) and a descriptor that sends signals (O_ASYNC) are not \
+         handed to a program.\n`F_SETFL` takes {}: of these it sets O_APPEND, O_NONBLOCK and \
+         O_NOATIME, and passes over the others,\nwhich `F_GETFL` tells.\n",
+        systems.join(", "),
+        nameless.join(", "),
+        devices.collect::<String>(),
+        flags.join(", "),
+    )
 }
 
 /// Names and texts of the programs that are run.
