@@ -129,7 +129,7 @@ impl Report {
     /// which does not happen.
     pub(crate) fn describe(&mut self, file: &[u8], program: &Verified<'_>) -> bool {
         let image = program.image();
-        self.entry = u64::from(image.entry());
+        self.entry = u64::from(program.entry());
         self.features = u32::from(program.features());
         let text = (image.text_address(), image.text().len() as u64, image.text(), READ | EXECUTE);
         let data = image.data().iter().map(|s| {

@@ -4,6 +4,7 @@
 //! A file that any tool could read in two ways is refused: what is not listed is an error that
 //! names the feature and its offset in the file.
 
+use crate::notice;
 use alloc::vec::Vec;
 use core::fmt;
 use tal_core::image::Segment;
@@ -83,7 +84,8 @@ features! {
     AnnotationHeader "the program header for annotations has an address, or flags other than read",
     NoStack "there is no PT_GNU_STACK header, so the stack might be executable",
     Stack "the PT_GNU_STACK header is repeated, executable or not empty",
-    Entry "the entry point is not in the text",
+    Entry "the entry point is not in the text, or not the notice if there is one",
+    Notice "a segment at 0x3ff200 is not the notice of typed programs",
     SectionHeaderCount "more than 64 sections, or a section table without place",
     SectionNames "the section of section names is missing or no string table",
     SectionType "a section of a type that is not admitted",
@@ -122,15 +124,16 @@ fn require(holds: bool, feature: Feature, offset: usize) -> Result<()> {
 /// Having an `Image` tells you: there is one text segment, wholly in the file, and it is not
 /// writable; data segments are not executable; every segment has at least one byte of memory; no
 /// two segments share a page or a byte of the file; all lie in `[IMAGE_LOW, IMAGE_HIGH)`; the entry
-/// point is in the text; section headers, if there are any, tell of the loaded bytes what the
-/// program headers tell. It tells nothing of what the bytes mean: that is for [`crate::verify`].
+/// point is in the text, or the file has the [`notice`] there, which belongs to no segment; section
+/// headers, if there are any, tell of the loaded bytes what the program headers tell. It tells
+/// nothing of what the bytes mean: that is for [`crate::verify`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Image<'a> {
     text: &'a [u8],
     text_address: u32,
     data: Vec<Segment<'a>>,
     annotations: &'a [u8],
-    entry: u32,
+    entry: Option<u32>,
 }
 
 impl<'a> Image<'a> {
@@ -158,9 +161,10 @@ impl<'a> Image<'a> {
         self.annotations
     }
 
-    /// Absolute address where the program alleges to start.
+    /// Absolute address where the file header alleges that the program starts. None if it tells of
+    /// the [`notice`]: then only the annotations say it.
     #[must_use]
-    pub fn entry(&self) -> u32 {
+    pub fn entry(&self) -> Option<u32> {
         self.entry
     }
 
@@ -234,8 +238,8 @@ fn header(file: Bytes<'_>) -> Result<Header> {
     require(usize::from(file.u16(52)?) == HEADER, Feature::HeaderSize, 52)?;
     require(usize::from(file.u16(54)?) == PROGRAM_HEADER, Feature::HeaderSize, 54)?;
     let program_headers = file.u16(56)?;
-    let some = (1..=MAX_PROGRAM_HEADERS).contains(&program_headers);
-    require(some, Feature::ProgramHeaderCount, 56)?;
+    require(program_headers >= 1, Feature::ProgramHeaderCount, 56)?;
+    require(program_headers <= MAX_PROGRAM_HEADERS, Feature::ProgramHeaderCount, 56)?;
     let sections = file.u16(60)?;
     let sections_at = file.size(40)?;
     // A stripped file has neither table nor size; any other has both.
@@ -273,14 +277,16 @@ impl Part {
 
 struct Loaded {
     text: Part,
-    /// All of `PT_LOAD`, the text too, by address.
+    /// All of `PT_LOAD` but the notice, the text too, by address.
     segments: Vec<Part>,
+    notice: Option<Part>,
     annotations: Part,
 }
 
 fn program_headers(file: Bytes<'_>, header: &Header) -> Result<Loaded> {
     let mut segments: Vec<Part> = Vec::new();
     let mut text = None;
+    let mut notice = None;
     let mut annotations = None;
     let mut stack = false;
     for index in 0..usize::from(header.program_headers) {
@@ -288,6 +294,12 @@ fn program_headers(file: Bytes<'_>, header: &Header) -> Result<Loaded> {
         let kind = file.u32(at)?;
         let part = part(file, at)?;
         match kind {
+            PT_LOAD if part.address == notice::ADDRESS => {
+                require(notice.is_none(), Feature::Notice, at)?;
+                require(segments.is_empty(), Feature::SegmentOrder, at)?;
+                the_notice(file, &part)?;
+                notice = Some(part);
+            }
             PT_LOAD => {
                 segment(&part, segments.last())?;
                 if part.flags & PF_X != 0 {
@@ -298,14 +310,17 @@ fn program_headers(file: Bytes<'_>, header: &Header) -> Result<Loaded> {
             }
             PT_TAL => {
                 require(annotations.is_none(), Feature::ManyAnnotations, at)?;
-                let unloaded = part.address == 0 && part.in_memory == 0 && part.flags == PF_R;
-                require(unloaded, Feature::AnnotationHeader, at)?;
+                require(part.address == 0, Feature::AnnotationHeader, at)?;
+                require(part.in_memory == 0, Feature::AnnotationHeader, at)?;
+                require(part.flags == PF_R, Feature::AnnotationHeader, at)?;
                 annotations = Some(part);
             }
             PT_GNU_STACK => {
-                let empty = part.in_file == 0 && part.in_memory == 0 && part.address == 0;
-                let fits = !stack && empty && part.flags == PF_R | PF_W;
-                require(fits, Feature::Stack, at)?;
+                require(!stack, Feature::Stack, at)?;
+                require(part.in_file == 0, Feature::Stack, at)?;
+                require(part.in_memory == 0, Feature::Stack, at)?;
+                require(part.address == 0, Feature::Stack, at)?;
+                require(part.flags == PF_R | PF_W, Feature::Stack, at)?;
                 stack = true;
             }
             2 => return refuse(Feature::Dynamic, at),
@@ -319,7 +334,7 @@ fn program_headers(file: Bytes<'_>, header: &Header) -> Result<Loaded> {
     let sized = u64::try_from(text.in_file) == Ok(text.in_memory);
     require(sized, Feature::TextSize, text.at.saturating_add(32))?;
     let missing = NotAdmitted { feature: Feature::NoAnnotations, offset: HEADER };
-    Ok(Loaded { text, segments, annotations: annotations.ok_or(missing)? })
+    Ok(Loaded { text, segments, notice, annotations: annotations.ok_or(missing)? })
 }
 
 /// The fields of a program header of any type; its bytes are in the file.
@@ -363,12 +378,24 @@ fn segment(part: &Part, last: Option<&Part>) -> Result<()> {
     // Zeroes that nobody writes would cost the kernel memory and the file nothing.
     let filled = part.flags != PF_R || in_file == part.in_memory;
     require(filled, Feature::ConstantsSize, field(40))?;
+    require(part.address >= IMAGE_LOW, Feature::AddressRange, field(16))?;
     let end = part.address.checked_add(part.in_memory);
-    let inside = part.address >= IMAGE_LOW && end.is_some_and(|end| end <= IMAGE_HIGH);
+    let inside = end.is_some_and(|end| end <= IMAGE_HIGH);
     require(inside, Feature::AddressRange, field(16))?;
     // `part` starts a page, so it shares none with `last` if it starts at or after its end.
     let ordered = last.is_none_or(|last| last.end() <= part.address);
     require(ordered, Feature::SegmentOrder, field(16))
+}
+
+/// The one `PT_LOAD` that is no segment: where it must be, as large as it must be, byte for byte.
+fn the_notice(file: Bytes<'_>, part: &Part) -> Result<()> {
+    let field = |offset: usize| part.at.saturating_add(offset);
+    require(part.flags == PF_R | PF_X, Feature::Notice, field(4))?;
+    require(part.offset == notice::OFFSET, Feature::Notice, field(8))?;
+    let in_file = u64::try_from(part.in_file).unwrap_or(u64::MAX);
+    require(in_file == part.in_memory, Feature::Notice, field(40))?;
+    let bytes = file.slice(part.offset, part.in_file)?;
+    require(bytes == notice::BYTES, Feature::Notice, part.offset)
 }
 
 /// Headers, segments and annotations use different bytes of the file.
@@ -378,7 +405,7 @@ fn disjoint_in_file(header: &Header, loaded: &Loaded) -> Result<()> {
     let mut ranges = Vec::new();
     ranges.push((0, HEADER.saturating_add(headers), 0));
     ranges.push((header.sections_at, header.sections_at.saturating_add(table), 40));
-    for part in loaded.segments.iter().chain([&loaded.annotations]) {
+    for part in loaded.segments.iter().chain(&loaded.notice).chain([&loaded.annotations]) {
         ranges.push((part.offset, part.file_end(), part.at.saturating_add(8)));
     }
     ranges.retain(|(start, end, _)| start < end);
@@ -423,17 +450,20 @@ fn section_headers(file: Bytes<'_>, header: &Header, loaded: &Loaded) -> Result<
         if section.flags & SHF_ALLOC != 0 {
             loaded_section(&section, loaded)?;
         } else {
-            let bare = section.flags & (SHF_WRITE | SHF_EXEC) == 0 && section.address == 0;
+            let bare = section.flags & (SHF_WRITE | SHF_EXEC) == 0;
             require(bare, Feature::SectionFlags, at.saturating_add(8))?;
+            require(section.address == 0, Feature::SectionFlags, at.saturating_add(16))?;
             if section.kind != SHT_NOBITS && file.slice(section.offset, section.size).is_err() {
                 return refuse(Feature::Truncated, at.saturating_add(24));
             }
         }
         if name(names, section.name) == Some(b".tal".as_slice()) {
             let part = &loaded.annotations;
-            let same = section.offset == part.offset && section.size == part.in_file;
-            let plain = section.flags == 0 && section.kind == SHT_PROGBITS;
-            require(same && plain && !annotated, Feature::SectionTal, at)?;
+            require(section.offset == part.offset, Feature::SectionTal, at)?;
+            require(section.size == part.in_file, Feature::SectionTal, at)?;
+            require(section.flags == 0, Feature::SectionTal, at)?;
+            require(section.kind == SHT_PROGBITS, Feature::SectionTal, at)?;
+            require(!annotated, Feature::SectionTal, at)?;
             annotated = true;
         }
     }
@@ -490,20 +520,21 @@ fn loaded_section(section: &Section, loaded: &Loaded) -> Result<()> {
     let holds = |p: &&Part| p.address <= section.address && end.is_some_and(|end| end <= p.end());
     let part = loaded.segments.iter().find(holds);
     let part = part.ok_or(NotAdmitted { feature: Feature::SectionPlace, offset: field(16) })?;
-    let rights = (section.flags & SHF_WRITE != 0) == (part.flags & PF_W != 0)
-        && (section.flags & SHF_EXEC != 0) == (part.flags & PF_X != 0);
-    require(rights, Feature::SectionFlags, field(8))?;
+    let written = (section.flags & SHF_WRITE != 0) == (part.flags & PF_W != 0);
+    require(written, Feature::SectionFlags, field(8))?;
+    let executed = (section.flags & SHF_EXEC != 0) == (part.flags & PF_X != 0);
+    require(executed, Feature::SectionFlags, field(8))?;
     let inside = section.address.saturating_sub(part.address);
     let in_file = u64::try_from(part.in_file).unwrap_or(0);
-    let placed = match section.kind {
+    match section.kind {
         SHT_PROGBITS => {
             let offset = usize::try_from(inside).ok().and_then(|d| part.offset.checked_add(d));
-            offset == Some(section.offset) && inside.saturating_add(size) <= in_file
+            require(offset == Some(section.offset), Feature::SectionPlace, field(24))?;
+            require(inside.saturating_add(size) <= in_file, Feature::SectionPlace, field(24))
         }
-        SHT_NOBITS => inside >= in_file,
-        _ => return refuse(Feature::SectionType, field(4)),
-    };
-    require(placed, Feature::SectionPlace, field(24))
+        SHT_NOBITS => require(inside >= in_file, Feature::SectionPlace, field(24)),
+        _ => refuse(Feature::SectionType, field(4)),
+    }
 }
 
 /// Everything was checked; what remains cannot fail except by a mistake above.
@@ -513,8 +544,14 @@ fn image<'a>(file: Bytes<'a>, header: &Header, loaded: &Loaded) -> Result<Image<
         u32::try_from(value).map_err(|_| out)
     };
     let text = &loaded.text;
-    let in_text = text.address <= header.entry && header.entry < text.end();
-    require(in_text, Feature::Entry, 24)?;
+    let entry = if loaded.notice.is_some() {
+        require(header.entry == notice::ADDRESS, Feature::Entry, 24)?;
+        None
+    } else {
+        require(text.address <= header.entry, Feature::Entry, 24)?;
+        require(header.entry < text.end(), Feature::Entry, 24)?;
+        Some(narrow(header.entry, 24)?)
+    };
     let mut data = Vec::new();
     for part in loaded.segments.iter().filter(|part| part.flags & PF_X == 0) {
         data.push(Segment {
@@ -529,6 +566,6 @@ fn image<'a>(file: Bytes<'a>, header: &Header, loaded: &Loaded) -> Result<Image<
         text_address: narrow(text.address, text.at)?,
         data,
         annotations: file.slice(loaded.annotations.offset, loaded.annotations.in_file)?,
-        entry: narrow(header.entry, 24)?,
+        entry,
     })
 }

@@ -12,6 +12,7 @@ extern crate std;
 
 pub mod image;
 pub mod interface;
+pub mod notice;
 pub mod verify;
 pub mod words;
 

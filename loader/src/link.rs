@@ -3,6 +3,7 @@
 //! and judged like any other file.
 
 use crate::image::{IMAGE_LOW, PAGE, PT_TAL};
+use crate::notice;
 use core::fmt;
 use object::read::elf::{ElfFile64, FileHeader as _};
 use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, RelocationTarget, elf};
@@ -61,12 +62,12 @@ pub fn link(file: &[u8]) -> Result<Vec<u8>> {
     for part in &mut placed {
         relocate(&object, part, &symbols)?;
     }
-    let start = object.symbols().find(|s| s.name() == Ok("start") && s.is_definition());
-    let start = start.and_then(|s| symbols.get(&s.index().0));
-    let start = start.ok_or_else(|| CannotLink("the object has no `start`".into()))?;
+    if !object.symbols().any(|s| s.name() == Ok("start") && s.is_definition()) {
+        return Err(CannotLink("the object has no `start`".into()));
+    }
     let annotations = object.section_by_name(".tal");
     let annotations = annotations.ok_or_else(|| CannotLink("there is no `.tal`".into()))?;
-    Ok(executable(&placed, *start, annotations.data()?))
+    Ok(executable(&placed, annotations.data()?))
 }
 
 /// The same places as in an executable of `tal-asm`.
@@ -142,9 +143,11 @@ fn relocate(
     Ok(())
 }
 
-/// File header, program headers, segments, annotations; no section headers.
-pub(crate) fn executable(placed: &[Placed], start: u64, annotations: &[u8]) -> Vec<u8> {
-    let mut headers: Vec<[u64; 7]> = Vec::new();
+/// File header, program headers, notice, segments, annotations; no section headers.
+pub(crate) fn executable(placed: &[Placed], annotations: &[u8]) -> Vec<u8> {
+    let size = notice::BYTES.len() as u64;
+    let (offset, address) = (notice::OFFSET as u64, notice::ADDRESS);
+    let mut headers = vec![[1 | 5 << 32, offset, address, address, size, size, PAGE]];
     let mut body: Vec<u8> = vec![0; usize::try_from(PAGE).unwrap_or(4096)];
     let page = body.len();
     for part in placed {
@@ -170,7 +173,7 @@ pub(crate) fn executable(placed: &[Placed], start: u64, annotations: &[u8]) -> V
     body.extend_from_slice(annotations);
     let mut top = vec![0x7F, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     top.extend([2, 0, 62, 0, 1, 0, 0, 0]);
-    for field in [start, 64, 0] {
+    for field in [notice::ADDRESS, 64, 0] {
         top.extend(field.to_le_bytes());
     }
     top.extend([0, 0, 0, 0, 64, 0, 56, 0]);
@@ -178,5 +181,7 @@ pub(crate) fn executable(placed: &[Placed], start: u64, annotations: &[u8]) -> V
     top.extend([0; 6]);
     top.extend(headers.iter().flatten().flat_map(|field| field.to_le_bytes()));
     body.iter_mut().zip(top).for_each(|(to, from)| *to = from);
+    let rest = body.iter_mut().skip(notice::OFFSET);
+    rest.zip(notice::BYTES).for_each(|(to, from)| *to = *from);
     body
 }

@@ -1,5 +1,5 @@
-//! TCB. Puts a judged program into this process and jumps to it. One of the two files with `unsafe`
-//! (the other is `gates.rs`, which makes the system calls).
+//! TCB. Puts a judged program into this process and jumps to it. With `unsafe`, as `faults.rs`, which
+//! tells what a program died of, and `gates.rs`, which makes the system calls.
 //!
 //! What the typing takes for granted of a host (docs/guarantee.md, K1 to K15) and this file owes:
 //! the bytes that run are the bytes that were judged; text is never writable and data never
@@ -71,7 +71,7 @@ pub fn run(program: &Verified<'_>, arguments: &[OsString], environment: &[OsStri
     if let Err(words) = gates::kinds::inherited() {
         return CannotRun::Descriptor(words);
     }
-    match prepare(program.image(), &gates, arguments, environment) {
+    match prepare(program.image(), program.entry(), &gates, arguments, environment) {
         Err(error) => error,
         // SAFETY: `prepare` made every mapping that the judged program expects, and the program is
         // judged to start at `entry` with this block in registers.
@@ -94,11 +94,11 @@ struct Start {
 /// Every mapping of a program. Only [`run`] calls it, with what was judged.
 fn prepare(
     image: &Image<'_>,
+    entry: u32,
     gates: &[Gate],
     arguments: &[OsString],
     environment: &[OsString],
 ) -> Result<Start> {
-    let entry = u64::from(image.entry());
     let text_address = address(image.text_address())?;
     map_copy(text_address, image.text(), image.text().len(), FILL, libc::PROT_EXEC)?;
     for segment in image.data() {
@@ -110,7 +110,7 @@ fn prepare(
     map_gates(gates)?;
     let block = start_block(arguments, environment)?;
     let stack = map_stack()?;
-    Ok(Start { entry, stack, ..block })
+    Ok(Start { entry: u64::from(entry), stack, ..block })
 }
 
 fn address(address: u32) -> Result<usize> {
@@ -296,6 +296,9 @@ fn map_stack() -> Result<u64> {
 
 /// Arguments and environment as the interface types them: arrays of `{pointer, length}`, then the
 /// bytes, all in one mapping that is read-only for ever. No byte string ends in a zero.
+///
+/// All 16 bytes of a record are accounted for, and none of it takes from the program's stack, which
+/// is a mapping of its own of [`STACK`] bytes whatever RLIMIT_STACK says.
 fn start_block(arguments: &[OsString], environment: &[OsString]) -> Result<Start> {
     let strings = || arguments.iter().chain(environment);
     let records = strings().count().checked_mul(16);
@@ -362,7 +365,7 @@ mod tests {
         let size = text.len() as u64;
         let text = Placed { name: ".text", address: TEXT, bytes: text, in_memory: size };
         let data = Placed { name: ".data", address: DATA, bytes: vec![0xC3], in_memory: 0x3000 };
-        let file = executable(&[text, data], TEXT, b"");
+        let file = executable(&[text, data], b"");
         let gates: Vec<Gate> = gates.iter().map(|name| gates::by_name(name).unwrap()).collect();
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         let mut pipe = [0; 2];
@@ -377,7 +380,7 @@ mod tests {
             unsafe {
                 libc::dup2(pipe[1], 1);
                 let image = Image::parse(&file).map_err(|_| CannotRun::Host(String::new()));
-                let start = image.and_then(|i| prepare(&i, &gates, &arguments, &[]));
+                let start = image.and_then(|i| prepare(&i, TEXT as u32, &gates, &arguments, &[]));
                 match start {
                     Ok(start) => enter(&raw const start),
                     Err(_) => libc::_exit(99),
@@ -434,6 +437,23 @@ mod tests {
         })();
         let result = outcome(code, &["exit", "write"], &["program", "argument"]);
         assert_eq!(result, (7, 0, "argument".into()));
+    }
+
+    /// The last gate that a page holds is one like the others, and there is no further one.
+    #[test]
+    fn all_the_imports_that_an_image_may_have_get_gates() {
+        let code = |last: u64| {
+            let mut a = CodeAssembler::new(64)?;
+            a.mov(edi, 7)?;
+            a.jmp(GATE + 16 * last)?;
+            Ok(a)
+        };
+        let last = super::limits::IMPORTS - 1;
+        let mut gates = vec!["getpid"; last];
+        gates.push("exit");
+        assert_eq!(outcome(code(last as u64), &gates, &[]), (7, 0, String::new()));
+        gates.push("exit");
+        assert_eq!(outcome(code(0), &gates, &[]), (99, 0, String::new()));
     }
 
     #[test]

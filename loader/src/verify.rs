@@ -13,13 +13,14 @@ use tal_core::{Checked, verify_section, verify_section_through};
 ///
 /// Having a `Verified` tells you: `tal-core` accepted exactly the bytes that the [`Image`] inside
 /// shows, against exactly the interface that was given to [`verify`], and the entry point of the
-/// file is the start that was judged. It does not tell where the bytes will be: who maps them has
+/// file, if it tells one, is the start that was judged. It does not tell where the bytes will be: who maps them has
 /// to put them where they say.
 #[derive(Debug)]
 pub struct Verified<'a> {
-    // Both private, and made together in `verify` only.
+    // All private, and made together in `conclude` only.
     image: Image<'a>,
     checked: Checked<'a>,
+    entry: u32,
 }
 
 impl<'a> Verified<'a> {
@@ -27,6 +28,12 @@ impl<'a> Verified<'a> {
     #[must_use]
     pub fn image(&self) -> &Image<'a> {
         &self.image
+    }
+
+    /// Absolute address of the start that was judged.
+    #[must_use]
+    pub fn entry(&self) -> u32 {
+        self.entry
     }
 
     /// Imports of the interface by gate number.
@@ -108,7 +115,13 @@ fn conclude<'a>(
     let start = judged.start.ok_or(Refusal::Start)?;
     let index = usize::try_from(start.0).map_err(|_| Refusal::Start)?;
     let start = judged.functions.get(index).ok_or(Refusal::Start)?;
-    let same_text = core::ptr::eq(judged.text, text) && judged.text_address == at;
-    let same_start = at.checked_add(start.offset) == Some(image.entry());
-    if same_text && same_start { Ok(Verified { image, checked }) } else { Err(Refusal::Start) }
+    let entry = at.checked_add(start.offset).ok_or(Refusal::Start)?;
+    require(core::ptr::eq(judged.text, text))?;
+    require(judged.text_address == at)?;
+    require(image.entry().is_none_or(|alleged| alleged == entry))?;
+    Ok(Verified { image, checked, entry })
+}
+
+fn require(holds: bool) -> Result<(), Refusal> {
+    if holds { Ok(()) } else { Err(Refusal::Start) }
 }

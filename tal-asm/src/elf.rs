@@ -3,13 +3,15 @@
 //!
 //! The executable is of the one form that `loader::image` admits: text, constants and variables in
 //! segments of their own pages, never writable and executable; the annotations under a program
-//! header of their own; nothing else loaded.
+//! header of their own; before them the notice, for a system that starts the file without judging
+//! it; nothing else loaded.
 
 use crate::debug::{self, DebugSection};
 use crate::program::{FixupKind, Program, Section, Symbol, SymbolKind, Target};
 use gimli::SectionId;
 use gimli::write::RelocationTarget;
 use loader::image::PT_TAL;
+use loader::notice;
 use object::elf;
 use object::write::StringId;
 use object::write::elf::{
@@ -59,7 +61,7 @@ pub fn write(program: &Program, output: Output) -> Result<Vec<u8>, ElfError> {
     };
     let mut buffer = Vec::new();
     let parts = parts(program, &debug);
-    Layout::reserve(program, output, &parts, &mut buffer)?.write(program)?;
+    Layout::reserve(program, output, &parts, &mut buffer)?.write()?;
     Ok(buffer)
 }
 
@@ -282,7 +284,9 @@ where
         writer.reserve_file_header();
         let segments = if output == Output::Executable { segments(parts) } else { Vec::new() };
         if output == Output::Executable {
-            writer.reserve_program_headers(segments.len() as u32 + 2);
+            writer.reserve_program_headers(segments.len() as u32 + 3);
+            writer.reserve_until(notice::OFFSET as u64);
+            writer.reserve(notice::BYTES.len() as u64, 1);
         }
         let mut offsets = Vec::new();
         for (i, part) in parts.iter().enumerate() {
@@ -317,18 +321,20 @@ where
         })
     }
 
-    fn write(mut self, program: &Program) -> Result<(), ElfError> {
+    fn write(mut self) -> Result<(), ElfError> {
         let executable = self.output == Output::Executable;
         self.writer.write_file_header(&FileHeader {
             os_abi: elf::ELFOSABI_NONE,
             abi_version: 0,
             e_type: if executable { elf::ET_EXEC } else { elf::ET_REL },
             e_machine: elf::EM_X86_64,
-            e_entry: if executable { u64::from(program.start) } else { 0 },
+            e_entry: if executable { notice::ADDRESS } else { 0 },
             e_flags: elf::FileFlags(0),
         })?;
         if executable {
             self.write_program_headers();
+            self.writer.pad_until(notice::OFFSET as u64);
+            self.writer.write(notice::BYTES);
         }
         for (part, offset) in self.parts.iter().zip(&self.offsets) {
             if part.kind != elf::SHT_NOBITS {
@@ -346,6 +352,16 @@ where
 
     fn write_program_headers(&mut self) {
         self.writer.write_align_program_headers();
+        self.writer.write_program_header(&ProgramHeader {
+            p_type: elf::PT_LOAD,
+            p_flags: elf::PF_R | elf::PF_X,
+            p_offset: notice::OFFSET as u64,
+            p_vaddr: notice::ADDRESS,
+            p_paddr: notice::ADDRESS,
+            p_filesz: notice::BYTES.len() as u64,
+            p_memsz: notice::BYTES.len() as u64,
+            p_align: PAGE,
+        });
         for segment in &self.segments {
             self.writer.write_program_header(&ProgramHeader {
                 p_type: elf::PT_LOAD,

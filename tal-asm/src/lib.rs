@@ -50,12 +50,19 @@ pub fn assemble(
     let bytes = elf::write(program, output).map_err(Failure::Write)?;
     match output {
         Output::Executable => {
-            loader::verify(&bytes, interface).map_err(Failure::Refused)?;
+            starts(program, &bytes, interface)?;
         }
         Output::Object => {
             let linked = loader::link::link(&bytes).map_err(Failure::Link)?;
-            loader::verify(&linked, interface).map_err(Failure::Refused)?;
+            starts(program, &linked, interface)?;
         }
     }
     Ok(bytes)
+}
+
+/// The loader admits the file, and starts it where the program starts.
+fn starts(program: &Program, file: &[u8], interface: &Interface) -> Result<(), Failure> {
+    let verified = loader::verify(file, interface).map_err(Failure::Refused)?;
+    let same = verified.entry() == program.start;
+    if same { Ok(()) } else { Err(Failure::Refused(Refusal::Start)) }
 }

@@ -7,14 +7,16 @@ mod common;
 use common::sample;
 use loader::Image;
 use loader::image::Feature;
+use loader::notice;
 use tal_asm::elf::{Output, write};
 
-/// Program headers in order: text, constants, variables, annotations, stack.
-const TEXT: usize = 64;
-const RODATA: usize = 64 + 56;
-const DATA: usize = 64 + 2 * 56;
-const TAL: usize = 64 + 3 * 56;
-const STACK: usize = 64 + 4 * 56;
+/// Program headers in order: notice, text, constants, variables, annotations, stack.
+const NOTICE: usize = 64;
+const TEXT: usize = 64 + 56;
+const RODATA: usize = 64 + 2 * 56;
+const DATA: usize = 64 + 3 * 56;
+const TAL: usize = 64 + 4 * 56;
+const STACK: usize = 64 + 5 * 56;
 
 fn good() -> Vec<u8> {
     write(&sample(), Output::Executable).unwrap()
@@ -96,16 +98,17 @@ fn spoil(feature: Feature, f: &mut Vec<u8>) {
         Feature::NoAnnotations => {
             let stack = f[STACK..STACK + 56].to_vec();
             f[TAL..TAL + 56].copy_from_slice(&stack);
-            f[56] = 4;
+            f[56] = 5;
         }
         Feature::ManyAnnotations => {
             let annotations = f[TAL..TAL + 56].to_vec();
             f[STACK..STACK + 56].copy_from_slice(&annotations);
         }
         Feature::AnnotationHeader => put32(f, TAL + 4, 5),
-        Feature::NoStack => f[56] = 4,
+        Feature::NoStack => f[56] = 5,
         Feature::Stack => put32(f, STACK + 4, 7),
-        Feature::Entry => put64(f, 24, 0x40_0012),
+        Feature::Entry => put64(f, 24, 0x40_0000),
+        Feature::Notice => f[notice::OFFSET + 1] ^= 1,
         Feature::SectionHeaderCount => f[60] = 65,
         Feature::SectionNames => f[62] = 1,
         Feature::SectionType => {
@@ -162,6 +165,57 @@ fn overlaps_are_refused_wherever_they_are() {
     let text = get64(&file, TEXT + 8);
     put64(&mut file, TAL + 8, text);
     assert_eq!(Image::parse(&file).unwrap_err().feature, Feature::FileOverlap);
+}
+
+/// Each byte of the notice, each field of its header, and what is elsewhere.
+#[test]
+fn the_notice_is_one_string_at_one_place() {
+    let good = good();
+    assert_eq!(Image::parse(&good).unwrap().entry(), None);
+    for at in notice::OFFSET..notice::OFFSET + notice::BYTES.len() {
+        let mut file = good.clone();
+        file[at] ^= 0x20;
+        let refusal = Image::parse(&file).unwrap_err();
+        assert_eq!((refusal.feature, refusal.offset), (Feature::Notice, notice::OFFSET));
+    }
+    let wrong = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut file = good.clone();
+        change(&mut file);
+        Image::parse(&file).unwrap_err().feature
+    };
+    let size = notice::BYTES.len() as u64;
+    for flags in [0, 1, 4, 6, 7] {
+        assert_eq!(wrong(&|f| put32(f, NOTICE + 4, flags)), Feature::Notice);
+    }
+    assert_eq!(wrong(&|f| put64(f, NOTICE + 8, 0x1200)), Feature::Notice);
+    assert_eq!(wrong(&|f| put64(f, NOTICE + 32, size - 1)), Feature::Notice);
+    assert_eq!(wrong(&|f| put64(f, NOTICE + 32, 0)), Feature::Notice);
+    assert_eq!(wrong(&|f| put64(f, NOTICE + 40, size + 1)), Feature::Notice);
+    assert_eq!(wrong(&|f| put64(f, NOTICE + 40, 0x1000)), Feature::Notice);
+    // Elsewhere it is a segment like any other, which shares the page of the headers.
+    assert_eq!(wrong(&|f| put_address(f, NOTICE, 0x3F_F000)), Feature::Congruence);
+    assert_eq!(wrong(&|f| put_address(f, NOTICE, 0x3F_E200)), Feature::Alignment);
+    // Behind another segment, and twice.
+    let swap = |f: &mut Vec<u8>| {
+        let text = f[TEXT..TEXT + 56].to_vec();
+        f.copy_within(NOTICE..NOTICE + 56, TEXT);
+        f[NOTICE..NOTICE + 56].copy_from_slice(&text);
+    };
+    assert_eq!(wrong(&swap), Feature::SegmentOrder);
+    let twice = |f: &mut Vec<u8>| f.copy_within(NOTICE..NOTICE + 56, TEXT);
+    assert_eq!(wrong(&twice), Feature::Notice);
+    // With it the file starts there and nowhere else; without it, in the text.
+    assert_eq!(wrong(&|f| put64(f, 24, notice::ADDRESS + 1)), Feature::Entry);
+    assert_eq!(wrong(&|f| put64(f, 24, 0)), Feature::Entry);
+    let without = |f: &mut Vec<u8>| {
+        f.copy_within(TEXT..STACK + 56, NOTICE);
+        f[56] = 5;
+    };
+    assert_eq!(wrong(&without), Feature::Entry);
+    let mut file = good.clone();
+    without(&mut file);
+    put64(&mut file, 24, 0x40_0000);
+    assert_eq!(Image::parse(&file).unwrap().entry(), Some(0x40_0000));
 }
 
 #[test]
@@ -228,8 +282,10 @@ fn promises(image: &Image<'_>) {
     }
     let (first, last) = (parts[0], parts[parts.len() - 1]);
     assert!(first.0 >= 0x40_0000 && u64::from(last.0) + last.1 <= 0x8000_0000);
-    let offset = image.entry().checked_sub(image.text_address()).unwrap();
-    assert!((offset as usize) < image.text().len());
+    if let Some(entry) = image.entry() {
+        let offset = entry.checked_sub(image.text_address()).unwrap();
+        assert!((offset as usize) < image.text().len());
+    }
     assert!(image.data().iter().all(|s| s.bytes.len() <= s.size as usize));
 }
 
@@ -238,7 +294,7 @@ fn promises(image: &Image<'_>) {
 fn no_change_makes_the_loader_panic_or_break_its_promise() {
     let good = good();
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    let headers = 64 + 5 * 56;
+    let headers = 64 + 6 * 56;
     let sections = section(&good, 0);
     let places: Vec<usize> = (0..headers).chain(sections..good.len()).collect();
     let mut admitted = 0;

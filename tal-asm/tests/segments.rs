@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use loader::image::Feature::{self, *};
-use loader::{Image, Refusal, interface, map, verify};
+use loader::{Image, Refusal, interface, map, notice, verify};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::fd::{FromRawFd as _, OwnedFd};
@@ -145,12 +145,15 @@ impl Program {
         let headers: Vec<Header> = headers.map(Header::read).collect();
         let kinds = headers.iter().map(|h| (h.kind, h.flags));
         let tal = (loader::image::PT_TAL, 4);
-        assert!(kinds.eq([(1, 5), (1, 4), (1, 6), tal, (0x6474_E551, 6)]));
+        assert!(kinds.eq([(1, 5), (1, 5), (1, 4), (1, 6), tal, (0x6474_E551, 6)]));
+        // Most are tried without the notice: a file that starts in its text.
+        let headers = headers[1..].to_vec();
+        let count = count - 1;
+        let entry = verify(&file, &interface::embedded().unwrap()).unwrap().entry();
         let end = headers[TAL].offset + headers[TAL].in_file;
         let mut body = file[4096..usize::try_from(end).unwrap()].to_vec();
         body.resize(body.len().next_multiple_of(4096), 0);
-        let entry = u64::from_le_bytes(file[24..32].try_into().unwrap());
-        Program { entry, count, headers, body }
+        Program { entry: u64::from(entry), count, headers, body }
     }
 
     fn end(&self) -> u64 {
@@ -174,6 +177,16 @@ impl Program {
         self
     }
 
+    /// With the notice, where a system starts it that does not judge.
+    fn noticed(mut self) -> Program {
+        let size = notice::BYTES.len() as u64;
+        let header = Header { offset: notice::OFFSET as u64, ..self.headers[TEXT] };
+        self.headers.insert(0, header.at(notice::ADDRESS).sized(size, size));
+        self.count += 1;
+        self.entry = notice::ADDRESS;
+        self
+    }
+
     /// With one header changed.
     fn change(mut self, which: usize, change: impl FnOnce(Header) -> Header) -> Program {
         self.headers[which] = change(self.headers[which]);
@@ -187,6 +200,10 @@ impl Program {
         file.extend(self.count.to_le_bytes());
         file.extend([0; 6]);
         file.extend(self.headers.iter().flat_map(Header::bytes));
+        if file.len() <= notice::OFFSET {
+            file.resize(notice::OFFSET, 0);
+            file.extend_from_slice(notice::BYTES);
+        }
         file.resize(file.len().max(4096), 0);
         file.extend_from_slice(&self.body);
         file
@@ -430,6 +447,32 @@ impl Family {
     }
 }
 
+impl Family {
+    /// The notice is first.
+    fn notices(&mut self) {
+        let good = self.good.clone().noticed();
+        self.add("notice", &good, Runs);
+        let mut add = |name: &str, expected, change: &dyn Fn(Header) -> Header| {
+            self.add(format!("notice-{name}"), &good.clone().change(0, change), expected);
+        };
+        for flags in (0..8).filter(|flags| *flags != 5) {
+            add(&format!("flags-{flags}"), Form(Notice), &|h| Header { flags, ..h });
+        }
+        add("empty", Form(Notice), &|h| h.sized(0, 0));
+        add("page", Form(Notice), &|h| h.sized(h.in_file, PAGE));
+        add("shorter", Form(Notice), &|h| h.sized(h.in_file - 1, h.in_memory - 1));
+        add("longer", Form(Notice), &|h| h.sized(h.in_file + 1, h.in_memory + 1));
+        add("elsewhere", Form(Notice), &|h| Header { offset: h.offset + PAGE, ..h });
+        add("physical", Form(PhysicalAddress), &|h| Header { physical: 0, ..h });
+        add("unaligned", Form(Alignment), &|h| Header { align: 1, ..h });
+        add("at-the-gates", Form(Alignment), &|h| h.at(0x20_0200));
+        let start = Program { entry: self.good.entry, ..good.clone() };
+        self.add("notice-but-start", &start, Form(Entry));
+        let alone = Program { entry: notice::ADDRESS, ..self.good.clone() };
+        self.add("notice-missing", &alone, Form(Entry));
+    }
+}
+
 fn family() -> Vec<Kin> {
     let mut family = Family { good: Program::good(), kin: Vec::new() };
     let good = family.good.clone();
@@ -442,6 +485,7 @@ fn family() -> Vec<Kin> {
     family.counts();
     family.flags();
     family.entries();
+    family.notices();
     family.kin
 }
 

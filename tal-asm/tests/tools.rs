@@ -32,7 +32,7 @@ fn the_loader_reads_back_what_was_written() {
     let image = Image::parse(&bytes).unwrap();
     assert_eq!(image.text(), program.text);
     assert_eq!(image.text_address(), program.text_address);
-    assert_eq!(image.entry(), program.start);
+    assert_eq!(image.entry(), None);
     assert_eq!(image.annotations(), program.annotations);
     let [rodata, data] = image.data() else { panic!("{:?}", image.data()) };
     assert_eq!((rodata.address, rodata.bytes), (0x40_1000, program.rodata.as_slice()));
@@ -52,6 +52,8 @@ fn readelf_reads_the_executable() {
     let directory = files();
     let text = tool(directory.path(), &["readelf", "-hlSW", "hello"]);
     has(&text, "EXEC (Executable file)");
+    has(&text, "Entry point address: 0x3ff200");
+    has(&text, "LOAD 0x000200 0x00000000003ff200 0x00000000003ff200");
     has(&text, "LOAD 0x001000 0x0000000000400000 0x0000000000400000 0x000012 0x000012 R E 0x1000");
     has(&text, "LOAD 0x002000 0x0000000000401000 0x0000000000401000 0x000006 0x000006 R 0x1000");
     has(&text, "LOAD 0x003000 0x0000000000402000 0x0000000000402000 0x000008 0x003010 RW 0x1000");
