@@ -17,6 +17,8 @@ pub mod verify;
 pub mod words;
 
 #[cfg(feature = "user")]
+pub mod faults;
+#[cfg(feature = "user")]
 pub mod gates;
 #[cfg(feature = "user")]
 pub mod lines;

@@ -2,7 +2,7 @@
 //! the parts of an ELF file that the judge does not look at. What cannot be read is not told.
 
 use gimli::{DebugLine, DebugLineOffset, LittleEndian};
-use object::{Object, ObjectSection, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 use std::collections::BTreeMap;
 use std::format;
 use std::string::{String, ToString};
@@ -12,6 +12,8 @@ use std::string::{String, ToString};
 pub struct Debug {
     lines: BTreeMap<u64, Option<(String, u64)>>,
     names: BTreeMap<u64, String>,
+    /// Ends and names of functions.
+    functions: BTreeMap<u64, (u64, String)>,
 }
 
 impl Debug {
@@ -26,6 +28,10 @@ impl Debug {
             let name = symbol.name().unwrap_or("");
             if symbol.is_definition() && !name.is_empty() {
                 debug.names.insert(symbol.address(), name.to_string());
+                if symbol.kind() == SymbolKind::Text && symbol.size() > 0 {
+                    let end = symbol.address().saturating_add(symbol.size());
+                    debug.functions.insert(symbol.address(), (end, name.to_string()));
+                }
             }
         }
         let section = object.section_by_name(".debug_line");
@@ -63,5 +69,12 @@ impl Debug {
     #[must_use]
     pub fn name(&self, address: u64) -> Option<&str> {
         self.names.get(&address).map(String::as_str)
+    }
+
+    /// The function that this address lies in.
+    #[must_use]
+    pub fn function(&self, address: u64) -> Option<&str> {
+        let (_, (end, name)) = self.functions.range(..=address).next_back()?;
+        (address < *end).then_some(name.as_str())
     }
 }

@@ -7,6 +7,7 @@
 //! a gate ends in the function whose signature the judge used, on a stack of the host.
 #![allow(unsafe_code, reason = "mapping memory and jumping to it is what this file is for")]
 
+use crate::faults;
 use crate::gates::{self, Gate};
 use crate::image::Image;
 use crate::verify::Verified;
@@ -73,9 +74,15 @@ pub fn run(program: &Verified<'_>, arguments: &[OsString], environment: &[OsStri
     }
     match prepare(program.image(), program.entry(), &gates, arguments, environment) {
         Err(error) => error,
-        // SAFETY: `prepare` made every mapping that the judged program expects, and the program is
-        // judged to start at `entry` with this block in registers.
-        Ok(start) => unsafe { enter(&raw const start) },
+        Ok(start) => {
+            let low = start.stack as usize - STACK;
+            if let Err(error) = faults::watch(low - GUARD..low) {
+                return error;
+            }
+            // SAFETY: `prepare` made every mapping that the judged program expects, and the program
+            // is judged to start at `entry` with this block in registers.
+            unsafe { enter(&raw const start) }
+        }
     }
 }
 
@@ -130,7 +137,7 @@ fn features(needed: u8) -> Result<()> {
 }
 
 /// A fresh mapping of zeroes; at a fixed address it never replaces another.
-fn map(at: Option<usize>, size: usize, rights: i32) -> Result<*mut u8> {
+pub(crate) fn map(at: Option<usize>, size: usize, rights: i32) -> Result<*mut u8> {
     let fixed = if at.is_some() { libc::MAP_FIXED_NOREPLACE } else { 0 };
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed;
     let hint = at.map_or(ptr::null_mut(), ptr::without_provenance_mut);
@@ -253,8 +260,12 @@ unsafe extern "C" fn gate() {
 /// Leaves the host: its stack is kept for the gates, every register that the start signature does
 /// not name is cleared.
 ///
+/// Debuggers stop here by its name: everything is mapped, and nothing has run.
+///
 /// # Safety
 /// `start` tells of mappings of a judged program.
+// SAFETY: nobody else exports the name.
+#[unsafe(export_name = "tal_load_enter")]
 #[unsafe(naked)]
 unsafe extern "C" fn enter(start: *const Start) -> ! {
     core::arch::naked_asm!(
