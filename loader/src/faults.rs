@@ -57,6 +57,15 @@ pub(crate) fn watch(guard: Range<usize>) -> Result<(), CannotRun> {
     if done { Ok(()) } else { Err(CannotRun::Host("cannot watch for faults".into())) }
 }
 
+/// For whoever waits for a debugger: an interrupt from the terminal is the debugger's.
+pub fn outlive_interrupts() {
+    extern "C" fn nothing(_: c_int) {}
+    let address: extern "C" fn(c_int) = nothing;
+    // Not ignored, which the debugger and its program would inherit.
+    // SAFETY: the handler does nothing.
+    unsafe { libc::signal(libc::SIGINT, address as libc::sighandler_t) };
+}
+
 extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: with SA_SIGINFO the system passes these structures, and they live until the return.
     let (code, address, at) = unsafe {

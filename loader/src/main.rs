@@ -1,16 +1,18 @@
 //! Not trusted: a bug here can reject, never admit. The command `tal-load`.
 
-use clap::{Parser, Subcommand};
+mod input;
+
+use clap::{Args, Parser, Subcommand};
+use input::{assemble, is_source, read};
 use loader::lines::Debug;
 use loader::map::CannotRun;
-use loader::{Image, Verified, interface, link, listing, map, verify};
-use std::borrow::Cow;
-use std::ffi::OsString;
-use std::io::{Write, stderr, stdout};
+use loader::{Image, Verified, faults, interface, listing, map, verify};
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io::{ErrorKind, Write, stderr, stdout};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
-use std::{env, fs};
 use tal_core::image::Interface;
 
 /// Verifies typed programs and runs them.
@@ -29,7 +31,10 @@ Examples:
   tal-load verify wc             is wc safe to run? Exit status 0 or 1
   tal-load dump wc | less        its code, and what is known before each instruction
   tal-load run wc README.md      judge wc, then run it here
-  tal-load run wc.tal README.md  the same, assembled first (by the tal-asm beside tal-load)";
+  tal-load run wc.tal README.md  the same, assembled first (by the tal-asm beside tal-load)
+  tal-load gdb wc.tal README.md  the same under gdb, which stops at its start
+
+A file - is standard input.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -50,17 +55,57 @@ enum Command {
     ///
     /// The exit status is the program's; 126 if it is refused, or an open file that it would
     /// inherit is; 127 if it cannot be read.
+    #[command(override_usage = "tal-load run FILE [ARGUMENT]...")]
     Run {
-        /// An executable, an object, or a source file that ends in .tal.
-        file: PathBuf,
-        /// Arguments of the program.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
+        #[command(flatten)]
+        program: Program,
+    },
+    /// Judges a program, then runs it under gdb, which stops where it starts.
+    ///
+    /// There breakpoints can be set by line or name: `break wc.tal:30`.
+    #[command(override_usage = "tal-load gdb [--ex COMMAND]... [--batch] FILE [ARGUMENT]...")]
+    Gdb {
+        /// A command for gdb when it has stopped; may be repeated.
+        #[arg(long = "ex", value_name = "COMMAND")]
+        commands: Vec<OsString>,
+        /// Ends gdb after these commands.
+        #[arg(long)]
+        batch: bool,
+        #[command(flatten)]
+        program: Program,
     },
 }
 
+/// A program and its arguments. They are one list, so that whatever stands behind the program is
+/// the program's.
+#[derive(Args)]
+struct Program {
+    /// An executable, an object, or a source file that ends in .tal; then the program's arguments.
+    #[arg(
+        value_name = "FILE",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    command: Vec<OsString>,
+}
+
+impl Program {
+    fn file(&self) -> &Path {
+        Path::new(self.command.first().map_or(OsStr::new(""), OsString::as_os_str))
+    }
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Help and the version are no errors, unless nobody can be told.
+        Err(words) => {
+            let told = words.print().and_then(|()| stdout().flush()).is_ok();
+            let code = u8::try_from(words.exit_code()).unwrap_or(2);
+            return ExitCode::from(if told { code } else { 2 });
+        }
+    };
     let interface = match interface::embedded() {
         Ok(interface) => interface,
         Err(error) => return fail(2, &error.to_string()),
@@ -71,33 +116,39 @@ fn main() -> ExitCode {
             ExitCode::from(codes.max().unwrap_or(0))
         }
         Command::Dump { file } => dump(&file, &interface),
-        Command::Run { file, arguments } => run(&file, &arguments, &interface),
+        Command::Run { program } => run(&program, &interface),
+        Command::Gdb { commands, batch, program } => gdb(&commands, batch, &program, &interface),
     }
 }
 
-/// Writes to standard output or standard error; nothing is left to do when it is closed, as by
-/// `tal-load dump wc | head`.
-fn write(out: &mut dyn Write, text: &str) {
-    let _ = out.write_all(text.as_bytes());
+/// Writes to standard error; nothing is left to do when it is closed.
+fn say(words: &str) {
+    let _ = stderr().write_all(words.as_bytes());
+}
+
+/// Writes to standard output: the code to end with, 2 if it does not take all. Of a reader that has
+/// gone, as in `tal-load dump wc | head`, nothing is said.
+fn print(text: &str) -> u8 {
+    let mut out = stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => 0,
+        Err(error) => {
+            if error.kind() != ErrorKind::BrokenPipe {
+                say(&format!("tal-load: standard output: {error}\n"));
+            }
+            2
+        }
+    }
 }
 
 fn fail(code: u8, words: &str) -> ExitCode {
-    write(&mut stderr(), &format!("tal-load: {words}\n"));
+    say(&format!("tal-load: {words}\n"));
     ExitCode::from(code)
-}
-
-/// The bytes of a file; an object becomes an executable.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    if link::is_object(&bytes) {
-        return link::link(&bytes).map_err(|error| format!("{}: {error}", path.display()));
-    }
-    Ok(bytes)
 }
 
 /// Who judges sources, if this is one: another line for a refusal.
 fn if_source(path: &Path) -> String {
-    if path.extension().is_none_or(|extension| extension != "tal") {
+    if !is_source(path) {
         return String::new();
     }
     let source = path.display();
@@ -108,7 +159,7 @@ fn verify_file(path: &Path, interface: &Interface) -> u8 {
     let bytes = match read(path) {
         Ok(bytes) => bytes,
         Err(words) => {
-            write(&mut stderr(), &format!("tal-load: {words}\n"));
+            say(&format!("tal-load: {words}\n"));
             return 2;
         }
     };
@@ -117,13 +168,12 @@ fn verify_file(path: &Path, interface: &Interface) -> u8 {
             let (text, notes) = (program.image().text(), program.image().annotations());
             let (text, notes) = (text.len(), notes.len());
             let sizes = format!("{text} bytes of code, {notes} of annotations");
-            write(&mut stdout(), &format!("{}: safe: {sizes}\n", path.display()));
-            0
+            print(&format!("{}: safe: {sizes}\n", path.display()))
         }
         Err(refusal) => {
             let words = listing::explain(&refusal, &bytes);
             let help = if_source(path);
-            write(&mut stderr(), &format!("{}: refused: {words}{help}\n", path.display()));
+            say(&format!("{}: refused: {words}{help}\n", path.display()));
             1
         }
     }
@@ -142,9 +192,9 @@ fn dump(path: &Path, interface: &Interface) -> ExitCode {
         }
     };
     let (text, refusal) = listing::dump(&image, interface, &Debug::read(&bytes));
-    write(&mut stdout(), &text);
+    let told = print(&text);
     match refusal {
-        None => ExitCode::SUCCESS,
+        None => ExitCode::from(told),
         Some(refusal) => {
             let words = listing::explain(&refusal, &bytes);
             fail(1, &format!("{}: refused: {words}", path.display()))
@@ -152,26 +202,83 @@ fn dump(path: &Path, interface: &Interface) -> ExitCode {
     }
 }
 
-fn run(path: &Path, arguments: &[OsString], interface: &Interface) -> ExitCode {
-    let bytes =
-        if path.extension().is_some_and(|e| e == "tal") { assemble(path) } else { read(path) };
-    let bytes = match bytes {
-        Ok(bytes) => bytes,
+/// The bytes of a program, from its source if it is one.
+fn load(path: &Path) -> Result<Vec<u8>, String> {
+    if !is_source(path) {
+        return read(path);
+    }
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    read(&assemble(path, directory.path())?)
+}
+
+/// The program, judged; or how to end.
+fn judged<'a>(
+    path: &Path,
+    bytes: &'a [u8],
+    interface: &Interface,
+) -> Result<Verified<'a>, ExitCode> {
+    verify(bytes, interface).map_err(|refusal| {
+        let words = listing::explain(&refusal, bytes);
+        fail(126, &format!("{}: refused: {words}", path.display()))
+    })
+}
+
+fn run(program: &Program, interface: &Interface) -> ExitCode {
+    let bytes: &'static [u8] = match load(program.file()) {
+        Ok(bytes) => bytes.leak(),
         Err(words) => return fail(127, &words),
     };
-    let program: Verified<'_> = match verify(&bytes, interface) {
-        Ok(program) => program,
-        Err(refusal) => {
-            let words = listing::explain(&refusal, &bytes);
-            return fail(126, &format!("{}: refused: {words}", path.display()));
-        }
+    let verified = match judged(program.file(), bytes, interface) {
+        Ok(verified) => verified,
+        Err(code) => return code,
     };
-    let mut all = vec![path.as_os_str().to_os_string()];
-    all.extend_from_slice(arguments);
-    let environment = environment();
-    let error = map::run(&program, &all, &environment);
+    faults::tell(bytes);
+    let error = map::run(&verified, &program.command, &environment());
     let refused = matches!(error, CannotRun::Descriptor(_));
     fail(if refused { 126 } else { 127 }, &error.to_string())
+}
+
+/// What gdb does first: it stops in the loader when the program is mapped, reads the names and
+/// lines of the program, and goes on to its start.
+fn gdb(commands: &[OsString], batch: bool, program: &Program, interface: &Interface) -> ExitCode {
+    let path = program.file();
+    let directory = match tempfile::tempdir() {
+        Ok(directory) => directory,
+        Err(error) => return fail(127, &error.to_string()),
+    };
+    let file =
+        if is_source(path) { assemble(path, directory.path()) } else { Ok(path.to_path_buf()) };
+    let (file, bytes) = match file.and_then(|file| Ok((file.clone(), input::executable(&file)?))) {
+        Ok(found) => found,
+        Err(words) => return fail(127, &words),
+    };
+    let start = match judged(path, &bytes, interface) {
+        Ok(verified) => verified.entry(),
+        Err(code) => return code,
+    };
+    let me = match env::current_exe() {
+        Ok(me) => me,
+        Err(error) => return fail(127, &error.to_string()),
+    };
+    let mut symbols = OsString::from("add-symbol-file \"");
+    symbols.push(input::quoted(&file));
+    symbols.push("\"");
+    let mut gdb = Process::new("gdb");
+    gdb.args(["-q", "-iex", "set confirm off"]);
+    let stop = ["tbreak tal_load_enter".into(), "run".into(), symbols];
+    let go = [format!("tbreak *{start:#x}").into(), "continue".into()];
+    for command in stop.iter().chain(&go).chain(commands) {
+        gdb.arg("-ex").arg(command);
+    }
+    if batch {
+        gdb.arg("-batch");
+    }
+    gdb.arg("--args").arg(me).arg("run").arg(&file).args(program.command.iter().skip(1));
+    faults::outlive_interrupts();
+    match gdb.status() {
+        Ok(status) => ExitCode::from(status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(1)),
+        Err(error) => fail(127, &format!("gdb: {error}")),
+    }
 }
 
 /// `NAME=value` for each variable.
@@ -183,20 +290,4 @@ fn environment() -> Vec<OsString> {
         OsString::from_vec(bytes)
     };
     env::vars_os().map(join).collect()
-}
-
-/// The loader has no parser: the assembler beside it makes the file, which is judged like any
-/// other.
-fn assemble(path: &Path) -> Result<Vec<u8>, String> {
-    let beside = env::current_exe().ok().map(|me| me.with_file_name("tal-asm"));
-    let assembler =
-        beside.filter(|p| p.exists()).map_or(Cow::Borrowed(Path::new("tal-asm")), Cow::Owned);
-    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let output = directory.path().join("program");
-    let status = Process::new(&*assembler).arg(path).arg("-o").arg(&output).status();
-    match status {
-        Ok(status) if status.success() => read(&output),
-        Ok(_) => Err(format!("{} was not assembled", path.display())),
-        Err(error) => Err(format!("{}: {error}", assembler.display())),
-    }
 }

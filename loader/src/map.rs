@@ -1,5 +1,5 @@
-//! TCB. Puts a judged program into this process and jumps to it. With `unsafe`, as `faults.rs`, which
-//! tells what a program died of, and `gates.rs`, which makes the system calls.
+//! TCB. Puts a judged program into this process and jumps to it. With `unsafe`, as `faults.rs`,
+//! which tells what a program died of, and `gates.rs`, which makes the system calls.
 //!
 //! What the typing takes for granted of a host (docs/guarantee.md, K1 to K15) and this file owes:
 //! the bytes that run are the bytes that were judged; text is never writable and data never

@@ -13,8 +13,8 @@ use tal_core::{Checked, verify_section, verify_section_through};
 ///
 /// Having a `Verified` tells you: `tal-core` accepted exactly the bytes that the [`Image`] inside
 /// shows, against exactly the interface that was given to [`verify`], and the entry point of the
-/// file, if it tells one, is the start that was judged. It does not tell where the bytes will be: who maps them has
-/// to put them where they say.
+/// file, if it tells one, is the start that was judged. It does not tell where the bytes will be:
+/// who maps them has to put them where they say.
 #[derive(Debug)]
 pub struct Verified<'a> {
     // All private, and made together in `conclude` only.

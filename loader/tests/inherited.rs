@@ -66,6 +66,7 @@ fn what_the_interface_makes_is_handed_on() {
     admitted(|| unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0) });
 }
 
+/// Attack A15.
 #[test]
 fn other_files_keep_a_program_from_starting() {
     let written = "may not be open for writing in a typed program";

@@ -167,7 +167,7 @@ fn overlaps_are_refused_wherever_they_are() {
     assert_eq!(Image::parse(&file).unwrap_err().feature, Feature::FileOverlap);
 }
 
-/// Each byte of the notice, each field of its header, and what is elsewhere.
+/// Attack t163: each byte of the notice, each field of its header, and what is elsewhere.
 #[test]
 fn the_notice_is_one_string_at_one_place() {
     let good = good();

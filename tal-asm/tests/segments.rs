@@ -530,6 +530,7 @@ fn run(file: &[u8]) -> (i32, String) {
     (status, output)
 }
 
+/// Attack t163.
 #[test]
 fn every_shape_of_a_segment_is_refused_or_runs() {
     let kin = family();

@@ -232,6 +232,7 @@ mod tests {
         0x0904_1934, 0x5049_4446, 0x5345_434D, 0x0765_5821, 0, -1,
     ];
 
+    /// Attack A15.
     #[test]
     fn file_systems_that_are_no_stores_are_not_written() {
         for magic in OTHERS {
