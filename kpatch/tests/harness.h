@@ -206,7 +206,7 @@ static char *kernel_log(void)
 	ssize_t n;
 
 	if (fd < 0) {
-		fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+		fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		/* If somebody has cleared it, from there. */
 		lseek(fd, 0, SEEK_DATA);
 	}

@@ -3,9 +3,10 @@
  * Offers changed programs to the judge in the kernel (/proc/kml_judge) and compares
  * verdict and words with those of user mode, which stand in the list:
  *
- *	judges LIST [exec]
+ *	judges LIST [exec|run]
  *
- * With exec, what is refused is offered by exec as well.
+ * With exec, what is refused is offered by exec as well.  With run, what is admitted is
+ * run, too, and has to end with 42; and the kernel's log has to be silent.
  *
  *	LIST:	u32 programs, each u32 size and bytes; u32 count, each u32 program,
  *		u32 changes, each u32 place and u32 value; u32 reason, u32 FNV-1a of the words
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,8 +44,8 @@ static uint32_t fnv(const char *text, size_t n)
 	return hash;
 }
 
-/* Does exec say EPERM? */
-static int refused_by_exec(const unsigned char *bytes, size_t size)
+/* The status after exec: 126 is EPERM; less than 0 if it was killed. */
+static int by_exec(const unsigned char *bytes, size_t size)
 {
 	static char path[] = "/trusted/offered";
 	char *argv[] = { path, NULL }, *envp[] = { NULL };
@@ -57,7 +59,22 @@ static int refused_by_exec(const unsigned char *bytes, size_t size)
 		execve(path, argv, envp);
 		_exit(errno == EPERM ? 126 : 127);
 	}
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 126;
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* A complaint in the kernel's log, or null. */
+static const char *complaint(void)
+{
+	static const char *const words[] = { "WARNING:", "BUG:", "Oops", "Call Trace" };
+	static char log[1 << 20];
+	long n = klogctl(3 /* all of it */, log, sizeof(log) - 1);
+	unsigned int i;
+
+	log[n < 0 ? 0 : n] = 0;
+	for (i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strstr(log, words[i]))
+			return words[i];
+	return n <= 0 ? "no log" : NULL;
 }
 
 #define MOST	1024
@@ -118,15 +135,21 @@ int main(int argc, char **argv)
 				printf("mutant %u: user mode says reason %u, the kernel: %s\n", i,
 				       reason, text);
 		}
-		if (argc > 2 && reason) {
+		if (argc > 2 && (reason || !strcmp(argv[2], "run"))) {
+			int status = by_exec(copy, program[which].size);
+
 			offered++;
-			if (!refused_by_exec(copy, program[which].size) && wrong++ < 10)
-				printf("mutant %u: exec does not refuse it: %s\n", i, text);
+			if (status != (reason ? 126 : 42) && wrong++ < 10)
+				printf("mutant %u: exec ends with %d: %s\n", i, status, text);
 		}
 		if (i % 1000 == 999) {
 			printf("%u\n", i + 1);
 			fflush(stdout);
 		}
+	}
+	if (argc > 2 && complaint()) {
+		printf("the kernel's log: %s\n", complaint());
+		wrong++;
 	}
 	for (i = 0; i < 8; i++)
 		printf("reason %u: %u\n", i, verdicts[i]);

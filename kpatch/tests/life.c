@@ -144,6 +144,26 @@ static long change_map(void)
 	return 0;
 }
 
+/* All that a program was promised of its stack, from where it began down. */
+static long room(const char *begin)
+{
+	long at;
+
+	for (at = 8; at <= 65536; at += 8)
+		sink += *(const volatile long *)(begin - at);
+	put("room");
+	return 0;
+}
+
+/* Where its stack and its mappings are. */
+static long where(ulong begin)
+{
+	put_dec(begin);
+	put(" ");
+	put_dec(k_mmap(0, 4096, 3, 0x22, -1, 0));
+	return 0;
+}
+
 static long sleep_ms(long ms)
 {
 	struct timespec t = { ms / 1000, ms % 1000 * 1000000 }, before, after;
@@ -324,6 +344,10 @@ long start(ulong argc, struct str *argv, ulong envc, struct str *envp)
 		put_dec(at_entry.mxcsr);
 		put(" ");
 		put_dec(at_entry.control);
+	} else if (is(how, "room")) {
+		return room((const char *)argv);
+	} else if (is(how, "where")) {
+		return where((ulong)argv);
 	} else if (is(how, "status")) {
 		return 42;
 	} else if (is(how, "data")) {

@@ -1149,6 +1149,39 @@ static const char *unverified_says(const char *path, const char *arg, const char
 	return r->status || strcmp(r->out, want) ? fail("status %x, said '%s'", r->status, r->out) : NULL;
 }
 
+/* A number of /proc/kml. */
+static long count_of(const char *what)
+{
+	char line[100];
+
+	return grep_file("/proc/kml", what, line, sizeof(line)) ? atol(line + strlen(what)) : -1;
+}
+
+/* One with annotations is the judge's all the same. */
+static const char *unverified_judged(void)
+{
+	long before = count_of("admitted: ");
+	struct run *r = run_with("/trusted/hello", NULL, -1, NULL);
+
+	if (r->status || count_of("admitted: ") != before + 1)
+		return fail("status %x, said '%s'", r->status, r->out);
+	return NULL;
+}
+
+/* Nobody looks into it, so it may be larger than what can be judged. */
+static const char *unverified_large(void)
+{
+	long before = count_of("bytes judged: ");
+	const char *bad = "cannot copy";
+
+	if (!copy_file("/bin/runner", "/trusted/large", -1) && !truncate("/trusted/large", 40 << 20))
+		bad = unverified_says("/trusted/large", "--cpl", "CPL 0\n");
+	unlink("/trusted/large");
+	if (!bad && (before < 0 || count_of("bytes judged: ") != before))
+		bad = fail("%ld bytes were judged, now %ld", before, count_of("bytes judged: "));
+	return bad;
+}
+
 static const char *unverified_cpl(void)
 {
 	if (copy_file("/bin/runner", RUNNER, -1))
@@ -1385,7 +1418,8 @@ static const char *unverified_exec(void)
 
 static const struct test unverified[] = {
 	{ "unverified: CPL 0", unverified_cpl },
-	{ "unverified: admitted programs run as before", cpl0 },
+	{ "unverified: programs with annotations are judged", unverified_judged },
+	{ "unverified: a file of 40 MB, which nobody reads", unverified_large },
 	{ "unverified: the kernel is tainted", unverified_tainted },
 	{ "unverified: not what others own", unverified_owner },
 	{ "unverified: signal handlers", unverified_handlers },

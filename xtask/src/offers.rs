@@ -26,6 +26,12 @@ pub(crate) fn objects() -> Result<Vec<Offer>> {
     kept("tal-asm", "spec", "TAL_OBJECTS")
 }
 
+/// Every shape of program headers (`tal-asm/tests/segments.rs`): those named `runs-..` are admitted,
+/// and end with 42; the others are refused.
+pub(crate) fn segments() -> Result<Vec<Offer>> {
+    kept("tal-asm", "segments", "TAL_SEGMENTS")
+}
+
 /// Hostile annotations (`tal-core/tests/memory.rs`) beside as much text as they need: files of
 /// twelve megabytes.
 pub(crate) fn hostile() -> Result<Vec<Offer>> {

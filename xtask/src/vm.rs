@@ -6,6 +6,7 @@ pub(crate) mod counts;
 mod features;
 mod files;
 mod first;
+mod images;
 mod machines;
 mod walk;
 

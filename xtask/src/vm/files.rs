@@ -2,7 +2,7 @@
 
 use super::archive::{Archive, dynamic};
 use super::machines::{Emulator, MACHINE_CHECK, Machine, More, Probe};
-use super::{bochs, walk};
+use super::{bochs, images, walk};
 use crate::kernel;
 use crate::run::root;
 use crate::trusted::Trusted;
@@ -65,7 +65,7 @@ impl Files {
         files.compile(FREESTANDING, "life.c", "life")?;
         files.compile(FREESTANDING, "bench.c", "bench")?;
         files.compile(&[FREESTANDING, &["-DRING3"]].concat(), "bench.c", "bench3")?;
-        for name in ["execs", "hogs", "judges", "others", "runner", "stress"] {
+        for name in ["execs", "hogs", "judges", "others", "runner", "starts", "stress"] {
             let flags = ["-O2", "-Wall", "-static", "-pthread"];
             files.compile(&flags, &format!("{name}.c"), name)?;
         }
@@ -110,6 +110,10 @@ impl Files {
         let mut digests = Vec::new();
         for name in ["life", "bench"] {
             digests.push(kernel::digest(&self.path(name))?);
+        }
+        if machine.more == More::Images {
+            digests
+                .extend(images::changed(&self.path("life"))?.values().map(|f| kernel::sha256(f)));
         }
         let unjudged = match machine.more {
             More::Unlisted => String::new(),
@@ -274,6 +278,7 @@ impl Files {
             "trusted/bench",
             "bin/bench3",
             "bin/runner",
+            "bin/starts",
             "bin/stress",
             "bin/execs",
             "bin/hogs",
@@ -283,7 +288,15 @@ impl Files {
             let program = name.rsplit('/').next().unwrap_or(name);
             archive.file(name, &fs::read(self.path(program))?);
         }
-        for script in ["allow.sh", "script.sh", "coreutils.sh", "servers.sh", "tracked.sh"] {
+        for script in [
+            "allow.sh",
+            "gap.sh",
+            "script.sh",
+            "coreutils.sh",
+            "servers.sh",
+            "tracked.sh",
+            "writes.sh",
+        ] {
             let text = fs::read(root().join("kpatch/tests").join(script))?;
             archive.file(&format!("bin/{script}"), &text);
         }
@@ -299,11 +312,17 @@ impl Files {
         }
         match machine.more {
             More::Nothing | More::Unlisted | More::Allow => {}
+            More::Images => {
+                for (name, file) in images::changed(&self.path("life"))? {
+                    archive.file(&format!("trusted/{name}"), &file);
+                }
+            }
             More::Clients => {
                 for (name, path) in self.clients()? {
                     dynamic(&mut archive, &path, name)?;
                 }
             }
+            More::Segments => archive.file("cases/segments", &Trusted::segments()?),
             More::Objects => archive.file("cases/objects", &Trusted::objects()?),
             More::Hogs => {
                 for (name, content) in self.trusted.hogs()? {

@@ -36,12 +36,16 @@ pub(crate) enum More {
     Nothing,
     /// Less: all programs are judged, so that no digest is computed.
     Unlisted,
+    /// Programs that were not judged, with a segment more.
+    Images,
     /// A list of digests beside the judge.
     Allow,
     /// The clients of the servers: this program, curl and wrk.
     Clients,
     /// The programs of other tests.
     Objects,
+    /// Shapes of program headers.
+    Segments,
     /// A program of ten megabytes, and hostile ones.
     Hogs,
 }
@@ -94,6 +98,20 @@ pub(super) const PLAIN: Machine = Machine {
 /// Programs that the judge in the kernel admits.
 const JUDGED: Machine = Machine { name: "judged programs", command: "sh /bin/judged.sh", ..PLAIN };
 
+/// What exec asks before.
+const STARTS: Machine = Machine { name: "starts", more: More::Images, command: "starts", ..PLAIN };
+
+/// What a program may open for writing.
+const WRITES: Machine = Machine { name: "writes", command: "sh /bin/writes.sh", ..PLAIN };
+
+/// No program at CPL 0 where gates would write below the gap.
+const GAP: Machine = Machine {
+    name: "a small gap below stacks",
+    append: "stack_guard_gap=3",
+    command: "sh /bin/gap.sh",
+    ..PLAIN
+};
+
 /// The servers at CPL 0 beside clients of many kinds.
 const SERVERS: Machine =
     Machine { name: "servers", more: More::Clients, command: "sh /bin/servers.sh", ..PLAIN };
@@ -103,6 +121,14 @@ const OBJECTS: Machine = Machine {
     name: "refused programs",
     more: More::Objects,
     command: "judges /cases/objects exec",
+    ..PLAIN
+};
+
+/// Every shape of program headers: judged, refused or run as in user mode.
+const SEGMENTS: Machine = Machine {
+    name: "segments",
+    more: More::Segments,
+    command: "judges /cases/segments run",
     ..PLAIN
 };
 
@@ -126,6 +152,7 @@ pub(super) const MUTANTS: Machine =
 const UNVERIFIED: Machine = Machine {
     name: "unverified mode",
     append: "kml.unverified=1",
+    more: More::Unlisted,
     command: "runner --unverified",
     ..PLAIN
 };
@@ -133,10 +160,13 @@ const UNVERIFIED: Machine = Machine {
 /// What CI runs.
 const QUICK: &[Machine] = &[
     PLAIN,
+    STARTS,
     JUDGED,
+    WRITES,
     ALLOW,
     SERVERS,
     OBJECTS,
+    SEGMENTS,
     MUTANTS,
     Machine { name: "page table isolation", append: "pti=on", ..PLAIN },
     UNVERIFIED,
@@ -144,10 +174,14 @@ const QUICK: &[Machine] = &[
 
 const MACHINES: &[Machine] = &[
     PLAIN,
+    STARTS,
     JUDGED,
+    WRITES,
+    GAP,
     ALLOW,
     SERVERS,
     OBJECTS,
+    SEGMENTS,
     HOGS,
     MUTANTS,
     Machine { name: "judged programs, careful gates", append: "kml.careful=1 pti=on", ..JUDGED },
@@ -251,6 +285,11 @@ const CROWDED: u32 = 384;
 
 /// On the kernel with swap, control groups and the like.
 const LONG: &[Machine] = &[
+    Machine {
+        name: "writes, many file systems",
+        command: "sh /bin/writes.sh cgroup2 debugfs tracefs configfs binfmt_misc hugetlbfs mqueue loop",
+        ..PLAIN
+    },
     MUTANTS,
     HOGS,
     Machine { name: "large files in control groups", command: "hogs --groups", ..HOGS },
