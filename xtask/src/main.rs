@@ -10,6 +10,8 @@ mod install;
 mod interface;
 mod judge;
 mod kernel;
+#[cfg(test)]
+mod kinds;
 mod manifests;
 mod object;
 mod offers;
