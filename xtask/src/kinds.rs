@@ -55,7 +55,8 @@ fn devices() -> Result<()> {
 fn nameless() -> Result<()> {
     let line = added("kml_nameless[] = {", "};")?;
     let line = line.first().context("no list")?;
-    let kernel: BTreeSet<&str> = line.split('"').filter_map(|name| name.strip_prefix('[')).collect();
+    let kernel: BTreeSet<&str> =
+        line.split('"').filter_map(|name| name.strip_prefix('[')).collect();
     let kernel: BTreeSet<&str> = kernel.iter().map(|name| name.trim_end_matches(']')).collect();
     let kernel: BTreeSet<&str> = kernel.into_iter().filter(|name| !name.contains(' ')).collect();
     assert_eq!(kernel, NAMELESS.iter().copied().collect());
@@ -65,8 +66,10 @@ fn nameless() -> Result<()> {
 #[test]
 fn status_flags() -> Result<()> {
     let lines = added("define KML_SETFL", "/*")?.into_iter().take(2).collect::<String>();
-    let kernel: BTreeSet<&str> =
-        lines.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| w.starts_with("O_")).collect();
+    let kernel: BTreeSet<&str> = lines
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|w| w.starts_with("O_"))
+        .collect();
     assert_eq!(kernel, STATUS_FLAGS.iter().map(|(name, _)| *name).collect());
     Ok(())
 }

@@ -106,9 +106,9 @@ pub(crate) fn test(suite: Suite, only: Option<&str>) -> Result<()> {
         step(FIRST);
         add(first::test(&files, &image, &suite.adapt(&PLAIN))?);
     }
-    if suite == Suite::Long && only.is_none_or(|word| FEATURES.contains(word)) {
+    if suite != Suite::Debug && only.is_none_or(|word| FEATURES.contains(word)) {
         step(FEATURES);
-        add(features::test(&files, &image)?);
+        add(features::test(&files, &image, suite == Suite::Long)?);
     }
     ensure!(passed.saturating_add(failed) > 0, "no test has run");
     println!("\ntotal: {passed} passed, {failed} failed");
