@@ -431,17 +431,13 @@ impl<'a> Text<'a> {
         self.decoder.set_position(start).map_err(|_| undecodable())?;
         self.decoder.set_ip(u64::from(self.address).saturating_add(u64::from(offset)));
         let instruction = self.decoder.decode();
-        if instruction.is_invalid() {
-            return Err(undecodable());
-        }
+        premise!(!instruction.is_invalid(), undecodable());
         let bytes = self.bytes.get(start..).and_then(|rest| rest.get(..instruction.len()));
         let bytes = bytes.ok_or_else(undecodable)?;
         let length = u8::try_from(bytes.len()).map_err(|_| undecodable())?;
         let row = row_of(instruction.code()).ok_or_else(|| refused(&instruction))?;
         let op = operation(&instruction, row.form, bytes)?;
-        if !canon::canonical(&instruction, &op, bytes) {
-            return Err(undecodable());
-        }
+        premise!(canon::canonical(&instruction, &op, bytes), undecodable());
         let padding = matches!(row.form, Form::Nop | Form::Int3);
         Ok(Decoded { op, length, row, padding, endbr: instruction.code() == Code::Endbr64 })
     }
@@ -683,9 +679,7 @@ fn src(i: &Instruction, operand: u32) -> Result<Src> {
 
 /// The memory operand. 64-bit addressing without segment prefix (traps 20, 60).
 fn ea(i: &Instruction) -> Result<Ea> {
-    if i.has_segment_prefix() {
-        return Err(refused(i));
-    }
+    premise!(!i.has_segment_prefix(), refused(i));
     let disp = i.memory_displacement64() as i64;
     let base = match i.memory_base() {
         Register::None | Register::RIP => None,

@@ -79,7 +79,7 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// Why the image is refused.
     pub fn verify(&mut self) -> Result<()> {
-        self.tables()?;
+        premise!(self.tables());
         let starts = self.starts()?;
         let mut reached = 0;
         let mut text = Text::new(self.image.text, self.image.text_address)?;
@@ -87,13 +87,14 @@ impl<H: Hints> Judge<'_, H> {
         for (at, start) in starts.iter().enumerate() {
             let (offset, which) = *start;
             let next = starts.get(at.saturating_add(1)).copied();
-            self.padding(reached, offset)?;
+            premise!(self.padding(reached, offset));
             reached = self
                 .block(&mut text, &mut state, offset, which, next)
                 .map_err(|e| placed(e, offset))?;
         }
-        self.padding(reached, self.text_len()?)?;
-        self.hints.end()
+        premise!(self.padding(reached, self.text_len()?));
+        premise!(self.hints.end());
+        Ok(())
     }
 
     /// All starts in address order, an entry before a label at the same offset (redteam A5).
@@ -101,11 +102,8 @@ impl<H: Hints> Judge<'_, H> {
         let refuse = || Error::new(Rule::Driver, Evidence::IllFormed);
         let image = self.image;
         self.burn(image.functions.len().saturating_add(image.labels.len()))?;
-        let sorted = image.functions.is_sorted_by(|a, b| a.offset < b.offset)
-            && image.labels.is_sorted_by(|a, b| a.offset < b.offset);
-        if !sorted {
-            return Err(refuse());
-        }
+        premise!(image.functions.is_sorted_by(|a, b| a.offset < b.offset), refuse());
+        premise!(image.labels.is_sorted_by(|a, b| a.offset < b.offset), refuse());
         let mut labels = (0..).zip(&image.labels).peekable();
         let mut starts =
             Vec::with_capacity(image.functions.len().saturating_add(image.labels.len()));
@@ -117,11 +115,9 @@ impl<H: Hints> Judge<'_, H> {
         }
         starts.extend(labels.map(|(label, l)| (l.offset, Start::Label(label))));
         // A label belongs to the function before it, so the first start is an entry.
-        match starts.first() {
-            None => Ok(starts),
-            Some((_, Start::Entry(_))) if self.last_inside(&starts)? => Ok(starts),
-            Some(_) => Err(refuse()),
-        }
+        premise!(!matches!(starts.first(), Some((_, Start::Label(_)))), refuse());
+        premise!(self.last_inside(&starts)?, refuse());
+        Ok(starts)
     }
 
     /// Does the last start lie inside the text? As they are sorted, so do all.
@@ -141,10 +137,9 @@ impl<H: Hints> Judge<'_, H> {
         let bytes = range.and_then(|(from, to)| self.image.text.get(from..to));
         let bytes = bytes.or_refuse(Rule::Driver)?;
         self.burn(bytes.len())?;
-        if bytes.iter().all(|b| matches!(b, 0xCC | 0x90)) {
-            return Ok(());
-        }
-        Err(placed(Error::new(Rule::Driver, Evidence::IllFormed), from))
+        let refuse = || placed(Error::new(Rule::Driver, Evidence::IllFormed), from);
+        premise!(bytes.iter().all(|b| matches!(b, 0xCC | 0x90)), refuse());
+        Ok(())
     }
 
     /// One block: from its start until control leaves it or reaches the next start. Returns the
@@ -171,14 +166,13 @@ impl<H: Hints> Judge<'_, H> {
         loop {
             if at == end {
                 let to = self.fall_target(next).map_err(|e| placed(e, at))?;
-                self.follow(state, at, to).map_err(|e| placed(e, at))?;
+                premise!(self.follow(state, at, to).map_err(|e| placed(e, at)));
                 return Ok(at);
             }
             let (flow, behind) = self.instruction(text, state, at).map_err(|e| placed(e, at))?;
-            if behind > end {
-                // Blocks do not overlap (trap 127).
-                return Err(placed(Error::new(Rule::Driver, Evidence::Undecodable), at));
-            }
+            // Blocks do not overlap (trap 127).
+            let overlaps = || placed(Error::new(Rule::Driver, Evidence::Undecodable), at);
+            premise!(behind <= end, overlaps());
             match self.leave(state, at, flow).map_err(|e| placed(e, at))? {
                 Some(next) => at = next,
                 None => return Ok(behind),
@@ -199,15 +193,22 @@ impl<H: Hints> Judge<'_, H> {
     fn leave(&mut self, state: &mut State, from: u32, flow: Flow) -> Result<Option<u32>> {
         match flow {
             Flow::Next(next) => Ok(Some(next)),
-            Flow::Jump(to) => self.follow(state, from, to).map(|()| None),
+            Flow::Jump(to) => {
+                premise!(self.follow(state, from, to));
+                Ok(None)
+            }
             Flow::Branch { cc, to, next } => {
                 self.cond(state, from, cc, to)?;
                 Ok(Some(next))
             }
             Flow::Table { table, index } => {
-                self.jump_table(state, from, table, &index).map(|()| None)
+                premise!(self.jump_table(state, from, table, &index));
+                Ok(None)
             }
-            Flow::Return => self.ret(state, from).map(|()| None),
+            Flow::Return => {
+                premise!(self.ret(state, from));
+                Ok(None)
+            }
             Flow::Stop => Ok(None),
         }
     }
@@ -221,8 +222,8 @@ impl<H: Hints> Judge<'_, H> {
         } else {
             let mark = Mark::of(state);
             self.edge(state, cc, true)?;
-            self.follow(state, from, to)?;
-            mark.restore(state);
+            premise!(self.follow(state, from, to));
+            mark.restore(state)?;
         }
         self.edge(state, cc, false)
     }
@@ -234,7 +235,7 @@ impl<H: Hints> Judge<'_, H> {
         self.burn(size(state))?;
         let mut taken = Box::new(state.clone());
         self.edge(&mut taken, cc, true)?;
-        self.follow(&mut taken, from, to)?;
+        premise!(self.follow(&mut taken, from, to));
         Ok(taken.steps)
     }
 
@@ -335,7 +336,7 @@ impl<H: Hints> Judge<'_, H> {
         let at = self.image.labels.binary_search_by_key(&offset, |l| l.offset).ok()?;
         let label = u32::try_from(at).ok()?;
         let function = self.label_owner(label).ok()?;
-        (Some(function) == self.own.function).then_some(label)
+        holds!(Some(function) == self.own.function).then_some(label)
     }
 
     /// rule[code-address], rule[import]: the entry at this address.
@@ -346,7 +347,7 @@ impl<H: Hints> Judge<'_, H> {
             return Some(Callee::Function(FnId(u32::try_from(at).ok()?)));
         }
         let gate = address.checked_sub(limits::GATES)?;
-        if gate.checked_rem(limits::GATE_SIZE) != Some(0) {
+        if !holds!(gate.checked_rem(limits::GATE_SIZE) == Some(0)) {
             return None;
         }
         let import = u16::try_from(gate.checked_div(limits::GATE_SIZE)?).ok()?;
@@ -421,10 +422,10 @@ impl<H: Hints> Judge<'_, H> {
             let word = state.reg(reg).clone();
             return Err(Error::new(rule, Evidence::WrongRegister(reg, word.into())));
         };
-        self.prove_ge(state, &index, rule)?;
+        premise!(self.prove_ge(state, &index, rule));
         let last =
             Term::constant_of(count).and_then(|n| n.plus(-1)?.sub(&index)).or_refuse(rule)?;
-        self.prove_ge(state, &last, rule)?;
+        premise!(self.prove_ge(state, &last, rule));
         Ok(Flow::Table { table, index })
     }
 
@@ -437,14 +438,11 @@ impl<H: Hints> Judge<'_, H> {
         else {
             return Err(Error::new(rule, Evidence::IllFormed));
         };
-        if Some(*function) != self.own.function || data.writable {
-            return Err(Error::new(rule, Evidence::IllFormed));
-        }
+        premise!(Some(*function) == self.own.function, Error::new(rule, Evidence::IllFormed));
+        premise!(!data.writable, Error::new(rule, Evidence::IllFormed));
         let (words, rest) = bytes.as_chunks::<8>();
         self.burn(words.len())?;
-        if !rest.is_empty() {
-            return Err(Error::new(rule, Evidence::IllFormed));
-        }
+        premise!(rest.is_empty(), Error::new(rule, Evidence::IllFormed));
         let label = |word: &[u8; 8]| {
             let address = u64::from_le_bytes(*word);
             let refuse = || bad_target(rule, address);
@@ -452,7 +450,8 @@ impl<H: Hints> Judge<'_, H> {
             // The processor's branch tracking stops an indirect jump to anything else (trap 141).
             let offset = self.text_offset(address).and_then(|o| usize::try_from(o).ok());
             let marked = offset.and_then(|o| self.image.text.get(o..)?.get(..4));
-            if marked == Some(&ENDBR64) { Ok(label) } else { Err(refuse()) }
+            premise!(marked == Some(&ENDBR64), refuse());
+            Ok(label)
         };
         words.iter().map(label).collect()
     }
@@ -483,8 +482,8 @@ impl<H: Hints> Judge<'_, H> {
             } else {
                 general.insert(place, label);
             }
-            self.follow(state, from, Target::Label(label))?;
-            mark.restore(state);
+            premise!(self.follow(state, from, Target::Label(label)));
+            mark.restore(state)?;
         }
         Ok(())
     }
@@ -493,8 +492,8 @@ impl<H: Hints> Judge<'_, H> {
 /// The callee in a register: exactly `P(f, 0)`.
 fn callee_in(state: &State, reg: Reg) -> Result<Callee> {
     match state.reg(reg) {
-        Word::Ptr(Base::Code(f), e) if e.as_int() == Some(0) => Ok(Callee::Function(*f)),
-        Word::Ptr(Base::Name(f), e) if e.as_int() == Some(0) => Ok(Callee::Name(*f)),
+        Word::Ptr(Base::Code(f), e) if holds!(e.as_int() == Some(0)) => Ok(Callee::Function(*f)),
+        Word::Ptr(Base::Name(f), e) if holds!(e.as_int() == Some(0)) => Ok(Callee::Name(*f)),
         other => Err(Error::new(Rule::Call, Evidence::WrongRegister(reg, other.clone().into()))),
     }
 }

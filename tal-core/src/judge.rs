@@ -79,7 +79,7 @@ impl Own {
     pub fn live(&self, region: Region, state: &State) -> bool {
         let Region::Var(rho) = region else { return true };
         let held = |cap: &Cap| matches!(cap, Cap::Token(v, _) if *v == rho);
-        self.regions.contains(&rho) || state.caps.iter().any(held)
+        holds!(self.regions.contains(&rho) || state.caps.iter().any(held))
     }
 }
 
@@ -172,7 +172,8 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// `rule` with [`Kind::NotProved`] when the certificate does not check.
     pub fn prove_ge(&mut self, state: &mut State, term: &Term, rule: Rule) -> Result<()> {
         if let Some(c) = term.as_int() {
-            return if c >= 0 { Ok(()) } else { Err(not_proved(rule, Rel::Ge, term)) };
+            premise!(c >= 0, not_proved(rule, Rel::Ge, term));
+            return Ok(());
         }
         let goal = Fact { rel: Rel::Ge, term: term.clone() };
         loop {
@@ -190,11 +191,13 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// As [`Judge::prove_ge`].
     pub fn prove_eq(&mut self, state: &mut State, term: &Term, rule: Rule) -> Result<()> {
         if let Some(c) = term.as_int() {
-            return if c == 0 { Ok(()) } else { Err(not_proved(rule, Rel::Eq, term)) };
+            premise!(c == 0, not_proved(rule, Rel::Eq, term));
+            return Ok(());
         }
-        self.prove_ge(state, term, rule)?;
+        premise!(self.prove_ge(state, term, rule));
         let negated = term.scale(-1).or_refuse(rule)?;
-        self.prove_ge(state, &negated, rule)
+        premise!(self.prove_ge(state, &negated, rule));
+        Ok(())
     }
 
     /// rule[prove-ne].
@@ -203,15 +206,18 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// As [`Judge::prove_ge`].
     pub fn prove_ne(&mut self, state: &mut State, term: &Term, rule: Rule) -> Result<()> {
         if let Some(c) = term.as_int() {
-            return if c != 0 { Ok(()) } else { Err(not_proved(rule, Rel::Ne, term)) };
+            premise!(c != 0, not_proved(rule, Rel::Ne, term));
+            return Ok(());
         }
         let negated = term.scale(-1).or_refuse(rule)?;
         match self.hints.prove_ne(state, term)? {
             None => {
                 self.burn(state.facts.len())?;
-                let known = |f: &Fact| f.rel == Rel::Ne && (f.term == *term || f.term == negated);
-                let found = state.facts.iter().any(known);
-                if found { Ok(()) } else { Err(not_proved(rule, Rel::Ne, term)) }
+                let known = |f: &Fact| {
+                    holds!(f.rel == Rel::Ne) && holds!(f.term == *term || f.term == negated)
+                };
+                premise!(state.facts.iter().any(known), not_proved(rule, Rel::Ne, term));
+                Ok(())
             }
             Some(true) => self.prove_ge(state, &term.plus(-1).or_refuse(rule)?, rule),
             Some(false) => self.prove_ge(state, &negated.plus(-1).or_refuse(rule)?, rule),
@@ -243,7 +249,7 @@ impl<'a, H: Hints> Judge<'a, H> {
         rule: Rule,
     ) -> Result<()> {
         for goal in range_goals(term, bits, signed).or_refuse(rule)? {
-            self.prove_ge(state, &goal.term, rule)?;
+            premise!(self.prove_ge(state, &goal.term, rule));
         }
         Ok(())
     }
@@ -257,7 +263,7 @@ impl<'a, H: Hints> Judge<'a, H> {
             return Ok(false);
         }
         for goal in goals {
-            self.prove(state, goal, rule)?;
+            premise!(self.prove(state, goal, rule));
         }
         Ok(true)
     }
@@ -267,29 +273,27 @@ impl<'a, H: Hints> Judge<'a, H> {
     fn lookup(&mut self, state: &State, goal: &Fact, rule: Rule) -> Result<()> {
         self.burn(state.facts.len())?;
         let found = state.facts.iter().any(|fact| match fact.rel {
-            Rel::Ne => false,
+            Rel::Ne => holds!(false),
             Rel::Ge => implies(&fact.term, &goal.term),
             Rel::Eq => {
                 implies(&fact.term, &goal.term)
-                    || (fact.term.opposite_shape(&goal.term)
-                        && fact.term.constant().saturating_neg() <= goal.term.constant())
+                    || (holds!(fact.term.opposite_shape(&goal.term))
+                        && holds!(fact.term.constant().saturating_neg() <= goal.term.constant()))
             }
         });
-        if found { Ok(()) } else { Err(not_proved(rule, goal.rel, &goal.term)) }
+        premise!(found, not_proved(rule, goal.rel, &goal.term));
+        Ok(())
     }
 
     /// rule[prove-comb].
     fn comb(&mut self, state: &State, goal: &Fact, comb: &Comb, rule: Rule) -> Result<()> {
         let refuse = || not_proved(rule, goal.rel, &goal.term);
-        if comb.scale == 0 {
-            return Err(refuse());
-        }
+        premise!(comb.scale != 0, refuse());
         let scaled = goal.term.scale(i128::from(comb.scale)).or_refuse(Rule::ProveComb)?;
         let (sum, _) = self.sum(state, &comb.premises, Rule::ProveComb)?;
-        match scaled.sub(&sum).or_refuse(Rule::ProveComb)?.as_int() {
-            Some(slack) if slack >= 0 => Ok(()),
-            _ => Err(refuse()),
-        }
+        let slack = scaled.sub(&sum).or_refuse(Rule::ProveComb)?.as_int();
+        premise!(slack.is_some_and(|slack| slack >= 0), refuse());
+        Ok(())
     }
 
     /// `sum of factor * fact`, and whether only equalities took part.
@@ -308,9 +312,8 @@ impl<'a, H: Hints> Judge<'a, H> {
                 Rel::Eq => true,
                 Rel::Ne => false,
             };
-            if !sign_fits || last >= Some(*number) {
-                return Err(Error::new(rule, Kind::BadHint));
-            }
+            premise!(sign_fits, Error::new(rule, Kind::BadHint));
+            premise!(last < Some(*number), Error::new(rule, Kind::BadHint));
             last = Some(*number);
             exact &= fact.rel == Rel::Eq;
             sum = sum.add_scaled(&fact.term, *factor).or_refuse(rule)?;
@@ -346,10 +349,8 @@ impl<'a, H: Hints> Judge<'a, H> {
     ) -> Result<(Rel, Term)> {
         let rule = Rule::StepComb;
         let (sum, exact) = self.sum(state, premises, rule)?;
-        if slack < 0 {
-            return Err(Error::new(rule, Kind::BadHint));
-        }
-        let rel = if exact && slack == 0 { Rel::Eq } else { Rel::Ge };
+        premise!(slack >= 0, Error::new(rule, Kind::BadHint));
+        let rel = if holds!(exact) && holds!(slack == 0) { Rel::Eq } else { Rel::Ge };
         Ok((rel, sum.plus(slack).or_refuse(rule)?))
     }
 }
@@ -366,9 +367,9 @@ fn step_neq(state: &State, fact: u16, other: u16) -> Result<(Rel, Term)> {
     let fact = inequality(state, fact, rule)?;
     let other = state.facts.get(usize::from(other)).or_refuse(rule)?;
     let negated = other.term.scale(-1).or_refuse(rule)?;
-    if other.rel != Rel::Ne || (fact.term != other.term && fact.term != negated) {
-        return Err(Error::new(rule, Kind::BadHint));
-    }
+    let same = fact.term == other.term || fact.term == negated;
+    premise!(other.rel == Rel::Ne, Error::new(rule, Kind::BadHint));
+    premise!(same, Error::new(rule, Kind::BadHint));
     Ok((Rel::Ge, fact.term.plus(-1).or_refuse(rule)?))
 }
 
@@ -377,9 +378,8 @@ fn step_product(state: &State, a: u16, b: u16) -> Result<(Rel, Term)> {
     let rule = Rule::StepProd;
     let a = inequality(state, a, rule)?;
     let b = inequality(state, b, rule)?;
-    if a.term.monomials().len() > 3 || b.term.monomials().len() > 3 {
-        return Err(Error::new(rule, Kind::BadHint));
-    }
+    premise!(a.term.monomials().len() <= 3, Error::new(rule, Kind::BadHint));
+    premise!(b.term.monomials().len() <= 3, Error::new(rule, Kind::BadHint));
     Ok((Rel::Ge, a.term.mul(&b.term).or_refuse(rule)?))
 }
 
@@ -388,30 +388,32 @@ fn step_scale(state: &State, fact: u16, by: &Term) -> Result<(Rel, Term)> {
     let rule = Rule::StepProd;
     let fact = state.facts.get(usize::from(fact)).or_refuse(rule)?;
     let known = by.every_var(|v| is_int(state, v));
-    if fact.rel != Rel::Eq || !known {
-        return Err(Error::new(rule, Kind::BadHint));
-    }
+    premise!(fact.rel == Rel::Eq, Error::new(rule, Kind::BadHint));
+    premise!(known, Error::new(rule, Kind::BadHint));
     Ok((Rel::Eq, fact.term.mul(by).or_refuse(rule)?))
 }
 
 /// The fact of this number, if it is `>= 0` or `= 0`.
 fn inequality(state: &State, number: u16, rule: Rule) -> Result<&Fact> {
     let fact = state.facts.get(usize::from(number)).or_refuse(rule)?;
-    if fact.rel == Rel::Ne { Err(Error::new(rule, Kind::BadHint)) } else { Ok(fact) }
+    premise!(fact.rel != Rel::Ne, Error::new(rule, Kind::BadHint));
+    Ok(fact)
 }
 
 /// Is `v` an integer variable in scope?
 #[must_use]
 pub fn is_int(state: &State, v: Var) -> bool {
     match v {
-        Var::Free(i) => state.scope.get(usize::from(i)).is_some_and(|s| s.kind == ty::Kind::Int),
+        Var::Free(i) => {
+            state.scope.get(usize::from(i)).is_some_and(|s| holds!(s.kind == ty::Kind::Int))
+        }
         _ => false,
     }
 }
 
 /// `fact >= 0` implies `goal >= 0` without arithmetic.
-fn implies(fact: &Term, goal: &Term) -> bool {
-    fact.constant() <= goal.constant() && fact.same_shape(goal)
+pub(crate) fn implies(fact: &Term, goal: &Term) -> bool {
+    holds!(fact.constant() <= goal.constant()) && holds!(fact.same_shape(goal))
 }
 
 /// The two bounds of a range as goals `>= 0`.

@@ -14,9 +14,9 @@
 //!
 //! # Reading order
 //!
-//! [`term`], [`ty`], [`state`]: what is known. [`hint`]: what the judge is told. `rules`: one
-//! function a rule. `driver`: one pass over the text. [`wire`]: the annotations as bytes.
-//! [`error`], [`limits`].
+//! [`term`], [`ty`], [`state`]: what is known. [`hint`]: what the judge is told. [`premise`]: how a
+//! rule says what it needs. `rules`: one function a rule. `driver`: one pass over the text.
+//! [`wire`]: the annotations as bytes. [`error`], [`limits`].
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -24,6 +24,9 @@ extern crate alloc;
 // For the support that unit tests share with the tests outside.
 #[cfg(test)]
 extern crate self as tal_core;
+
+#[macro_use]
+pub mod premise;
 
 pub mod checked;
 pub mod decode;

@@ -29,7 +29,9 @@ pub fn scope_of(st: &State, v: Var) -> Option<&Scope> {
 /// Is `v` a name of kind `Addr` that is certainly an address?
 #[must_use]
 pub fn decided(st: &State, v: Var) -> bool {
-    scope_of(st, v).is_some_and(|s| matches!(s.kind, ty::Kind::Addr { .. }) && s.set.is_address())
+    scope_of(st, v).is_some_and(|s| {
+        holds!(matches!(s.kind, ty::Kind::Addr { .. })) && holds!(s.set.is_address())
+    })
 }
 
 /// The integer that `v` turned out to be (rule[name-narrow]).
@@ -115,9 +117,9 @@ pub(crate) fn deeper(depth: usize) -> Result<usize> {
 fn holds(fact: &Fact) -> bool {
     match (fact.rel, fact.term.as_int()) {
         (_, None) => false,
-        (Rel::Ge, Some(c)) => c >= 0,
-        (Rel::Eq, Some(c)) => c == 0,
-        (Rel::Ne, Some(c)) => c != 0,
+        (Rel::Ge, Some(c)) => holds!(c >= 0),
+        (Rel::Eq, Some(c)) => holds!(c == 0),
+        (Rel::Ne, Some(c)) => holds!(c != 0),
     }
 }
 
@@ -220,26 +222,28 @@ impl<'a, H: Hints> Judge<'a, H> {
         match mem {
             Mem::Struct { fields, size } => {
                 self.burn(fields.len())?;
-                Ok(fields.iter().all(|f| bit.of_field(f))
-                    && (bit.allows_gaps() || solid(fields, *size)))
+                Ok(holds!(fields.iter().all(|f| bit.of_field(f)))
+                    && holds!(bit.allows_gaps() || solid(fields, *size)))
             }
             Mem::Array(_, element) => self.every(element, bit, depth),
             Mem::Bytes(_) => Ok(true),
-            Mem::Junk(_) | Mem::Zero(_) => Ok(matches!(bit, Bit::ZeroOk | Bit::OwnsNothing)),
+            Mem::Junk(_) | Mem::Zero(_) => {
+                Ok(holds!(matches!(bit, Bit::ZeroOk | Bit::OwnsNothing)))
+            }
             Mem::Cat(first, second) => {
                 Ok(self.every(first, bit, depth)? && self.every(second, bit, depth)?)
             }
             Mem::Ex { body, .. } => match bit {
                 Bit::OwnsNothing => self.every(body, bit, depth),
-                Bit::ZeroOk | Bit::Plain | Bit::PlainWritable => Ok(false),
+                Bit::ZeroOk | Bit::Plain | Bit::PlainWritable => Ok(holds!(false)),
             },
             Mem::Named(id, _) => {
                 let named = self.named(*id)?;
                 match bit {
-                    Bit::ZeroOk => Ok(named.zero_ok),
-                    Bit::Plain => Ok(named.plain),
-                    Bit::OwnsNothing => Ok(!named.owns),
-                    Bit::PlainWritable => Ok(named.plain && self.every(&named.body, bit, depth)?),
+                    Bit::ZeroOk => Ok(holds!(named.zero_ok)),
+                    Bit::Plain => Ok(holds!(named.plain)),
+                    Bit::OwnsNothing => Ok(holds!(!named.owns)),
+                    Bit::PlainWritable => Ok(holds!(self.every(&named.body, bit, depth)?)),
                 }
             }
         }
@@ -252,7 +256,8 @@ impl<'a, H: Hints> Judge<'a, H> {
     pub fn scoped(&mut self, st: &State, term: &Term, rule: Rule) -> Result<()> {
         self.burn(term.monomials().len())?;
         let known = term.every_var(|v| crate::judge::is_int(st, v));
-        if known { Ok(()) } else { Err(Error::new(rule, Kind::BadHint)) }
+        premise!(known, Error::new(rule, Kind::BadHint));
+        Ok(())
     }
 
     /// Proves each of the differences to be zero.
@@ -276,19 +281,21 @@ enum Bit {
 impl Bit {
     fn of_field(self, field: &Field) -> bool {
         match (self, &field.ty) {
-            (Bit::OwnsNothing, ty) => !matches!(ty, FieldTy::Own { .. }),
-            (Bit::ZeroOk, FieldTy::Int { facts, .. }) => holds_at(facts, 0),
-            (Bit::ZeroOk, FieldTy::Known(_)) => false,
+            (Bit::OwnsNothing, ty) => holds!(!matches!(ty, FieldTy::Own { .. })),
+            (Bit::ZeroOk, FieldTy::Int { facts, .. }) => holds!(holds_at(facts, 0)),
+            (Bit::ZeroOk, FieldTy::Known(_)) => holds!(false),
             (Bit::ZeroOk, FieldTy::Own { nullable, .. } | FieldTy::Ref { nullable, .. }) => {
-                *nullable
+                holds!(*nullable)
             }
             (Bit::ZeroOk, FieldTy::Junk(_)) => true,
-            (Bit::Plain, FieldTy::Int { facts, .. }) => facts.is_empty(),
-            (Bit::PlainWritable, FieldTy::Int { facts, .. }) => facts.is_empty() && field.writable,
+            (Bit::Plain, FieldTy::Int { facts, .. }) => holds!(facts.is_empty()),
+            (Bit::PlainWritable, FieldTy::Int { facts, .. }) => {
+                holds!(facts.is_empty()) && holds!(field.writable)
+            }
             (
                 Bit::Plain | Bit::PlainWritable,
                 FieldTy::Known(_) | FieldTy::Own { .. } | FieldTy::Ref { .. } | FieldTy::Junk(_),
-            ) => false,
+            ) => holds!(false),
         }
     }
 
@@ -304,12 +311,12 @@ impl Bit {
 fn solid(fields: &[Field], size: u32) -> bool {
     let mut end = 0_u32;
     for f in fields {
-        if f.offset != end {
+        if !holds!(f.offset == end) {
             return false;
         }
         end = end.saturating_add(width(&f.ty));
     }
-    end == size
+    holds!(end == size)
 }
 
 /// The word with a name that is an integer read as that integer (rule[name-narrow]).

@@ -1,5 +1,7 @@
 //! TCB. The state S at one program point (core.md 2 and 6).
 
+use crate::error::{Error, Kind as Evidence, Rule};
+use crate::judge::Result;
 use crate::term::{Term, Var};
 use crate::ty::{Cap, Fact, Kind, Lent, NameSet, Reg, View, Word};
 use alloc::vec::Vec;
@@ -116,21 +118,54 @@ impl State {
     }
 }
 
+/// What no way changes that is checked in place.
+#[derive(PartialEq, Eq)]
+struct Rest {
+    caps: usize,
+    slots: usize,
+    lent: usize,
+    delta: i64,
+    touched: i64,
+}
+
+impl Rest {
+    fn of(state: &State) -> Self {
+        let stack = &state.stack;
+        let (slots, lent) = (stack.slots.len(), stack.lent.len());
+        let (delta, touched) = (stack.delta, stack.touched);
+        Rest { caps: state.caps.len(), slots, lent, delta, touched }
+    }
+}
+
 /// What stays of a state when a way that leads out of it has been checked: only these grow there.
+/// `Judge::edge` without an undecided name learns facts (and `fresh`, `learn`, `add_view` append);
+/// `Judge::entail` puts the capabilities back that it takes. Whatever changes more goes by a copy:
+/// an edge that narrows a name (`picked`), one with ghosts or to an entry (`follow_changed`).
 pub(crate) struct Mark {
     scope: usize,
     facts: usize,
     views: usize,
+    rest: Rest,
 }
 
 impl Mark {
     pub(crate) fn of(state: &State) -> Self {
-        Mark { scope: state.scope.len(), facts: state.facts.len(), views: state.views.len() }
+        Mark {
+            scope: state.scope.len(),
+            facts: state.facts.len(),
+            views: state.views.len(),
+            rest: Rest::of(state),
+        }
     }
 
-    pub(crate) fn restore(&self, state: &mut State) {
+    /// # Errors
+    /// When the way changed more than it may: a rule of the judge is wrong, and nothing is judged
+    /// by it.
+    pub(crate) fn restore(&self, state: &mut State) -> Result<()> {
         state.scope.truncate(self.scope);
         state.facts.truncate(self.facts);
         state.views.truncate(self.views);
+        premise!(self.rest == Rest::of(state), Error::new(Rule::Driver, Evidence::Capability));
+        Ok(())
     }
 }

@@ -81,10 +81,10 @@ impl<'c> Ctx<'c> {
 
     fn is_int(&self, v: Var) -> bool {
         match v {
-            Var::Free(_) | Var::Inner(_) => self.kind(v) == Some(&Kind::Int),
-            Var::Param(i) => i < self.params,
-            Var::Bound(i) => i < self.bound,
-            Var::Value => self.value,
+            Var::Free(_) | Var::Inner(_) => holds!(self.kind(v) == Some(&Kind::Int)),
+            Var::Param(i) => holds!(i < self.params),
+            Var::Bound(i) => holds!(i < self.bound),
+            Var::Value => holds!(self.value),
         }
     }
 
@@ -101,11 +101,6 @@ pub(crate) fn ill(rule: Rule) -> Error {
     Error::new(rule, Refusal::IllFormed)
 }
 
-/// Refuses unless `ok`.
-pub(crate) fn check(ok: bool, rule: Rule) -> Result<()> {
-    if ok { Ok(()) } else { Err(ill(rule)) }
-}
-
 impl<H: Hints> Judge<'_, H> {
     /// rule[wf-named]: type number `id` (the interface's come first). What is declared of it is
     /// computed from its body again. The body is a struct or an `ex` over one, so no type contains
@@ -116,15 +111,16 @@ impl<H: Hints> Judge<'_, H> {
     pub fn wf_type(&mut self, id: TypeId) -> Result<()> {
         let rule = Rule::WfNamed;
         let named = self.named(id)?;
-        check(usize::from(named.arity) <= limits::ARITY, rule)?;
+        premise!(usize::from(named.arity) <= limits::ARITY, ill(rule));
         let ctx = Ctx { params: named.arity, ..Ctx::closed() };
-        check(matches!(&*named.body, Mem::Struct { .. } | Mem::Ex { .. }), rule)?;
-        self.wf_mem(ctx, &named.body, 0)?;
+        premise!(matches!(&*named.body, Mem::Struct { .. } | Mem::Ex { .. }), ill(rule));
+        premise!(self.wf_mem(ctx, &named.body, 0));
         let size = self.size(&named.body)?.as_int();
-        check(size == Some(i128::from(named.size)), rule)?;
-        check(self.zero_ok(&named.body)? == named.zero_ok, rule)?;
-        check(self.plain(&named.body)? == named.plain, rule)?;
-        check(self.owns(&named.body)? == named.owns, rule)
+        premise!(size == Some(i128::from(named.size)), ill(rule));
+        premise!(self.zero_ok(&named.body)? == named.zero_ok, ill(rule));
+        premise!(self.plain(&named.body)? == named.plain, ill(rule));
+        premise!(self.owns(&named.body)? == named.owns, ill(rule));
+        Ok(())
     }
 
     /// Every named type of the interface and the image.
@@ -133,9 +129,9 @@ impl<H: Hints> Judge<'_, H> {
     /// As [`Judge::wf_type`].
     pub fn wf_types(&mut self) -> Result<()> {
         let count = self.interface.types.len().saturating_add(self.image.types.len());
-        check(count <= limits::TYPES, Rule::WfNamed)?;
+        premise!(count <= limits::TYPES, ill(Rule::WfNamed));
         for id in 0..u32::try_from(count).map_err(|_| ill(Rule::WfNamed))? {
-            self.wf_type(TypeId(id))?;
+            premise!(self.wf_type(TypeId(id)));
         }
         Ok(())
     }
@@ -146,36 +142,38 @@ impl<H: Hints> Judge<'_, H> {
         self.burn(1)?;
         match mem {
             Mem::Struct { fields, size } => {
-                check(fields.len() <= limits::FIELDS && *size > 0, Rule::WfStruct)?;
+                premise!(fields.len() <= limits::FIELDS, ill(Rule::WfStruct));
+                premise!(*size > 0, ill(Rule::WfStruct));
                 let mut end = 0_u32;
                 for field in fields {
-                    self.wf_field(ctx, &field.ty, depth)?;
-                    check(field.offset >= end, Rule::WfStruct)?;
+                    premise!(self.wf_field(ctx, &field.ty, depth));
+                    premise!(field.offset >= end, ill(Rule::WfStruct));
                     end = field.offset.checked_add(width(&field.ty)).ok_or(ill(Rule::WfStruct))?;
                 }
-                check(end <= *size, Rule::WfStruct)
+                premise!(end <= *size, ill(Rule::WfStruct));
+                Ok(())
             }
             Mem::Array(n, element) => {
-                self.wf_count(ctx, n)?;
-                self.wf_mem(ctx, element, depth)?;
+                premise!(self.wf_count(ctx, n));
+                premise!(self.wf_mem(ctx, element, depth));
                 self.wf_element(element)
             }
             Mem::Bytes(n) | Mem::Junk(n) | Mem::Zero(n) => self.wf_count(ctx, n),
             Mem::Cat(first, second) => {
-                check(!matches!(&**first, Mem::Cat(..)), Rule::WfSize)?;
-                self.wf_mem(ctx, first, depth)?;
+                premise!(!matches!(&**first, Mem::Cat(..)), ill(Rule::WfSize));
+                premise!(self.wf_mem(ctx, first, depth));
                 self.wf_mem(ctx, second, depth)
             }
             Mem::Ex { vars, facts, body } => {
-                check(usize::from(*vars) <= limits::ARITY, Rule::WfEx)?;
-                check(matches!(&**body, Mem::Struct { .. }), Rule::WfEx)?;
+                premise!(usize::from(*vars) <= limits::ARITY, ill(Rule::WfEx));
+                premise!(matches!(&**body, Mem::Struct { .. }), ill(Rule::WfEx));
                 let ctx = Ctx { bound: *vars, ..ctx };
-                self.wf_facts(ctx, facts, Rule::WfEx)?;
+                premise!(self.wf_facts(ctx, facts, Rule::WfEx));
                 self.wf_mem(ctx, body, depth)
             }
             Mem::Named(id, args) => {
                 let arity = usize::from(self.named(*id)?.arity);
-                check(args.len() == arity, Rule::WfNamed)?;
+                premise!(args.len() == arity, ill(Rule::WfNamed));
                 args.iter().try_for_each(|t| self.wf_term(ctx, t, Rule::WfNamed))
             }
         }
@@ -187,48 +185,55 @@ impl<H: Hints> Judge<'_, H> {
         self.burn(1)?;
         match ty {
             FieldTy::Int { bits, facts, .. } => {
-                check(matches!(bits, 8 | 16 | 32 | 64), rule)?;
-                check(facts.len() <= REFINEMENTS, rule)?;
+                premise!(matches!(bits, 8 | 16 | 32 | 64), ill(rule));
+                premise!(facts.len() <= REFINEMENTS, ill(rule));
                 self.wf_facts(Ctx { value: true, ..ctx }, facts, rule)
             }
             FieldTy::Known(Word::Int(e)) => self.wf_term(ctx, e, Rule::WfWordType),
             FieldTy::Known(Word::Ptr(base, e)) => {
-                self.wf_base(ctx, *base)?;
+                premise!(self.wf_base(ctx, *base));
                 self.wf_term(ctx, e, Rule::WfWordType)
             }
             FieldTy::Known(Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk) => {
-                Err(ill(Rule::WfWordType))
+                refuse!(ill(Rule::WfWordType))
             }
             FieldTy::Own { origin, mem, .. } => {
-                origin.map_or(Ok(()), |o| self.wf_origin(o))?;
+                premise!(origin.map_or(Ok(()), |o| self.wf_origin(o)));
                 self.wf_mem(ctx, mem, depth)
             }
             FieldTy::Ref { mem, .. } => self.wf_mem(ctx, mem, depth),
-            FieldTy::Junk(bytes) => check(matches!(bytes, 1 | 2 | 4 | 8), rule),
+            FieldTy::Junk(bytes) => {
+                premise!(matches!(bytes, 1 | 2 | 4 | 8), ill(rule));
+                Ok(())
+            }
         }
     }
 
     /// rule[wf-size] for what arrays are made of: a constant size from 1 to 2^20, and every part of
     /// it has a constant size too, so that cutting an element needs no proof.
     pub(crate) fn wf_element(&mut self, element: &Mem) -> Result<()> {
-        self.element_size(element)?;
-        self.constant_parts(element, 0)
+        premise!(self.element_size(element).map(drop));
+        premise!(self.constant_parts(element, 0));
+        Ok(())
     }
 
     fn constant_parts(&mut self, mem: &Mem, depth: usize) -> Result<()> {
         let rule = Rule::WfSize;
         let depth = deeper(depth)?;
         self.burn(1)?;
-        let constant = |n: &Term| check(n.as_int().is_some_and(|n| n >= 0), rule);
+        let constant = |n: &Term| {
+            premise!(n.as_int().is_some_and(|n| n >= 0), ill(rule));
+            Ok(())
+        };
         match mem {
             Mem::Struct { .. } | Mem::Ex { .. } | Mem::Named(..) => Ok(()),
             Mem::Array(n, element) => {
-                constant(n)?;
+                premise!(constant(n));
                 self.constant_parts(element, depth)
             }
             Mem::Bytes(n) | Mem::Junk(n) | Mem::Zero(n) => constant(n),
             Mem::Cat(first, second) => {
-                self.constant_parts(first, depth)?;
+                premise!(self.constant_parts(first, depth));
                 self.constant_parts(second, depth)
             }
         }
@@ -236,33 +241,40 @@ impl<H: Hints> Judge<'_, H> {
 
     /// A number of elements or bytes; a constant must be a possible one (redteam U11).
     fn wf_count(&mut self, ctx: Ctx, n: &Term) -> Result<()> {
-        self.wf_term(ctx, n, Rule::WfSize)?;
-        check(n.as_int().is_none_or(|n| (0..=limits::OBJECT).contains(&n)), Rule::WfSize)
+        premise!(self.wf_term(ctx, n, Rule::WfSize));
+        premise!(n.as_int().is_none_or(|n| (0..=limits::OBJECT).contains(&n)), ill(Rule::WfSize));
+        Ok(())
     }
 
     fn wf_term(&mut self, ctx: Ctx, term: &Term, rule: Rule) -> Result<()> {
         self.burn(term.monomials().len())?;
-        check(term.every_var(|v| ctx.is_int(v)), rule)
+        premise!(term.every_var(|v| ctx.is_int(v)), ill(rule));
+        Ok(())
     }
 
     pub(crate) fn wf_facts(&mut self, ctx: Ctx, facts: &[Fact], rule: Rule) -> Result<()> {
-        check(facts.len() <= limits::FACTS, rule)?;
+        premise!(facts.len() <= limits::FACTS, ill(rule));
         facts.iter().try_for_each(|f| self.wf_term(ctx, &f.term, rule))
     }
 
     fn wf_origin(&self, origin: OriginId) -> Result<()> {
-        check(origin.0 < self.interface.origins, Rule::WfWordType)
+        premise!(origin.0 < self.interface.origins, ill(Rule::WfWordType));
+        Ok(())
     }
 
     fn wf_base(&self, ctx: Ctx, base: Base) -> Result<()> {
         let named = match base {
             Base::Name(x) => {
-                matches!(ctx.kind(x), Some(Kind::Addr { .. } | Kind::Code(_) | Kind::Word))
+                holds!(matches!(ctx.kind(x), Some(Kind::Addr { .. } | Kind::Code(_) | Kind::Word)))
             }
-            Base::Data(d) => usize::from(d.0) < self.image.data.len(),
-            Base::Code(f) => usize::try_from(f.0).is_ok_and(|f| f < self.image.functions.len()),
+            Base::Data(d) => holds!(usize::from(d.0) < self.image.data.len()),
+            Base::Code(f) => {
+                holds!(usize::try_from(f.0).is_ok_and(|f| f < self.image.functions.len()))
+            }
         };
-        check(ctx.pointers && named, Rule::WfWordType)
+        premise!(ctx.pointers, ill(Rule::WfWordType));
+        premise!(named, ill(Rule::WfWordType));
+        Ok(())
     }
 
     /// rule[wf-word-type]: `I`, `P`, and where nothing is declared `J`.
@@ -271,11 +283,11 @@ impl<H: Hints> Judge<'_, H> {
         match word {
             Word::Int(e) => self.wf_term(ctx, e, Rule::WfWordType),
             Word::Ptr(base, e) => {
-                self.wf_base(ctx, *base)?;
+                premise!(self.wf_base(ctx, *base));
                 self.wf_term(ctx, e, Rule::WfWordType)
             }
             Word::Junk => Ok(()),
-            Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) => Err(ill(Rule::WfWordType)),
+            Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) => refuse!(ill(Rule::WfWordType)),
         }
     }
 
@@ -284,47 +296,54 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::WfGuard;
         match guard {
             Guard::Range(term, low, high) => {
-                check(low <= high, rule)?;
+                premise!(low <= high, ill(rule));
                 self.wf_term(ctx, term, rule)
             }
-            Guard::IsAddress(x) => check(ctx.set(*x).is_some(), rule),
+            Guard::IsAddress(x) => {
+                premise!(ctx.set(*x).is_some(), ill(rule));
+                Ok(())
+            }
             Guard::IsSmall(x, low, high) => {
                 let set = ctx.set(*x).ok_or(ill(rule))?;
-                check(set.small.contains(&Some((*low, *high))), rule)
+                premise!(set.small.contains(&Some((*low, *high))), ill(rule));
+                Ok(())
             }
         }
     }
 
     fn wf_guards(&mut self, ctx: Ctx, guards: &[Guard]) -> Result<()> {
-        check(guards.len() <= limits::GUARDS, Rule::WfGuard)?;
+        premise!(guards.len() <= limits::GUARDS, ill(Rule::WfGuard));
         guards.iter().try_for_each(|g| self.wf_guard_of(ctx, g))
     }
 
     /// An entry: at a name of kind `Addr`, never at data or code.
     pub(crate) fn wf_entry_of(&mut self, ctx: Ctx, entry: &Entry) -> Result<()> {
-        self.wf_guards(ctx, &entry.guards)?;
-        check(ctx.set(entry.name).is_some(), Rule::WfGuard)?;
-        self.wf_term(ctx, &entry.offset, Rule::WfGuard)?;
+        premise!(self.wf_guards(ctx, &entry.guards));
+        premise!(ctx.set(entry.name).is_some(), ill(Rule::WfGuard));
+        premise!(self.wf_term(ctx, &entry.offset, Rule::WfGuard));
         self.wf_mem(ctx, &entry.mem, 0)
     }
 
     /// A view: at a name of kind `Addr` or a data object.
     pub(crate) fn wf_view_of(&mut self, ctx: Ctx, view: &View) -> Result<()> {
         let rule = Rule::WfGuard;
-        self.wf_guards(ctx, &view.guards)?;
+        premise!(self.wf_guards(ctx, &view.guards));
         match view.base {
-            Base::Name(x) => check(ctx.set(x).is_some(), rule)?,
+            Base::Name(x) => {
+                premise!(ctx.set(x).is_some(), ill(rule));
+            }
             Base::Data(d) => {
                 let object = self.image.data.get(usize::from(d.0)).ok_or(ill(rule))?;
                 let typed = matches!(object.kind, DataKind::Object { .. });
-                check(ctx.pointers && typed, rule)?;
+                premise!(ctx.pointers, ill(rule));
+                premise!(typed, ill(rule));
             }
-            Base::Code(_) => return Err(ill(rule)),
+            Base::Code(_) => return refuse!(ill(rule)),
         }
         if let Region::Var(rho) = view.region {
-            check(ctx.kind(rho) == Some(&Kind::Region), rule)?;
+            premise!(ctx.kind(rho) == Some(&Kind::Region), ill(rule));
         }
-        self.wf_term(ctx, &view.offset, rule)?;
+        premise!(self.wf_term(ctx, &view.offset, rule));
         self.wf_mem(ctx, &view.mem, 0)
     }
 
@@ -356,7 +375,7 @@ impl<H: Hints> Judge<'_, H> {
     /// Arguments of a named type that a hint brings.
     pub(crate) fn wf_args(&mut self, st: &State, id: TypeId, args: &[Term]) -> Result<()> {
         let arity = usize::from(self.named(id).ok().or_refuse(Rule::EntryFold)?.arity);
-        check(args.len() == arity, Rule::EntryFold)?;
+        premise!(args.len() == arity, ill(Rule::EntryFold));
         args.iter().try_for_each(|t| self.scoped(st, t, Rule::EntryFold))
     }
 }
@@ -364,12 +383,12 @@ impl<H: Hints> Judge<'_, H> {
 /// A declared set of alternatives: an address among them, intervals increasing and apart, none of
 /// them on both sides of zero.
 pub(crate) fn wf_set(set: &NameSet) -> bool {
-    let one = |(low, high): (i16, i16)| low <= high && (high < 0 || low >= 0);
+    let one = |(low, high): (i16, i16)| holds!(low <= high) && holds!(high < 0 || low >= 0);
     let small = match set.small {
         [None, None] => true,
         [Some(a), None] => one(a),
-        [Some(a), Some(b)] => one(a) && one(b) && a.1 < b.0,
-        [None, Some(_)] => false,
+        [Some(a), Some(b)] => one(a) && one(b) && holds!(a.1 < b.0),
+        [None, Some(_)] => holds!(false),
     };
-    set.address && small
+    holds!(set.address) && holds!(small)
 }

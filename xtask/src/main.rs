@@ -15,6 +15,7 @@ mod kinds;
 mod manifests;
 mod object;
 mod offers;
+mod premises;
 mod run;
 mod selftests;
 mod series;
@@ -71,6 +72,17 @@ enum Command {
     Interface,
     /// Does what README.md and docs/tutorial.md say and compares what is printed.
     Tour,
+    /// Takes out each premise of the judge, one at a time, and sees whether a test notices.
+    Premises {
+        /// Takes out each premise that has a reason together with the second one that it names.
+        #[arg(long)]
+        pairs: bool,
+        /// Prints the table of docs/premises.md, from the sources alone.
+        #[arg(long, conflicts_with = "pairs")]
+        table: bool,
+        /// Only those with this word in their names (file, function, text).
+        only: Option<String>,
+    },
     /// Changes every bit of every example's text and annotations (the tests try a sample); long.
     Mutate,
     /// Time to check, assemble and verify generated programs of 10k, 50k and 200k lines.
@@ -161,6 +173,11 @@ fn command(command: Command) -> Result<()> {
         Command::Examples => examples::run(&demo::build()?),
         Command::Interface => interface::write(),
         Command::Tour => tour::tour(&demo::build()?),
+        Command::Premises { table: true, .. } => {
+            print!("{}", premises::table()?);
+            Ok(())
+        }
+        Command::Premises { pairs, only, .. } => premises::premises(pairs, only.as_deref()),
         Command::Mutate => tests::mutate(),
         Command::Bench => bench::bench(),
         Command::BenchServers => examples::beside::bench(&demo::build()?),

@@ -18,11 +18,6 @@ fn other(rule: Rule) -> Error {
     Error::new(rule, Kind::Capability)
 }
 
-/// Refuses unless `same`.
-fn check(same: bool, rule: Rule) -> Result<()> {
-    if same { Ok(()) } else { Err(other(rule)) }
-}
-
 impl<H: Hints> Judge<'_, H> {
     /// Equal shapes; what the terms differ by, where they do, is appended to `out`. Below a binder,
     /// and where a signature's own variables occur, terms must be identical.
@@ -48,27 +43,29 @@ impl<H: Hints> Judge<'_, H> {
         }
         match (a, b) {
             (Mem::Struct { fields: f, size: s }, Mem::Struct { fields: g, size: t }) => {
-                check(s == t && f.len() == g.len(), rule)?;
+                premise!(s == t, other(rule));
+                premise!(f.len() == g.len(), other(rule));
                 f.iter().zip(g).try_for_each(|(f, g)| self.differ_field(f, g, rule, out, depth))
             }
             (Mem::Array(n, x), Mem::Array(m, y)) => {
-                self.differ_term(n, m, rule, out)?;
+                premise!(self.differ_term(n, m, rule, out));
                 self.differ_below(x, y, rule, out, depth)
             }
             (Mem::Bytes(n), Mem::Bytes(m))
             | (Mem::Junk(n), Mem::Junk(m))
             | (Mem::Zero(n), Mem::Zero(m)) => self.differ_term(n, m, rule, out),
             (Mem::Cat(a, x), Mem::Cat(b, y)) => {
-                self.differ_below(a, b, rule, out, depth)?;
+                premise!(self.differ_below(a, b, rule, out, depth));
                 self.differ_below(x, y, rule, out, depth)
             }
             (Mem::Ex { vars: v, facts: f, body: x }, Mem::Ex { vars: w, facts: g, body: y }) => {
-                check(v == w, rule)?;
-                self.differ_facts(f, g, rule, out)?;
+                premise!(v == w, other(rule));
+                premise!(self.differ_facts(f, g, rule, out));
                 self.differ_below(x, y, rule, out, depth)
             }
             (Mem::Named(i, args), Mem::Named(j, brgs)) => {
-                check(i == j && args.len() == brgs.len(), rule)?;
+                premise!(i == j, other(rule));
+                premise!(args.len() == brgs.len(), other(rule));
                 args.iter().zip(brgs).try_for_each(|(t, u)| self.differ_term(t, u, rule, out))
             }
             (
@@ -81,7 +78,7 @@ impl<H: Hints> Judge<'_, H> {
                 | Mem::Ex { .. }
                 | Mem::Named(..),
                 _,
-            ) => Err(other(rule)),
+            ) => refuse!(other(rule)),
         }
     }
 
@@ -93,7 +90,8 @@ impl<H: Hints> Judge<'_, H> {
         out: &mut Vec<Term>,
         depth: usize,
     ) -> Result<()> {
-        check(a.offset == b.offset && a.writable == b.writable, rule)?;
+        premise!(a.offset == b.offset, other(rule));
+        premise!(a.writable == b.writable, other(rule));
         self.differ_type(&a.ty, &b.ty, rule, out, depth)
     }
 
@@ -111,7 +109,8 @@ impl<H: Hints> Judge<'_, H> {
                 FieldTy::Int { bits: a, signed: s, facts: f },
                 FieldTy::Int { bits: b, signed: t, facts: g },
             ) => {
-                check(a == b && s == t, rule)?;
+                premise!(a == b, other(rule));
+                premise!(s == t, other(rule));
                 self.differ_facts(f, g, rule, out)
             }
             (FieldTy::Known(a), FieldTy::Known(b)) => self.differ_word(a, b, rule, out),
@@ -119,17 +118,22 @@ impl<H: Hints> Judge<'_, H> {
                 FieldTy::Own { nullable: a, origin: o, mem: x },
                 FieldTy::Own { nullable: b, origin: p, mem: y },
             ) => {
-                check(a == b && o == p, rule)?;
+                premise!(a == b, other(rule));
+                premise!(o == p, other(rule));
                 self.differ_below(x, y, rule, out, depth)
             }
             (
                 FieldTy::Ref { nullable: a, mode: o, mem: x },
                 FieldTy::Ref { nullable: b, mode: p, mem: y },
             ) => {
-                check(a == b && o == p, rule)?;
+                premise!(a == b, other(rule));
+                premise!(o == p, other(rule));
                 self.differ_below(x, y, rule, out, depth)
             }
-            (FieldTy::Junk(a), FieldTy::Junk(b)) => check(a == b, rule),
+            (FieldTy::Junk(a), FieldTy::Junk(b)) => {
+                premise!(a == b, other(rule));
+                Ok(())
+            }
             (
                 FieldTy::Int { .. }
                 | FieldTy::Known(_)
@@ -137,7 +141,7 @@ impl<H: Hints> Judge<'_, H> {
                 | FieldTy::Ref { .. }
                 | FieldTy::Junk(_),
                 _,
-            ) => Err(other(rule)),
+            ) => refuse!(other(rule)),
         }
     }
 
@@ -146,13 +150,19 @@ impl<H: Hints> Judge<'_, H> {
         match (a, b) {
             (Word::Int(a), Word::Int(b)) => self.differ_term(a, b, rule, out),
             (Word::Ptr(x, a), Word::Ptr(y, b)) => {
-                check(x == y, rule)?;
+                premise!(x == y, other(rule));
                 self.differ_term(a, b, rule, out)
             }
             (Word::Junk, Word::Junk) => Ok(()),
-            (Word::Frame(a), Word::Frame(b)) => check(a == b, rule),
+            (Word::Frame(a), Word::Frame(b)) => {
+                premise!(a == b, other(rule));
+                Ok(())
+            }
             (Word::ReturnAddress, Word::ReturnAddress) => Ok(()),
-            (Word::Saved(a), Word::Saved(b)) => check(a == b, rule),
+            (Word::Saved(a), Word::Saved(b)) => {
+                premise!(a == b, other(rule));
+                Ok(())
+            }
             (
                 Word::Int(_)
                 | Word::Ptr(..)
@@ -161,7 +171,7 @@ impl<H: Hints> Judge<'_, H> {
                 | Word::ReturnAddress
                 | Word::Saved(_),
                 _,
-            ) => Err(other(rule)),
+            ) => refuse!(other(rule)),
         }
     }
 
@@ -172,13 +182,13 @@ impl<H: Hints> Judge<'_, H> {
         rule: Rule,
         out: &mut Vec<Term>,
     ) -> Result<()> {
-        check(a.len() == b.len(), rule)?;
+        premise!(a.len() == b.len(), other(rule));
         for (f, g) in a.iter().zip(b) {
-            check(f.rel == g.rel, rule)?;
+            premise!(f.rel == g.rel, other(rule));
             let flipped = matches!(f.rel, Rel::Eq | Rel::Ne)
                 && f.term.add(&g.term).is_ok_and(|sum| sum.as_int() == Some(0));
             if !flipped {
-                self.differ_term(&f.term, &g.term, rule, out)?;
+                premise!(self.differ_term(&f.term, &g.term, rule, out));
             }
         }
         Ok(())
@@ -199,9 +209,10 @@ impl<H: Hints> Judge<'_, H> {
         let difference = a.sub(b).or_refuse(rule)?;
         match difference.as_int() {
             Some(0) => Ok(()),
-            Some(_) => Err(other(rule)),
+            Some(_) => refuse!(other(rule)),
             None => {
-                check(difference.every_var(|v| matches!(v, Var::Free(_))), rule)?;
+                let free = difference.every_var(|v| matches!(v, Var::Free(_)));
+                premise!(free, other(rule));
                 if out.len() >= limits::NODES {
                     return Err(Error::new(Rule::Limit, Kind::Limit));
                 }
@@ -217,7 +228,7 @@ impl<H: Hints> Judge<'_, H> {
     /// `rule`.
     pub fn same_mem(&mut self, st: &mut State, have: &Mem, want: &Mem, rule: Rule) -> Result<()> {
         let mut differences = Vec::new();
-        self.differ_mem(have, want, rule, &mut differences)?;
+        premise!(self.differ_mem(have, want, rule, &mut differences));
         self.prove_zero(st, &differences, rule)
     }
 
@@ -232,11 +243,11 @@ impl<H: Hints> Judge<'_, H> {
         want: &Entry,
         rule: Rule,
     ) -> Result<()> {
-        check(have.name == want.name, rule)?;
+        premise!(have.name == want.name, other(rule));
         let mut differences = Vec::new();
-        self.differ_term(&have.offset, &want.offset, rule, &mut differences)?;
-        self.differ_guards(st, &have.guards, &want.guards, rule, &mut differences)?;
-        self.differ_mem(&have.mem, &want.mem, rule, &mut differences)?;
+        premise!(self.differ_term(&have.offset, &want.offset, rule, &mut differences));
+        premise!(self.differ_guards(st, &have.guards, &want.guards, rule, &mut differences));
+        premise!(self.differ_mem(&have.mem, &want.mem, rule, &mut differences));
         self.prove_zero(st, &differences, rule)
     }
 
@@ -251,12 +262,13 @@ impl<H: Hints> Judge<'_, H> {
         want: &View,
         rule: Rule,
     ) -> Result<()> {
-        check(have.base == want.base, rule)?;
-        check(have.region == want.region && have.mode == want.mode, rule)?;
+        premise!(have.base == want.base, other(rule));
+        premise!(have.region == want.region, other(rule));
+        premise!(have.mode == want.mode, other(rule));
         let mut differences = Vec::new();
-        self.differ_term(&have.offset, &want.offset, rule, &mut differences)?;
-        self.differ_guards(st, &have.guards, &want.guards, rule, &mut differences)?;
-        self.differ_mem(&have.mem, &want.mem, rule, &mut differences)?;
+        premise!(self.differ_term(&have.offset, &want.offset, rule, &mut differences));
+        premise!(self.differ_guards(st, &have.guards, &want.guards, rule, &mut differences));
+        premise!(self.differ_mem(&have.mem, &want.mem, rule, &mut differences));
         self.prove_zero(st, &differences, rule)
     }
 
@@ -271,7 +283,8 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let (mut have, mut want) = (have.to_vec(), want.to_vec());
         let both = self.decide_guards(st, &mut have)? == self.decide_guards(st, &mut want)?;
-        check(both && have.len() == want.len(), rule)?;
+        premise!(both, other(rule));
+        premise!(have.len() == want.len(), other(rule));
         self.burn(have.len().saturating_mul(want.len()))?;
         for wanted in &want {
             let same = have.iter().position(|g| g == wanted);
@@ -279,7 +292,7 @@ impl<H: Hints> Judge<'_, H> {
             let at = same.or_else(close).ok_or(other(rule))?;
             let found = have.remove(at);
             if let (Guard::Range(a, ..), Guard::Range(b, ..)) = (&found, wanted) {
-                self.differ_term(a, b, rule, out)?;
+                premise!(self.differ_term(a, b, rule, out));
             }
         }
         Ok(())
@@ -288,13 +301,17 @@ impl<H: Hints> Judge<'_, H> {
     /// The same capability: no difference is proved, for places where facts are not at hand.
     fn identical_cap(&mut self, a: &Cap, b: &Cap, rule: Rule, out: &mut Vec<Term>) -> Result<()> {
         match (a, b) {
-            (Cap::Store(r), Cap::Store(s)) => check(r == s, rule),
+            (Cap::Store(r), Cap::Store(s)) => {
+                premise!(r == s, other(rule));
+                Ok(())
+            }
             (Cap::Entry(a), Cap::Entry(b)) => {
-                check(a.name == b.name && a.guards == b.guards, rule)?;
-                self.differ_term(&a.offset, &b.offset, rule, out)?;
+                premise!(a.name == b.name, other(rule));
+                premise!(a.guards == b.guards, other(rule));
+                premise!(self.differ_term(&a.offset, &b.offset, rule, out));
                 self.differ_mem(&a.mem, &b.mem, rule, out)
             }
-            (Cap::Store(_) | Cap::Entry(_) | Cap::Token(..), _) => Err(other(rule)),
+            (Cap::Store(_) | Cap::Entry(_) | Cap::Token(..), _) => refuse!(other(rule)),
         }
     }
 
@@ -305,10 +322,11 @@ impl<H: Hints> Judge<'_, H> {
         rule: Rule,
         out: &mut Vec<Term>,
     ) -> Result<()> {
-        let same =
-            a.guards == b.guards && a.region == b.region && a.mode == b.mode && a.base == b.base;
-        check(same, rule)?;
-        self.differ_term(&a.offset, &b.offset, rule, out)?;
+        premise!(a.guards == b.guards, other(rule));
+        premise!(a.region == b.region, other(rule));
+        premise!(a.mode == b.mode, other(rule));
+        premise!(a.base == b.base, other(rule));
+        premise!(self.differ_term(&a.offset, &b.offset, rule, out));
         self.differ_mem(&a.mem, &b.mem, rule, out)
     }
 
@@ -319,18 +337,19 @@ impl<H: Hints> Judge<'_, H> {
         rule: Rule,
         out: &mut Vec<Term>,
     ) -> Result<()> {
-        self.differ_facts(&a.facts, &b.facts, rule, out)?;
+        premise!(self.differ_facts(&a.facts, &b.facts, rule, out));
         for (v, w) in a.regs.iter().zip(&b.regs) {
-            self.differ_word(v, w, rule, out)?;
+            premise!(self.differ_word(v, w, rule, out));
         }
-        check(a.args.len() == b.args.len(), rule)?;
+        premise!(a.args.len() == b.args.len(), other(rule));
         for ((i, v), (j, w)) in a.args.iter().zip(&b.args) {
-            check(i == j, rule)?;
-            self.differ_word(v, w, rule, out)?;
+            premise!(i == j, other(rule));
+            premise!(self.differ_word(v, w, rule, out));
         }
-        check(a.views.len() == b.views.len() && a.caps.len() == b.caps.len(), rule)?;
+        premise!(a.views.len() == b.views.len(), other(rule));
+        premise!(a.caps.len() == b.caps.len(), other(rule));
         for (v, w) in a.views.iter().zip(&b.views) {
-            self.identical_view(v, w, rule, out)?;
+            premise!(self.identical_view(v, w, rule, out));
         }
         a.caps.iter().zip(&b.caps).try_for_each(|(c, d)| self.identical_cap(c, d, rule, out))
     }
@@ -344,19 +363,21 @@ impl<H: Hints> Judge<'_, H> {
             return Ok(());
         }
         let out = &mut Vec::new();
-        check(a.vars.len() == b.vars.len() && a.post.is_some() == b.post.is_some(), rule)?;
+        premise!(a.vars.len() == b.vars.len(), other(rule));
+        premise!(a.post.is_some() == b.post.is_some(), other(rule));
         for (k, l) in a.vars.iter().zip(&b.vars) {
-            check(identical_kind(k, l), rule)?;
+            premise!(identical_kind(k, l), other(rule));
         }
-        self.identical_assertion(&a.pre, &b.pre, rule, out)?;
+        premise!(self.identical_assertion(&a.pre, &b.pre, rule, out));
         if let (Some(p), Some(q)) = (&a.post, &b.post) {
-            check(p.vars.len() == q.vars.len(), rule)?;
+            premise!(p.vars.len() == q.vars.len(), other(rule));
             for (k, l) in p.vars.iter().zip(&q.vars) {
-                check(identical_kind(k, l), rule)?;
+                premise!(identical_kind(k, l), other(rule));
             }
-            self.identical_assertion(&p.state, &q.state, rule, out)?;
+            premise!(self.identical_assertion(&p.state, &q.state, rule, out));
         }
-        check(out.is_empty(), rule)
+        premise!(out.is_empty(), other(rule));
+        Ok(())
     }
 }
 

@@ -77,11 +77,11 @@ impl<H: Hints> Judge<'_, H> {
         // The call pushes: the callee's entry rsp lies 8 below, within the frame and the probe.
         let entry = state.stack.delta.checked_sub(8).or_refuse(rule)?;
         let reach = state.stack.touched.checked_sub(entry).or_refuse(rule)?;
-        if entry < limits::FRAME.saturating_neg() || reach > limits::PROBE {
-            return Err(Error::new(rule, Evidence::Depth(entry)));
-        }
+        premise!(entry >= limits::FRAME.saturating_neg(), Error::new(rule, Evidence::Depth(entry)));
+        premise!(reach <= limits::PROBE, Error::new(rule, Evidence::Depth(entry)));
         for (at, _) in &sig.pre.args {
-            self.lendable_slot(state, entry.saturating_add(i64::from(*at)), rule)?;
+            let at = entry.saturating_add(i64::from(*at));
+            premise!(self.lendable_slot(state, at, rule));
         }
         let values = self.apply(state, from, callee, &sig, entry, rule)?;
         let Some(post) = &sig.post else { return Ok(Flow::Stop) };
@@ -97,10 +97,11 @@ impl<H: Hints> Judge<'_, H> {
         let ours = at < 0 || (at > 0 && self.own.slot(at));
         let lent =
             stack.lent.iter().any(|l| l.offset <= at && at < l.offset.saturating_add(l.size));
-        if at >= stack.delta && ours && !lent {
-            return Ok(());
-        }
-        Err(Error::new(rule, Evidence::WrongSlot(at)))
+        let refuse = || Error::new(rule, Evidence::WrongSlot(at));
+        premise!(at >= stack.delta, refuse());
+        premise!(ours, refuse());
+        premise!(!lent, refuse());
+        Ok(())
     }
 
     /// rule[apply]: theta is checked, the pre-state is matched and its capabilities leave the
@@ -121,14 +122,12 @@ impl<H: Hints> Judge<'_, H> {
         let insts = self.hints.call(state, sig)?;
         let values = self.values(state, &sig.vars, insts, true)?;
         let subst = callee.subst(&values);
-        self.claims(state, &sig.vars, &values, subst, Some(from))?;
+        premise!(self.claims(state, &sig.vars, &values, subst, Some(from)));
         let pre = self.instantiated(state, &sig.pre, subst)?;
-        self.matches(state, &pre, entry, rule)?;
+        premise!(self.matches(state, &pre, entry, rule));
         for view in &pre.views {
             // A callee may use its views for as long as it runs.
-            if !self.own.live(view.region, state) {
-                return Err(Error::new(rule, Evidence::DeadRegion));
-            }
+            premise!(self.own.live(view.region, state), Error::new(rule, Evidence::DeadRegion));
         }
         for cap in &pre.caps {
             self.take(state, cap, rule)?;
@@ -148,18 +147,18 @@ impl<H: Hints> Judge<'_, H> {
             if *reg != Reg::Rsp && *want != Word::Junk && state.reg(*reg) != want {
                 let have = state.reg(*reg).clone();
                 let wrong = |e| register_evidence(e, *reg, &have);
-                self.same_word(state, &have, want, rule).map_err(wrong)?;
+                premise!(self.same_word(state, &have, want, rule).map_err(wrong));
             }
         }
         for (at, want) in &wanted.args {
             let have = state.slot(entry.saturating_add(i64::from(*at))).clone();
-            self.same_word(state, &have, want, rule)?;
+            premise!(self.same_word(state, &have, want, rule));
         }
         for fact in &wanted.facts {
-            self.prove(state, fact, rule)?;
+            premise!(self.prove(state, fact, rule));
         }
         for view in &wanted.views {
-            self.holds_view(state, view, rule)?;
+            premise!(self.holds_view(state, view, rule));
         }
         Ok(())
     }
@@ -188,7 +187,9 @@ impl<H: Hints> Judge<'_, H> {
         Ok(kept)
     }
 
-    /// The capabilities that are not known to be absent. A token always exists.
+    /// The capabilities that are not known to be absent. A token always exists: it stands for the
+    /// region, whatever became of the entry in it. So a theta under which its guard is false is
+    /// refused (`subst_cap`) rather than taken to drop it.
     pub(crate) fn existing_caps(&mut self, state: &State, caps: Vec<Cap>) -> Result<Vec<Cap>> {
         let mut kept = Vec::with_capacity(caps.len());
         for mut cap in caps {
@@ -230,7 +231,8 @@ impl<H: Hints> Judge<'_, H> {
             }
         }
         for (at, _) in &sig.pre.args {
-            self.set_slot(state, entry.saturating_add(i64::from(*at)), Word::Junk)?;
+            let at = entry.saturating_add(i64::from(*at));
+            forget!(self.set_slot(state, at, Word::Junk)?);
         }
         for (at, word) in mem::take(&mut after.args) {
             self.set_slot(state, entry.saturating_add(i64::from(at)), word)?;
@@ -240,10 +242,16 @@ impl<H: Hints> Judge<'_, H> {
         }
         state.views.append(&mut after.views);
         state.caps.append(&mut after.caps);
-        state.flags = Flags { kind: FlagKind::None, readable: FlagSet::default() };
+        let unknown = Flags { kind: FlagKind::None, readable: FlagSet::default() };
+        forget!(state.flags = unknown);
         check_limits(state)
     }
 
+    /// The numbers: `Free(0..n)` of the caller's state stay what they are; `Inner(i)` of `sigma`
+    /// become `Free(base + i)` with `base = n`, those that its post-state chooses follow, and what is
+    /// fresh after that has the next number of the scope, as always. The callee's own variables
+    /// never stand in the state: theta replaces them.
+    ///
     /// rule[code-sub]: an entry may be used wherever `sigma` is promised (its own variables are
     /// `Inner`), because from any entry state of `sigma` one `jmp` to it ends in `sigma`'s exit.
     ///
@@ -258,9 +266,7 @@ impl<H: Hints> Judge<'_, H> {
         sigma: &Sig,
     ) -> Result<()> {
         let rule = Rule::CodeSub;
-        if self.own.nested {
-            return Err(Error::new(rule, Evidence::Limit));
-        }
+        premise!(!self.own.nested, Error::new(rule, Evidence::Limit));
         let base = u16::try_from(state.scope.len()).ok().or_refuse(rule)?;
         let renamed = self.renamed(sigma, base)?;
         // Variables, names and facts of the caller are about fixed values: they stay true. Its
@@ -315,6 +321,18 @@ impl<H: Hints> Judge<'_, H> {
 
 /// The activation at `sigma`: its own regions live, and so do those of its views, since whoever
 /// uses it must have shown that (rule[apply]).
+///
+/// Of a *guarded* view, too, though rule[apply] asks for the region only of views that it does not
+/// know to be absent. Suppose that a view `g  rho mode x ~> M` of `sigma` was absent when `sigma` was
+/// used, and `rho` dead. In here `rho` counts as live; what could that open? A region makes usable
+/// the views that name it. Here those are the views of `sigma` alone, since the state begins with no
+/// other and no ghost makes one of an old region: a copy keeps the guards of what it copies, and
+/// rule[borrow] makes a new region. Such a view names `rho` under its own guard `g'`. If some `g'` was
+/// true, its view existed when `sigma` was used, and rule[apply] saw `rho` live. If none was, no view
+/// of `rho` exists: to read through one its guard must be gone (rule[access-view]), and rule[guard-true]
+/// takes it only by a proof, from facts that hold of the very variables of which `g'` is false.
+/// A callee in here that is given `rho` (rule[apply], theta) gets no further: its views must be
+/// found among those, with their guards (`same_view`).
 fn nested_own(sigma: Rc<Sig>, base: u16) -> Own {
     let mut own = Own::function(None, Rc::clone(&sigma));
     let shifted = |v: &Var| match v {
@@ -358,9 +376,10 @@ pub(crate) fn register_evidence(error: Error, reg: Reg, have: &Word) -> Error {
 
 /// The limits of core.md 4.16 on a state that grew.
 pub(crate) fn check_limits(state: &State) -> Result<()> {
-    let fits = state.facts.len() <= limits::FACTS
-        && state.views.len() <= limits::VIEWS
-        && state.caps.len() <= limits::CAPS
-        && state.scope.len() <= limits::SCOPE_VARS;
-    if fits { Ok(()) } else { Err(Error::new(Rule::Limit, Evidence::Limit)) }
+    let full = || Error::new(Rule::Limit, Evidence::Limit);
+    premise!(state.facts.len() <= limits::FACTS, full());
+    premise!(state.views.len() <= limits::VIEWS, full());
+    premise!(state.caps.len() <= limits::CAPS, full());
+    premise!(state.scope.len() <= limits::SCOPE_VARS, full());
+    Ok(())
 }

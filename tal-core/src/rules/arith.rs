@@ -130,7 +130,7 @@ impl<H: Hints> Judge<'_, H> {
         };
         let depth = c.checked_mul(sign).and_then(|c| state.stack.delta.checked_add(c));
         self.stack_move(state, depth.or_refuse(rule)?)?;
-        clear_flags(state);
+        forget!(clear_flags(state));
         Ok(())
     }
 
@@ -210,10 +210,9 @@ impl<H: Hints> Judge<'_, H> {
         src: &Src,
         minus_itself: bool,
     ) -> Result<()> {
-        super::flags::readable(state, crate::decode::Cc::B)?;
-        if !state.flags.readable.contains(row.reads) {
-            return Err(Error::new(Rule::FlagsRead, Kind::Flags));
-        }
+        premise!(super::flags::readable(state, crate::decode::Cc::B));
+        let public = state.flags.readable.contains(row.reads);
+        premise!(public, Error::new(Rule::FlagsRead, Kind::Flags));
         let dest = self.dest(state, dst)?;
         let left = self.old(state, &dest, width)?;
         let right = self.source(state, src, width)?;

@@ -16,7 +16,7 @@ use alloc::boxed::Box;
 impl<H: Hints> Judge<'_, H> {
     /// rule[row-setcc]: 0 or 1, in the low byte only (traps 6, 22).
     pub(super) fn row_setcc(&mut self, state: &mut State, cc: Cc, dst: Reg) -> Result<()> {
-        readable(state, cc)?;
+        premise!(readable(state, cc));
         let n = self.fresh_int(state)?;
         self.learn_range(state, &n, 0, 1)?;
         self.write(state, dst, Width::W8, Out::unsigned(n))
@@ -31,14 +31,14 @@ impl<H: Hints> Judge<'_, H> {
         dst: Reg,
         src: &Rm,
     ) -> Result<()> {
-        readable(state, cc)?;
+        premise!(readable(state, cc));
         let moved = self.source(state, &Src::from(*src), width)?;
         let kept = reg_word(state, dst).clone();
         if !chooses(&moved, width) || !chooses(&kept, width) {
             return self.write(state, dst, width, Out::junk());
         }
         let template = self.hints.cmov(state, &moved, &kept)?;
-        check_template(state, &template, width)?;
+        premise!(check_template(state, &template, width));
         self.alternative(state, (cc, true), width, &moved, (&template, &template.moved))?;
         self.alternative(state, (cc, false), width, &kept, (&template, &template.kept))?;
         for _ in 0..template.fresh {
@@ -69,7 +69,7 @@ impl<H: Hints> Judge<'_, H> {
         } else {
             let mark = Mark::of(state);
             self.on_edge(state, edge, width, word, template)?;
-            mark.restore(state);
+            mark.restore(state)?;
         }
         Ok(())
     }
@@ -94,19 +94,19 @@ impl<H: Hints> Judge<'_, H> {
         match &template.word {
             Word::Int(t) => {
                 let want = Word::Int(at(t)?);
-                self.same_modulo(side, word, &want, width)?;
+                premise!(self.same_modulo(side, word, &want, width));
             }
             Word::Ptr(x, t) => {
                 let want = Word::Ptr(*x, at(t)?);
-                self.same_modulo(side, word, &want, width)?;
+                premise!(self.same_modulo(side, word, &want, width));
             }
             // Unreadable: every word is.
             Word::Junk => {}
-            other => return Err(wrong(other)),
+            other => return refuse!(wrong(other)),
         }
         for fact in &template.facts {
             let goal = Fact { rel: fact.rel, term: at(&fact.term)? };
-            self.prove(side, &goal, rule)?;
+            premise!(self.prove(side, &goal, rule));
         }
         Ok(())
     }
@@ -122,14 +122,17 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::RowCmov;
         let difference = match (resolve(state, have), resolve(state, want)) {
             (Word::Int(a), Word::Int(b)) => a.sub(&b),
-            (Word::Ptr(x, a), Word::Ptr(y, b)) if x == y && width == Width::W64 => a.sub(&b),
-            (have, _) => return Err(wrong(&have)),
+            (Word::Ptr(x, a), Word::Ptr(y, b)) if holds!(x == y) && holds!(width == Width::W64) => {
+                a.sub(&b)
+            }
+            (have, _) => return refuse!(wrong(&have)),
         };
         let difference = difference.or_refuse(rule)?;
         match difference.as_int() {
-            Some(c) if wrap(c, width.bits(), false) == 0 => Ok(()),
-            _ => self.prove_eq(state, &difference, rule),
+            Some(c) if wrap(c, width.bits(), false) == 0 => {}
+            _ => premise!(self.prove_eq(state, &difference, rule)),
         }
+        Ok(())
     }
 }
 
@@ -141,14 +144,14 @@ fn wrong(word: &Word) -> Error {
 fn chooses(word: &Word, width: Width) -> bool {
     match word {
         Word::Int(_) => true,
-        Word::Ptr(..) => width == Width::W64,
+        Word::Ptr(..) => holds!(width == Width::W64),
         Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => false,
     }
 }
 
 /// The template speaks of integers in scope and of its own; the values of integers in scope.
 fn check_template(state: &State, template: &Template, width: Width) -> Result<()> {
-    let bad = Error::new(Rule::RowCmov, Kind::BadHint);
+    let bad = || Error::new(Rule::RowCmov, Kind::BadHint);
     let fresh = usize::from(template.fresh);
     let end = state.scope.len().saturating_add(fresh);
     let own = |v: Var| match v {
@@ -159,18 +162,18 @@ fn check_template(state: &State, template: &Template, width: Width) -> Result<()
     let known = |t: &Term| t.every_var(|v| is_int(state, v));
     let word_fits = match &template.word {
         Word::Int(t) => closed(t),
-        Word::Ptr(_, t) => width == Width::W64 && closed(t),
+        Word::Ptr(_, t) => holds!(width == Width::W64) && closed(t),
         Word::Junk => true,
         Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) => false,
     };
-    let fits = fresh <= limits::LABEL_VARS
-        && template.facts.len() <= limits::PREMISES
-        && template.moved.len() == fresh
-        && template.kept.len() == fresh
-        && template.moved.iter().chain(&template.kept).all(known)
-        && template.facts.iter().all(|f| closed(&f.term))
-        && word_fits;
-    if fits { Ok(()) } else { Err(bad) }
+    premise!(fresh <= limits::LABEL_VARS, bad());
+    premise!(template.facts.len() <= limits::PREMISES, bad());
+    premise!(template.moved.len() == fresh, bad());
+    premise!(template.kept.len() == fresh, bad());
+    premise!(template.moved.iter().chain(&template.kept).all(known), bad());
+    premise!(template.facts.iter().all(|f| closed(&f.term)), bad());
+    premise!(word_fits, bad());
+    Ok(())
 }
 
 /// A name that this side of the condition made an integer reads as that integer.

@@ -12,7 +12,7 @@ use crate::limits;
 use crate::mem::{Subst, deeper, holds_at, parts, width};
 use crate::term::{Term, Var};
 use crate::ty::{DataId, Fact, Field, FieldTy, FnId, Mem, Mode, Rel, Word};
-use crate::wf::{Ctx, check, ill};
+use crate::wf::{Ctx, ill};
 use alloc::{rc::Rc, vec::Vec};
 
 impl<'a, H: Hints> Judge<'a, H> {
@@ -28,16 +28,18 @@ impl<'a, H: Hints> Judge<'a, H> {
         for (index, data) in image.data.iter().enumerate() {
             self.burn(1)?;
             let id = DataId(u16::try_from(index).map_err(|_| Error::new(rule, Kind::Limit))?);
-            check(data.address >= end && data.size > 0, rule)?;
+            premise!(data.address >= end, ill(rule));
+            premise!(data.size > 0, ill(rule));
             end = data.address.checked_add(data.size).ok_or(ill(rule))?;
             let low = i128::from(data.address) >= limits::ADDRESS_LOW;
-            check(low && u64::from(end) <= limits::IMAGE_HIGH, rule)?;
+            premise!(low, ill(rule));
+            premise!(u64::from(end) <= limits::IMAGE_HIGH, ill(rule));
             match data.kind {
                 DataKind::Object { .. } => {
-                    self.data_object(id)?;
-                    self.data_init(id)?;
+                    premise!(self.data_object(id));
+                    premise!(self.data_init(id));
                 }
-                DataKind::Table { .. } => self.table_object(id)?,
+                DataKind::Table { .. } => premise!(self.table_object(id)),
             }
         }
         Ok(())
@@ -56,13 +58,19 @@ impl<'a, H: Hints> Judge<'a, H> {
         let rule = Rule::DataObject;
         let data = self.object(id, rule)?;
         let DataKind::Object { mem, mode } = &data.kind else { return Err(ill(rule)) };
-        self.wf_mem(Ctx::closed(), mem, 0)?;
-        check(!self.owns(mem)?, rule)?;
-        check(self.size(mem)?.as_int() == Some(i128::from(data.size)), rule)?;
+        premise!(self.wf_mem(Ctx::closed(), mem, 0));
+        premise!(!self.owns(mem)?, ill(rule));
+        premise!(self.size(mem)?.as_int() == Some(i128::from(data.size)), ill(rule));
         match mode {
-            Mode::Ro => check(!data.writable, rule),
-            Mode::Rw => check(data.writable, rule),
-            Mode::Rd => Err(ill(rule)),
+            Mode::Ro => {
+                premise!(!data.writable, ill(rule));
+                Ok(())
+            }
+            Mode::Rw => {
+                premise!(data.writable, ill(rule));
+                Ok(())
+            }
+            Mode::Rd => refuse!(ill(rule)),
         }
     }
 
@@ -75,13 +83,17 @@ impl<'a, H: Hints> Judge<'a, H> {
         let data = self.object(id, rule)?;
         let DataKind::Object { mem, .. } = &data.kind else { return Err(ill(rule)) };
         match data.contents {
-            Contents::Zero => check(self.zero_ok(mem)?, rule),
+            Contents::Zero => {
+                premise!(self.zero_ok(mem)?, ill(rule));
+                Ok(())
+            }
             Contents::Bytes(bytes) => {
                 let size = usize::try_from(data.size).map_err(|_| ill(rule))?;
-                check(bytes.len() == size, rule)?;
+                premise!(bytes.len() == size, ill(rule));
                 self.pays(data.size, |judge| {
                     let rest = judge.init(mem, bytes, 0)?;
-                    check(rest.is_empty(), rule)
+                    premise!(rest.is_empty(), ill(rule));
+                    Ok(())
                 })
             }
         }
@@ -109,7 +121,7 @@ impl<'a, H: Hints> Judge<'a, H> {
             return Ok(rest);
         }
         match &**mem {
-            Mem::Struct { fields, .. } => self.init_struct(fields, value)?,
+            Mem::Struct { fields, .. } => premise!(self.init_struct(fields, value)),
             Mem::Array(n, element) => {
                 let count = n.as_int().and_then(|n| usize::try_from(n).ok()).ok_or(ill(rule))?;
                 let mut value = value;
@@ -120,7 +132,7 @@ impl<'a, H: Hints> Judge<'a, H> {
             Mem::Bytes(_) | Mem::Junk(_) => {}
             Mem::Zero(_) => {
                 self.burn(value.len())?;
-                check(value.iter().all(|b| *b == 0), rule)?;
+                premise!(value.iter().all(|b| *b == 0), ill(rule));
             }
             Mem::Cat(..) => {
                 let mut value = value;
@@ -149,14 +161,15 @@ impl<'a, H: Hints> Judge<'a, H> {
             self.burn(1)?;
             let gap = usize::try_from(field.offset.saturating_sub(at)).map_err(|_| ill(rule))?;
             let (zeroes, here) = rest.split_at_checked(gap).ok_or(ill(rule))?;
-            check(zeroes.iter().all(|b| *b == 0), rule)?;
+            premise!(zeroes.iter().all(|b| *b == 0), ill(rule));
             let size = usize::try_from(width(&field.ty)).map_err(|_| ill(rule))?;
             let (value, after) = here.split_at_checked(size).ok_or(ill(rule))?;
-            self.init_field(&field.ty, value)?;
+            premise!(self.init_field(&field.ty, value));
             rest = after;
             at = field.offset.saturating_add(width(&field.ty));
         }
-        check(rest.iter().all(|b| *b == 0), rule)
+        premise!(rest.iter().all(|b| *b == 0), ill(rule));
+        Ok(())
     }
 
     fn init_field(&mut self, ty: &FieldTy, bytes: &[u8]) -> Result<()> {
@@ -164,18 +177,24 @@ impl<'a, H: Hints> Judge<'a, H> {
         match ty {
             FieldTy::Int { signed, facts, .. } => {
                 self.burn(facts.len())?;
-                check(holds_at(facts, number(bytes, *signed)), rule)
+                premise!(holds_at(facts, number(bytes, *signed)), ill(rule));
+                Ok(())
             }
             FieldTy::Known(Word::Int(e)) => {
                 let rest = e.as_int().and_then(|e| e.checked_sub(number(bytes, false)));
-                check(rest.and_then(|r| r.checked_rem(1 << 64)) == Some(0), rule)
+                premise!(rest.and_then(|r| r.checked_rem(1 << 64)) == Some(0), ill(rule));
+                Ok(())
             }
             FieldTy::Ref { nullable, mode, mem } => {
                 let address = number(bytes, false);
-                if address == 0 && *nullable { Ok(()) } else { self.init_ref(address, *mode, mem) }
+                if address == 0 && holds!(*nullable) {
+                    return Ok(());
+                }
+                premise!(self.init_ref(address, *mode, mem));
+                Ok(())
             }
             FieldTy::Junk(_) => Ok(()),
-            FieldTy::Known(_) | FieldTy::Own { .. } => Err(ill(rule)),
+            FieldTy::Known(_) | FieldTy::Own { .. } => refuse!(ill(rule)),
         }
     }
 
@@ -188,10 +207,11 @@ impl<'a, H: Hints> Judge<'a, H> {
         let DataKind::Object { mem: there, mode: have } = &object.kind else {
             return Err(ill(rule));
         };
-        check(*have == mode, rule)?;
+        premise!(*have == mode, ill(rule));
         let mut differences = Vec::new();
-        self.differ_mem(there, mem, rule, &mut differences)?;
-        check(differences.is_empty(), rule)
+        premise!(self.differ_mem(there, mem, rule, &mut differences));
+        premise!(differences.is_empty(), ill(rule));
+        Ok(())
     }
 
     /// The body of an `ex` for the witnesses that its own fields tell, their facts evaluated.
@@ -214,7 +234,7 @@ impl<'a, H: Hints> Judge<'a, H> {
         let s = Subst::Bound(&witnesses);
         let facts = self.subst_facts(facts, s)?;
         // Closed now: at any value of the field variable, which does not occur.
-        check(holds_at(&facts, 0), rule)?;
+        premise!(holds_at(&facts, 0), ill(rule));
         self.subst_mem(body, s)
     }
 
@@ -229,9 +249,10 @@ impl<'a, H: Hints> Judge<'a, H> {
         else {
             return Err(ill(rule));
         };
-        check(!data.writable, rule)?;
-        check(usize::try_from(data.size).is_ok_and(|size| size == bytes.len()), rule)?;
-        check(!bytes.is_empty() && bytes.len().checked_rem(8) == Some(0), rule)?;
+        premise!(!data.writable, ill(rule));
+        premise!(usize::try_from(data.size).is_ok_and(|size| size == bytes.len()), ill(rule));
+        premise!(!bytes.is_empty(), ill(rule));
+        premise!(bytes.len().checked_rem(8) == Some(0), ill(rule));
         self.pays(data.size, |judge| {
             let mut words = bytes.chunks_exact(8);
             words.try_for_each(|word| judge.table_entry(*function, number(word, false)))
@@ -245,7 +266,8 @@ impl<'a, H: Hints> Judge<'a, H> {
         let offset = address.checked_sub(i128::from(image.text_address)).ok_or(ill(rule))?;
         let found = image.labels.binary_search_by(|l| i128::from(l.offset).cmp(&offset));
         let label = found.ok().and_then(|i| u32::try_from(i).ok()).ok_or(ill(rule))?;
-        check(self.label_owner(label)? == function, rule)
+        premise!(self.label_owner(label)? == function, ill(rule));
+        Ok(())
     }
 }
 

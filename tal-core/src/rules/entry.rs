@@ -43,9 +43,7 @@ impl<H: Hints> Judge<'_, H> {
             }
             Through::Data(_) => return Err(Error::new(rule, Kind::BadHint)),
         };
-        if guards != 0 {
-            return Err(Error::new(rule, Kind::Capability));
-        }
+        premise!(guards == 0, Error::new(rule, Kind::Capability));
         for part in parts(&mem) {
             let (Mem::Array(n, _) | Mem::Bytes(n) | Mem::Junk(n) | Mem::Zero(n)) = &**part else {
                 continue;
@@ -63,10 +61,12 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// rule[entry-split]: after `at` elements or bytes.
+    /// rule[entry-split]: after `at` elements or bytes. A piece of no bytes may be made any number of
+    /// times, and kept when the rest is gone: nothing can be read through it, it bears witness of a
+    /// place only, and no block is empty (rule[import]).
     pub(crate) fn entry_split(&mut self, st: &mut State, entry: u16, at: &Term) -> Result<()> {
         let rule = Rule::EntrySplit;
-        self.scoped(st, at, rule)?;
+        premise!(self.scoped(st, at, rule));
         let whole = unguarded(st, entry, rule)?;
         let (n, size) = match &*whole.mem {
             Mem::Array(n, element) => (n, self.element_size(element)?),
@@ -74,8 +74,8 @@ impl<H: Hints> Judge<'_, H> {
             _ => return Err(Error::new(rule, Kind::BadHint)),
         };
         let rest = n.sub(at).or_refuse(rule)?;
-        self.prove_ge(st, at, rule)?;
-        self.prove_ge(st, &rest, rule)?;
+        premise!(self.prove_ge(st, at, rule));
+        premise!(self.prove_ge(st, &rest, rule));
         let skipped = at.scale(i128::from(size)).or_refuse(rule)?;
         let offset = whole.offset.add(&skipped).or_refuse(rule)?;
         let first = with_count(&whole.mem, at.clone(), rule)?;
@@ -102,16 +102,13 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn entry_join(&mut self, st: &mut State, first: u16, second: u16) -> Result<()> {
         let rule = Rule::EntryJoin;
         let (a, b) = (unguarded(st, first, rule)?, unguarded(st, second, rule)?);
-        if first == second || a.name != b.name {
-            return Err(Error::new(rule, Kind::BadHint));
-        }
+        premise!(first != second, Error::new(rule, Kind::BadHint));
+        premise!(a.name == b.name, Error::new(rule, Kind::BadHint));
         let between = b.offset.sub(&a.offset).or_refuse(rule)?;
         let gap = between.sub(&self.size(&a.mem)?).or_refuse(rule)?;
-        if gap.as_int() != Some(0) {
-            return Err(Error::new(rule, Kind::Capability));
-        }
+        premise!(gap.as_int() == Some(0), Error::new(rule, Kind::Capability));
         let mem = self.joined(&a.mem, &b.mem)?;
-        self.shallow(&mem)?;
+        premise!(self.shallow(&mem));
         entry_mut(st, first, rule)?.mem = mem;
         st.caps.remove(checked(second, st.caps.len(), rule)?);
         Ok(())
@@ -144,7 +141,9 @@ impl<H: Hints> Judge<'_, H> {
                 let mut differences = Vec::new();
                 let alike = self.differ_mem(x, y, rule, &mut differences);
                 match alike {
-                    Ok(()) if differences.is_empty() => Some(Mem::Array(sum(n, m)?, x.clone())),
+                    Ok(()) if holds!(differences.is_empty()) => {
+                        Some(Mem::Array(sum(n, m)?, x.clone()))
+                    }
                     Err(e) if e.rule == Rule::Limit => return Err(e),
                     Ok(()) | Err(_) => None,
                 }
@@ -172,10 +171,10 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let rule = Rule::EntryEqual;
         let old = unguarded(st, entry, rule)?;
-        self.scoped(st, offset, rule)?;
-        self.wf_mem_in(st, mem)?;
+        premise!(self.scoped(st, offset, rule));
+        premise!(self.wf_mem_in(st, mem));
         let new = Entry { offset: offset.clone(), mem: mem.clone(), ..old.clone() };
-        self.same_entry(st, &old, &new, rule)?;
+        premise!(self.same_entry(st, &old, &new, rule));
         *entry_mut(st, entry, rule)? = new;
         Ok(())
     }
@@ -199,10 +198,10 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let rule = Rule::EntryFold;
         let have = unguarded(st, entry, rule)?.mem;
-        self.wf_args(st, id, args)?;
+        premise!(self.wf_args(st, id, args));
         let named = Rc::new(Mem::Named(id, args.to_vec()));
         let body = self.body(&named, rule)?;
-        self.same_mem(st, &have, &body, rule)?;
+        premise!(self.same_mem(st, &have, &body, rule));
         entry_mut(st, entry, rule)?.mem = named;
         Ok(())
     }
@@ -227,19 +226,17 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let rule = Rule::EntryPack;
         let have = unguarded(st, entry, rule)?.mem;
-        self.wf_mem_in(st, package)?;
-        witnesses.iter().try_for_each(|w| self.scoped(st, w, rule))?;
+        premise!(self.wf_mem_in(st, package));
+        premise!(witnesses.iter().try_for_each(|w| self.scoped(st, w, rule)));
         let Mem::Ex { vars, facts, body } = &**package else {
             return Err(Error::new(rule, Kind::BadHint));
         };
-        if usize::from(*vars) != witnesses.len() {
-            return Err(Error::new(rule, Kind::BadHint));
-        }
+        premise!(usize::from(*vars) == witnesses.len(), Error::new(rule, Kind::BadHint));
         for goal in self.subst_facts(facts, Subst::Bound(witnesses))? {
-            self.prove(st, &goal, rule)?;
+            premise!(self.prove(st, &goal, rule));
         }
         let wanted = self.subst_mem(body, Subst::Bound(witnesses))?;
-        self.same_mem(st, &have, &wanted, rule)?;
+        premise!(self.same_mem(st, &have, &wanted, rule));
         entry_mut(st, entry, rule)?.mem = package.clone();
         Ok(())
     }
@@ -255,11 +252,8 @@ impl<H: Hints> Judge<'_, H> {
 /// The entry at this position, if it has no guard.
 pub(crate) fn unguarded(st: &State, entry: u16, rule: Rule) -> Result<Entry> {
     let entry = entry_at(st, entry, rule)?;
-    if entry.guards.is_empty() {
-        Ok(entry.clone())
-    } else {
-        Err(Error::new(rule, Kind::Capability))
-    }
+    premise!(entry.guards.is_empty(), Error::new(rule, Kind::Capability));
+    Ok(entry.clone())
 }
 
 /// The same kind of memory with another count.

@@ -27,10 +27,8 @@ impl<H: Hints> Judge<'_, H> {
         };
         let field = usize::from(field);
         let old = fields.get(field).or_refuse(rule)?;
-        self.wf_field_in(st, ty)?;
-        if width(&old.ty) != width(ty) {
-            return Err(Error::new(rule, Kind::BadHint));
-        }
+        premise!(self.wf_field_in(st, ty));
+        premise!(width(&old.ty) == width(ty), Error::new(rule, Kind::BadHint));
         self.burn(weight(fields))?;
         let taken = self.close_word(st, &old.ty, ty)?;
         let at = still_at(entry, taken).ok_or(Error::new(rule, Kind::Capability))?;
@@ -53,7 +51,8 @@ impl<H: Hints> Judge<'_, H> {
             ) => {
                 let e = exact(old).ok_or(Error::new(Rule::FieldClose, Kind::BadHint))?;
                 let proved = Some((*bits, *signed));
-                self.has_int(st, &Word::Int(e), (*to, *sign), facts, proved).map(|()| None)
+                premise!(self.has_int(st, &Word::Int(e), (*to, *sign), facts, proved));
+                Ok(None)
             }
             (FieldTy::Int { bits: 64, facts: old, .. }, _) => {
                 let e = exact(old).ok_or(Error::new(Rule::FieldClose, Kind::BadHint))?;

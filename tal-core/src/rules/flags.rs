@@ -59,7 +59,7 @@ fn undecided(state: &State, word: &Word) -> Option<Var> {
     let Word::Ptr(Base::Name(Var::Free(i)), offset) = word else { return None };
     let scope = state.scope.get(usize::from(*i))?;
     let open = matches!(scope.kind, ty::Kind::Addr { .. }) && scope.is.is_none();
-    (open && *offset == Term::ZERO).then_some(Var::Free(*i))
+    (holds!(open) && holds!(*offset == Term::ZERO)).then_some(Var::Free(*i))
 }
 
 /// rule[pick]: a 64-bit comparison of a name with a constant (redteam A2).
@@ -74,9 +74,11 @@ pub(super) fn pick(state: &State, word: &Word, other: &Word) -> Option<FlagKind>
 fn is_object(state: &State, base: Base) -> bool {
     match base {
         Base::Name(Var::Free(i)) => state.scope.get(usize::from(i)).is_some_and(|s| {
-            matches!(s.kind, ty::Kind::Addr { .. }) && s.set.is_address() && s.is.is_none()
+            holds!(matches!(s.kind, ty::Kind::Addr { .. }))
+                && holds!(s.set.is_address())
+                && holds!(s.is.is_none())
         }),
-        Base::Name(_) | Base::Code(_) => false,
+        Base::Name(_) | Base::Code(_) => holds!(false),
         Base::Data(_) => true,
     }
 }
@@ -145,13 +147,15 @@ pub(super) fn readable(state: &mut State, cc: Cc) -> Result<()> {
     let decides = match &state.flags.kind {
         FlagKind::Pick(name, c) => {
             let ways = alternatives(state, *name);
-            !ways.is_empty() && ways.iter().all(|(a, b)| truth(cc, *a, *b, *c).is_some())
+            holds!(!ways.is_empty())
+                && holds!(ways.iter().all(|(a, b)| truth(cc, *a, *b, *c).is_some()))
         }
         FlagKind::None | FlagKind::Cmp(..) | FlagKind::Result(..) => {
-            state.flags.readable.contains(cc.flags())
+            holds!(state.flags.readable.contains(cc.flags()))
         }
     };
-    if decides { Ok(()) } else { Err(Error::new(Rule::FlagsRead, Kind::Flags)) }
+    premise!(decides, Error::new(Rule::FlagsRead, Kind::Flags));
+    Ok(())
 }
 
 /// A range that a fact needs, and the fact.
@@ -178,10 +182,12 @@ impl<H: Hints> Judge<'_, H> {
                 let kind = FlagKind::Cmp(bits, a.clone(), c.clone());
                 Ok((FlagsOut::public(kind), FlagSet::ALL))
             }
-            (Word::Ptr(x, a), Word::Ptr(y, c)) if bits == 64 && x == y && is_object(state, *x) => {
+            (Word::Ptr(x, a), Word::Ptr(y, c))
+                if holds!(bits == 64) && holds!(x == y) && holds!(is_object(state, *x)) =>
+            {
                 self.compared_offsets(state, a, c)
             }
-            _ if bits == 64 => match pick(state, left, right) {
+            _ if holds!(bits == 64) => match pick(state, left, right) {
                 Some(kind) => Ok((FlagsOut { kind, public: true }, FlagSet::NONE)),
                 None => Ok(secret),
             },
@@ -200,7 +206,7 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::CmpSame;
         let object = Term::constant_of(limits::OBJECT).or_refuse(rule)?;
         let below = |offset: &Term| object.sub(offset).or_refuse(rule);
-        if self.all_hold(state, [a.clone(), below(a)?, c.clone(), below(c)?], rule)? {
+        if holds!(self.all_hold(state, [a.clone(), below(a)?, c.clone(), below(c)?], rule)?) {
             let kind = FlagKind::Cmp(64, a.clone(), c.clone());
             // AF tells of the low four bits of the addresses, which the offsets do not.
             return Ok((FlagsOut::public(kind), FlagSet::ALL.without(FlagSet::AF)));
@@ -214,7 +220,7 @@ impl<H: Hints> Judge<'_, H> {
         let mut count = 0_usize;
         for at in 0..goals.len() {
             match goals.get(at).and_then(|goal| goal.term.as_int()) {
-                Some(c) if c < 0 => return Ok(false),
+                Some(c) if c < 0 => return Ok(holds!(false)),
                 Some(_) => {}
                 None => {
                     goals.swap(count, at);
@@ -232,7 +238,7 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When the flags may not be read, or the condition would split an alternative of a name.
     pub fn edge(&mut self, state: &mut State, cc: Cc, taken: bool) -> Result<()> {
-        readable(state, cc)?;
+        premise!(readable(state, cc));
         let cc = if taken { cc } else { cc.negated() };
         let readings = match state.flags.kind.clone() {
             FlagKind::None => return Ok(()),

@@ -29,8 +29,8 @@ impl<H: Hints> Judge<'_, H> {
             Ghost::Equal { of: Through::View(i), offset, mem } => {
                 self.view_equal(st, *i, offset, mem)
             }
-            Ghost::One { of: Through::Data(_), .. } => refused(Rule::EntryOne),
-            Ghost::Equal { of: Through::Data(_), .. } => refused(Rule::EntryEqual),
+            Ghost::One { of: Through::Data(_), .. } => refuse!(hint(Rule::EntryOne)),
+            Ghost::Equal { of: Through::Data(_), .. } => refuse!(hint(Rule::EntryEqual)),
             Ghost::EqualWord { place, word } => self.equal_word(st, *place, word),
             Ghost::EqualBlock { name, extent } => self.equal_block(st, *name, extent),
             Ghost::RetypeJunk { entry } => self.retype_junk(st, *entry),
@@ -62,6 +62,6 @@ impl<H: Hints> Judge<'_, H> {
     }
 }
 
-fn refused(rule: Rule) -> Result<()> {
-    Err(Error::new(rule, Kind::BadHint))
+fn hint(rule: Rule) -> Error {
+    Error::new(rule, Kind::BadHint)
 }

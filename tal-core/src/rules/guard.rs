@@ -36,11 +36,7 @@ impl<H: Hints> Judge<'_, H> {
         keep: impl Fn(i64, i64) -> Option<bool>,
     ) -> Result<()> {
         let rule = Rule::NameNarrow;
-        let scope = scope_of(st, name).or_refuse(rule)?;
-        if !matches!(scope.kind, ty::Kind::Addr { .. }) || scope.is.is_some() {
-            return Err(Error::new(rule, Kind::Undecided(name)));
-        }
-        let old = scope.set;
+        let old = scope_of(st, name).or_refuse(rule)?.set;
         let keeps = |low: i64, high: i64| keep(low, high).ok_or(Error::new(rule, Kind::Flags));
         let address = old.address && keeps(address_low(), address_high())?;
         let mut small = [None, None];
@@ -53,7 +49,8 @@ impl<H: Hints> Judge<'_, H> {
             }
         }
         let left = NameSet { address, small };
-        // No execution takes an edge that contradicts all alternatives; it is judged all the same.
+        // No execution takes an edge that contradicts all alternatives; it is judged all the same,
+        // every proof of it asked, as of an address: a name must be something.
         let left =
             if !left.address && left.small == [None, None] { NameSet::ADDRESS } else { left };
         self.refine(st, name, left)
@@ -76,9 +73,9 @@ impl<H: Hints> Judge<'_, H> {
             Some(n)
         };
         let scope = st.scope.get_mut(usize::from(index)).or_refuse(rule)?;
-        if !matches!(scope.kind, ty::Kind::Addr { .. }) || scope.is.is_some() {
-            return Err(Error::new(rule, Kind::Undecided(name)));
-        }
+        let named = matches!(scope.kind, ty::Kind::Addr { .. });
+        premise!(named, Error::new(rule, Kind::Undecided(name)));
+        premise!(scope.is.is_none(), Error::new(rule, Kind::Undecided(name)));
         scope.set = set;
         scope.is = is;
         self.forget_name(st, name)?;
@@ -102,7 +99,7 @@ impl<H: Hints> Judge<'_, H> {
         st.regs = regs;
         st.stack.slots = slots;
         if matches!(st.flags.kind, FlagKind::Pick(x, _) if x == name) {
-            st.flags.kind = FlagKind::None;
+            forget!(st.flags.kind = FlagKind::None);
         }
         Ok(())
     }
@@ -136,7 +133,8 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// Drops guards on names that are true and rewrites those on names that are integers; false:
-    /// the thing does not exist. Guards on integers stay (rule[guard-true] is for them).
+    /// the thing does not exist, and the guards are left as they were. Guards on integers stay
+    /// (rule[guard-true] is for them).
     ///
     /// # Errors
     /// Out of fuel.
@@ -158,7 +156,7 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn guard_true(&mut self, st: &mut State, of: Through, guard: u16) -> Result<()> {
         let rule = Rule::GuardTrue;
         let condition = guards_of(st, of, rule)?.get(usize::from(guard)).or_refuse(rule)?.clone();
-        self.prove_guard(st, &condition, rule)?;
+        premise!(self.prove_guard(st, &condition, rule));
         let guards = guards_mut(st, of, rule)?;
         if usize::from(guard) < guards.len() {
             guards.remove(usize::from(guard));
@@ -170,7 +168,7 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn guard_false(&mut self, st: &mut State, of: Through, guard: u16) -> Result<()> {
         let rule = Rule::GuardFalse;
         let condition = guards_of(st, of, rule)?.get(usize::from(guard)).or_refuse(rule)?.clone();
-        self.refute_guard(st, &condition, rule)?;
+        premise!(self.refute_guard(st, &condition, rule));
         match of {
             Through::Entry(i) => drop(take_entry(st, i, rule)?),
             Through::View(i) => drop(st.views.remove(checked(i, st.views.len(), rule)?)),
@@ -183,13 +181,13 @@ impl<H: Hints> Judge<'_, H> {
     /// the condition is false.
     pub(crate) fn guard_add(&mut self, st: &mut State, of: Through, guard: &Guard) -> Result<()> {
         let rule = Rule::GuardAdd;
-        self.wf_guard(st, guard)?;
+        premise!(self.wf_guard(st, guard));
         if guards_of(st, of, rule)?.len() >= limits::GUARDS {
             return Err(Error::new(rule, Kind::Limit));
         }
         match of {
             Through::Entry(_) => {
-                self.prove_guard(st, guard, rule)?;
+                premise!(self.prove_guard(st, guard, rule));
                 guards_mut(st, of, rule)?.push(guard.clone());
             }
             Through::View(i) => {
@@ -205,9 +203,9 @@ impl<H: Hints> Judge<'_, H> {
     /// rule[guard-void]: what does not exist may be written down.
     pub(crate) fn guard_void(&mut self, st: &mut State, entry: &Entry, guard: u16) -> Result<()> {
         let rule = Rule::GuardVoid;
-        self.wf_entry(st, entry)?;
+        premise!(self.wf_entry(st, entry));
         let condition = entry.guards.get(usize::from(guard)).or_refuse(rule)?.clone();
-        self.refute_guard(st, &condition, rule)?;
+        premise!(self.refute_guard(st, &condition, rule));
         self.add_cap(st, Cap::Entry(entry.clone()))
     }
 
@@ -215,7 +213,7 @@ impl<H: Hints> Judge<'_, H> {
     fn prove_guard(&mut self, st: &mut State, guard: &Guard, rule: Rule) -> Result<()> {
         match name_guard(st, guard) {
             Truth::True => return Ok(()),
-            Truth::False => return Err(Error::new(rule, Kind::Capability)),
+            Truth::False => return refuse!(Error::new(rule, Kind::Capability)),
             Truth::Open => {}
         }
         let Guard::Range(term, low, high) = as_integer(st, guard) else {
@@ -223,15 +221,16 @@ impl<H: Hints> Judge<'_, H> {
         };
         let above = term.plus(i128::from(low).saturating_neg()).or_refuse(rule)?;
         let below = Term::int(high).sub(&term).or_refuse(rule)?;
-        self.prove_ge(st, &above, rule)?;
-        self.prove_ge(st, &below, rule)
+        premise!(self.prove_ge(st, &above, rule));
+        premise!(self.prove_ge(st, &below, rule));
+        Ok(())
     }
 
     /// Proves the negation of the condition. For a range the hint says on which side.
     fn refute_guard(&mut self, st: &mut State, guard: &Guard, rule: Rule) -> Result<()> {
         match name_guard(st, guard) {
             Truth::False => return Ok(()),
-            Truth::True => return Err(Error::new(rule, Kind::Capability)),
+            Truth::True => return refuse!(Error::new(rule, Kind::Capability)),
             Truth::Open => {}
         }
         let Guard::Range(term, low, high) = as_integer(st, guard) else {
@@ -249,7 +248,7 @@ impl<H: Hints> Judge<'_, H> {
         match side {
             Some(true) => self.prove_ge(st, &above.or_refuse(rule)?, rule),
             Some(false) => self.prove_ge(st, &below.or_refuse(rule)?, rule),
-            None => Err(Error::new(rule, Kind::BadHint)),
+            None => refuse!(Error::new(rule, Kind::BadHint)),
         }
     }
 }
@@ -279,14 +278,14 @@ fn name_guard(st: &State, guard: &Guard) -> Truth {
     let Some(scope) = scope_of(st, x) else { return Truth::Open };
     let set = &scope.set;
     match small {
-        None if set.is_address() => Truth::True,
-        None if !set.address => Truth::False,
+        None if holds!(set.is_address()) => Truth::True,
+        None if holds!(!set.address) => Truth::False,
         None => Truth::Open,
         Some(wanted) => {
             let apart = |(low, high): &(i16, i16)| *high < wanted.0 || wanted.1 < *low;
-            if set.small.iter().flatten().all(apart) {
+            if holds!(set.small.iter().flatten().all(apart)) {
                 Truth::False
-            } else if !set.address && set.small == [Some(wanted), None] {
+            } else if holds!(!set.address) && holds!(set.small == [Some(wanted), None]) {
                 Truth::True
             } else {
                 Truth::Open
@@ -316,7 +315,8 @@ fn undecided(guard: &Guard, rule: Rule) -> Error {
 /// A position, if there is something at it.
 pub(crate) fn checked(at: u16, len: usize, rule: Rule) -> Result<usize> {
     let at = usize::from(at);
-    if at < len { Ok(at) } else { Err(Error::new(rule, Kind::BadHint)) }
+    premise!(at < len, Error::new(rule, Kind::BadHint));
+    Ok(at)
 }
 
 /// The entry at this position of C.

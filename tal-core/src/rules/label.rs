@@ -92,9 +92,8 @@ impl<H: Hints> Judge<'_, H> {
     pub fn entail(&mut self, state: &mut State, label: u32) -> Result<()> {
         let index = usize::try_from(label).ok().or_refuse(Rule::Jump)?;
         let Label { offset, state: wanted } = self.image.labels.get(index).or_refuse(Rule::Jump)?;
-        if Some(self.label_owner(label)?) != self.own.function {
-            return Err(Error::new(Rule::Jump, Evidence::BadTarget(u64::from(*offset))));
-        }
+        let ours = Some(self.label_owner(label)?) == self.own.function;
+        premise!(ours, Error::new(Rule::Jump, Evidence::BadTarget(u64::from(*offset))));
         // Looking for each variable in each word.
         let words = wanted.slots.len().saturating_add(wanted.regs.len());
         self.burn(size(state).saturating_add(wanted.vars.len().saturating_mul(words) >> 2))?;
@@ -102,15 +101,15 @@ impl<H: Hints> Judge<'_, H> {
         let insts = self.hints.label(state, *offset, first, wanted)?;
         let values = self.values(state, &wanted.vars, insts, false)?;
         let subst = Subst::Free(first, &values);
-        self.claims(state, &wanted.vars, &values, subst, None)?;
-        self.entail_frame(state, wanted, subst)?;
-        self.entail_words(state, wanted, subst)?;
-        refined(state, &wanted.refinements)?;
+        premise!(self.claims(state, &wanted.vars, &values, subst, None));
+        premise!(self.entail_frame(state, wanted, subst));
+        premise!(self.entail_words(state, wanted, subst));
+        premise!(refined(state, &wanted.refinements));
         for fact in &wanted.facts {
             let fact = self.subst_fact(fact, subst)?;
-            self.prove(state, &fact, Rule::Entail)?;
+            premise!(self.prove(state, &fact, Rule::Entail));
         }
-        self.entail_views(state, wanted, subst)?;
+        premise!(self.entail_views(state, wanted, subst));
         let caps = state.caps.clone();
         let result = self.entail_caps(state, wanted, subst);
         state.caps = caps;
@@ -120,20 +119,17 @@ impl<H: Hints> Judge<'_, H> {
     /// The same depth, at least as much touched, exactly the same parts lent (redteam U5, U6).
     fn entail_frame(&mut self, state: &State, wanted: &LabelState, subst: Subst<'_>) -> Result<()> {
         let stack = &state.stack;
-        if stack.delta != wanted.delta {
-            return Err(Error::new(Rule::Entail, Evidence::Depth(stack.delta)));
-        }
-        if stack.touched > wanted.touched {
-            return Err(Error::new(Rule::Entail, Evidence::Depth(stack.touched)));
-        }
-        if stack.lent.len() != wanted.lent.len() {
-            return Err(Error::new(Rule::Entail, Evidence::Capability));
-        }
+        let depth = |at| Error::new(Rule::Entail, Evidence::Depth(at));
+        premise!(stack.delta == wanted.delta, depth(stack.delta));
+        premise!(stack.touched <= wanted.touched, depth(stack.touched));
+        let lent = || Error::new(Rule::Entail, Evidence::Capability);
+        premise!(stack.lent.len() == wanted.lent.len(), lent());
         for (have, want) in stack.lent.iter().zip(&wanted.lent) {
             let name = lent_name(want, subst);
-            if have.offset != want.offset || have.size != want.size || name != Some(have.name) {
-                return Err(Error::new(Rule::Entail, Evidence::WrongSlot(want.offset)));
-            }
+            let other = || Error::new(Rule::Entail, Evidence::WrongSlot(want.offset));
+            premise!(have.offset == want.offset, other());
+            premise!(have.size == want.size, other());
+            premise!(name == Some(have.name), other());
         }
         Ok(())
     }
@@ -153,7 +149,7 @@ impl<H: Hints> Judge<'_, H> {
                 }
                 let have = state.reg(reg).clone();
                 let wrong = |e| register_evidence(e, reg, &have);
-                self.same_word(state, &have, &want, Rule::Entail).map_err(wrong)?;
+                premise!(self.same_word(state, &have, &want, Rule::Entail).map_err(wrong));
             }
         }
         for (at, want) in &wanted.slots {
@@ -169,7 +165,7 @@ impl<H: Hints> Judge<'_, H> {
                 Evidence::WrongWord(_) => Error { kind: Evidence::WrongSlot(*at), ..e },
                 _ => e,
             };
-            self.same_word(state, &have, &want, Rule::Entail).map_err(wrong)?;
+            premise!(self.same_word(state, &have, &want, Rule::Entail).map_err(wrong));
         }
         Ok(())
     }
@@ -186,7 +182,7 @@ impl<H: Hints> Judge<'_, H> {
             views.extend(self.subst_view(view, subst)?);
         }
         for view in self.existing_views(state, views)? {
-            self.holds_view(state, &view, Rule::Entail)?;
+            premise!(self.holds_view(state, &view, Rule::Entail));
         }
         Ok(())
     }
@@ -208,7 +204,8 @@ impl<H: Hints> Judge<'_, H> {
         for cap in self.existing_caps(state, caps)? {
             self.take(state, &cap, Rule::Entail)?;
         }
-        self.nothing_left(state, Rule::Entail)
+        premise!(self.nothing_left(state, Rule::Entail));
+        Ok(())
     }
 }
 
@@ -216,15 +213,15 @@ impl<H: Hints> Judge<'_, H> {
 fn same(have: &Word, want: &Word, subst: Subst<'_>) -> bool {
     let Subst::Free(first, _) = subst else { return false };
     let stays = |v: Var| matches!(v, Var::Free(i) if i < first);
-    have == want
+    holds!(have == want)
         && match want {
-            Word::Int(term) => term.every_var(stays),
+            Word::Int(term) => holds!(term.every_var(stays)),
             Word::Ptr(base, term) => {
                 let named = match base {
                     Base::Name(name) => stays(*name),
                     Base::Data(_) | Base::Code(_) => true,
                 };
-                named && term.every_var(stays)
+                holds!(named) && holds!(term.every_var(stays))
             }
             Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => true,
         }
@@ -237,9 +234,8 @@ fn refined(state: &State, refinements: &[(Var, NameSet)]) -> Result<()> {
             Var::Free(i) => state.scope.get(usize::from(*i)),
             Var::Inner(_) | Var::Param(_) | Var::Bound(_) | Var::Value => None,
         };
-        if !known.is_some_and(|s| within(s.set, *set)) {
-            return Err(Error::new(Rule::Entail, Evidence::Undecided(*name)));
-        }
+        let within = known.is_some_and(|s| within(s.set, *set));
+        premise!(within, Error::new(Rule::Entail, Evidence::Undecided(*name)));
     }
     Ok(())
 }
@@ -249,7 +245,7 @@ fn lent_name(lent: &Lent, subst: Subst<'_>) -> Option<Var> {
     let (Subst::Free(first, values), Var::Free(i)) = (subst, lent.name) else { return None };
     let Some(own) = i.checked_sub(first) else { return Some(lent.name) };
     match values.get(usize::from(own))? {
-        Value::Addr(Base::Name(name), offset) if offset.as_int() == Some(0) => Some(*name),
+        Value::Addr(Base::Name(name), offset) if holds!(offset.as_int() == Some(0)) => Some(*name),
         _ => None,
     }
 }

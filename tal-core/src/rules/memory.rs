@@ -66,7 +66,7 @@ impl<H: Hints> Judge<'_, H> {
             match &word {
                 Word::Int(e) => sum = sum.add_scaled(e, i128::from(scale)).or_refuse(rule)?,
                 Word::Ptr(Base::Name(_) | Base::Data(_), _) | Word::Frame(_)
-                    if scale == 1 && pointer.is_none() =>
+                    if holds!(scale == 1) && holds!(pointer.is_none()) =>
                 {
                     pointer = Some(word);
                 }
@@ -83,10 +83,8 @@ impl<H: Hints> Judge<'_, H> {
                 Ok(Address::Mem(Base::Data(object), offset))
             }
             Some(Word::Ptr(base, e)) => {
-                if let Base::Name(x) = base
-                    && !decided(st, x)
-                {
-                    return Err(Error::new(rule, Kind::Undecided(x)));
+                if let Base::Name(x) = base {
+                    premise!(decided(st, x), Error::new(rule, Kind::Undecided(x)));
                 }
                 Ok(Address::Mem(base, e.add(&sum).or_refuse(rule)?))
             }
@@ -146,10 +144,10 @@ impl<H: Hints> Judge<'_, H> {
                 self.store_strong(st, (i, field), &target.ty, bytes, &word)
             }
             (Access::Entry(_), None) => self.store_weak(st, &target, bytes, &word),
-            (Access::View(view), _) if view.mode == Mode::Rw => {
+            (Access::View(view), _) => {
+                premise!(view.mode == Mode::Rw, Error::new(Rule::StoreWeak, Kind::Capability));
                 self.store_weak(st, &target, bytes, &word)
             }
-            (Access::View(_), _) => Err(Error::new(Rule::StoreWeak, Kind::Capability)),
         }
     }
 
@@ -175,9 +173,8 @@ impl<H: Hints> Judge<'_, H> {
             Through::Entry(i) => {
                 let rule = Rule::AccessEntry;
                 let entry = unguarded(st, i, rule)?;
-                if base != Base::Name(entry.name) || !decided(st, entry.name) {
-                    return Err(Error::new(rule, Kind::Capability));
-                }
+                premise!(base == Base::Name(entry.name), Error::new(rule, Kind::Capability));
+                premise!(decided(st, entry.name), Error::new(rule, Kind::Capability));
                 Ok((Access::Entry(i), entry.offset, entry.mem))
             }
             Through::View(_) | Through::Data(_) => {
@@ -188,12 +185,10 @@ impl<H: Hints> Judge<'_, H> {
                     Base::Data(_) => true,
                     Base::Code(_) => false,
                 };
-                if base != view.base || !address || !view.guards.is_empty() {
-                    return Err(Error::new(rule, Kind::Capability));
-                }
-                if !self.own.live(view.region, st) {
-                    return Err(Error::new(rule, Kind::DeadRegion));
-                }
+                premise!(base == view.base, Error::new(rule, Kind::Capability));
+                premise!(address, Error::new(rule, Kind::Capability));
+                premise!(view.guards.is_empty(), Error::new(rule, Kind::Capability));
+                premise!(self.own.live(view.region, st), Error::new(rule, Kind::DeadRegion));
                 let (offset, mem) = (view.offset.clone(), view.mem.clone());
                 Ok((Access::View(view), offset, mem))
             }
@@ -220,7 +215,8 @@ impl<H: Hints> Judge<'_, H> {
                     self.burn(weight(fields))?;
                     let here = position.as_int();
                     let exactly = fields.iter().position(|f| {
-                        here == Some(i128::from(f.offset)) && width(&f.ty) == u32::from(bytes)
+                        holds!(here == Some(i128::from(f.offset)))
+                            && holds!(width(&f.ty) == u32::from(bytes))
                     });
                     let index = exactly.ok_or(Error::new(rule, none))?;
                     let field = fields.get(index).or_refuse(rule)?;
@@ -233,9 +229,9 @@ impl<H: Hints> Judge<'_, H> {
                     strong = false;
                 }
                 Mem::Bytes(count) => {
-                    self.prove_ge(st, &position, rule)?;
+                    premise!(self.prove_ge(st, &position, rule));
                     let end = position.plus(i128::from(bytes)).or_refuse(rule)?;
-                    self.prove_ge(st, &count.sub(&end).or_refuse(rule)?, rule)?;
+                    premise!(self.prove_ge(st, &count.sub(&end).or_refuse(rule)?, rule));
                     let bits = bytes.checked_mul(8).or_refuse(rule)?;
                     let ty = FieldTy::Int { bits, signed: false, facts: Vec::new() };
                     return Ok(Target { ty, writable: true, strong: None });
@@ -260,16 +256,15 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::Shape;
         let size = self.element_size(element)?;
         let (j, c) = self.hints.element(st, position, size, count, bytes.into())?;
-        self.scoped(st, &j, rule)?;
+        premise!(self.scoped(st, &j, rule));
         let within = Term::int(i64::from(c));
         let there = j.scale(i128::from(size)).and_then(|t| t.add(&within)).or_refuse(rule)?;
         let inside = c.checked_add(u32::from(bytes)).is_some_and(|end| end <= size);
-        if *position != there || !inside {
-            return Err(Error::new(rule, Kind::BadHint));
-        }
-        self.prove_ge(st, &j, rule)?;
+        premise!(*position == there, Error::new(rule, Kind::BadHint));
+        premise!(inside, Error::new(rule, Kind::BadHint));
+        premise!(self.prove_ge(st, &j, rule));
         let last = count.sub(&j).and_then(|t| t.plus(-1)).or_refuse(rule)?;
-        self.prove_ge(st, &last, rule)?;
+        premise!(self.prove_ge(st, &last, rule));
         Ok(within)
     }
 
@@ -405,9 +400,7 @@ impl<H: Hints> Judge<'_, H> {
         word: &Word,
     ) -> Result<()> {
         let rule = Rule::StoreStrong;
-        if matches!(old, FieldTy::Own { .. }) {
-            return Err(Error::new(rule, Kind::Capability));
-        }
+        premise!(!matches!(old, FieldTy::Own { .. }), Error::new(rule, Kind::Capability));
         let ty = match (bytes, word) {
             (8, Word::Int(_) | Word::Ptr(..)) => FieldTy::Known(word.clone()),
             (1 | 2 | 4, Word::Int(e)) => {
@@ -429,20 +422,22 @@ impl<H: Hints> Judge<'_, H> {
         word: &Word,
     ) -> Result<()> {
         let rule = Rule::StoreWeak;
-        let copyable = !matches!(target.ty, FieldTy::Own { .. } | FieldTy::Junk(_));
-        if !target.writable || !copyable {
-            return Err(Error::new(rule, Kind::Capability));
-        }
+        let refuse = || Error::new(rule, Kind::Capability);
+        premise!(target.writable, refuse());
+        premise!(!matches!(target.ty, FieldTy::Own { .. } | FieldTy::Junk(_)), refuse());
         match (bytes, word, &target.ty) {
-            (8, Word::Int(_) | Word::Ptr(..), ty) => self.has_type(st, word, ty),
+            (8, Word::Int(_) | Word::Ptr(..), ty) => {
+                premise!(self.has_type(st, word, ty));
+                Ok(())
+            }
             (1 | 2 | 4, Word::Int(e), FieldTy::Int { bits, signed, facts }) => {
                 let e = self.in_range(st, e, *bits, *signed)?;
                 for goal in self.subst_facts(facts, Subst::Value(&e))? {
-                    self.prove(st, &goal, rule)?;
+                    premise!(self.prove(st, &goal, rule));
                 }
                 Ok(())
             }
-            _ => Err(Error::new(rule, Kind::WrongWord(Box::new(word.clone())))),
+            _ => refuse!(Error::new(rule, Kind::WrongWord(Box::new(word.clone())))),
         }
     }
 
@@ -456,10 +451,9 @@ impl<H: Hints> Judge<'_, H> {
         rule: Rule,
     ) -> Result<()> {
         let (_, position, mem) = self.access(st, base, e, 1, false)?;
-        if !self.plain(&mem)? {
-            return Err(Error::new(rule, Kind::Capability));
-        }
-        self.inside(st, &mem, &position, bytes, rule)
+        premise!(self.plain(&mem)?, Error::new(rule, Kind::Capability));
+        premise!(self.inside(st, &mem, &position, bytes, rule));
+        Ok(())
     }
 
     /// The range is where a string row writes. `becomes`: what an entry that is exactly this range
@@ -474,22 +468,24 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let (access, position, mem) = self.access(st, base, e, 1, true)?;
         let uninitialised = matches!(*mem, Mem::Junk(_));
-        if !uninitialised && !self.plain_writable(&mem)? {
-            return Err(Error::new(rule, Kind::Capability));
-        }
+        let refuse = || Error::new(rule, Kind::Capability);
+        premise!(uninitialised || self.plain_writable(&mem)?, refuse());
         match access {
-            Access::View(view) if uninitialised || view.mode != Mode::Rw => {
-                Err(Error::new(rule, Kind::Capability))
+            Access::View(view) => {
+                premise!(!uninitialised, refuse());
+                premise!(view.mode == Mode::Rw, refuse());
+                premise!(self.inside(st, &mem, &position, bytes, rule));
+                Ok(())
             }
-            Access::View(_) => self.inside(st, &mem, &position, bytes, rule),
             Access::Entry(entry) => {
                 let rest = self.size(&mem)?.sub(bytes).or_refuse(rule)?;
                 let whole = [equal(position.clone()), equal(rest)];
                 let zeroed = matches!(becomes, Mem::Zero(_));
                 if uninitialised {
-                    whole.iter().try_for_each(|goal| self.prove(st, goal, rule))?;
+                    premise!(whole.iter().try_for_each(|goal| self.prove(st, goal, rule)));
                 } else if !zeroed || !self.wanted(st, &whole, rule)? {
-                    return self.inside(st, &mem, &position, bytes, rule);
+                    premise!(self.inside(st, &mem, &position, bytes, rule));
+                    return Ok(());
                 }
                 entry_mut(st, entry, rule)?.mem = Rc::new(becomes);
                 Ok(())
@@ -506,9 +502,10 @@ impl<H: Hints> Judge<'_, H> {
         bytes: &Term,
         rule: Rule,
     ) -> Result<()> {
-        self.prove_ge(st, position, rule)?;
+        premise!(self.prove_ge(st, position, rule));
         let rest = self.size(mem)?.sub(position).and_then(|t| t.sub(bytes)).or_refuse(rule)?;
-        self.prove_ge(st, &rest, rule)
+        premise!(self.prove_ge(st, &rest, rule));
+        Ok(())
     }
 }
 

@@ -36,7 +36,7 @@ impl<H: Hints> Judge<'_, H> {
             Word::Frame(k) => self.stack_move(state, k),
             word => {
                 let kind = Kind::WrongRegister(Reg::Rsp, alloc::boxed::Box::new(word));
-                Err(Error::new(Rule::StackMove, kind))
+                refuse!(Error::new(Rule::StackMove, kind))
             }
         }
     }
@@ -165,9 +165,8 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::CodeAddress;
         let index = usize::try_from(f.0).ok();
         let entry = index.and_then(|i| self.image.functions.get(i)).or_refuse(rule)?;
-        if !decode(self.image, entry.offset).is_ok_and(|d| d.endbr) {
-            return Err(Error::new(rule, Kind::BadTarget(u64::from(entry.offset))));
-        }
+        let marked = decode(self.image, entry.offset).is_ok_and(|d| d.endbr);
+        premise!(marked, Error::new(rule, Kind::BadTarget(u64::from(entry.offset))));
         Ok(Word::Ptr(Base::Code(f), Term::ZERO))
     }
 
@@ -181,10 +180,9 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let a = reg_word(state, left).clone();
         let b = reg_word(state, right).clone();
-        if left == Reg::Rsp || right == Reg::Rsp {
-            let kind = Kind::WrongRegister(Reg::Rsp, alloc::boxed::Box::new(a));
-            return Err(Error::new(Rule::StackMove, kind));
-        }
+        let moves = || Kind::WrongRegister(Reg::Rsp, alloc::boxed::Box::new(a.clone()));
+        premise!(left != Reg::Rsp, Error::new(Rule::StackMove, moves()));
+        premise!(right != Reg::Rsp, Error::new(Rule::StackMove, moves()));
         self.write(state, left, width, Out::word(b))?;
         self.write(state, right, width, Out::word(a))
     }

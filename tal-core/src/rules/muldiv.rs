@@ -75,7 +75,7 @@ impl<H: Hints> Judge<'_, H> {
         let high = near_zero(high, width.bits()).or_refuse(rule)?;
         let a = self.read(state, &rax, width, manner)?.ok_or_else(|| wrong(&rax))?;
         let d = self.read(state, &divisor, width, manner)?.ok_or_else(|| wrong(&divisor))?;
-        self.prove_ge(state, &d.plus(-1).or_refuse(rule)?, rule)?;
+        premise!(self.prove_ge(state, &d.plus(-1).or_refuse(rule)?, rule));
         Ok((a, high, d))
     }
 
@@ -89,7 +89,7 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let rule = Rule::RowDiv;
         let (a, high, d) = self.division(state, width, src, (Manner::Unsigned, rule))?;
-        self.prove_eq(state, &high, rule)?;
+        premise!(self.prove_eq(state, &high, rule));
         let (q, r) = (self.fresh_int(state)?, self.fresh_int(state)?);
         self.learn(state, Rel::Ge, q.clone())?;
         self.learn(state, Rel::Ge, r.clone())?;
@@ -118,8 +118,8 @@ impl<H: Hints> Judge<'_, H> {
         let half = 1_i128 << width.bits().saturating_sub(1).min(63);
         let above = a.add_scaled(&high, half.saturating_neg()).or_refuse(rule)?;
         let below = above.scale(-1).and_then(|t| t.plus(half.saturating_sub(1)));
-        self.prove_ge(state, &above, rule)?;
-        self.prove_ge(state, &below.or_refuse(rule)?, rule)?;
+        premise!(self.prove_ge(state, &above, rule));
+        premise!(self.prove_ge(state, &below.or_refuse(rule)?, rule));
         let positive = self.not_negative(state, &a, rule)?;
         let q = self.fresh_in(state, width.bits(), true)?;
         let r = self.fresh_in(state, width.bits(), true)?;

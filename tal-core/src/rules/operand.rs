@@ -123,12 +123,12 @@ impl<H: Hints> Judge<'_, H> {
         match (dest, &out.word) {
             (Dest::Reg(r), _) => self.write(state, *r, width, out),
             (Dest::At(at), Word::Int(_)) => self.store(state, at, width.bytes(), &out.word),
-            (Dest::At(at), Word::Ptr(..)) if width == Width::W64 => {
+            (Dest::At(at), Word::Ptr(..)) if holds!(width == Width::W64) => {
                 self.store(state, at, width.bytes(), &out.word)
             }
             (Dest::At(_), word) => {
                 let kind = Kind::WrongWord(alloc::boxed::Box::new(word.clone()));
-                Err(Error::new(Rule::PublicDefault, kind))
+                refuse!(Error::new(Rule::PublicDefault, kind))
             }
         }
     }
@@ -167,7 +167,7 @@ impl<H: Hints> Judge<'_, H> {
             return Term::constant_of(wrap(c, bits, signed)).or_refuse(Rule::OperandRead);
         }
         if self.hints.in_range(state, term, bits, signed)? {
-            self.prove_range(state, term, bits, signed, Rule::OperandRead)?;
+            premise!(self.prove_range(state, term, bits, signed, Rule::OperandRead));
             return Ok(term.clone());
         }
         self.fresh_in(state, bits, signed)
@@ -204,10 +204,8 @@ impl<H: Hints> Judge<'_, H> {
         width: Width,
         out: Out,
     ) -> Result<()> {
-        if reg == Reg::Rsp {
-            let kind = Kind::WrongRegister(reg, alloc::boxed::Box::new(out.word));
-            return Err(Error::new(Rule::StackMove, kind));
-        }
+        let moves = |w: &Word| Kind::WrongRegister(reg, alloc::boxed::Box::new(w.clone()));
+        premise!(reg != Reg::Rsp, Error::new(Rule::StackMove, moves(&out.word)));
         let word = match width {
             Width::W64 => out.word,
             Width::W32 => self.low_half(state, out)?,
@@ -234,11 +232,11 @@ impl<H: Hints> Judge<'_, H> {
             return Ok(Word::Junk);
         };
         let upper_zero = match old.as_int() {
-            Some(c) => (0..1_i128 << bits).contains(&c),
+            Some(c) => holds!((0..1_i128 << bits).contains(&c)),
             None => {
                 let zero = self.hints.in_range(state, &old, bits, false)?;
                 if zero {
-                    self.prove_range(state, &old, bits, false, Rule::WritePart)?;
+                    premise!(self.prove_range(state, &old, bits, false, Rule::WritePart));
                 }
                 zero
             }
@@ -262,9 +260,7 @@ impl<H: Hints> Judge<'_, H> {
             Place::Reg(r) => is_int(reg_word(state, r)),
             Place::Slot(at) => is_int(state.slot(at)),
         };
-        if !holds {
-            return Err(refuse);
-        }
+        premise!(holds, refuse);
         let word = Word::Int(self.fresh_in(state, 64, signed)?);
         match place {
             Place::Reg(r) => self.write(state, r, Width::W64, Out::word(word)),

@@ -19,9 +19,7 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn retype_junk(&mut self, st: &mut State, entry: u16) -> Result<()> {
         let rule = Rule::RetypeJunk;
         let mem = unguarded(st, entry, rule)?.mem;
-        if self.owns(&mem)? {
-            return Err(Error::new(rule, Kind::Capability));
-        }
+        premise!(!self.owns(&mem)?, Error::new(rule, Kind::Capability));
         let junk = Rc::new(Mem::Junk(self.size(&mem)?));
         entry_mut(st, entry, rule)?.mem = junk;
         Ok(())
@@ -31,11 +29,9 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn retype_shape(&mut self, st: &mut State, entry: u16, mem: &Rc<Mem>) -> Result<()> {
         let rule = Rule::RetypeShape;
         let have = unguarded(st, entry, rule)?.mem;
-        let Mem::Junk(_) = &*have else { return Err(Error::new(rule, Kind::BadHint)) };
-        self.wf_mem_in(st, mem)?;
-        if !self.only_junk(mem, rule)? {
-            return Err(Error::new(rule, Kind::Capability));
-        }
+        premise!(matches!(&*have, Mem::Junk(_)), Error::new(rule, Kind::BadHint));
+        premise!(self.wf_mem_in(st, mem));
+        premise!(self.only_junk(mem)?, Error::new(rule, Kind::Capability));
         self.replace(st, entry, &have, mem, rule)
     }
 
@@ -43,11 +39,9 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn retype_zero(&mut self, st: &mut State, entry: u16, mem: &Rc<Mem>) -> Result<()> {
         let rule = Rule::RetypeZero;
         let have = unguarded(st, entry, rule)?.mem;
-        let Mem::Zero(_) = &*have else { return Err(Error::new(rule, Kind::BadHint)) };
-        self.wf_mem_in(st, mem)?;
-        if !self.zero_ok(mem)? {
-            return Err(Error::new(rule, Kind::Capability));
-        }
+        premise!(matches!(&*have, Mem::Zero(_)), Error::new(rule, Kind::BadHint));
+        premise!(self.wf_mem_in(st, mem));
+        premise!(self.zero_ok(mem)?, Error::new(rule, Kind::Capability));
         self.replace(st, entry, &have, mem, rule)
     }
 
@@ -64,14 +58,12 @@ impl<H: Hints> Judge<'_, H> {
         let (plain, new) = match mem {
             None => (&have, &bytes),
             Some(mem) => {
-                let Mem::Bytes(_) = &*have else { return Err(Error::new(rule, Kind::BadHint)) };
-                self.wf_mem_in(st, mem)?;
+                premise!(matches!(&*have, Mem::Bytes(_)), Error::new(rule, Kind::BadHint));
+                premise!(self.wf_mem_in(st, mem));
                 (mem, mem)
             }
         };
-        if !self.plain(plain)? {
-            return Err(Error::new(rule, Kind::Capability));
-        }
+        premise!(self.plain(plain)?, Error::new(rule, Kind::Capability));
         self.replace(st, entry, &have, new, rule)
     }
 
@@ -85,12 +77,12 @@ impl<H: Hints> Judge<'_, H> {
         rule: Rule,
     ) -> Result<()> {
         let rest = self.size(have)?.sub(&self.size(want)?).or_refuse(rule)?;
-        self.prove_eq(st, &rest, rule)?;
+        premise!(self.prove_eq(st, &rest, rule));
         if parts(want).nth(1).is_some() {
             for part in parts(want) {
                 match &**part {
                     Mem::Array(n, _) | Mem::Bytes(n) | Mem::Junk(n) | Mem::Zero(n) => {
-                        self.prove_ge(st, n, Rule::WfSize)?;
+                        premise!(self.prove_ge(st, n, Rule::WfSize));
                     }
                     Mem::Struct { .. } | Mem::Cat(..) | Mem::Ex { .. } | Mem::Named(..) => {}
                 }
@@ -101,24 +93,25 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// Are all fields junk? Named types are to be written out.
-    fn only_junk(&mut self, mem: &Mem, rule: Rule) -> Result<bool> {
+    fn only_junk(&mut self, mem: &Mem) -> Result<bool> {
         let junk = |f: &Field| matches!(f.ty, FieldTy::Junk(_));
-        let mut next = Some(mem);
-        while let Some(mem) = next.take() {
+        let mut mem = mem;
+        loop {
             self.burn(1)?;
             match mem {
-                Mem::Struct { fields, .. } => return Ok(fields.iter().all(junk)),
+                Mem::Struct { fields, .. } => return Ok(holds!(fields.iter().all(junk))),
                 Mem::Junk(_) => return Ok(true),
-                Mem::Array(_, element) => next = Some(element),
+                Mem::Array(_, element) => mem = element,
                 Mem::Cat(first, second) => {
-                    if !self.only_junk(first, rule)? {
+                    if !self.only_junk(first)? {
                         return Ok(false);
                     }
-                    next = Some(second);
+                    mem = second;
                 }
-                Mem::Bytes(_) | Mem::Zero(_) | Mem::Ex { .. } | Mem::Named(..) => return Ok(false),
+                Mem::Bytes(_) | Mem::Zero(_) | Mem::Ex { .. } | Mem::Named(..) => {
+                    return Ok(holds!(false));
+                }
             }
         }
-        Err(Error::new(rule, Kind::BadHint))
     }
 }

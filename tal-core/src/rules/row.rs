@@ -66,7 +66,7 @@ impl<H: Hints> Judge<'_, H> {
                 self.row_bit_test(state, row, (*op, *width), *dst, bit)
             }
             Op::Nop => Ok(()),
-            Op::Int3 | Op::Flow(_) => Err(Error::new(row.rule, Kind::BadHint)),
+            Op::Int3 | Op::Flow(_) => refuse!(Error::new(row.rule, Kind::BadHint)),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Place};
 use crate::judge::{Judge, Result, range_goals};
 use crate::limits;
-use crate::mem::weight;
+use crate::mem::{resolve, weight};
 use crate::rules::operand::{Out, reg_word};
 use crate::state::State;
 use crate::term::{Term, Var};
@@ -78,16 +78,13 @@ impl<H: Hints> Judge<'_, H> {
     /// When a premise fails; so for each method here.
     pub fn stack_move(&mut self, state: &mut State, to: i64) -> Result<()> {
         let rule = Rule::StackMove;
-        let fits = (-limits::FRAME..=0).contains(&to) && to.checked_rem_euclid(WORD) == Some(0);
-        let owed = state.stack.touched.checked_sub(to);
+        premise!((-limits::FRAME..=0).contains(&to), depth(rule, to));
+        premise!(to.checked_rem_euclid(WORD) == Some(0), depth(rule, to));
         // Below the lowest touched byte there may be a guard page: never further than one page.
-        if !fits || owed.is_none_or(|owed| owed > limits::PROBE) {
-            return Err(depth(rule, to));
-        }
+        let owed = state.stack.touched.checked_sub(to);
+        premise!(owed.is_some_and(|owed| owed <= limits::PROBE), depth(rule, to));
         let from = state.stack.delta;
-        if to > from && meets_lent(state, from, to) {
-            return Err(slot(rule, from));
-        }
+        premise!(to <= from || !meets_lent(state, from, to), slot(rule, from));
         let gone = state.stack.slots.partition_point(|(at, _)| *at < to);
         if gone > 0 {
             self.slots_move(state)?;
@@ -116,8 +113,11 @@ impl<H: Hints> Judge<'_, H> {
     pub(super) fn push_source(&mut self, state: &mut State, src: &Src) -> Result<()> {
         let word = match src {
             Src::Imm(c) => Word::Int(Term::int(*c)),
-            Src::Reg(r) if *r != Reg::Rsp => reg_word(state, *r).clone(),
-            Src::Reg(_) | Src::Mem(_) => return Err(Error::new(Rule::Push, Kind::BadHint)),
+            Src::Reg(r) => {
+                premise!(*r != Reg::Rsp, Error::new(Rule::Push, Kind::BadHint));
+                reg_word(state, *r).clone()
+            }
+            Src::Mem(_) => return Err(Error::new(Rule::Push, Kind::BadHint)),
         };
         self.push(state, word)
     }
@@ -129,9 +129,8 @@ impl<H: Hints> Judge<'_, H> {
     pub fn pop(&mut self, state: &mut State, to: Reg) -> Result<()> {
         let from = state.stack.delta;
         let above = from.checked_add(WORD).or_refuse(Rule::Pop)?;
-        if from >= 0 || meets_lent(state, from, above) {
-            return Err(slot(Rule::Pop, from));
-        }
+        premise!(from < 0, slot(Rule::Pop, from));
+        premise!(!meets_lent(state, from, above), slot(Rule::Pop, from));
         let word = get_slot(state, from);
         self.write(state, to, Width::W64, Out::word(word))?;
         self.stack_move(state, above)
@@ -144,16 +143,21 @@ impl<H: Hints> Judge<'_, H> {
                 self.stack_move(state, k)?;
                 self.pop(state, Reg::Rbp)
             }
-            word => Err(Error::new(Rule::StackMove, Kind::WrongRegister(Reg::Rbp, Box::new(word)))),
+            word => {
+                let kind = Kind::WrongRegister(Reg::Rbp, Box::new(word));
+                refuse!(Error::new(Rule::StackMove, kind))
+            }
         }
     }
 
     /// Is there a slot of this frame here that may be read and written?
     fn slot_stands(&self, state: &State, at: i64, bytes: u8, rule: Rule) -> Result<()> {
-        let aligned = at.checked_rem_euclid(WORD) == Some(0) && i64::from(bytes) == WORD;
-        let inside = state.stack.delta <= at && (at < 0 || self.own.slot(at));
-        let lent = meets_lent(state, at, at.saturating_add(WORD));
-        if aligned && inside && !lent { Ok(()) } else { Err(slot(rule, at)) }
+        premise!(at.checked_rem_euclid(WORD) == Some(0), slot(rule, at));
+        premise!(i64::from(bytes) == WORD, slot(rule, at));
+        premise!(state.stack.delta <= at, slot(rule, at));
+        premise!(at < 0 || self.own.slot(at), slot(rule, at));
+        premise!(!meets_lent(state, at, at.saturating_add(WORD)), slot(rule, at));
+        Ok(())
     }
 
     /// rule[load-slot]: `bytes` must be 8.
@@ -161,7 +165,7 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// See [`Judge::stack_move`].
     pub fn load_slot(&mut self, state: &State, at: i64, bytes: u8) -> Result<Word> {
-        self.slot_stands(state, at, bytes, Rule::LoadSlot)?;
+        premise!(self.slot_stands(state, at, bytes, Rule::LoadSlot));
         Ok(get_slot(state, at))
     }
 
@@ -170,7 +174,7 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// See [`Judge::stack_move`].
     pub fn store_slot(&mut self, state: &mut State, at: i64, bytes: u8, w: &Word) -> Result<()> {
-        self.slot_stands(state, at, bytes, Rule::StoreSlot)?;
+        premise!(self.slot_stands(state, at, bytes, Rule::StoreSlot));
         self.set_slot(state, at, w.clone())?;
         state.stack.touched = state.stack.touched.min(at);
         Ok(())
@@ -185,10 +189,12 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::Carve;
         let end = offset.checked_add(size).or_refuse(rule)?;
         let multiple = |n: i64| n.checked_rem_euclid(WORD) == Some(0);
-        let fits = multiple(offset) && multiple(size) && size > 0;
-        if !fits || offset < state.stack.delta || end > 0 || meets_lent(state, offset, end) {
-            return Err(slot(rule, offset));
-        }
+        premise!(multiple(offset), slot(rule, offset));
+        premise!(multiple(size), slot(rule, offset));
+        premise!(size > 0, slot(rule, offset));
+        premise!(offset >= state.stack.delta, slot(rule, offset));
+        premise!(end <= 0, slot(rule, offset));
+        premise!(!meets_lent(state, offset, end), slot(rule, offset));
         let full = state.caps.len() >= limits::CAPS || state.stack.lent.len() >= limits::CAPS;
         if full {
             return Err(Error::new(Rule::Limit, Kind::Limit));
@@ -202,8 +208,8 @@ impl<H: Hints> Judge<'_, H> {
         let set = NameSet::ADDRESS;
         let name = self.fresh(state, ty::Kind::Addr { set, block: None })?;
         let slots = &mut state.stack.slots;
-        let inside = |limit: i64| slots.partition_point(|(at, _)| *at < limit);
-        slots.drain(inside(offset)..inside(end));
+        let below = |limit: i64| slots.partition_point(|(at, _)| *at < limit);
+        slots.drain(below(offset)..below(end));
         let place = state.stack.lent.partition_point(|l| l.offset < offset);
         state.stack.lent.insert(place, Lent { offset, size, name });
         let entry = Entry { guards: Vec::new(), name, offset: Term::ZERO, mem };
@@ -224,16 +230,17 @@ impl<H: Hints> Judge<'_, H> {
         let Some(Cap::Entry(owned)) = state.caps.get(entry) else {
             return Err(Error::new(rule, Kind::Capability));
         };
-        let whole = owned.guards.is_empty() && owned.name == name && owned.offset == Term::ZERO;
-        let fields = match owned.mem.as_ref() {
-            Mem::Struct { fields, size } if whole && i64::from(*size) == lent.size => {
-                fields.clone()
-            }
-            _ => return Err(Error::new(rule, Kind::Capability)),
-        };
-        if fields.iter().any(|f| matches!(f.ty, FieldTy::Own { .. })) {
+        let Mem::Struct { fields, size } = owned.mem.as_ref() else {
             return Err(Error::new(rule, Kind::Capability));
-        }
+        };
+        let refuse = || Error::new(rule, Kind::Capability);
+        premise!(owned.guards.is_empty(), refuse());
+        premise!(owned.name == name, refuse());
+        premise!(owned.offset == Term::ZERO, refuse());
+        premise!(i64::from(*size) == lent.size, refuse());
+        // What a slot cannot hold would be lost, not doubled: no harm, but nobody means it.
+        premise!(!fields.iter().any(|f| matches!(f.ty, FieldTy::Own { .. })), refuse());
+        let fields = fields.clone();
         self.burn(weight(&fields))?;
         self.slots_move(state)?;
         let mut slots = Vec::new();
@@ -257,10 +264,11 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// The slot word that an eight-byte field leaves behind; every other field leaves junk.
+    /// The slot word that an eight-byte field leaves behind; every other field leaves junk. A word
+    /// from a name that is an integer by now reads as that integer, as in registers and slots.
     fn field_word(&mut self, state: &mut State, ty: &FieldTy) -> Result<Word> {
         match ty {
-            FieldTy::Known(word @ (Word::Int(_) | Word::Ptr(..))) => Ok(word.clone()),
+            FieldTy::Known(word @ (Word::Int(_) | Word::Ptr(..))) => resolve(state, word),
             FieldTy::Int { bits: 64, signed, facts } => self.field_int(state, *signed, facts),
             FieldTy::Ref { nullable, mode, mem } => self.field_ref(state, *nullable, *mode, mem),
             FieldTy::Known(_) | FieldTy::Int { .. } | FieldTy::Own { .. } | FieldTy::Junk(_) => {
@@ -320,15 +328,15 @@ impl<H: Hints> Judge<'_, H> {
             Place::Reg(r) => reg_word(state, r).clone(),
             Place::Slot(at) => get_slot(state, at),
         };
-        let inside = |j: i64| (0..=lent.size).contains(&j).then_some(j).or_refuse(rule);
+        let within = |j: i64| holds!((0..=lent.size).contains(&j)).then_some(j).or_refuse(rule);
         let word = match word {
             Word::Frame(j) => {
-                let at = inside(j.checked_sub(lent.offset).or_refuse(rule)?)?;
+                let at = within(j.checked_sub(lent.offset).or_refuse(rule)?)?;
                 Word::Ptr(Base::Name(name), Term::int(at))
             }
-            Word::Ptr(Base::Name(x), at) if x == name => {
+            Word::Ptr(Base::Name(x), at) if holds!(x == name) => {
                 let at = at.as_int().and_then(|c| i64::try_from(c).ok()).or_refuse(rule)?;
-                Word::Frame(lent.offset.checked_add(inside(at)?).or_refuse(rule)?)
+                Word::Frame(lent.offset.checked_add(within(at)?).or_refuse(rule)?)
             }
             word => return Err(Error::new(rule, Kind::WrongWord(Box::new(word)))),
         };

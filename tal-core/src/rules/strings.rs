@@ -28,7 +28,7 @@ impl<H: Hints> Judge<'_, H> {
         let to = self.string_pointer(st, Reg::Rdi, rule)?;
         let from = self.string_pointer(st, Reg::Rsi, rule)?;
         let bytes = self.count(st, width, rule)?;
-        self.plain_range(st, (from.0, &from.1), &bytes, rule)?;
+        premise!(self.plain_range(st, (from.0, &from.1), &bytes, rule));
         self.written_range(st, (to.0, &to.1), &bytes, Mem::Bytes(bytes.clone()), rule)?;
         self.advance(st, Reg::Rdi, to, &bytes, rule)?;
         self.advance(st, Reg::Rsi, from, &bytes, rule)?;
@@ -100,8 +100,8 @@ impl<H: Hints> Judge<'_, H> {
         let left = self.string_pointer(st, Reg::Rsi, rule)?;
         let right = self.string_pointer(st, Reg::Rdi, rule)?;
         let count = self.count(st, 1, rule)?;
-        self.plain_range(st, (left.0, &left.1), &count, rule)?;
-        self.plain_range(st, (right.0, &right.1), &count, rule)?;
+        premise!(self.plain_range(st, (left.0, &left.1), &count, rule));
+        premise!(self.plain_range(st, (right.0, &right.1), &count, rule));
         let done = self.scanned(st, &count, rule)?;
         self.advance(st, Reg::Rsi, left, &done, rule)?;
         self.advance(st, Reg::Rdi, right, &done, rule)
@@ -114,9 +114,9 @@ impl<H: Hints> Judge<'_, H> {
     pub fn repne_scasb(&mut self, st: &mut State) -> Result<()> {
         let rule = Rule::RowString;
         let place = self.string_pointer(st, Reg::Rdi, rule)?;
-        public(st, Reg::Rax, rule)?;
+        premise!(public(st, Reg::Rax, rule).map(drop));
         let count = self.count(st, 1, rule)?;
-        self.plain_range(st, (place.0, &place.1), &count, rule)?;
+        premise!(self.plain_range(st, (place.0, &place.1), &count, rule));
         let done = self.scanned(st, &count, rule)?;
         self.advance(st, Reg::Rdi, place, &done, rule)
     }
@@ -128,7 +128,7 @@ impl<H: Hints> Judge<'_, H> {
         self.learn(st, Rel::Ge, left.clone())?;
         self.learn(st, Rel::Ge, done.clone())?;
         self.write_reg(st, Reg::Rcx, Width::W64, Word::Int(left))?;
-        clear_flags(st);
+        forget!(clear_flags(st));
         Ok(done)
     }
 
@@ -136,7 +136,7 @@ impl<H: Hints> Judge<'_, H> {
     fn string_pointer(&mut self, st: &State, reg: Reg, rule: Rule) -> Result<(Base, Term)> {
         match resolve(st, reg_word(st, reg))? {
             Word::Ptr(base @ Base::Data(_), e) => Ok((base, e)),
-            Word::Ptr(base @ Base::Name(x), e) if decided(st, x) => Ok((base, e)),
+            Word::Ptr(base @ Base::Name(x), e) if holds!(decided(st, x)) => Ok((base, e)),
             word => Err(Error::new(rule, Kind::WrongRegister(reg, Box::new(word)))),
         }
     }
@@ -144,7 +144,7 @@ impl<H: Hints> Judge<'_, H> {
     /// rcx times the width, in bytes; not negative.
     fn count(&mut self, st: &mut State, width: u8, rule: Rule) -> Result<Term> {
         let count = public(st, Reg::Rcx, rule)?;
-        self.prove_ge(st, &count, rule)?;
+        premise!(self.prove_ge(st, &count, rule));
         count.scale(i128::from(width)).or_refuse(rule)
     }
 

@@ -1,15 +1,12 @@
 //! TCB. The tables of an image (core.md 4.15): types, signatures, functions, labels, data, imports.
 
-use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
+use crate::error::{Error, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::ty::TypeId;
+use crate::wf::ill;
 use alloc::{rc::Rc, vec};
-
-fn refused<T>(rule: Rule) -> Result<T> {
-    Err(Error::new(rule, Evidence::IllFormed))
-}
 
 impl<H: Hints> Judge<'_, H> {
     /// Every table entry is well formed, and where things lie in memory is possible.
@@ -19,25 +16,26 @@ impl<H: Hints> Judge<'_, H> {
     #[inline(never)]
     pub(crate) fn tables(&mut self) -> Result<()> {
         let image = self.image;
-        self.layout()?;
+        premise!(self.layout());
         let host = self.interface.types.len();
         let all = host.checked_add(image.types.len()).filter(|n| *n <= limits::TYPES);
         for id in host..all.or_refuse(Rule::Limit)? {
-            self.wf_type(TypeId(u32::try_from(id).ok().or_refuse(Rule::Limit)?))?;
+            premise!(self.wf_type(TypeId(u32::try_from(id).ok().or_refuse(Rule::Limit)?)));
         }
         for sig in &image.sigs {
-            self.wf_sig(sig)?;
+            premise!(self.wf_sig(sig));
         }
-        self.used_sigs()?;
+        premise!(self.used_sigs());
         for (label, declared) in (0_u32..).zip(&image.labels) {
             let place = |e: Error| Error { site: e.site.or(Some(declared.offset)), ..e };
             let function = self.label_owner(label).map_err(place)?;
             let sig = self.function_sig(function)?;
-            self.wf_label(&sig, &declared.state).map_err(place)?;
+            premise!(self.wf_label(&sig, &declared.state).map_err(place));
         }
-        self.data()?;
-        self.imports()?;
-        self.start()
+        premise!(self.data());
+        premise!(self.imports());
+        premise!(self.start());
+        Ok(())
     }
 
     /// Text and data lie below [`limits::IMAGE_HIGH`], off each other and off the gates.
@@ -48,20 +46,17 @@ impl<H: Hints> Judge<'_, H> {
         let text_end = text.checked_add(length).or_refuse(Rule::Driver)?;
         let gates = limits::GATES..limits::GATES.saturating_add(4096);
         let fits = |low: u64, high: u64| {
-            i128::from(low) >= limits::ADDRESS_LOW
-                && high <= limits::IMAGE_HIGH
-                && (high <= gates.start || low >= gates.end)
+            holds!(i128::from(low) >= limits::ADDRESS_LOW)
+                && holds!(high <= limits::IMAGE_HIGH)
+                && holds!(high <= gates.start || low >= gates.end)
         };
-        if !fits(text, text_end) {
-            return refused(Rule::Driver);
-        }
+        premise!(fits(text, text_end), ill(Rule::Driver));
         self.burn(image.data.len())?;
         for data in &image.data {
             let low = u64::from(data.address);
             let high = low.saturating_add(u64::from(data.size));
-            if !fits(low, high) || (low < text_end && high > text) {
-                return refused(Rule::DataObject);
-            }
+            premise!(fits(low, high), ill(Rule::DataObject));
+            premise!(low >= text_end || high <= text, ill(Rule::DataObject));
         }
         Ok(())
     }
@@ -75,18 +70,22 @@ impl<H: Hints> Judge<'_, H> {
             let index = usize::try_from(function.sig).ok().or_refuse(Rule::Driver)?;
             *used.get_mut(index).or_refuse(Rule::Driver)? = true;
         }
-        if used.iter().all(|u| *u) { Ok(()) } else { refused(Rule::Driver) }
+        premise!(used.iter().all(|u| *u), ill(Rule::Driver));
+        Ok(())
     }
 
-    /// rule[import]: imports exist, each at most once, increasing.
+    /// rule[import]: imports exist, each at most once, increasing; what they give has a size.
     fn imports(&mut self) -> Result<()> {
         let imports = &self.image.imports;
-        let increasing = imports.is_sorted_by(|a, b| a < b);
-        let exists = imports.iter().all(|i| usize::from(*i) < self.interface.imports.len());
-        if increasing && exists && imports.len() <= limits::IMPORTS {
-            return Ok(());
+        premise!(imports.is_sorted_by(|a, b| a < b), ill(Rule::Import));
+        let exists = |i: &u16| usize::from(*i) < self.interface.imports.len();
+        premise!(imports.iter().all(exists), ill(Rule::Import));
+        premise!(imports.len() <= limits::IMPORTS, ill(Rule::Import));
+        let interface = self.interface;
+        for sig in imports.iter().filter_map(|i| interface.imports.get(usize::from(*i))) {
+            premise!(self.gives_bytes(sig));
         }
-        refused(Rule::Import)
+        Ok(())
     }
 
     /// The program starts in a function of exactly the signature that the host starts.
@@ -94,7 +93,8 @@ impl<H: Hints> Judge<'_, H> {
         let Some(start) = self.image.start else { return Ok(()) };
         let sig = self.function_sig(start)?;
         let wanted = Rc::clone(&self.interface.start);
-        self.same_sig(&sig, &wanted, Rule::Driver)?;
-        if sig.post.is_some() { refused(Rule::Driver) } else { Ok(()) }
+        premise!(self.same_sig(&sig, &wanted, Rule::Driver));
+        premise!(sig.post.is_none(), ill(Rule::Driver));
+        Ok(())
     }
 }

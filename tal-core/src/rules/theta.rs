@@ -13,8 +13,12 @@ use alloc::{rc::Rc, vec::Vec};
 
 const RULE: Rule = Rule::Apply;
 
+fn refusal() -> Error {
+    Error::new(RULE, Evidence::BadHint)
+}
+
 fn refused<T>() -> Result<T> {
-    Err(Error::new(RULE, Evidence::BadHint))
+    Err(refusal())
 }
 
 impl<H: Hints> Judge<'_, H> {
@@ -28,9 +32,7 @@ impl<H: Hints> Judge<'_, H> {
         insts: Vec<Inst>,
         live: bool,
     ) -> Result<Vec<Value>> {
-        if kinds.len() != insts.len() {
-            return refused();
-        }
+        premise!(kinds.len() == insts.len(), refusal());
         self.burn(insts.len())?;
         let mut values = Vec::with_capacity(insts.len());
         for (kind, inst) in kinds.iter().zip(insts) {
@@ -74,9 +76,10 @@ impl<H: Hints> Judge<'_, H> {
                 else {
                     return refused();
                 };
-                let decided = have.is_address();
-                if !decided && (offset.as_int() != Some(0) || !within(*have, set)) {
-                    return Err(Error::new(RULE, Evidence::Undecided(name)));
+                if !have.is_address() {
+                    let undecided = || Error::new(RULE, Evidence::Undecided(name));
+                    premise!(offset.as_int() == Some(0), undecided());
+                    premise!(within(*have, set), undecided());
                 }
             }
             Base::Data(id) => {
@@ -90,7 +93,7 @@ impl<H: Hints> Judge<'_, H> {
     /// Bytes of a data object that has a view.
     fn object_size(&self, id: DataId) -> Result<u32> {
         match self.image.data.get(usize::from(id.0)) {
-            Some(data) if matches!(data.kind, DataKind::Object { .. }) => Ok(data.size),
+            Some(data) if holds!(matches!(data.kind, DataKind::Object { .. })) => Ok(data.size),
             _ => refused(),
         }
     }
@@ -113,7 +116,7 @@ impl<H: Hints> Judge<'_, H> {
             [None, _] => return refused(),
         };
         for goal in goals(only)? {
-            self.prove(state, &goal, RULE)?;
+            premise!(self.prove(state, &goal, RULE));
         }
         Ok(only)
     }
@@ -125,13 +128,14 @@ impl<H: Hints> Judge<'_, H> {
             Word::Ptr(base, offset) => {
                 let exists = match base {
                     Base::Name(name) => scope(state, name).is_some_and(|s| {
-                        s.is.is_none()
-                            && matches!(s.kind, Kind::Addr { .. } | Kind::Code(_) | Kind::Word)
+                        let kind = matches!(s.kind, Kind::Addr { .. } | Kind::Code(_) | Kind::Word);
+                        holds!(s.is.is_none()) && holds!(kind)
                     }),
-                    Base::Data(id) => usize::from(id.0) < self.image.data.len(),
-                    Base::Code(f) => self.function_sig(f).is_ok(),
+                    Base::Data(id) => holds!(usize::from(id.0) < self.image.data.len()),
+                    Base::Code(f) => holds!(self.function_sig(f).is_ok()),
                 };
-                if exists { Ok(Word::Ptr(base, known(state, offset)?)) } else { refused() }
+                premise!(exists, refusal());
+                Ok(Word::Ptr(base, known(state, offset)?))
             }
             Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => {
                 Err(Error::new(RULE, Evidence::WrongWord(word.into())))
@@ -140,13 +144,12 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     fn region_value(&mut self, state: &State, region: Region, live: bool) -> Result<Region> {
-        if let Region::Var(rho) = region
-            && scope(state, rho).is_none_or(|s| s.kind != Kind::Region)
-        {
-            return refused();
+        if let Region::Var(rho) = region {
+            let declared = scope(state, rho).is_some_and(|s| s.kind == Kind::Region);
+            premise!(declared, refusal());
         }
-        if live && !self.own.live(region, state) {
-            return Err(Error::new(RULE, Evidence::DeadRegion));
+        if live {
+            premise!(self.own.live(region, state), Error::new(RULE, Evidence::DeadRegion));
         }
         Ok(region)
     }
@@ -166,16 +169,16 @@ impl<H: Hints> Judge<'_, H> {
             match (kind, value) {
                 (Kind::Addr { block: Some(_), .. }, Value::Addr(base, offset)) => {
                     let claim = self.subst_kind(kind, subst)?;
-                    self.block_claim(state, &claim, *base, offset)?;
+                    premise!(self.block_claim(state, &claim, *base, offset));
                 }
                 (Kind::Addr { block: None, .. }, Value::Addr(base, offset)) => {
-                    self.piece(state, *base, offset)?;
+                    premise!(self.piece(state, *base, offset));
                 }
                 (Kind::Code(_), Value::Code(base)) => {
                     let Kind::Code(sigma) = self.subst_kind(kind, subst)? else {
                         return refused();
                     };
-                    self.code_value(state, *base, &sigma, from)?;
+                    premise!(self.code_value(state, *base, &sigma, from));
                 }
                 // A claim speaks of addresses only; the rest was checked by kind.
                 (Kind::Addr { .. }, Value::Small(..))
@@ -183,7 +186,7 @@ impl<H: Hints> Judge<'_, H> {
                 | (Kind::Word, Value::Word(_))
                 | (Kind::Region, Value::Region(_))
                 | (Kind::Store, Value::Store(_)) => {}
-                _ => return refused(),
+                _ => return refuse!(refusal()),
             }
         }
         Ok(())
@@ -203,11 +206,11 @@ impl<H: Hints> Judge<'_, H> {
         else {
             return refused();
         };
-        if offset.as_int() != Some(0) || have.origin != claim.origin {
-            return refused();
-        }
+        premise!(offset.as_int() == Some(0), refusal());
+        premise!(have.origin == claim.origin, refusal());
         let difference = have.extent.sub(&claim.extent).or_refuse(RULE)?;
-        self.prove_eq(state, &difference, RULE)
+        premise!(self.prove_eq(state, &difference, RULE));
+        Ok(())
     }
 
     /// A location that is a part: it lies, ends included, inside memory that we own or may use.
@@ -217,30 +220,34 @@ impl<H: Hints> Judge<'_, H> {
         }
         let (start, end) = match self.hints.access(state, base, offset, 0, false)? {
             Through::Entry(i) => match state.caps.get(usize::from(i)) {
-                Some(Cap::Entry(e)) if e.guards.is_empty() && Base::Name(e.name) == base => {
+                Some(Cap::Entry(e)) => {
+                    premise!(e.guards.is_empty(), refusal());
+                    premise!(Base::Name(e.name) == base, refusal());
                     let (start, mem) = (e.offset.clone(), Rc::clone(&e.mem));
                     let end = start.add(&self.size(&mem)?).or_refuse(RULE)?;
                     (start, end)
                 }
-                _ => return refused(),
+                Some(Cap::Token(..) | Cap::Store(_)) | None => return refused(),
             },
             Through::View(i) => match state.views.get(usize::from(i)) {
-                Some(v)
-                    if v.guards.is_empty() && v.base == base && self.own.live(v.region, state) =>
-                {
+                Some(v) => {
+                    premise!(v.guards.is_empty(), refusal());
+                    premise!(v.base == base, refusal());
+                    premise!(self.own.live(v.region, state), refusal());
                     let (start, mem) = (v.offset.clone(), Rc::clone(&v.mem));
                     let end = start.add(&self.size(&mem)?).or_refuse(RULE)?;
                     (start, end)
                 }
-                _ => return refused(),
+                None => return refused(),
             },
-            Through::Data(id) if base == Base::Data(id) => {
+            Through::Data(id) => {
+                premise!(base == Base::Data(id), refusal());
                 (Term::ZERO, Term::int(i64::from(self.object_size(id)?)))
             }
-            Through::Data(_) => return refused(),
         };
-        self.prove_ge(state, &offset.sub(&start).or_refuse(RULE)?, RULE)?;
-        self.prove_ge(state, &end.sub(offset).or_refuse(RULE)?, RULE)
+        premise!(self.prove_ge(state, &offset.sub(&start).or_refuse(RULE)?, RULE));
+        premise!(self.prove_ge(state, &end.sub(offset).or_refuse(RULE)?, RULE));
+        Ok(())
     }
 
     /// rule[code-sub] for an entry; a code name only at its own signature.
@@ -255,12 +262,13 @@ impl<H: Hints> Judge<'_, H> {
             (Base::Name(name), _) => match scope(state, name).map(|s| &s.kind) {
                 Some(Kind::Code(own)) => {
                     let own = Rc::clone(own);
-                    self.same_sig(&own, sigma, Rule::CodeSub)
+                    premise!(self.same_sig(&own, sigma, Rule::CodeSub));
+                    Ok(())
                 }
-                _ => refused(),
+                _ => refuse!(refusal()),
             },
             (Base::Code(function), Some(from)) => self.code_sub(state, from, function, sigma),
-            (Base::Code(_), None) | (Base::Data(_), _) => refused(),
+            (Base::Code(_), None) | (Base::Data(_), _) => refuse!(refusal()),
         }
     }
 }
@@ -275,15 +283,17 @@ fn scope(state: &State, v: Var) -> Option<&Scope> {
 
 /// A term over integers that are in scope.
 fn known(state: &State, term: Term) -> Result<Term> {
-    if term.every_var(|v| is_int(state, v)) { Ok(term) } else { refused() }
+    premise!(term.every_var(|v| is_int(state, v)), refusal());
+    Ok(term)
 }
 
 /// Is every alternative of `inner` one of `outer`?
 pub(crate) fn within(inner: NameSet, outer: NameSet) -> bool {
     let covered = |(low, high): (i16, i16)| {
-        outer.small.iter().flatten().any(|(l, h)| *l <= low && high <= *h)
+        outer.small.iter().flatten().any(|(l, h)| holds!(*l <= low) && holds!(high <= *h))
     };
-    (outer.address || !inner.address) && inner.small.iter().flatten().all(|i| covered(*i))
+    holds!(outer.address || !inner.address)
+        && holds!(inner.small.iter().flatten().all(|i| covered(*i)))
 }
 
 /// The entries at these positions, increasing. A token is lent memory: it goes to nobody.
@@ -291,9 +301,7 @@ fn entries(state: &State, positions: &[u16]) -> Result<Vec<Cap>> {
     let mut last = None;
     let mut caps = Vec::with_capacity(positions.len());
     for position in positions {
-        if last >= Some(*position) {
-            return refused();
-        }
+        premise!(last < Some(*position), refusal());
         last = Some(*position);
         match state.caps.get(usize::from(*position)) {
             Some(cap @ (Cap::Entry(_) | Cap::Store(_))) => caps.push(cap.clone()),

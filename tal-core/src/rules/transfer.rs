@@ -51,8 +51,9 @@ impl<H: Hints> Judge<'_, H> {
     /// When a premise fails.
     pub fn ret(&mut self, state: &mut State, from: u32) -> Result<()> {
         self.ghosts(state, Site::Return(from))?;
-        self.frame_gone(state, Rule::Return)?;
-        self.post_holds(state, Rule::Return)
+        premise!(self.frame_gone(state, Rule::Return));
+        premise!(self.post_holds(state, Rule::Return));
+        Ok(())
     }
 
     /// rule[tail-call], rule[jump-never]. What the callee's signature leaves must be what ours
@@ -64,16 +65,16 @@ impl<H: Hints> Judge<'_, H> {
         let sig = self.signature(state, callee)?;
         let Some(post) = &sig.post else { return self.jump_never(state, from, callee, &sig) };
         let rule = Rule::TailCall;
-        self.frame_gone(state, rule)?;
+        premise!(self.frame_gone(state, rule));
         for (at, _) in &sig.pre.args {
             // Our caller gave us these slots and expects no others to be written.
-            if !self.own.sig.pre.args.iter().any(|(ours, _)| ours == at) {
-                return Err(Error::new(rule, Evidence::WrongSlot(i64::from(*at))));
-            }
+            let given = self.own.sig.pre.args.iter().any(|(ours, _)| ours == at);
+            premise!(given, Error::new(rule, Evidence::WrongSlot(i64::from(*at))));
         }
         let values = self.apply(state, from, callee, &sig, 0, rule)?;
         self.resume(state, callee, &sig, post, values, 0)?;
-        self.post_holds(state, rule)
+        premise!(self.post_holds(state, rule));
+        Ok(())
     }
 
     /// rule[jump-never]: nobody comes back, so frame and leftovers are of no interest. Stack
@@ -87,11 +88,10 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let (rule, entry) = (Rule::JumpNever, state.stack.delta);
         // The callee counts from here as touched.
-        if state.stack.touched > entry {
-            return Err(Error::new(rule, Evidence::Depth(entry)));
-        }
+        premise!(state.stack.touched <= entry, Error::new(rule, Evidence::Depth(entry)));
         for (at, _) in &sig.pre.args {
-            self.lendable_slot(state, entry.saturating_add(i64::from(*at)), rule)?;
+            let at = entry.saturating_add(i64::from(*at));
+            premise!(self.lendable_slot(state, at, rule));
         }
         self.apply(state, from, callee, sig, entry, rule).map(|_| ())
     }
@@ -99,21 +99,17 @@ impl<H: Hints> Judge<'_, H> {
     /// The frame is as at the entry: depth 0, the return address in slot 0, the saved registers,
     /// nothing lent (traps 113, 114, 117, 118, redteam U5).
     fn frame_gone(&self, state: &State, rule: Rule) -> Result<()> {
-        if state.stack.delta != 0 {
-            return Err(Error::new(rule, Evidence::Depth(state.stack.delta)));
-        }
-        if !self.own.returning() || *state.slot(0) != Word::ReturnAddress {
-            return Err(Error::new(rule, Evidence::WrongSlot(0)));
-        }
+        let delta = state.stack.delta;
+        premise!(delta == 0, Error::new(rule, Evidence::Depth(delta)));
+        premise!(self.own.returning(), Error::new(rule, Evidence::WrongSlot(0)));
+        let back = *state.slot(0) == Word::ReturnAddress;
+        premise!(back, Error::new(rule, Evidence::WrongSlot(0)));
         for reg in Reg::ALL.into_iter().filter(|r| r.callee_saved()) {
             let word = state.reg(reg);
-            if *word != Word::Saved(reg) {
-                return Err(Error::new(rule, Evidence::WrongRegister(reg, word.clone().into())));
-            }
+            let lost = || Error::new(rule, Evidence::WrongRegister(reg, word.clone().into()));
+            premise!(*word == Word::Saved(reg), lost());
         }
-        if !state.stack.lent.is_empty() {
-            return Err(Error::new(rule, Evidence::Capability));
-        }
+        premise!(state.stack.lent.is_empty(), Error::new(rule, Evidence::Capability));
         Ok(())
     }
 
@@ -126,22 +122,22 @@ impl<H: Hints> Judge<'_, H> {
         let insts = self.hints.post(state, own, &post.vars, &post.state)?;
         let values = self.values(state, &post.vars, insts, false)?;
         let subst = Subst::Free(own, &values);
-        self.claims(state, &post.vars, &values, subst, None)?;
+        premise!(self.claims(state, &post.vars, &values, subst, None));
         let wanted = self.instantiated(state, &post.state, subst)?;
-        self.matches(state, &wanted, 0, rule)?;
+        premise!(self.matches(state, &wanted, 0, rule));
         for cap in &wanted.caps {
             self.take(state, cap, rule)?;
         }
-        self.nothing_left(state, rule)
+        premise!(self.nothing_left(state, rule));
+        Ok(())
     }
 
     /// Every capability has been accounted for, but those that are known not to exist.
     pub(crate) fn nothing_left(&mut self, state: &mut State, rule: Rule) -> Result<()> {
         let caps = core::mem::take(&mut state.caps);
-        if self.existing_caps(state, caps)?.is_empty() {
-            return Ok(());
-        }
-        Err(Error::new(rule, Evidence::Capability))
+        let left = self.existing_caps(state, caps)?;
+        premise!(left.is_empty(), Error::new(rule, Evidence::Capability));
+        Ok(())
     }
 
     /// rule[jump], rule[fall] and the taken edge of rule[cond]: the ghosts of the edge, then entail

@@ -24,7 +24,8 @@ impl<H: Hints> Judge<'_, H> {
     pub fn holds_view(&mut self, st: &mut State, wanted: &View, rule: Rule) -> Result<()> {
         let through = self.hints.view(st, wanted)?;
         let have = self.view_through(st, through, rule)?;
-        self.same_view(st, &have, wanted, rule)
+        premise!(self.same_view(st, &have, wanted, rule));
+        Ok(())
     }
 
     /// The view that a hint names.
@@ -69,9 +70,10 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// rule[borrow]: the entry is set aside in a token; while the token is held, the view is true.
+    /// `rd` only comes by weakening.
     pub(crate) fn borrow(&mut self, st: &mut State, entry: u16, mode: Mode) -> Result<()> {
         let rule = Rule::Borrow;
-        lendable(mode, rule)?;
+        premise!(mode != Mode::Rd, Error::new(rule, Kind::BadHint));
         let entry = take_entry(st, entry, rule)?;
         let rho = self.fresh(st, Decl::Region)?;
         let view = View {
@@ -86,10 +88,10 @@ impl<H: Hints> Judge<'_, H> {
         self.add_cap(st, Cap::Token(rho, entry))
     }
 
-    /// rule[share]: the entry leaves C for good.
+    /// rule[share]: the entry leaves C for good. `rd` only comes by weakening.
     pub(crate) fn share(&mut self, st: &mut State, entry: u16, mode: Mode) -> Result<()> {
         let rule = Rule::Share;
-        lendable(mode, rule)?;
+        premise!(mode != Mode::Rd, Error::new(rule, Kind::BadHint));
         let entry = take_entry(st, entry, rule)?;
         let view = View {
             guards: entry.guards,
@@ -134,17 +136,17 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let rule = Rule::ViewPart;
         let view = unguarded(st, view, rule)?;
-        self.scoped(st, from, rule)?;
-        self.scoped(st, count, rule)?;
+        premise!(self.scoped(st, from, rule));
+        premise!(self.scoped(st, count, rule));
         let (size, total) = match &*view.mem {
             Mem::Array(n, element) => (self.element_size(element)?, n),
             Mem::Bytes(n) => (1, n),
             _ => return Err(Error::new(rule, Kind::BadHint)),
         };
         let rest = total.sub(from).and_then(|t| t.sub(count)).or_refuse(rule)?;
-        self.prove_ge(st, from, rule)?;
-        self.prove_ge(st, count, rule)?;
-        self.prove_ge(st, &rest, rule)?;
+        premise!(self.prove_ge(st, from, rule));
+        premise!(self.prove_ge(st, count, rule));
+        premise!(self.prove_ge(st, &rest, rule));
         let skipped = from.scale(i128::from(size)).or_refuse(rule)?;
         let offset = view.offset.add(&skipped).or_refuse(rule)?;
         let mem = match &*view.mem {
@@ -172,9 +174,7 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn view_plain(&mut self, st: &mut State, view: u16) -> Result<()> {
         let rule = Rule::ViewPart;
         let view = unguarded(st, view, rule)?;
-        if !self.plain(&view.mem)? {
-            return Err(Error::new(rule, Kind::Capability));
-        }
+        premise!(self.plain(&view.mem)?, Error::new(rule, Kind::Capability));
         let mem = Rc::new(Mem::Bytes(self.size(&view.mem)?));
         self.add_view(st, View { mode: Mode::Rd, mem, ..view })
     }
@@ -196,10 +196,10 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let rule = Rule::EntryEqual;
         let old = view_at(st, view, rule)?.clone();
-        self.scoped(st, offset, rule)?;
-        self.wf_mem_in(st, mem)?;
+        premise!(self.scoped(st, offset, rule));
+        premise!(self.wf_mem_in(st, mem));
         let new = View { offset: offset.clone(), mem: mem.clone(), ..old.clone() };
-        self.same_view(st, &old, &new, rule)?;
+        premise!(self.same_view(st, &old, &new, rule));
         self.add_view(st, new)
     }
 
@@ -215,9 +215,7 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn view_open(&mut self, st: &mut State, view: u16) -> Result<()> {
         let rule = Rule::ViewOpen;
         let view = unguarded(st, view, rule)?;
-        if !self.own.live(view.region, st) {
-            return Err(Error::new(rule, Kind::DeadRegion));
-        }
+        premise!(self.own.live(view.region, st), Error::new(rule, Kind::DeadRegion));
         let Mem::Ex { body, .. } = &*view.mem else {
             return Err(Error::new(rule, Kind::BadHint));
         };
@@ -228,9 +226,8 @@ impl<H: Hints> Judge<'_, H> {
             let stable =
                 view.mode == Mode::Ro || !field.writable || matches!(field.ty, FieldTy::Own { .. });
             let bound = |v: Var| matches!(v, Var::Bound(_));
-            if !stable && self.mentions_field(&field.ty, &bound, 0)? {
-                return Err(Error::new(rule, Kind::Capability));
-            }
+            let free = stable || !self.mentions_field(&field.ty, &bound, 0)?;
+            premise!(free, Error::new(rule, Kind::Capability));
         }
         let mem = self.open(st, &view.mem, rule)?;
         self.add_view(st, View { mem, ..view })
@@ -253,9 +250,7 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn body(&mut self, mem: &Mem, rule: Rule) -> Result<Rc<Mem>> {
         let Mem::Named(id, args) = mem else { return Err(Error::new(rule, Kind::BadHint)) };
         let named = self.named(*id)?;
-        if usize::from(named.arity) != args.len() {
-            return Err(Error::new(rule, Kind::IllFormed));
-        }
+        premise!(usize::from(named.arity) == args.len(), Error::new(rule, Kind::IllFormed));
         self.subst_mem(&named.body, Subst::Param(args))
     }
 
@@ -278,28 +273,21 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn one(&mut self, mem: &Rc<Mem>, to_array: bool) -> Result<Rc<Mem>> {
         let rule = Rule::EntryOne;
         if to_array {
-            self.wf_element(mem)?;
+            premise!(self.wf_element(mem));
             let array = Rc::new(Mem::Array(Term::int(1), mem.clone()));
-            self.shallow(&array)?;
+            premise!(self.shallow(&array));
             return Ok(array);
         }
         match &**mem {
-            Mem::Array(n, element) if n.as_int() == Some(1) => Ok(element.clone()),
+            Mem::Array(n, element) if holds!(n.as_int() == Some(1)) => Ok(element.clone()),
             _ => Err(Error::new(rule, Kind::BadHint)),
         }
-    }
-}
-
-/// Owned memory is lent or shared for writing or for good reading; `rd` only comes by weakening.
-fn lendable(mode: Mode, rule: Rule) -> Result<()> {
-    match mode {
-        Mode::Rw | Mode::Ro => Ok(()),
-        Mode::Rd => Err(Error::new(rule, Kind::BadHint)),
     }
 }
 
 /// The view at this position, if it has no guard.
 fn unguarded(st: &State, view: u16, rule: Rule) -> Result<View> {
     let view = view_at(st, view, rule)?;
-    if view.guards.is_empty() { Ok(view.clone()) } else { Err(Error::new(rule, Kind::Capability)) }
+    premise!(view.guards.is_empty(), Error::new(rule, Kind::Capability));
+    Ok(view.clone())
 }

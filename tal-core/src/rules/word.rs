@@ -13,7 +13,9 @@ use crate::ty::{
 };
 use alloc::{rc::Rc, vec::Vec};
 
-/// Words are known modulo this.
+/// Words are known modulo this. Where a word is compared with one that a type or label states, both
+/// are the same 64 bits, so the terms may differ by a multiple; what is learnt of a term as a number
+/// comes from the range of an `Int` field or a proof, never from such a comparison (redteam c43).
 const MODULUS: i128 = 1 << 64;
 
 impl<H: Hints> Judge<'_, H> {
@@ -30,14 +32,14 @@ impl<H: Hints> Judge<'_, H> {
         rule: Rule,
     ) -> Result<()> {
         let (have, want) = (resolve(st, have)?, resolve(st, want)?);
-        let wrong = || Err(Error::new(rule, Kind::WrongWord(have.clone().into())));
+        let wrong = || Error::new(rule, Kind::WrongWord(have.clone().into()));
         let (a, b) = match (&have, &want) {
             (_, Word::Junk) => return Ok(()),
             (Word::Int(a), Word::Int(b)) => (a, b),
-            (Word::Ptr(x, a), Word::Ptr(y, b)) if x == y => (a, b),
-            (Word::Frame(a), Word::Frame(b)) if a == b => return Ok(()),
+            (Word::Ptr(x, a), Word::Ptr(y, b)) if holds!(x == y) => (a, b),
+            (Word::Frame(a), Word::Frame(b)) if holds!(a == b) => return Ok(()),
             (Word::ReturnAddress, Word::ReturnAddress) => return Ok(()),
-            (Word::Saved(a), Word::Saved(b)) if a == b => return Ok(()),
+            (Word::Saved(a), Word::Saved(b)) if holds!(a == b) => return Ok(()),
             (
                 Word::Int(_)
                 | Word::Ptr(..)
@@ -46,14 +48,14 @@ impl<H: Hints> Judge<'_, H> {
                 | Word::Saved(_)
                 | Word::Junk,
                 _,
-            ) => return wrong(),
+            ) => return refuse!(wrong()),
         };
         let difference = a.sub(b).or_refuse(rule)?;
         match difference.as_int() {
-            Some(c) if c.checked_rem(MODULUS) == Some(0) => Ok(()),
-            Some(_) => wrong(),
-            None => self.prove_eq(st, &difference, rule),
+            Some(c) => premise!(c.checked_rem(MODULUS) == Some(0), wrong()),
+            None => premise!(self.prove_eq(st, &difference, rule)),
         }
+        Ok(())
     }
 
     /// Takes `wanted` out of C. The hint says which it is; it must be the same, each guard on a
@@ -66,11 +68,16 @@ impl<H: Hints> Judge<'_, H> {
         let at = checked(at, st.caps.len(), rule)?;
         let have = st.caps.get(at).or_refuse(rule)?.clone();
         match (&have, wanted) {
-            (Cap::Entry(have), Cap::Entry(wanted)) => self.same_entry(st, have, wanted, rule)?,
-            (Cap::Token(r, have), Cap::Token(s, wanted)) if r == s => {
-                self.same_entry(st, have, wanted, rule)?;
+            (Cap::Entry(have), Cap::Entry(wanted)) => {
+                premise!(self.same_entry(st, have, wanted, rule));
             }
-            (Cap::Store(r), Cap::Store(s)) if r == s => {}
+            (Cap::Token(r, have), Cap::Token(s, wanted)) => {
+                premise!(r == s, Error::new(rule, Kind::Capability));
+                premise!(self.same_entry(st, have, wanted, rule));
+            }
+            (Cap::Store(r), Cap::Store(s)) => {
+                premise!(r == s, Error::new(rule, Kind::Capability));
+            }
             (Cap::Entry(_) | Cap::Token(..) | Cap::Store(_), _) => {
                 return Err(Error::new(rule, Kind::Capability));
             }
@@ -98,19 +105,19 @@ impl<H: Hints> Judge<'_, H> {
         let word = &resolve(st, word)?;
         match ty {
             FieldTy::Int { bits, signed, facts } => {
-                self.has_int(st, word, (*bits, *signed), facts, None)?;
+                premise!(self.has_int(st, word, (*bits, *signed), facts, None));
             }
-            FieldTy::Known(known) => self.has_known(st, word, known)?,
+            FieldTy::Known(known) => premise!(self.has_known(st, word, known)),
             FieldTy::Own { nullable: true, .. } | FieldTy::Ref { nullable: true, .. }
                 if matches!(word, Word::Int(_)) =>
             {
-                self.has_null(st, word)?;
+                premise!(self.has_null(st, word));
             }
             FieldTy::Own { nullable, origin, mem } => {
                 return self.has_own(st, word, *nullable, *origin, mem).map(Some);
             }
             FieldTy::Ref { nullable, mode, mem } => {
-                self.has_ref(st, word, *nullable, *mode, mem)?;
+                premise!(self.has_ref(st, word, *nullable, *mode, mem));
             }
             FieldTy::Junk(_) => return Err(Error::new(Rule::FieldClose, Kind::BadHint)),
         }
@@ -134,10 +141,10 @@ impl<H: Hints> Judge<'_, H> {
             return Ok(());
         }
         if proved != Some(range) {
-            self.prove_range(st, e, range.0, range.1, rule)?;
+            premise!(self.prove_range(st, e, range.0, range.1, rule));
         }
         for goal in self.subst_facts(facts, Subst::Value(e))? {
-            self.prove(st, &goal, rule)?;
+            premise!(self.prove(st, &goal, rule));
         }
         Ok(())
     }
@@ -149,7 +156,7 @@ impl<H: Hints> Judge<'_, H> {
             Word::Int(_) | Word::Ptr(..) => self.same_word(st, word, known, rule),
             // Local words are in no type (rule[wf-word-type]).
             Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => {
-                Err(Error::new(rule, Kind::IllFormed))
+                refuse!(Error::new(rule, Kind::IllFormed))
             }
         }
     }
@@ -158,7 +165,7 @@ impl<H: Hints> Judge<'_, H> {
     fn has_null(&mut self, st: &mut State, word: &Word) -> Result<()> {
         match word {
             Word::Int(e) => self.prove_eq(st, e, Rule::HasNull),
-            _ => Err(Error::new(Rule::HasNull, Kind::WrongWord(word.clone().into()))),
+            _ => refuse!(Error::new(Rule::HasNull, Kind::WrongWord(word.clone().into()))),
         }
     }
 
@@ -180,14 +187,16 @@ impl<H: Hints> Judge<'_, H> {
         let have = entry_at(st, at, rule)?.clone();
         // An entry that exists only where x is an address fits only what may be null.
         let alternative = Entry { guards: [Guard::IsAddress(*x)].into(), ..wanted.clone() };
-        let guarded = nullable && have.guards == alternative.guards && !decided(st, *x);
-        self.same_entry(st, &have, if guarded { &alternative } else { &wanted }, rule)?;
-        known_but_null(st, *x, nullable, rule)?;
-        if (nullable || origin.is_some()) && e.as_int() != Some(0) {
-            return Err(Error::new(rule, Kind::WrongWord(word.clone().into())));
+        let guarded = holds!(nullable) && have.guards == alternative.guards && !decided(st, *x);
+        let fits = if guarded { &alternative } else { &wanted };
+        premise!(self.same_entry(st, &have, fits, rule));
+        premise!(known_but_null(st, *x, nullable, rule));
+        if nullable || origin.is_some() {
+            let beside = || Error::new(rule, Kind::WrongWord(word.clone().into()));
+            premise!(e.as_int() == Some(0), beside());
         }
         if let Some(origin) = origin {
-            self.whole_block(st, *x, origin, mem)?;
+            premise!(self.whole_block(st, *x, origin, mem));
         }
         st.caps.remove(checked(at, st.caps.len(), rule)?);
         Ok(at)
@@ -200,11 +209,10 @@ impl<H: Hints> Judge<'_, H> {
         let Some(ty::Kind::Addr { block: Some(block), .. }) = claim else {
             return Err(Error::new(rule, Kind::Capability));
         };
-        if block.origin != origin {
-            return Err(Error::new(rule, Kind::Capability));
-        }
+        premise!(block.origin == origin, Error::new(rule, Kind::Capability));
         let rest = block.extent.sub(&self.size(mem)?).or_refuse(rule)?;
-        self.prove_eq(st, &rest, rule)
+        premise!(self.prove_eq(st, &rest, rule));
+        Ok(())
     }
 
     /// rule[has-ref].
@@ -223,20 +231,22 @@ impl<H: Hints> Judge<'_, H> {
         let mut guards = Vec::new();
         match base {
             Base::Name(x) => {
-                known_but_null(st, *x, nullable, rule)?;
+                premise!(known_but_null(st, *x, nullable, rule));
                 if !decided(st, *x) {
-                    if e.as_int() != Some(0) {
-                        return Err(Error::new(rule, Kind::WrongWord(word.clone().into())));
-                    }
+                    let beside = || Error::new(rule, Kind::WrongWord(word.clone().into()));
+                    premise!(e.as_int() == Some(0), beside());
                     guards.push(Guard::IsAddress(*x));
                 }
             }
             Base::Data(_) => {}
-            Base::Code(_) => return Err(Error::new(rule, Kind::WrongWord(word.clone().into()))),
+            Base::Code(_) => {
+                return refuse!(Error::new(rule, Kind::WrongWord(word.clone().into())));
+            }
         }
         let (base, offset, mem) = (*base, e.clone(), mem.clone());
         let wanted = View { guards, region: Region::Always, mode, base, offset, mem };
-        self.holds_view(st, &wanted, rule)
+        premise!(self.holds_view(st, &wanted, rule));
+        Ok(())
     }
 
     /// rule[entry-equal] for a word: another term for the same value.
@@ -248,13 +258,13 @@ impl<H: Hints> Judge<'_, H> {
         let (Word::Int(e) | Word::Ptr(_, e)) = word else {
             return Err(Error::new(rule, Kind::BadHint));
         };
-        self.scoped(st, e, rule)?;
+        premise!(self.scoped(st, e, rule));
         let have = match place {
             Place::Reg(reg) => st.reg(reg).clone(),
             Place::Slot(at) => st.slot(at).clone(),
         };
         // Neither an unlisted slot nor rsp holds such a word, so this is never one of them.
-        self.same_word(st, &have, word, rule)?;
+        premise!(self.same_word(st, &have, word, rule));
         match place {
             Place::Reg(reg) => self.write_reg(st, reg, Width::W64, word.clone()),
             Place::Slot(at) => self.set_slot(st, at, word.clone()),
@@ -272,13 +282,13 @@ impl<H: Hints> Judge<'_, H> {
         extent: &crate::term::Term,
     ) -> Result<()> {
         let rule = Rule::EntryEqual;
-        self.scoped(st, extent, rule)?;
+        premise!(self.scoped(st, extent, rule));
         let claim = scope_of(st, name).map(|s| &s.kind);
         let Some(ty::Kind::Addr { block: Some(block), .. }) = claim else {
             return Err(Error::new(rule, Kind::BadHint));
         };
         let difference = block.extent.sub(extent).or_refuse(rule)?;
-        self.prove_eq(st, &difference, rule)?;
+        premise!(self.prove_eq(st, &difference, rule));
         let Var::Free(i) = name else { return Err(Error::new(rule, Kind::BadHint)) };
         let scope = st.scope.get_mut(usize::from(i)).or_refuse(rule)?;
         if let ty::Kind::Addr { block: Some(block), .. } = &mut scope.kind {
@@ -292,6 +302,8 @@ impl<H: Hints> Judge<'_, H> {
 fn known_but_null(st: &State, x: Var, nullable: bool, rule: Rule) -> Result<()> {
     let scope = scope_of(st, x).or_refuse(rule)?;
     let name = matches!(scope.kind, ty::Kind::Addr { .. });
-    let fits = scope.set.is_address() || (nullable && scope.set == NameSet::NULLABLE);
-    if name && fits { Ok(()) } else { Err(Error::new(rule, Kind::Undecided(x))) }
+    let null = holds!(nullable) && holds!(scope.set == NameSet::NULLABLE);
+    premise!(name, Error::new(rule, Kind::Undecided(x)));
+    premise!(scope.set.is_address() || null, Error::new(rule, Kind::Undecided(x)));
+    Ok(())
 }

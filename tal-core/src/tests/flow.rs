@@ -761,3 +761,29 @@ pub(super) fn programs() -> Vec<Program> {
     let words = [zero(&shape, 0), zero(&shape, 1)];
     vec![caller(true), weak(|_| {}), table(1, &words, FnId(0)), passes(1)]
 }
+
+/// What is checked in place, without a copy of the state, changes nothing but what is taken back.
+#[test]
+fn a_way_that_changes_more_than_it_may_is_refused() {
+    use crate::rules::transfer::empty_state;
+    use crate::state::Mark;
+    use crate::ty::Lent;
+    let way = |change: &dyn Fn(&mut State)| {
+        let mut state = empty_state();
+        let mark = Mark::of(&state);
+        change(&mut state);
+        mark.restore(&mut state)
+    };
+    way(&|_| {}).unwrap();
+    way(&|st| st.facts.push(Fact { rel: Rel::Ge, term: Term::ZERO })).unwrap();
+    let changes: [&dyn Fn(&mut State); 5] = [
+        &|st| st.caps.push(Cap::Store(Var::Free(0))),
+        &|st| st.set_slot(-8, Word::ReturnAddress),
+        &|st| st.stack.delta = -8,
+        &|st| st.stack.touched = -8,
+        &|st| st.stack.lent.push(Lent { offset: -8, size: 8, name: Var::Free(0) }),
+    ];
+    for change in changes {
+        assert_eq!(way(change).unwrap_err().rule, Rule::Driver);
+    }
+}

@@ -1,12 +1,12 @@
 //! TCB. Well-formedness of signatures, labels and the interface (core.md 4.3).
 
-use super::{Ctx, Vars, check, ill, wf_set};
-use crate::error::Rule;
+use super::{Ctx, Vars, ill, wf_set};
+use crate::error::{OrRefuse, Rule};
 use crate::hint::Hints;
-use crate::judge::{Judge, Result};
+use crate::judge::{Judge, Result, implies};
 use crate::limits;
-use crate::term::Var;
-use crate::ty::{Assertion, Cap, Kind, LabelState, NameSet, Reg, Sig, Word};
+use crate::term::{Term, Var};
+use crate::ty::{Assertion, Cap, Fact, Kind, LabelState, NameSet, Reg, Rel, Sig, Word};
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[wf-sig].
@@ -29,36 +29,37 @@ impl<H: Hints> Judge<'_, H> {
     fn wf_sig_in(&mut self, sig: &Sig, pre: Ctx, post: Ctx, outermost: bool) -> Result<()> {
         let rule = Rule::WfSig;
         let later = sig.post.as_ref().map_or(0, |p| p.vars.len());
-        check(sig.vars.len().saturating_add(later) <= limits::SIG_VARS, rule)?;
+        premise!(sig.vars.len().saturating_add(later) <= limits::SIG_VARS, ill(rule));
         for kind in &sig.vars {
-            self.wf_kind(pre, kind, rule)?;
-            check(outermost || !matches!(kind, Kind::Code(_) | Kind::Store), rule)?;
+            premise!(self.wf_kind(pre, kind, rule));
+            premise!(outermost || !matches!(kind, Kind::Code(_) | Kind::Store), ill(rule));
         }
         let declared = stores(&sig.vars);
-        check(declared.len() <= 1, rule)?;
-        self.wf_assertion(pre, &sig.pre)?;
+        premise!(declared.len() <= 1, ill(rule));
+        premise!(self.wf_assertion(pre, &sig.pre));
         let taken = held(&sig.pre);
         if outermost {
-            check(taken == declared, rule)?;
+            premise!(taken == declared, ill(rule));
         } else {
             // The enclosing function's, at most once.
-            check(taken.len() <= 1, rule)?;
+            premise!(taken.len() <= 1, ill(rule));
         }
         let Some(end) = &sig.post else { return Ok(()) };
         for kind in &end.vars {
-            self.wf_kind(post, kind, rule)?;
+            premise!(self.wf_kind(post, kind, rule));
             // No region: a view of the post-state stands on `always` or on one of the pre-state.
-            check(matches!(kind, Kind::Int | Kind::Addr { .. } | Kind::Word), rule)?;
+            premise!(matches!(kind, Kind::Int | Kind::Addr { .. } | Kind::Word), ill(rule));
         }
-        self.wf_assertion(post, &end.state)?;
+        premise!(self.wf_assertion(post, &end.state));
         // A callee leaves words in the slots that it was given, and in no other.
         let given = |(at, _): &(u16, Word)| {
             sig.pre.args.binary_search_by_key(at, |(offset, _)| *offset).is_ok()
         };
         self.burn(end.state.args.len())?;
-        check(end.state.args.iter().all(given), rule)?;
+        premise!(end.state.args.iter().all(given), ill(rule));
         let back = held(&end.state);
-        check(back.is_empty() || back == taken, rule)
+        premise!(back.is_empty() || back == taken, ill(rule));
+        Ok(())
     }
 
     /// A declaration.
@@ -67,9 +68,9 @@ impl<H: Hints> Judge<'_, H> {
         match kind {
             Kind::Int | Kind::Word | Kind::Region | Kind::Store => Ok(()),
             Kind::Addr { set, block } => {
-                check(wf_set(set), rule)?;
+                premise!(wf_set(set), ill(rule));
                 let Some(block) = block else { return Ok(()) };
-                self.wf_origin(block.origin)?;
+                premise!(self.wf_origin(block.origin));
                 self.wf_term(ctx, &block.extent, rule)
             }
             Kind::Code(sig) => self.wf_code(ctx, sig),
@@ -78,26 +79,30 @@ impl<H: Hints> Judge<'_, H> {
 
     fn wf_assertion(&mut self, ctx: Ctx, a: &Assertion) -> Result<()> {
         let rule = Rule::WfSig;
-        self.wf_facts(ctx, &a.facts, rule)?;
+        premise!(self.wf_facts(ctx, &a.facts, rule));
         for (reg, word) in Reg::ALL.iter().zip(&a.regs) {
-            self.wf_word(ctx, word)?;
+            premise!(self.wf_word(ctx, word));
             let fixed = *reg == Reg::Rsp || reg.callee_saved();
-            check(!fixed || *word == Word::Junk, rule)?;
+            premise!(!fixed || *word == Word::Junk, ill(rule));
         }
-        check(a.args.len() <= limits::LABEL_SLOTS, rule)?;
+        premise!(a.args.len() <= limits::LABEL_SLOTS, ill(rule));
         let mut last = 0_u16;
         for (offset, word) in &a.args {
-            self.wf_word(ctx, word)?;
-            check(*offset > last && offset.checked_rem(8) == Some(0), rule)?;
+            premise!(self.wf_word(ctx, word));
+            premise!(*offset > last, ill(rule));
+            premise!(offset.checked_rem(8) == Some(0), ill(rule));
             last = *offset;
         }
-        check(a.views.len() <= limits::VIEWS && a.caps.len() <= limits::CAPS, rule)?;
-        a.views.iter().try_for_each(|v| self.wf_view_of(ctx, v))?;
+        premise!(a.views.len() <= limits::VIEWS, ill(rule));
+        premise!(a.caps.len() <= limits::CAPS, ill(rule));
+        premise!(a.views.iter().try_for_each(|v| self.wf_view_of(ctx, v)));
         for cap in &a.caps {
             match cap {
-                Cap::Entry(entry) => self.wf_entry_of(ctx, entry)?,
-                Cap::Store(store) => check(ctx.kind(*store) == Some(&Kind::Store), rule)?,
-                Cap::Token(..) => return Err(ill(rule)),
+                Cap::Entry(entry) => premise!(self.wf_entry_of(ctx, entry)),
+                Cap::Store(store) => {
+                    premise!(ctx.kind(*store) == Some(&Kind::Store), ill(rule));
+                }
+                Cap::Token(..) => return refuse!(ill(rule)),
             }
         }
         Ok(())
@@ -110,28 +115,31 @@ impl<H: Hints> Judge<'_, H> {
     pub fn wf_label(&mut self, sig: &Sig, label: &LabelState) -> Result<()> {
         let rule = Rule::WfLabel;
         let ctx = Ctx::over(Vars::Declared(&sig.vars, &label.vars));
-        check(label.vars.len() <= limits::LABEL_VARS, rule)?;
+        premise!(label.vars.len() <= limits::LABEL_VARS, ill(rule));
         for kind in &label.vars {
-            self.wf_kind(ctx, kind, rule)?;
-            check(!matches!(kind, Kind::Store), rule)?;
+            premise!(self.wf_kind(ctx, kind, rule));
+            premise!(!matches!(kind, Kind::Store), ill(rule));
         }
-        self.wf_refinements(sig, label)?;
+        premise!(self.wf_refinements(sig, label));
         let facts = sig.pre.facts.len().saturating_add(label.facts.len());
-        check(facts <= limits::FACTS, rule)?;
-        self.wf_facts(ctx, &label.facts, rule)?;
-        label.regs.iter().try_for_each(|w| self.wf_held(ctx, w))?;
-        self.wf_frame(ctx, label)?;
+        premise!(facts <= limits::FACTS, ill(rule));
+        premise!(self.wf_facts(ctx, &label.facts, rule));
+        premise!(label.regs.iter().try_for_each(|w| self.wf_held(ctx, w)));
+        premise!(self.wf_frame(ctx, label));
         let views = sig.pre.views.len().saturating_add(label.views.len());
-        check(views <= limits::VIEWS && label.caps.len() <= limits::CAPS, rule)?;
-        label.views.iter().try_for_each(|v| self.wf_view_of(ctx, v))?;
+        premise!(views <= limits::VIEWS, ill(rule));
+        premise!(label.caps.len() <= limits::CAPS, ill(rule));
+        premise!(label.views.iter().try_for_each(|v| self.wf_view_of(ctx, v)));
         for cap in &label.caps {
             match cap {
-                Cap::Entry(entry) => self.wf_entry_of(ctx, entry)?,
+                Cap::Entry(entry) => premise!(self.wf_entry_of(ctx, entry)),
                 Cap::Token(rho, entry) => {
-                    check(ctx.kind(*rho) == Some(&Kind::Region), rule)?;
-                    self.wf_entry_of(ctx, entry)?;
+                    premise!(ctx.kind(*rho) == Some(&Kind::Region), ill(rule));
+                    premise!(self.wf_entry_of(ctx, entry));
                 }
-                Cap::Store(store) => check(ctx.kind(*store) == Some(&Kind::Store), rule)?,
+                Cap::Store(store) => {
+                    premise!(ctx.kind(*store) == Some(&Kind::Store), ill(rule));
+                }
             }
         }
         Ok(())
@@ -143,7 +151,7 @@ impl<H: Hints> Judge<'_, H> {
         let mut last = None;
         for (name, set) in &label.refinements {
             self.burn(1)?;
-            check(last < Some(*name), rule)?;
+            premise!(last < Some(*name), ill(rule));
             last = Some(*name);
             let Var::Free(i) = name else { return Err(ill(rule)) };
             let Some(Kind::Addr { set: declared, .. }) = sig.vars.get(usize::from(*i)) else {
@@ -151,7 +159,9 @@ impl<H: Hints> Judge<'_, H> {
             };
             let known = set.small.iter().flatten().all(|i| declared.small.contains(&Some(*i)));
             let something = set.address || set.small != [None, None];
-            check(known && something && wf_set(&NameSet { address: true, ..*set }), rule)?;
+            premise!(known, ill(rule));
+            premise!(something, ill(rule));
+            premise!(wf_set(&NameSet { address: true, ..*set }), ill(rule));
         }
         Ok(())
     }
@@ -159,8 +169,14 @@ impl<H: Hints> Judge<'_, H> {
     /// A word of a register or slot at a label.
     fn wf_held(&mut self, ctx: Ctx, word: &Word) -> Result<()> {
         match word {
-            Word::Frame(k) => check((-limits::FRAME..=limits::FRAME).contains(k), Rule::WfLabel),
-            Word::Saved(reg) => check(reg.callee_saved(), Rule::WfLabel),
+            Word::Frame(k) => {
+                premise!((-limits::FRAME..=limits::FRAME).contains(k), ill(Rule::WfLabel));
+                Ok(())
+            }
+            Word::Saved(reg) => {
+                premise!(reg.callee_saved(), ill(Rule::WfLabel));
+                Ok(())
+            }
             Word::ReturnAddress => Ok(()),
             Word::Int(_) | Word::Ptr(..) | Word::Junk => self.wf_word(ctx, word),
         }
@@ -171,27 +187,33 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::WfLabel;
         let aligned = |k: i64| k.checked_rem(8) == Some(0);
         let (delta, touched) = (label.delta, label.touched);
-        check((-limits::FRAME..=0).contains(&delta) && aligned(delta), rule)?;
-        check((-limits::FRAME..=0).contains(&touched), rule)?;
-        check(touched.saturating_sub(delta) <= limits::PROBE, rule)?;
-        check(label.slots.len() <= limits::LABEL_SLOTS, rule)?;
+        premise!((-limits::FRAME..=0).contains(&delta), ill(rule));
+        premise!(aligned(delta), ill(rule));
+        premise!((-limits::FRAME..=0).contains(&touched), ill(rule));
+        premise!(touched.saturating_sub(delta) <= limits::PROBE, ill(rule));
+        premise!(label.slots.len() <= limits::LABEL_SLOTS, ill(rule));
         let mut next = delta;
         for (at, word) in &label.slots {
-            check(*at >= next && aligned(*at) && *at <= limits::FRAME, rule)?;
+            premise!(*at >= next, ill(rule));
+            premise!(aligned(*at), ill(rule));
+            premise!(*at <= limits::FRAME, ill(rule));
             next = at.saturating_add(8);
-            self.wf_held(ctx, word)?;
+            premise!(self.wf_held(ctx, word));
         }
-        check(label.lent.len() <= limits::LABEL_SLOTS, rule)?;
+        premise!(label.lent.len() <= limits::LABEL_SLOTS, ill(rule));
         let mut next = delta;
         for lent in &label.lent {
             let end = lent.offset.checked_add(lent.size).ok_or(ill(rule))?;
-            check(lent.offset >= next && end <= 0 && lent.size > 0, rule)?;
-            check(aligned(lent.offset) && aligned(lent.size), rule)?;
-            check(ctx.set(lent.name).is_some_and(NameSet::is_address), rule)?;
+            premise!(lent.offset >= next, ill(rule));
+            premise!(end <= 0, ill(rule));
+            premise!(lent.size > 0, ill(rule));
+            premise!(aligned(lent.offset), ill(rule));
+            premise!(aligned(lent.size), ill(rule));
+            premise!(ctx.set(lent.name).is_some_and(NameSet::is_address), ill(rule));
             next = end;
             self.burn(label.slots.len())?;
             let inside = |(at, _): &(i64, Word)| *at >= lent.offset && *at < end;
-            check(!label.slots.iter().any(inside), rule)?;
+            premise!(!label.slots.iter().any(inside), ill(rule));
         }
         Ok(())
     }
@@ -202,9 +224,49 @@ impl<H: Hints> Judge<'_, H> {
     /// The rules of its parts; the start must be a function that never returns.
     pub fn wf_interface(&mut self) -> Result<()> {
         let interface = self.interface;
-        check(interface.start.post.is_none(), Rule::WfSig)?;
-        self.wf_sig(&interface.start)?;
-        interface.imports.iter().try_for_each(|sig| self.wf_sig(sig))
+        premise!(interface.start.post.is_none(), ill(Rule::WfSig));
+        premise!(self.wf_sig(&interface.start));
+        premise!(self.some_bytes(&interface.start.vars, &[&interface.start.pre.facts]));
+        for sig in &interface.imports {
+            premise!(self.wf_sig(sig));
+            premise!(self.gives_bytes(sig));
+        }
+        Ok(())
+    }
+
+    /// rule[import]: each block that the host gives has at least one byte: what it leaves, and what
+    /// it hands to a function of ours that it calls. A block of no bytes could be cut into itself
+    /// and nothing, each of which would be the whole block. All other claims come from these: a
+    /// name has one because another has it, or because a field owns the whole block of one.
+    pub(crate) fn gives_bytes(&mut self, sig: &Sig) -> Result<()> {
+        if let Some(post) = &sig.post {
+            let facts = [&sig.pre.facts[..], &post.state.facts[..]];
+            premise!(self.some_bytes(&post.vars, &facts));
+        }
+        for kind in &sig.vars {
+            if let Kind::Code(called) = kind {
+                let facts = [&sig.pre.facts[..], &called.pre.facts[..]];
+                premise!(self.some_bytes(&called.vars, &facts));
+            }
+        }
+        Ok(())
+    }
+
+    /// The extents of blocks are at least 1: as constants, or by one of the facts.
+    fn some_bytes(&mut self, kinds: &[Kind], facts: &[&[Fact]]) -> Result<()> {
+        let rule = Rule::Import;
+        let reduced = |t: &Term| t.floor_div(t.gcd().max(1)).or_refuse(rule);
+        for kind in kinds {
+            let Kind::Addr { block: Some(block), .. } = kind else { continue };
+            let rest = reduced(&block.extent.plus(-1).or_refuse(rule)?)?;
+            let mut enough = rest.as_int().is_some_and(|c| c >= 0);
+            for fact in facts.iter().copied().flatten().filter(|f| f.rel == Rel::Ge) {
+                self.burn(1)?;
+                enough |= implies(&reduced(&fact.term)?, &rest);
+            }
+            premise!(enough, ill(rule));
+        }
+        Ok(())
     }
 }
 

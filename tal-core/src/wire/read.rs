@@ -65,8 +65,13 @@ impl<'a> Reader<'a> {
 
     /// A refusal at this place.
     pub(crate) fn malformed<T>(&self) -> Result<T> {
+        Err(self.fault())
+    }
+
+    /// What is wrong at this place.
+    pub(crate) fn fault(&self) -> Error {
         let at = u32::try_from(self.at).unwrap_or(u32::MAX);
-        Err(Error::new(Rule::Wire, Evidence::Malformed(at)))
+        Error::new(Rule::Wire, Evidence::Malformed(at))
     }
 
     fn need(&self, holds: bool) -> Result<()> {

@@ -33,10 +33,9 @@ pub(crate) fn image<'a>(
     if r.remaining() > bound.saturating_add(limits::SECTION_SLACK) {
         return Err(Error::new(Rule::Limit, Evidence::Limit));
     }
-    header(r, MAGIC)?;
-    if r.tag(1)? != 0 || r.take(32)? != interface.hash {
-        return r.malformed();
-    }
+    premise!(header(r, MAGIC));
+    r.tag(1)?;
+    premise!(r.take(32)? == interface.hash, r.fault());
     let types = types(r)?;
     let count = r.count(text.len())?;
     let sigs = r.many(count, Reader::sig)?;
@@ -54,18 +53,20 @@ pub(crate) fn image<'a>(
 
 /// The interface of the host: types, origins, imports, the signature of the start.
 pub(crate) fn interface(r: &mut Reader<'_>, hash: [u8; 32]) -> Result<Interface> {
-    header(r, INTERFACE_MAGIC)?;
+    premise!(header(r, INTERFACE_MAGIC));
     let types = types(r)?;
     let origins = r.u16()?;
     let count = r.count(usize::from(u16::MAX))?;
     let imports = r.many(count, Reader::sig)?;
     let start = r.sig()?;
-    r.end()?;
+    premise!(r.end());
     Ok(Interface { types, origins, imports, start, hash })
 }
 
 fn header(r: &mut Reader<'_>, magic: [u8; 4]) -> Result<()> {
-    if r.take(4)? == magic && r.byte()? == VERSION { Ok(()) } else { r.malformed() }
+    premise!(r.take(4)? == magic, r.fault());
+    premise!(r.byte()? == VERSION, r.fault());
+    Ok(())
 }
 
 fn types(r: &mut Reader<'_>) -> Result<Vec<NamedType>> {
@@ -127,6 +128,7 @@ fn labels(
         last = Some(offset);
         let Some(sig) = owner(functions, sigs, offset) else { return r.malformed() };
         if entry.as_ref().is_none_or(|entry| !core::ptr::eq(entry.sig, sig)) {
+            r.pay(sig.pre.args.len().saturating_add(1), size_of::<(i64, Word)>())?;
             entry = Some(AtEntry::of(sig));
         }
         match &entry {
@@ -303,7 +305,7 @@ fn data<'a>(r: &mut Reader<'a>, segments: &[Segment<'a>]) -> Result<Vec<Data<'a>
 /// The part of a segment.
 fn contents<'a>(segment: &Segment<'a>, address: u32, size: u32) -> Option<Contents<'a>> {
     let from = address.checked_sub(segment.address)?;
-    let to = from.checked_add(size).filter(|to| *to <= segment.size)?;
+    let to = from.checked_add(size).filter(|to| holds!(*to <= segment.size))?;
     let (from, to) = (usize::try_from(from).ok()?, usize::try_from(to).ok()?);
     if from >= segment.bytes.len() {
         return Some(Contents::Zero);
