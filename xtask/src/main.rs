@@ -205,6 +205,7 @@ fn command(command: Command) -> Result<()> {
         Command::Install { directory, programs } => install::install(&directory, &programs),
         Command::Tidy => {
             manifests::arrows()?;
+            premises::check()?;
             tidy::check()
         }
     }

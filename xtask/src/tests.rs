@@ -1,7 +1,7 @@
 //! Not trusted. `cargo xtask test`: everything that has to hold, the fast checks first.
 
 use crate::run::{cargo, command, execute, run, step};
-use crate::{bare_metal, demo, examples, interface, manifests, tidy, tour};
+use crate::{bare_metal, demo, examples, interface, manifests, premises, tidy, tour};
 use anyhow::Result;
 
 /// Runs all of it; the last lines are those of `cargo test`.
@@ -11,6 +11,7 @@ pub(crate) fn all() -> Result<()> {
     step("tidy");
     manifests::arrows()?;
     tidy::check()?;
+    premises::check()?;
     interface::check()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run(&cargo, &clippy)?;
@@ -18,6 +19,7 @@ pub(crate) fn all() -> Result<()> {
     let binaries = demo::build()?;
     examples::run(&binaries)?;
     tour::tour(&binaries)?;
+    premises::premises(false, None)?;
     run(&cargo, &["test", "--workspace"])
 }
 

@@ -136,10 +136,14 @@ fn code_is_of_its_signature() {
         let vars = st.scope[..4].iter().map(|s| s.kind.clone()).collect();
         let own = Sig { vars, ..never() };
         l.regs[Reg::Rdi as usize] = Word::Junk;
-        judged_at(l, Teller { insts: [vec![Inst::Code(Base::Name(f))]].into(), ..Teller::default() }, |j| {
-            j.own = Own::function(Some(FnId(0)), Rc::new(own));
-            j.entail(&mut st, 0)
-        })
+        judged_at(
+            l,
+            Teller { insts: [vec![Inst::Code(Base::Name(f))]].into(), ..Teller::default() },
+            |j| {
+                j.own = Own::function(Some(FnId(0)), Rc::new(own));
+                j.entail(&mut st, 0)
+            },
+        )
     };
     to(usual()).unwrap();
     refused(to(Rc::new(never())), Rule::CodeSub);
@@ -160,11 +164,7 @@ fn code_names_are_called_at_their_start() {
         st.regs[Reg::Rdi as usize] = ptr(f, k(offset));
         let text = [0xFF, 0xD7]; // call rdi
         let interface = interface();
-        let image = Image {
-            text: &text,
-            sigs: vec![],
-            ..bare()
-        };
+        let image = Image { text: &text, sigs: vec![], ..bare() };
         let teller = Teller { insts: [vec![]].into(), ..Teller::default() };
         let mut judge = Judge::new(&image, &interface, teller, 1 << 20);
         judge.exec(&mut st, 0).map(drop)

@@ -37,10 +37,10 @@ pub(crate) fn judged_at<T>(
 ) -> T {
     let interface = interface();
     let image = Image {
-            functions: vec![Function { offset: 0, sig: 0 }],
-            labels: vec![Label { offset: 4, state: label.into() }],
-            ..bare()
-        };
+        functions: vec![Function { offset: 0, sig: 0 }],
+        labels: vec![Label { offset: 4, state: label.into() }],
+        ..bare()
+    };
     let mut judge = Judge::new(&image, &interface, teller, 1 << 20);
     judge.own = Own::function(Some(FnId(0)), Rc::new(never()));
     f(&mut judge)

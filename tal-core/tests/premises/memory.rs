@@ -43,9 +43,7 @@ fn an_index_is_not_negative() {
         let m = n.plus(1).unwrap();
         shared(&mut st, Mode::Ro, x, array(m, u64s()));
         let teller = Teller { element: Some((k(at), 0)), ..Teller::default() };
-        judged(teller, |j| {
-            j.load(&mut st, &Address::Mem(Base::Name(x), k(8 * at)), 8).map(drop)
-        })
+        judged(teller, |j| j.load(&mut st, &Address::Mem(Base::Name(x), k(8 * at)), 8).map(drop))
     };
     load(0).unwrap();
     refused(load(-1), Rule::Shape);
@@ -104,10 +102,7 @@ fn moving_rsp_writes_the_flags() {
 /// Runs this code from this state; the flags are as it leaves them.
 fn run(st: &mut State, text: &[u8], own: Sig) -> Result<(), Error> {
     let interface = interface();
-    let image = Image {
-            text,
-            ..bare()
-        };
+    let image = Image { text, ..bare() };
     let mut judge = Judge::new(&image, &interface, Teller::default(), 1 << 20);
     judge.own = Own::function(None, Rc::new(own));
     let mut at = 0;

@@ -7,7 +7,7 @@
 //! questions first, until one fails. Nothing is kept from one run of this command to the next.
 
 use super::scan::Premise;
-use crate::run::{cargo, command, step};
+use crate::run::{cargo, command, root, step};
 use anyhow::{Context, Result, bail};
 use cargo_metadata::Message;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +22,8 @@ use std::time::{Duration, Instant};
 
 /// The feature of `tal-core`.
 pub(super) const FEATURE: &str = "deletable-premises";
-/// The packages whose tests are run.
-const PACKAGES: &[&str] = &["tal-core", "loader"];
-/// Tests that are not run: the processor's own answers, pages.
-const NOT: &[&str] = &["cpu_oracle", "table_page", "tal_load"];
+/// Tests of `tal-core` that are not run: the processor's own answers, a page.
+const NOT: &[&str] = &["cpu_oracle", "table_page"];
 /// A test that goes on for so long without a premise has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// So many tests at first.
@@ -59,7 +57,7 @@ impl Runner {
             let trace = tempfile::NamedTempFile::new()?;
             let mut test = Command::new(binary);
             test.env("TAL_PREMISES_TRACE", trace.path()).arg("--test-threads=4");
-            let output = in_package(&mut test, binary).output()?;
+            let output = test.current_dir(package()).output()?;
             if !output.status.success() {
                 let said = String::from_utf8_lossy(&output.stdout).into_owned();
                 bail!("{} fails with every premise in its place:\n{said}", binary.display());
@@ -139,7 +137,7 @@ impl Runner {
         if names.iter().all(|name| !name.is_empty() && *name != "main") {
             test.args(names);
         }
-        let test = in_package(&mut test, binary).stdout(Stdio::null()).stderr(Stdio::null());
+        let test = test.current_dir(package()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = test.spawn().with_context(|| format!("no {}", binary.display()))?;
         let began = Instant::now();
         let mut pause = Duration::from_millis(1);
@@ -158,32 +156,31 @@ impl Runner {
     }
 }
 
-/// Tests find their files from the directory of their package, as under `cargo test`.
-fn in_package<'c>(test: &'c mut Command, binary: &std::path::Path) -> &'c mut Command {
-    let name = binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let package =
-        if name.starts_with("loader") || name.starts_with("cli") { "loader" } else { "tal-core" };
-    test.current_dir(crate::run::root().join(package))
+/// Where the tests run, as under `cargo test`.
+fn package() -> PathBuf {
+    root().join("tal-core")
 }
 
 /// The test binaries.
 fn build() -> Result<Vec<PathBuf>> {
     let mut arguments = vec!["test", "--no-run", "--message-format=json-render-diagnostics"];
-    for package in PACKAGES {
-        arguments.extend(["--package", package]);
+    arguments.extend(["--package", "tal-core", "--features", FEATURE, "--lib"]);
+    let mut tests = Vec::new();
+    for entry in fs::read_dir(root().join("tal-core/tests"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        tests.extend(name.strip_suffix(".rs").map(String::from));
     }
-    let feature = format!("tal-core/{FEATURE}");
-    arguments.extend(["--features", &feature]);
+    tests.retain(|test| !NOT.contains(&test.as_str()));
+    tests.sort();
+    arguments.extend(tests.iter().flat_map(|test| ["--test", test.as_str()]));
     let mut build = command(&cargo(), &arguments);
     let mut child = build.stdout(Stdio::piped()).spawn()?;
     let stdout = child.stdout.take().context("no output of cargo")?;
     let mut binaries = Vec::new();
     for message in Message::parse_stream(BufReader::new(stdout)) {
         let Message::CompilerArtifact(artifact) = message? else { continue };
-        let Some(binary) = artifact.executable.filter(|_| artifact.profile.test) else { continue };
-        if !NOT.iter().any(|not| binary.file_name().is_some_and(|name| name.starts_with(not))) {
-            binaries.push(binary.into_std_path_buf());
-        }
+        let binary = artifact.executable.filter(|_| artifact.profile.test);
+        binaries.extend(binary.map(|binary| binary.into_std_path_buf()));
     }
     if !child.wait()?.success() || binaries.is_empty() {
         bail!("the tests do not build");
