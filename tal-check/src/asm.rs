@@ -3,7 +3,10 @@
 //! An operation is encoded in one way: the shortest encoding, and of two equal ones that which has
 //! the register or memory operand first (`mov r/m, r`). The judge accepts just these.
 
-use iced_x86::{Code, Encoder, Instruction, Mnemonic, OpCodeOperandKind as Spec, OpKind, Register};
+use iced_x86::{
+    Code, Decoder, DecoderOptions, Encoder, Instruction, Mnemonic, OpCodeOperandKind as Spec,
+    OpKind, Register,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use strsim::osa_distance;
@@ -270,6 +273,10 @@ pub fn encode(
 fn sugar(name: String, args: &[Arg]) -> (String, Vec<Arg>) {
     match (name.as_str(), args) {
         ("imul", [r, i @ Arg::Imm(_)]) => (name, vec![*r, *r, *i]),
+        // Exchanging is symmetric; the short form has the accumulator behind.
+        ("xchg", [Arg::Reg(a @ (Register::AX | Register::EAX | Register::RAX)), b]) => {
+            (name, vec![*b, Arg::Reg(*a)])
+        }
         ("movsx", [_, source]) if width(source) == Some(4) => ("movsxd".into(), args.to_vec()),
         _ => (name, args.to_vec()),
     }
@@ -339,7 +346,14 @@ fn try_code(code: Code, args: &[Arg], address: u64) -> Result<Encoded, Option<As
         let (Some(arg), Ok(n)) = (args.get(i), u32::try_from(i)) else { return Err(None) };
         place(&mut instruction, n, info.op_kind(n), arg, operand)?;
     }
-    emit(&instruction, address).map_err(Some)
+    let encoded = emit(&instruction, address).map_err(Some)?;
+    if means(&encoded.bytes, code) { Ok(encoded) } else { Err(None) }
+}
+
+/// Do the bytes mean what was encoded? Not if they are another instruction's by exception: 90 would
+/// be `xchg eax, eax`, which clears the upper half of rax, but is `nop`, which does not.
+fn means(bytes: &[u8], code: Code) -> bool {
+    Decoder::new(64, bytes, DecoderOptions::NONE).decode().code() == code
 }
 
 /// Does the judge read these bytes as one instruction?
@@ -599,7 +613,7 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
-    use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
+    use iced_x86::{Formatter, IntelFormatter};
 
     fn reg(name: &str) -> Arg {
         Arg::Reg(register(name).unwrap())
@@ -655,6 +669,18 @@ mod tests {
         check("shr", &[reg("rax"), Arg::Imm(1)], &[0x48, 0xd1, 0xe8], "shr rax,1");
         check("setz", &[reg("dil")], &[0x40, 0x0f, 0x94, 0xc7], "sete dil");
         check("push", &[Arg::Imm(1000)], &[0x68, 0xe8, 3, 0, 0], "push 3E8h");
+    }
+
+    /// Where the byte of the short form is that of `nop`, the long form is taken: 32 bits clear the
+    /// upper half.
+    #[test]
+    fn exchanging_a_register_with_itself_is_no_nop() {
+        let twice = |name| [reg(name), reg(name)];
+        check("xchg", &twice("eax"), &[0x87, 0xc0], "xchg eax,eax");
+        check("xchg", &twice("rax"), &[0x48, 0x87, 0xc0], "xchg rax,rax");
+        check("xchg", &twice("ax"), &[0x66, 0x87, 0xc0], "xchg ax,ax");
+        check("xchg", &[reg("eax"), reg("r8d")], &[0x41, 0x90], "xchg r8d,eax");
+        check("xchg", &[reg("rcx"), reg("rax")], &[0x48, 0x91], "xchg rcx,rax");
     }
 
     #[test]

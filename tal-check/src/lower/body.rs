@@ -437,6 +437,8 @@ impl Elab {
         let shape = match list.as_slice() {
             [] => Some((None, None)),
             [(r, 1)] => Some((Some(*r), None)),
+            // An index without base takes four bytes of displacement.
+            [(r, 2)] => Some((Some(*r), Some((*r, 1)))),
             [(r, n @ (3 | 5 | 9))] => scale(n - 1).map(|s| (Some(*r), Some((*r, s)))),
             [(r, n)] => scale(*n).map(|s| (None, Some((*r, s)))),
             [(a, 1), (b, n)] | [(b, n), (a, 1)] => scale(*n).map(|s| (Some(*a), Some((*b, s)))),
