@@ -13,8 +13,10 @@
 pub mod asm;
 pub mod check;
 pub mod codes;
+pub mod console;
 mod cuts;
 pub mod directives;
+pub mod files;
 pub mod find;
 pub mod ghosts;
 pub mod infer;

@@ -4,57 +4,16 @@
 //! `use` is idempotent and may be cyclic. A file sees its own declarations, the public ones of the
 //! `.tal` files it uses, and all of the `.tali` files it uses; nothing transitively.
 
+pub use crate::files::{Disk, Files};
 use crate::interface;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use strsim::osa_distance;
 use tal_syntax::ast::{Decl, DeclKind, File, Name};
 use tal_syntax::diag::{Code, Diag};
 use tal_syntax::source::Sources;
 use tal_syntax::{FileId, Span};
-
-/// Reads source files; tests read from memory.
-pub trait Files {
-    /// The text of a file.
-    ///
-    /// # Errors
-    /// As the file system says.
-    fn read(&self, path: &Path) -> std::io::Result<String>;
-}
-
-/// The file system.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Disk;
-
-impl Files for Disk {
-    fn read(&self, path: &Path) -> std::io::Result<String> {
-        text(std::fs::read(path)?)
-    }
-}
-
-/// The bytes as text, or what they are instead.
-fn text(bytes: Vec<u8>) -> std::io::Result<String> {
-    let refuse = |words| Err(std::io::Error::new(std::io::ErrorKind::InvalidData, words));
-    if bytes.starts_with(b"\x7fELF") {
-        return refuse(
-            "this is an ELF file, not source text; objects are checked by `tal-load verify`"
-                .to_owned(),
-        );
-    }
-    String::from_utf8(bytes).or_else(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let byte = error.as_bytes().get(at).copied().unwrap_or_default();
-        refuse(format!("not text: byte {at} (0x{byte:02x}) is not UTF-8"))
-    })
-}
-
-/// Files by name, in memory.
-impl Files for BTreeMap<String, String> {
-    fn read(&self, path: &Path) -> std::io::Result<String> {
-        let known = path.to_str().and_then(|p| self.get(p));
-        known.cloned().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
-    }
-}
 
 /// A declaration: which file, which one there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -105,7 +64,7 @@ impl Program {
         embedded: &Embedded,
         diags: &mut Vec<Diag>,
     ) -> std::io::Result<Program> {
-        let text = files.read(root)?;
+        let text = files.read_root(root)?;
         let mut program = Program::default();
         let mut paths = vec![normal(root)];
         program.add(root, text, false, diags);
@@ -157,7 +116,7 @@ impl Program {
                 paths.push(path.to_path_buf());
                 Some(self.add(path, text, same, diags))
             }
-            (Err(_), Some((n, text))) => {
+            (Err(e), Some((n, text))) if e.kind() == ErrorKind::NotFound => {
                 let key = PathBuf::from(format!("<interface>/{n}"));
                 if let Some(found) = paths.iter().position(|p| *p == key) {
                     return Some(found);
@@ -165,7 +124,7 @@ impl Program {
                 paths.push(key.clone());
                 Some(self.add(&key, (*text).to_owned(), true, diags))
             }
-            (Err(e), None) => {
+            (Err(e), _) => {
                 let diag = Diag::error(Code(101), span, format!("cannot read `{name}`"))
                     .with_primary(e.to_string())
                     .with_note(format!("looked for {}", path.display()));
