@@ -1,16 +1,15 @@
 //! Not trusted: a bug here can reject, never admit. The command `tal-asm`.
 
 use clap::Parser;
-use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tal_asm::elf::Output;
 use tal_asm::{assemble, convert, output};
 use tal_check::check::{self, Checked};
+use tal_check::console::{Console, Looks, USAGE};
+use tal_check::files::Watched;
 use tal_check::lower;
 use tal_check::report::report;
-use tal_check::resolve::Disk;
-use tal_syntax::render::{Format, emit};
 
 /// Assembles a typed program into an ELF file that carries its proof.
 ///
@@ -20,70 +19,75 @@ use tal_syntax::render::{Format, emit};
 #[derive(Parser)]
 #[command(name = "tal-asm", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// The source file; what it uses is found beside it.
+    /// The source file; what it uses is found beside it. `-` is standard input, and uses files of
+    /// the current folder.
     file: PathBuf,
-    /// Where to write. A name that ends in .o means a relocatable object.
+    /// Where to write; `-` is standard output. A name that ends in .o means a relocatable object.
+    /// What was read is never written to.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Write a relocatable object, whatever the name of the output.
     #[arg(short = 'c', long)]
     object: bool,
+    #[command(flatten)]
+    looks: Looks,
 }
 
 const EXAMPLES: &str = "\
-Exit status: 0 if the file was written, 1 if the program is refused, 2 on usage or input and output.
+Exit status: 0 if the file was written, 1 if the program is refused, 2 on usage or input and output,
+141 if nobody reads what is written.
 
 Examples:
   tal-asm wc.tal -o wc      an executable for `tal-load run wc`, `objdump -dl wc`, `gdb wc`
   tal-asm -c wc.tal -o wc.o a relocatable object with the same sections";
 
-/// Why there is no file, said to the user already.
-struct Stop(u8);
-
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Stop(code)) => ExitCode::from(code),
+    match Console::parse("tal-asm", |arguments: &Arguments| arguments.looks) {
+        Ok((arguments, console)) => console.end(run(&arguments, &console).err().unwrap_or(0)),
+        Err(code) => code,
     }
 }
 
-fn say(words: &str) {
-    // Nothing is left to do when standard error is closed.
-    let _ = writeln!(stderr(), "tal-asm: {words}");
-}
-
-fn run(arguments: &Arguments) -> Result<(), Stop> {
-    let checked = checked(&arguments.file)?;
-    let object = arguments.object || arguments.output.extension().is_some_and(|e| e == "o");
-    let kind = if object { Output::Object } else { Output::Executable };
-    let file = arguments.file.display();
+/// Makes the file, or says why there is none and gives the status for that.
+fn run(arguments: &Arguments, console: &Console) -> Result<(), u8> {
+    let source = &Watched::name(&arguments.file);
+    let fail = |code: u8, words: &str| {
+        console.error(words);
+        code
+    };
+    let read = Watched::default();
+    let checked = checked(source, &read, console)?;
+    output::refuse_source(&arguments.output, &read)
+        .map_err(|error| fail(USAGE, &format!("{}: {error}", arguments.output.display())))?;
+    let named = arguments.output.extension().is_some_and(|e| e == "o");
+    let kind = if arguments.object || named { Output::Object } else { Output::Executable };
     let program = convert::program(&checked.lowered, &checked.section).map_err(|_| {
-        say(&format!("{file}: a program needs an `entry fn start`"));
-        Stop(1)
+        fail(1, &format!("{}: a program needs an `entry fn start`", source.display()))
     })?;
     let bytes = assemble(&program, kind, &checked.lowered.host.interface).map_err(|failure| {
-        say(&format!("{file}: the assembler made what the loader refuses: {failure}"));
-        say("this is a mistake in tal-asm or tal-check, not in the program; nothing was written");
-        Stop(1)
+        let file = source.display();
+        console.error(&format!("{file}: the assembler made what the loader refuses: {failure}"));
+        let whose = "this is a mistake in tal-asm or tal-check, not in the program";
+        fail(1, &format!("{whose}; nothing was written"))
     })?;
-    output::write_whole(&arguments.output, &bytes, kind == Output::Executable).map_err(|error| {
-        say(&format!("{}: {error}", arguments.output.display()));
-        Stop(2)
-    })
+    if output::is_stdout(&arguments.output) {
+        console.print_bytes(&bytes);
+        return Ok(());
+    }
+    output::write_whole(&arguments.output, &bytes, kind == Output::Executable)
+        .map_err(|error| fail(USAGE, &format!("{}: {error}", arguments.output.display())))
 }
 
 /// The program, checked; what is wrong with it is said.
-fn checked(file: &Path) -> Result<Checked, Stop> {
-    let outcome = lower::lower(file, &Disk).map_err(|error| {
-        say(&format!("{}: {error}", file.display()));
-        Stop(2)
+fn checked(file: &Path, files: &Watched, console: &Console) -> Result<Checked, u8> {
+    let outcome = lower::lower(file, files).map_err(|error| {
+        console.error(&format!("{}: {error}", file.display()));
+        USAGE
     })?;
-    // As in `say`.
-    let _ = emit(&mut stderr(), &outcome.diags, &outcome.sources, Format::for_stderr());
-    let lowered = outcome.lowered.ok_or(Stop(1))?;
+    console.diagnostics(&outcome.diags, &outcome.sources);
+    let lowered = outcome.lowered.ok_or(1)?;
     check::check(lowered).map_err(|(lowered, refusals)| {
-        let diags = report(&lowered, &refusals);
-        let _ = emit(&mut stderr(), &diags, &lowered.sources, Format::for_stderr());
-        Stop(1)
+        console.diagnostics(&report(&lowered, &refusals), &lowered.sources);
+        1
     })
 }

@@ -1,20 +1,54 @@
-//! Not trusted: a bug here can reject, never admit. Files appear whole or not at all.
+//! Not trusted: a bug here can reject, never admit. Files appear whole or not at all, and never in
+//! the place of one that was read.
 
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Error, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
+use tal_check::console;
+use tal_check::files::Watched;
+
+/// Does the user mean standard output? It is written to as it is: not opened again, which would
+/// empty the file it is, and not replaced.
+#[must_use]
+pub fn is_stdout(path: &Path) -> bool {
+    let names = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+    names.iter().any(|name| path == Path::new(name))
+}
+
+/// Is the output, by any name, a file from which the program was made?
+///
+/// # Errors
+/// It is.
+pub fn refuse_source(path: &Path, read: &Watched) -> io::Result<()> {
+    let file = if is_stdout(path) { console::stdout_file() } else { fs::metadata(path) };
+    match file {
+        Ok(file) if read.has_read(&file) => {
+            Err(Error::other("the program was read from this file; nothing was written"))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Writes beside the target and renames: who opens `path` sees the old file or the whole new one.
-/// What fails leaves no file behind. A link stays a link; what is no file (`/dev/stdout`, a pipe)
-/// is written to, not replaced.
+/// What fails leaves no file behind. A link stays a link; what is no file (`/dev/null`, a pipe) is
+/// written to, not replaced, and a disk is not written to at all.
 ///
 /// # Errors
 /// Those of the file system.
 pub fn write_whole(path: &Path, bytes: &[u8], executable: bool) -> io::Result<()> {
-    let kind = fs::metadata(path).map(|target| target.file_type());
-    if kind.is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
-        return fs::File::create(path)?.write_all(bytes);
+    match fs::metadata(path).map(|target| target.file_type()) {
+        Ok(kind) if kind.is_char_device() || kind.is_fifo() => {
+            return File::options().write(true).open(path)?.write_all(bytes);
+        }
+        Ok(kind) if kind.is_dir() => return Err(Error::other("this is a directory")),
+        Ok(kind) if !kind.is_file() => {
+            return Err(Error::other("this is neither a file nor a pipe"));
+        }
+        Err(error) if fs::symlink_metadata(path).is_ok() => {
+            return Err(Error::other(format!("this link leads to no file: {error}")));
+        }
+        _ => {}
     }
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let directory = match path.parent() {

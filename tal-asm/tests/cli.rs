@@ -118,6 +118,149 @@ fn a_refused_program_leaves_the_old_file() {
     assert_eq!(names, ["hello.tal", "out", "wrong.tal"]);
 }
 
+/// Every name of every file.
+fn contents(place: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let files = fs::read_dir(place).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file());
+    let mut files: Vec<_> = files.map(|p| (p.clone(), fs::read(&p).unwrap())).collect();
+    files.sort();
+    files
+}
+
+/// Neither the source, nor what it uses, nor its copy of the interface; by no name.
+#[test]
+fn the_output_is_never_a_file_that_was_read() {
+    let place = workplace();
+    let at = |name: &str| place.path().join(name);
+    let hello = fs::read_to_string(at("hello.tal")).unwrap();
+    fs::write(at("lib.tal"), "pub const UNUSED = 1\n").unwrap();
+    fs::write(at("x.tal"), format!("use \"lib.tal\"\n{hello}")).unwrap();
+    fs::copy(examples().join("../interface/kernel.tali"), at("kernel.tali")).unwrap();
+    for read in ["x.tal", "lib.tal", "kernel.tali"] {
+        std::os::unix::fs::symlink(read, at(&format!("link-{read}"))).unwrap();
+        fs::hard_link(at(read), at(&format!("hard-{read}"))).unwrap();
+    }
+    std::os::unix::fs::symlink(".", at("here")).unwrap();
+    std::os::unix::fs::symlink("link-x.tal", at("link-link")).unwrap();
+    let before = contents(place.path());
+    let absolute = at("x.tal");
+    let folder = place.path().file_name().unwrap().to_str().unwrap();
+    let round = format!("../{folder}/./x.tal");
+    let outputs = [
+        "x.tal",
+        "./x.tal",
+        "here/x.tal",
+        "link-link",
+        &round,
+        absolute.to_str().unwrap(),
+        "lib.tal",
+        "kernel.tali",
+        "link-x.tal",
+        "link-lib.tal",
+        "link-kernel.tali",
+        "hard-x.tal",
+        "hard-lib.tal",
+        "hard-kernel.tali",
+    ];
+    for output in outputs {
+        for more in [&[][..], &["-c"][..]] {
+            let out = asm(place.path(), &[&["x.tal", "-o", output], more].concat());
+            assert_eq!(code(&out), 2, "{output}");
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            assert!(said.contains("the program was read from this file"), "{said}");
+            assert_eq!(contents(place.path()), before, "{output}");
+        }
+    }
+    let shell = |line: &str| {
+        let mut command = Command::new("bash");
+        command.args(["-c", line, env!("CARGO_BIN_EXE_tal-asm")]).current_dir(place.path());
+        command.output().unwrap()
+    };
+    let lines = [
+        "\"$0\" x.tal -o - >> x.tal",
+        "\"$0\" x.tal -o /dev/stdout >> lib.tal",
+        "\"$0\" x.tal -o /dev/fd/3 3>> hard-x.tal",
+        "\"$0\" - -o x.tal < x.tal",
+        "\"$0\" /dev/stdin -o hello.tal < hello.tal",
+        "\"$0\" - -o - < x.tal 1<> x.tal",
+    ];
+    for line in lines {
+        assert_eq!(code(&shell(line)), 2, "{line}");
+        assert_eq!(contents(place.path()), before, "{line}");
+    }
+    // A source that nothing uses is a file like any other.
+    assert_eq!(code(&asm(place.path(), &["x.tal", "-o", "hello.tal"])), 0);
+}
+
+#[test]
+fn a_dash_is_standard_input_and_output() {
+    let place = workplace();
+    let shell = |line: &str| {
+        let mut command = Command::new("bash");
+        command.args(["-c", line, env!("CARGO_BIN_EXE_tal-asm")]).current_dir(place.path());
+        command.output().unwrap()
+    };
+    let out = shell("\"$0\" hello.tal -o file && \"$0\" hello.tal -o - | cmp - file");
+    assert_eq!(code(&out), 0, "{}", String::from_utf8_lossy(&out.stderr));
+    // Only the name of the source is another.
+    assert_eq!(code(&shell("\"$0\" - -o stdin < hello.tal && test -x stdin")), 0);
+    let named = fs::read(place.path().join("stdin")).unwrap();
+    assert!(named.windows(7).any(|w| w == b"<stdin>"));
+    // What stands in the file already stays there.
+    for name in ["-", "/dev/stdout"] {
+        let line = format!("echo before > log && \"$0\" hello.tal -o {name} >> log");
+        assert_eq!(code(&shell(&line)), 0);
+        let log = fs::read(place.path().join("log")).unwrap();
+        assert_eq!(
+            log.strip_prefix(b"before\n"),
+            Some(&*fs::read(place.path().join("file")).unwrap())
+        );
+    }
+    for (line, status) in [
+        ("\"$0\" hello.tal -o - > /dev/full", 2),
+        ("\"$0\" hello.tal -o - >&-", 2),
+        ("\"$0\" hello.tal -o /dev/full", 2),
+        ("\"$0\" hello.tal -o /dev/null", 0),
+        ("\"$0\" --help > /dev/full", 2),
+        ("\"$0\" hello.tal -o .", 2),
+        ("ln -s nowhere dangling; \"$0\" hello.tal -o dangling", 2),
+    ] {
+        assert_eq!(code(&shell(line)), status, "{line}");
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tal-asm"));
+    command.args(["hello.tal", "-o", "-"]).current_dir(place.path()).stdout(writer);
+    let out = command.output().unwrap();
+    assert_eq!((code(&out), out.stderr.len()), (141, 0));
+}
+
+#[test]
+fn every_line_is_an_object_as_json() {
+    let place = workplace();
+    fs::write(place.path().join("bad.tal"), "fn f()\n{\nret eax\n}\n").unwrap();
+    fs::write(place.path().join("lib.tal"), "fn f()\n{\nret\n}\n").unwrap();
+    for arguments in [
+        &["absent.tal", "-o", "out"][..],
+        &["bad.tal", "-o", "out"],
+        &["lib.tal", "-o", "out"],
+        &["lib.tal", "-o", "out.o"],
+        &["hello.tal", "-o", "no/such/folder/out"],
+        &["hello.tal", "-o", "hello.tal"],
+        &["hello.tal"],
+        &["--nonsense"],
+    ] {
+        let out = asm(place.path(), &[arguments, &["--message-format", "json"]].concat());
+        let said = String::from_utf8(out.stderr.clone()).unwrap();
+        assert_ne!(code(&out), 0);
+        assert!(!said.is_empty());
+        let json = |line: &str| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            value.is_object() && value["message"].is_string() && value["level"].is_string()
+        };
+        assert!(said.lines().all(json), "{arguments:?}: {said}");
+    }
+}
+
 /// A refusal is said in the words of `tal-check`, not in those of the judge.
 #[test]
 fn a_refused_program_is_explained() {
