@@ -53,6 +53,34 @@ pub(crate) struct Placed {
 /// # Errors
 /// When it is no object, or one that `tal-asm` does not write.
 pub fn link(file: &[u8]) -> Result<Vec<u8>> {
+    let parts = parts(file)?;
+    if !parts.starts {
+        return Err(CannotLink("the object has no `start`".into()));
+    }
+    Ok(executable(&parts.placed, &parts.annotations))
+}
+
+/// The same of a library, that is, of an object that has no start: the bytes as they will be linked
+/// into another program. They can be judged; nothing in them is where a program starts.
+///
+/// # Errors
+/// As [`link`].
+pub fn link_library(file: &[u8]) -> Result<Vec<u8>> {
+    let parts = parts(file)?;
+    Ok(executable(&parts.placed, &parts.annotations))
+}
+
+/// What is taken out of an object.
+struct Parts {
+    /// The loaded sections in their places.
+    placed: Vec<Placed>,
+    /// Does it define where a program starts?
+    starts: bool,
+    annotations: Vec<u8>,
+}
+
+/// Places and relocates.
+fn parts(file: &[u8]) -> Result<Parts> {
     let object = ElfFile64::<LittleEndian>::parse(file)?;
     let mut placed = place(&object)?;
     let sections: BTreeMap<usize, u64> = (placed.iter())
@@ -62,12 +90,10 @@ pub fn link(file: &[u8]) -> Result<Vec<u8>> {
     for part in &mut placed {
         relocate(&object, part, &symbols)?;
     }
-    if !object.symbols().any(|s| s.name() == Ok("start") && s.is_definition()) {
-        return Err(CannotLink("the object has no `start`".into()));
-    }
+    let starts = object.symbols().any(|s| s.name() == Ok("start") && s.is_definition());
     let annotations = object.section_by_name(".tal");
     let annotations = annotations.ok_or_else(|| CannotLink("there is no `.tal`".into()))?;
-    Ok(executable(&placed, annotations.data()?))
+    Ok(Parts { placed, starts, annotations: annotations.data()?.to_vec() })
 }
 
 /// The same places as in an executable of `tal-asm`.

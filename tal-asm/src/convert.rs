@@ -18,12 +18,18 @@ pub struct NoStart;
 /// # Errors
 /// When it is a library.
 pub fn program(lowered: &Lowered, annotations: &[u8]) -> Result<Program, NoStart> {
-    let start = lowered.start.ok_or(NoStart)?;
-    let start = lowered.functions.get(start.0 as usize).ok_or(NoStart)?;
+    let program = any(lowered, annotations);
+    if program.start.is_some() { Ok(program) } else { Err(NoStart) }
+}
+
+/// The same of a library, too.
+#[must_use]
+pub fn any(lowered: &Lowered, annotations: &[u8]) -> Program {
+    let start = lowered.start.and_then(|start| lowered.functions.get(start.0 as usize));
     let mut program = Program {
         text: lowered.text.clone(),
         text_address: lowered.text_address,
-        start: lowered.text_address + start.offset,
+        start: start.map(|start| lowered.text_address + start.offset),
         annotations: annotations.to_vec(),
         ..Program::default()
     };
@@ -35,7 +41,7 @@ pub fn program(lowered: &Lowered, annotations: &[u8]) -> Result<Program, NoStart
     symbols(lowered, &mut program);
     lines(lowered, &mut program);
     fixups(lowered, &mut program);
-    Ok(program)
+    program
 }
 
 fn section(section: ast::Section) -> Section {
@@ -87,12 +93,14 @@ fn sections(lowered: &Lowered, program: &mut Program) {
 
 fn symbols(lowered: &Lowered, program: &mut Program) {
     for function in &lowered.functions {
+        let address = lowered.text_address + function.offset;
         program.symbols.push(Symbol {
             name: function.name.clone(),
             section: Section::Text,
-            address: lowered.text_address + function.offset,
+            address,
             size: function.size,
             kind: SymbolKind::Function,
+            public: function.public || program.start == Some(address),
         });
         for label in &function.labels {
             for (name, _) in &label.names {
@@ -102,6 +110,7 @@ fn symbols(lowered: &Lowered, program: &mut Program) {
                     address: lowered.text_address + label.offset,
                     size: 0,
                     kind: SymbolKind::Label,
+                    public: false,
                 });
             }
         }
@@ -112,6 +121,7 @@ fn symbols(lowered: &Lowered, program: &mut Program) {
         address: object.address,
         size: object.size,
         kind: SymbolKind::Object,
+        public: object.public,
     }));
 }
 

@@ -124,7 +124,8 @@ fn unit(program: &Program, dwarf: &mut DwarfUnit, main: &Path) {
         let offset = u64::from(symbol.address.saturating_sub(program.text_address));
         let entry = dwarf.unit.get_mut(id);
         entry.set(gimli::DW_AT_name, string(symbol.name.as_bytes()));
-        entry.set(gimli::DW_AT_external, AttributeValue::Flag(true));
+        let external = symbol.public || program.start.is_some();
+        entry.set(gimli::DW_AT_external, AttributeValue::Flag(external));
         entry.set(gimli::DW_AT_low_pc, AttributeValue::Address(text_at(offset)));
         entry.set(gimli::DW_AT_high_pc, AttributeValue::Udata(u64::from(symbol.size)));
     }

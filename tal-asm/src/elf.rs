@@ -48,6 +48,8 @@ impl From<object::write::Error> for ElfError {
 }
 
 const PAGE: u64 = 4096;
+/// By this empty section linkers know that no part of an object wants an executable stack.
+const NO_EXECUTABLE_STACK: &str = ".note.GNU-stack";
 
 /// The bytes of the file. The same program gives the same bytes.
 ///
@@ -60,7 +62,7 @@ pub fn write(program: &Program, output: Output) -> Result<Vec<u8>, ElfError> {
         Output::Object => debug,
     };
     let mut buffer = Vec::new();
-    let parts = parts(program, &debug);
+    let parts = parts(program, output, &debug);
     Layout::reserve(program, output, &parts, &mut buffer)?.write()?;
     Ok(buffer)
 }
@@ -95,7 +97,7 @@ enum Place {
 }
 
 /// The sections in the order of the file; empty ones are left out.
-fn parts<'a>(program: &'a Program, debug: &'a [DebugSection]) -> Vec<Part<'a>> {
+fn parts<'a>(program: &'a Program, output: Output, debug: &'a [DebugSection]) -> Vec<Part<'a>> {
     let alloc = elf::SHF_ALLOC;
     let loaded = [
         (".text", Section::Text, alloc | elf::SHF_EXECINSTR, program.text.as_slice()),
@@ -128,11 +130,14 @@ fn parts<'a>(program: &'a Program, debug: &'a [DebugSection]) -> Vec<Part<'a>> {
         relocations: Vec::new(),
     });
     parts.push(unloaded(".tal", &program.annotations, None, Vec::new()));
+    if output == Output::Object {
+        parts.push(unloaded(NO_EXECUTABLE_STACK, &[], None, Vec::new()));
+    }
     for section in debug {
         let relocations = section.relocations.iter().map(debug_relocation).collect();
         parts.push(unloaded(section.id.name(), &section.bytes, Some(section.id), relocations));
     }
-    parts.retain(|part| part.size > 0 || part.name == ".tal");
+    parts.retain(|part| part.size > 0 || [".tal", NO_EXECUTABLE_STACK].contains(&part.name));
     parts
 }
 
@@ -551,7 +556,7 @@ fn symbols<'p>(
     }
     let mut named: Vec<&Symbol> = program.symbols.iter().collect();
     // Tools expect local symbols before global ones.
-    named.sort_by_key(|s| (s.kind != SymbolKind::Label, s.address, &s.name));
+    named.sort_by_key(|s| (is_global(s, output), s.kind != SymbolKind::Label, s.address, &s.name));
     let named = named.into_iter().filter_map(|s| named_symbol(program, output, parts, writer, s));
     symbols.extend(named.collect::<Vec<_>>());
     for (i, name) in (0_u16..).zip(&program.imports) {
@@ -571,6 +576,14 @@ fn symbols<'p>(
         });
     }
     symbols
+}
+
+/// In an executable everything but a label, for debuggers; in an object what others may name.
+fn is_global(symbol: &Symbol, output: Output) -> bool {
+    match output {
+        Output::Executable => symbol.kind != SymbolKind::Label,
+        Output::Object => symbol.public,
+    }
 }
 
 /// A name of the source, if its section is in the file.
@@ -594,7 +607,7 @@ fn named_symbol<'p>(
     Some(OutSymbol {
         name: Some(writer.add_string(symbol.name.as_bytes())),
         kind,
-        global: symbol.kind != SymbolKind::Label,
+        global: is_global(symbol, output),
         place: Standing::Part(part),
         value: u64::from(symbol.address.saturating_sub(base)),
         size: u64::from(symbol.size),

@@ -5,6 +5,7 @@
 pub mod convert;
 pub mod debug;
 pub mod elf;
+pub mod library;
 pub mod output;
 pub mod program;
 
@@ -52,10 +53,11 @@ pub fn assemble(
         Output::Executable => {
             starts(program, &bytes, interface)?;
         }
-        Output::Object => {
+        Output::Object if program.start.is_some() => {
             let linked = loader::link::link(&bytes).map_err(Failure::Link)?;
             starts(program, &linked, interface)?;
         }
+        Output::Object => library::verify(&bytes, interface)?,
     }
     Ok(bytes)
 }

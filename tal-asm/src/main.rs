@@ -4,7 +4,9 @@ use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tal_asm::elf::Output;
-use tal_asm::{assemble, convert, output};
+use tal_asm::library::Unlinkable;
+use tal_asm::program::Program;
+use tal_asm::{assemble, convert, library, output};
 use tal_check::check::{self, Checked};
 use tal_check::console::{Console, Looks, USAGE};
 use tal_check::files::Watched;
@@ -26,9 +28,13 @@ struct Arguments {
     /// What was read is never written to.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Write a relocatable object, whatever the name of the output.
+    /// Write a relocatable object, whatever the name of the output. Without `entry fn start` it is
+    /// one for C programs, which call its `pub fn`s.
     #[arg(short = 'c', long)]
     object: bool,
+    /// Let an object for C programs have absolute addresses; link it with `cc -no-pie`.
+    #[arg(long)]
+    no_pie: bool,
     #[command(flatten)]
     looks: Looks,
 }
@@ -38,8 +44,9 @@ Exit status: 0 if the file was written, 1 if the program is refused, 2 on usage 
 141 if nobody reads what is written.
 
 Examples:
-  tal-asm wc.tal -o wc      an executable for `tal-load run wc`, `objdump -dl wc`, `gdb wc`
-  tal-asm -c wc.tal -o wc.o a relocatable object with the same sections";
+  tal-asm wc.tal -o wc        an executable for `tal-load run wc`, `objdump -dl wc`, `gdb wc`
+  tal-asm -c wc.tal -o wc.o   a relocatable object with the same sections
+  tal-asm -c crc.tal -o crc.o functions for `cc main.c crc.o`: see docs/linking.md";
 
 fn main() -> ExitCode {
     match Console::parse("tal-asm", |arguments: &Arguments| arguments.looks) {
@@ -61,9 +68,8 @@ fn run(arguments: &Arguments, console: &Console) -> Result<(), u8> {
         .map_err(|error| fail(USAGE, &format!("{}: {error}", arguments.output.display())))?;
     let named = arguments.output.extension().is_some_and(|e| e == "o");
     let kind = if arguments.object || named { Output::Object } else { Output::Executable };
-    let program = convert::program(&checked.lowered, &checked.section).map_err(|_| {
-        fail(1, &format!("{}: a program needs an `entry fn start`", source.display()))
-    })?;
+    let program = convert::any(&checked.lowered, &checked.section);
+    fits(source, &program, kind, !arguments.no_pie).map_err(|why| fail(1, &why))?;
     let bytes = assemble(&program, kind, &checked.lowered.host.interface).map_err(|failure| {
         let file = source.display();
         console.error(&format!("{file}: the assembler made what the loader refuses: {failure}"));
@@ -76,6 +82,25 @@ fn run(arguments: &Arguments, console: &Console) -> Result<(), u8> {
     }
     output::write_whole(&arguments.output, &bytes, kind == Output::Executable)
         .map_err(|error| fail(USAGE, &format!("{}: {error}", arguments.output.display())))
+}
+
+/// Can the program be a file of this kind?
+fn fits(source: &Path, program: &Program, kind: Output, independent: bool) -> Result<(), String> {
+    let source = source.display();
+    match (program.start, kind) {
+        (Some(_), _) => Ok(()),
+        (None, Output::Object) => {
+            let place = |why: Unlinkable| match why {
+                Unlinkable::NothingPublic => format!("{source}: {why}"),
+                _ => why.to_string(),
+            };
+            library::linkable(program, independent).map_err(place)
+        }
+        (None, Output::Executable) => {
+            let wanted = "a program needs an `entry fn start`";
+            Err(format!("{source}: {wanted}; -c makes an object of functions for C programs"))
+        }
+    }
 }
 
 /// The program, checked; what is wrong with it is said.

@@ -1,7 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. A checked program, ready to be written: bytes,
 //! addresses, and the names and lines that people and debuggers want.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which section something stands in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -29,16 +29,18 @@ pub struct Symbol {
     pub size: u32,
     /// A function, a data object or a local label.
     pub kind: SymbolKind,
+    /// May other files of a link name it?
+    pub public: bool,
 }
 
 /// See [`Symbol::kind`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SymbolKind {
-    /// Global.
+    /// A function.
     Function,
-    /// Global.
+    /// Data.
     Object,
-    /// Local.
+    /// A place in a function.
     Label,
 }
 
@@ -109,8 +111,8 @@ pub struct Program {
     pub bss_address: u32,
     /// How many bytes.
     pub bss_size: u32,
-    /// Absolute address of the start.
-    pub start: u32,
+    /// Absolute address of the start; a library has none.
+    pub start: Option<u32>,
     /// Names of the imports used; gate i is import i.
     pub imports: Vec<String>,
     /// Every name, in any order.
@@ -161,5 +163,23 @@ impl Program {
             self.size(*s) > 0 && address.checked_sub(self.address(*s)) == Some(self.size(*s))
         };
         sections.into_iter().find(inside).or_else(|| sections.into_iter().find(at_end))
+    }
+
+    /// File and line from which the byte of the text at this offset comes.
+    #[must_use]
+    pub fn line_at(&self, offset: u32) -> Option<(&Path, u32)> {
+        let behind = self.lines.partition_point(|line| line.offset <= offset);
+        let line = self.lines.get(behind.checked_sub(1)?)?;
+        Some((self.files.get(line.file as usize)?, line.line))
+    }
+
+    /// The object in whose bytes the byte of a section stands.
+    #[must_use]
+    pub fn object_at(&self, section: Section, offset: u32) -> Option<&Symbol> {
+        let address = self.address(section).checked_add(offset)?;
+        let inside = |s: &&Symbol| {
+            s.section == section && address.checked_sub(s.address).is_some_and(|o| o < s.size)
+        };
+        self.symbols.iter().find(inside)
     }
 }

@@ -79,6 +79,9 @@ fn nm_reads_the_names() {
     let text = tool(directory.path(), &["nm", "hello.o"]);
     has(&text, "U write");
     has(&text, "0000000000000000 T start");
+    // What is not `pub` is nobody else's.
+    has(&text, "0000000000000011 t helper");
+    has(&text, "0000000000000000 D counter");
 }
 
 #[test]

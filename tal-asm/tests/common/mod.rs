@@ -21,6 +21,7 @@ pub(crate) fn sample() -> Program {
         address,
         size,
         kind,
+        public: name != "helper" && kind != SymbolKind::Label,
     };
     Program {
         text,
@@ -31,7 +32,7 @@ pub(crate) fn sample() -> Program {
         data_address: 0x40_2000,
         bss_address: 0x40_2010,
         bss_size: 0x3000,
-        start: 0x40_0000,
+        start: Some(0x40_0000),
         imports: vec!["write".into(), "exit".into()],
         symbols: vec![
             symbol("helper", Section::Text, 0x40_0011, 1, SymbolKind::Function),
