@@ -55,7 +55,8 @@ pub(crate) struct Placed {
 pub fn link(file: &[u8]) -> Result<Vec<u8>> {
     let parts = parts(file)?;
     if !parts.starts {
-        return Err(CannotLink("the object has no `start`".into()));
+        let library = "the object has no `start`: a linker makes it part of another program";
+        return Err(CannotLink(library.into()));
     }
     Ok(executable(&parts.placed, &parts.annotations))
 }

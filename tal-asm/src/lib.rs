@@ -65,6 +65,6 @@ pub fn assemble(
 /// The loader admits the file, and starts it where the program starts.
 fn starts(program: &Program, file: &[u8], interface: &Interface) -> Result<(), Failure> {
     let verified = loader::verify(file, interface).map_err(Failure::Refused)?;
-    let same = verified.entry() == program.start;
+    let same = Some(verified.entry()) == program.start;
     if same { Ok(()) } else { Err(Failure::Refused(Refusal::Start)) }
 }

@@ -6,11 +6,13 @@ mod common;
 
 use common::tool;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::{self, Command};
+use tal_asm::elf::Output;
+use tal_check::check::Checked;
 
 /// Runs a line of bash, with tal-asm on the path.
-fn shell(directory: &Path, line: &str) -> Output {
+fn shell(directory: &Path, line: &str) -> process::Output {
     let tools = Path::new(env!("CARGO_BIN_EXE_tal-asm")).parent().unwrap();
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
     let mut command = Command::new("bash");
@@ -244,18 +246,38 @@ fn what_c_cannot_link_is_refused() {
     assert!(String::from_utf8_lossy(&out.stderr).contains("-c makes an object"));
 }
 
+fn checked(place: &Path, source: &str) -> Checked {
+    let path = place.join("l.tal");
+    fs::write(&path, source).unwrap();
+    let outcome = tal_check::lower::lower(&path, &tal_check::files::Disk).unwrap();
+    tal_check::check::check(outcome.lowered.unwrap()).unwrap()
+}
+
+/// What was judged as a program is no library by having lost the name of its start.
+#[test]
+fn a_library_has_no_start() {
+    let place = tempfile::tempdir().unwrap();
+    let source = "use \"kernel.tali\"\nentry fn start {\nxor edi, edi\njmp exit\n}\n";
+    let checked = checked(place.path(), source);
+    let interface = &checked.lowered.host.interface;
+    let mut program = tal_asm::convert::any(&checked.lowered, &checked.section);
+    tal_asm::assemble(&program, Output::Object, interface).unwrap();
+    program.start = None;
+    let failure = tal_asm::assemble(&program, Output::Object, interface).unwrap_err();
+    assert_eq!(failure, tal_asm::Failure::Refused(loader::Refusal::Start));
+}
+
 /// The judge has the last word on the bytes of a library, too.
 #[test]
 fn a_library_is_judged_as_machine_code() {
     let place = tempfile::tempdir().unwrap();
-    let path: PathBuf = place.path().join("l.tal");
-    fs::write(&path, LIBRARY).unwrap();
-    let outcome = tal_check::lower::lower(&path, &tal_check::files::Disk).unwrap();
-    let checked = tal_check::check::check(outcome.lowered.unwrap()).unwrap();
+    let checked = checked(place.path(), LIBRARY);
     let program = tal_asm::convert::any(&checked.lowered, &checked.section);
     let interface = &checked.lowered.host.interface;
-    let object = tal_asm::elf::Output::Object;
-    tal_asm::assemble(&program, object, interface).unwrap();
+    let object = Output::Object;
+    let bytes = tal_asm::assemble(&program, object, interface).unwrap();
+    let error = loader::link::link(&bytes).unwrap_err().to_string();
+    assert!(error.contains("no `start`"), "{error}");
     assert!(program.lines.len() > 20);
     for line in &program.lines {
         let mut bad = program.clone();
