@@ -1,5 +1,5 @@
-//! Not trusted: a test. Objects without a start, linked into programs of C; docs/linking.md, word for
-//! word.
+//! Not trusted: a test. Objects without a start, linked into programs of C; docs/linking.md, word
+//! for word.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

@@ -2,8 +2,8 @@
 //! asked for, and whether it could be said.
 //!
 //! What cannot be written is an error: status 2, or 141 when nobody reads any more, which is what a
-//! shell says of a program that SIGPIPE ended. With `--message-format json` every line is an object,
-//! complaints about the command line too.
+//! shell says of a program that SIGPIPE ended. With `--message-format json` every line is an
+//! object, complaints about the command line too.
 
 use clap::{Args, Parser, ValueEnum};
 use serde_json::json;

@@ -21,8 +21,8 @@ use tal_syntax::diag::Code;
 #[derive(Parser)]
 #[command(name = "tal-check", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// Source files; what each uses is found beside it. `-` is standard input, and uses files of the
-    /// current folder.
+    /// Source files; what each uses is found beside it. `-` is standard input, and uses files of
+    /// the current folder.
     #[arg(required_unless_present = "explain")]
     files: Vec<PathBuf>,
     #[command(flatten)]
