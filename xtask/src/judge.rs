@@ -2,9 +2,9 @@
 //! those of this repository, and those of the decoder as Cargo.lock has them.
 
 use crate::kernel::{cache, hex, lock, on_path};
+use crate::manifests::packages;
 use crate::run::root;
 use anyhow::{Context, Result, bail};
-use cargo_metadata::MetadataCommand;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
@@ -61,11 +61,11 @@ fn files() -> Result<BTreeMap<String, Vec<u8>>> {
     for name in OURS {
         collect(&root().join(name), name, &mut files)?;
     }
-    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).exec()?;
+    let packages = packages(false)?;
     for name in OTHERS {
-        let package = metadata.packages.iter().find(|package| package.name.as_str() == *name);
-        let manifest = &package.with_context(|| format!("no package {name}"))?.manifest_path;
-        let top = manifest.parent().context("a manifest without a directory")?.as_std_path();
+        let package = packages.iter().find(|package| package.name == *name);
+        let manifest = &package.with_context(|| format!("no package {name}"))?.manifest;
+        let top = manifest.parent().context("a manifest without a directory")?;
         collect(&top.join("src"), &format!("{name}/src"), &mut files)?;
         // What a crate includes besides, and under which terms it is.
         for entry in fs::read_dir(top)? {
