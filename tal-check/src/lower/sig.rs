@@ -216,6 +216,7 @@ impl Elab {
         scope.bind = place != Where::Label;
         // Lengths and values bind names; a label's names are bound by `some` or by the function.
         for item in items {
+            self.unaligned(item)?;
             if let ItemKind::Some(name) = &item.kind {
                 scope.declare(&name.text, None, Origin::Named, name.span);
             }
@@ -267,6 +268,15 @@ impl Elab {
             said.facts.extend(known.into_iter().map(|f| (f, chain.span)));
         }
         Ok(said)
+    }
+
+    /// An alignment is a fact that the judge has no word for: not read, it would be a promise that
+    /// nobody keeps.
+    pub(super) fn unaligned(&mut self, item: &Item) -> Res<()> {
+        match &item.kind {
+            ItemKind::Value { align: Some((_, span)), .. } => Err(self.stage(*span, "alignments")),
+            _ => Ok(()),
+        }
     }
 
     /// The register or slot on the left side, if the item is about one.

@@ -90,6 +90,7 @@ impl Elab {
 
     /// The name and type of a field.
     fn field_item<'a>(&mut self, item: &'a Item) -> Res<(Name, &'a Type)> {
+        self.unaligned(item)?;
         if let ItemKind::Value { chain, ty: Some(ty), .. } = &item.kind
             && let ast::ExprKind::Name(text) = &chain.first.kind
             && chain.rest.len() <= 1
