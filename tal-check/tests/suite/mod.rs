@@ -1,5 +1,5 @@
-//! Not trusted: a test. The pages of docs/spec as a test suite: their programs, what they expect,
-//! and what comes of them. docs/spec/index.md explains the directives.
+//! Not trusted: a test. The pages of docs/spec, and docs/language.md, as a test suite: their
+//! programs, what they expect, and what comes of them. docs/spec/index.md explains the directives.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses its part")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,8 +27,9 @@ pub(crate) struct Page {
 pub(crate) fn pages() -> Vec<Page> {
     let only = std::env::var("PAGE").unwrap_or_default();
     let mut pages = Vec::new();
-    for entry in std::fs::read_dir(root().join("docs/spec")).unwrap() {
-        let path = entry.unwrap().path();
+    let entries = std::fs::read_dir(root().join("docs/spec")).unwrap();
+    let language = root().join("docs/language.md");
+    for path in entries.map(|e| e.unwrap().path()).chain([language]) {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         if path.extension().is_some_and(|e| e == "md") && (only.is_empty() || only == name) {
             pages.push(Page { name, text: std::fs::read_to_string(path).unwrap() });
