@@ -1,6 +1,7 @@
 //! Not trusted. Developer commands; `cargo xtask help` lists them.
 
 mod admission;
+mod annotations;
 mod bare_metal;
 mod bench;
 mod bench_judge;
@@ -70,7 +71,7 @@ enum Command {
     Examples,
     /// Compiles interface/*.tali into what the loader embeds.
     Interface,
-    /// Does what README.md and docs/tutorial.md say and compares what is printed.
+    /// Does what README.md and two pages of docs/ say and compares what is printed.
     Tour,
     /// Takes out each premise of the judge, one at a time, and sees whether a test notices.
     Premises {
@@ -83,6 +84,8 @@ enum Command {
         /// Only those with this word in their names (file, function, text).
         only: Option<String>,
     },
+    /// How much the examples say to the checker, beside the types of functions and data.
+    Annotations,
     /// Changes every bit of every example's text and annotations (the tests try a sample); long.
     Mutate,
     /// Time to check, assemble and verify generated programs of 10k, 50k and 200k lines.
@@ -178,6 +181,7 @@ fn command(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Premises { pairs, only, .. } => premises::premises(pairs, only.as_deref()),
+        Command::Annotations => annotations::print(),
         Command::Mutate => tests::mutate(),
         Command::Bench => bench::bench(),
         Command::BenchServers => examples::beside::bench(&demo::build()?),

@@ -1,13 +1,16 @@
-//! Not trusted. `cargo xtask tour`: does what README.md and docs/tutorial.md say and compares what
-//! is printed.
+//! Not trusted. `cargo xtask tour`: does what README.md, docs/tutorial.md and docs/language.md say
+//! and compares what is printed.
 //!
-//! A block that starts with "```tal NAME" is a file. In a block that starts with "```console", a
-//! line `$ command` is run by the shell, in one folder that has the examples. The lines behind it
+//! A block that starts with "```tal NAME.tal" is a file. In a block that starts with "```console",
+//! a line `$ command` is run by the shell, in one folder that has the examples. The lines behind it
 //! are its output if there are any: a line `...` stands for any lines, a `...` at the end of a line
 //! for any rest, `[exit status N]` for a failure. With it, what is written to standard error is
 //! compared as well.
+//!
+//! Who follows README.md stands in the repository, so its commands write below `target/` only; and
+//! the tour leaves the repository as it was.
 
-use crate::run::{root, step};
+use crate::run::{command, root, step};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
@@ -22,12 +25,28 @@ enum Step {
     Command { line: String, expected: Vec<String> },
 }
 
+/// What a page finds where it is followed: links to these of the repository.
+const FOUND: [&str; 3] = ["examples", "README.md", "LICENSE-MIT"];
+
 /// Takes the tours with the tools in this folder.
 pub(crate) fn tour(binaries: &Path) -> Result<()> {
-    for page in ["README.md", "docs/tutorial.md"] {
+    let before = changes()?;
+    follow("README.md", binaries).context("README.md")?;
+    for page in ["docs/tutorial.md", "docs/language.md"] {
         follow(page, binaries).with_context(|| page)?;
     }
+    let after = changes()?;
+    if before != after {
+        bail!("the tour has changed the repository:\n{}", after.unwrap_or_default());
+    }
     Ok(())
+}
+
+/// What differs from what is committed; nothing where this is no working tree of git.
+fn changes() -> Result<Option<String>> {
+    let Ok(output) = command("git", &["status", "--porcelain"]).output() else { return Ok(None) };
+    let text = String::from_utf8(output.stdout).context("git status")?;
+    Ok(output.status.success().then_some(text))
 }
 
 /// Does what one page says.
@@ -37,8 +56,8 @@ fn follow(page: &str, binaries: &Path) -> Result<()> {
     if directory.exists() {
         fs::remove_dir_all(&directory)?;
     }
-    fs::create_dir_all(&directory)?;
-    for name in ["examples", "README.md", "LICENSE-MIT"] {
+    fs::create_dir_all(directory.join("target"))?;
+    for name in FOUND {
         std::os::unix::fs::symlink(root().join(name), directory.join(name))?;
     }
     let steps = steps(&text);
@@ -53,7 +72,23 @@ fn follow(page: &str, binaries: &Path) -> Result<()> {
             }
         }
     }
+    if page == "README.md" {
+        only_below_target(&directory)?;
+    }
     step(&format!("the {} steps of {page} do what it says", steps.len()));
+    Ok(())
+}
+
+/// Fails where something was written beside `target`.
+fn only_below_target(directory: &Path) -> Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let link = entry.file_type()?.is_symlink() && FOUND.contains(&name.as_str());
+        if !link && name != "target" {
+            bail!("`{name}` would be left in the repository: write it to target/");
+        }
+    }
     Ok(())
 }
 
@@ -62,13 +97,15 @@ fn steps(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     // The kind of block that we are in.
     let mut block = "";
+    let file = |kind: &str| -> Option<String> {
+        kind.strip_prefix("tal ").filter(|name| name.ends_with(".tal")).map(str::to_owned)
+    };
     for line in text.lines() {
         if let Some(kind) = line.strip_prefix("```") {
             block = kind;
-            if let Some(name) = kind.strip_prefix("tal ") {
-                steps.push(Step::File { name: name.into(), text: String::new() });
-            }
-        } else if block.starts_with("tal ")
+            let text = String::new();
+            steps.extend(file(kind).map(|name| Step::File { name, text }));
+        } else if file(block).is_some()
             && let Some(Step::File { text, .. }) = steps.last_mut()
         {
             *text += &format!("{line}\n");
@@ -85,11 +122,11 @@ fn steps(text: &str) -> Vec<Step> {
     steps
 }
 
-fn take(binaries: &Path, directory: &Path, command: &str, expected: &[String]) -> Result<()> {
-    step(&format!("$ {command}"));
+fn take(binaries: &Path, directory: &Path, line: &str, expected: &[String]) -> Result<()> {
+    step(&format!("$ {line}"));
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("bash")
-        .args(["-c", command])
+        .args(["-c", line])
         .current_dir(directory)
         .env("PATH", format!("{}:{path}", binaries.display()))
         .output()?;
@@ -134,7 +171,7 @@ fn fits(patterns: &[String], lines: &[&str]) -> bool {
 
 #[cfg(test)]
 mod test {
-    use super::{Step, fits, steps};
+    use super::{Step, fits, only_below_target, steps};
 
     #[test]
     fn patterns_fit_lines() {
@@ -156,8 +193,20 @@ mod test {
     }
 
     #[test]
+    fn what_is_left_beside_target_is_found() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        std::fs::create_dir(folder.path().join("target"))?;
+        std::fs::write(folder.path().join("target/wc"), "")?;
+        std::os::unix::fs::symlink("/", folder.path().join("examples"))?;
+        only_below_target(folder.path())?;
+        std::fs::write(folder.path().join("wc"), "")?;
+        assert!(only_below_target(folder.path()).is_err());
+        Ok(())
+    }
+
+    #[test]
     fn files_are_found() {
-        let text = "```tal\nno\n```\n```tal a.tal\none\n\ntwo\n```\nno\n";
+        let text = "```tal\nno\n```\n```tal a.tal\none\n\ntwo\n```\nno\n```tal unfound\nno\n```\n";
         let file = Step::File { name: "a.tal".into(), text: "one\n\ntwo\n".into() };
         assert_eq!(steps(text), [file]);
     }
