@@ -22,6 +22,21 @@ pub(super) fn canonical(i: &Instruction, op: &Op, bytes: &[u8]) -> bool {
     holds!(rex_is_used(i, rex))
         && holds!(memory_is_short(i, rest))
         && holds!(no_ignored_field(op, rest))
+        && holds!(moves_something(i, op))
+}
+
+/// A 32-bit shift or rotation by a constant that is 0 modulo 32 moves nothing. Whether it clears
+/// the upper half is not written down: `shld` and `shrd` are "no operation" then. It has no use,
+/// so nobody has to know.
+fn moves_something(i: &Instruction, op: &Op) -> bool {
+    let shifts = matches!(
+        op,
+        Op::Shift { width: Width::W32, .. }
+            | Op::Rotate { width: Width::W32, .. }
+            | Op::ShiftDouble { width: Width::W32, .. }
+    );
+    let last = i.op_count().saturating_sub(1);
+    !shifts || i.op_kind(last) != OpKind::Immediate8 || i.immediate8() & 31 != 0
 }
 
 /// `setcc` ignores the register field of its ModRM byte: zero it must be.

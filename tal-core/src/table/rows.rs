@@ -261,8 +261,8 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::First],
         sure: SHIFT,
         may: OF_AF,
-        doc: "2^c e; a count of zero (mod 32 or 64) reads and writes the value and leaves the \
-              flags.",
+        doc: "2^c e; a count of zero reads and writes the value and leaves the flags; 32 bits: \
+              refused.",
         codes: codes![
             Shl_rm8_1 Shl_rm8_imm8 Shl_rm16_1 Shl_rm16_imm8 Shl_rm32_1 Shl_rm32_imm8 Shl_rm64_1
             Shl_rm64_imm8
