@@ -4,9 +4,11 @@
 //! the machine satisfies the state; and a second run with other secrets agrees in all that is
 //! public.
 
-use super::{Case, alone, case, divides, for_division, in_sets, involved, taken, with_field};
-use crate::forms::{self, WIDE, encode, instruction, value};
-use crate::machine::{Cpu, Machine};
+use super::{
+    Case, alone, case, divides, for_division, form, in_sets, involved, outside, taken, with_field,
+};
+use crate::forms::{self, WIDE, value};
+use crate::machine::{Cpu, LOWEST, Machine};
 use crate::model::{Values, solve};
 use crate::support::{Prover, declare, holds, image_of, no_interface};
 use fastrand::Rng;
@@ -14,7 +16,7 @@ use iced_x86::{Code, MemoryOperand};
 use std::rc::Rc;
 use tal_core::decode::{Cc, Decoded, Op, Rm, decode_at};
 use tal_core::error::Error;
-use tal_core::hint::{Forward, Place, Template};
+use tal_core::hint::{Forward, Place, Template, Through};
 use tal_core::judge::Judge;
 use tal_core::state::State;
 use tal_core::table::{Form, ROWS};
@@ -60,9 +62,29 @@ impl Forward for Whim {
         let monomials: Vec<Monomial> = at.monomials().map(divided).collect();
         match Term::from_parts(at.constant().div_euclid(by), &monomials) {
             Ok(j) if at.monomials().all(|m| m.coefficient % by == 0) => {
-                Ok((j, at.constant().rem_euclid(by) as u32))
+                // Now and then a wrong one.
+                let wrong = if self.rng.u8(0..8) == 0 { self.rng.i8(-2..=2) } else { 0 };
+                let j = j.plus(wrong.into()).unwrap_or(Term::ZERO);
+                let c = at.constant().rem_euclid(by) as u32;
+                Ok((j, if self.rng.u8(0..8) == 0 { self.rng.u32(0..2 * size) } else { c }))
             }
             _ => self.prover.element(s, at, size, n, w),
+        }
+    }
+
+    /// Now and then another capability than that of the name.
+    fn access(
+        &mut self,
+        s: &State,
+        base: Base,
+        offset: &Term,
+        width: u32,
+        store: bool,
+    ) -> Result<Through, Error> {
+        match self.rng.u8(0..16) {
+            0 => Ok(Through::Entry(self.rng.u16(0..3))),
+            1 => Ok(Through::View(self.rng.u16(0..2))),
+            _ => self.prover.access(s, base, offset, width, store),
         }
     }
 
@@ -231,6 +253,8 @@ impl Walk<'_> {
             return false;
         };
         let out = self.machine.run(bytes, &self.cpu);
+        let written = outside(self.machine, d, &self.cpu);
+        assert!(written.is_empty(), "{written:x?} beside the operand\n{}", self.story());
         let mut more = involved(bytes, d, &self.cpu, &out);
         for at in 0..4 {
             let at = self.state.stack.delta + 8 * at;
@@ -276,9 +300,8 @@ impl Walk<'_> {
             }
             _ => MemoryOperand::with_base(WIDE[Reg::Rbx as usize]),
         });
-        let bytes = encode(&instruction(&mut self.rng, code, operand));
         // Some forms have no rule with memory.
-        let Ok(d) = decode_at(&bytes, 0x40_0000, 0) else { return };
+        let Some((_, bytes, d)) = form(&mut self.rng, code, operand) else { return };
         if let Some((signed, bits, divisor)) = divides(&d) {
             self.divisible(signed, bits, divisor);
         }
@@ -366,7 +389,7 @@ fn with_array(rng: &mut Rng, machine: &Machine, c: &mut Case) -> (u64, u64) {
 
 /// rsp stays in sight of the machine.
 fn in_sight(state: &State) -> bool {
-    (-128..=0).contains(&state.stack.delta)
+    (LOWEST..=0).contains(&state.stack.delta)
 }
 
 /// The codes that a block is made of.

@@ -41,7 +41,7 @@ const BYTE: [Register; 16] = [
     Register::R15L,
 ];
 
-fn sized(number: usize, bits: u32) -> Register {
+pub(crate) fn sized(number: usize, bits: u32) -> Register {
     match bits {
         8 => BYTE[number],
         16 => Register::AX + number as u32,

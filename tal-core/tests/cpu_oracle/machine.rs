@@ -13,11 +13,19 @@ const OUT: u64 = 256;
 const FLAGS_IN: u64 = 512;
 const FLAGS_OUT: u64 = 520;
 const OWN_RSP: u64 = 528;
+const JUMP: u64 = 536;
+/// What is behind this offset of the data page is the program's: each byte of it is watched.
+const OWNED: usize = 640;
 const OPERAND: usize = PAGE + 1024;
 const ENTRY_RSP: usize = PAGE + 3072;
 
 /// The six flags in rflags, in the order of the bits of a flag set: CF PF AF ZF SF OF.
 const RFLAGS: [u64; 6] = [0, 2, 4, 6, 7, 11];
+
+/// Slots that are looked at.
+pub(crate) const SLOTS: usize = 64;
+/// The lowest of them, from the entry rsp.
+pub(crate) const LOWEST: i64 = -8 * SLOTS as i64;
 
 /// What goes in and comes out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,14 +36,14 @@ pub(crate) struct Cpu {
     pub(crate) flags: u8,
     /// The eight bytes at the operand's address.
     pub(crate) memory: u64,
-    /// The slots from 128 bytes below the entry rsp upwards.
-    pub(crate) slots: [u64; 16],
+    /// The slots from [`LOWEST`] upwards.
+    pub(crate) slots: [u64; SLOTS],
 }
 
 impl Cpu {
     /// The content of the slot at this offset from the entry rsp.
     pub(crate) fn slot(&self, at: i64) -> Option<u64> {
-        self.slots.get(usize::try_from(at + 128).ok()? / 8).copied()
+        self.slots.get(usize::try_from(at - LOWEST).ok()? / 8).copied()
     }
 }
 
@@ -44,6 +52,8 @@ impl Cpu {
 pub(crate) struct Machine {
     start: *mut u8,
     hole: usize,
+    /// Addresses of the bytes of the program that the last run changed.
+    pub(crate) changed: Vec<u64>,
 }
 
 impl Machine {
@@ -58,7 +68,7 @@ impl Machine {
         assert!(code.len() < PAGE);
         // SAFETY: the code fits into the first page of our mapping.
         unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), start, code.len()) };
-        Machine { start, hole }
+        Machine { start, hole, changed: Vec::new() }
     }
 
     /// Address of the operand in memory.
@@ -73,8 +83,50 @@ impl Machine {
 
     /// The operand, then the slots.
     fn places(&self) -> Vec<*mut u64> {
-        let slots = (0..16).map(|i| self.entry_rsp() - 128 + 8 * i);
+        let lowest = self.entry_rsp().wrapping_add_signed(LOWEST);
+        let slots = (0..SLOTS as u64).map(|i| lowest + 8 * i);
         std::iter::once(self.operand()).chain(slots).map(|a| a as *mut u64).collect()
+    }
+
+    /// The bytes of the program from an address on.
+    pub(crate) fn bytes(&self, address: u64, length: usize) -> Vec<u8> {
+        let page = self.page();
+        let at = (address - self.start as u64) as usize - PAGE - OWNED;
+        page[at..at + length].to_vec()
+    }
+
+    /// Puts bytes there. What [`Cpu`] names is overwritten by a run.
+    pub(crate) fn put(&mut self, address: u64, bytes: &[u8]) {
+        let at = (address - self.start as u64) as usize;
+        assert!((PAGE + OWNED..=2 * PAGE - bytes.len()).contains(&at));
+        // SAFETY: inside of our own page.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(at), bytes.len()) };
+    }
+
+    fn page(&self) -> Vec<u8> {
+        let mut page = vec![0; PAGE - OWNED];
+        // SAFETY: our own page.
+        unsafe {
+            let from = self.start.add(PAGE + OWNED);
+            std::ptr::copy_nonoverlapping(from, page.as_mut_ptr(), page.len());
+        }
+        page
+    }
+
+    /// Where the processor goes on when what [`Machine::run_at`] ran has landed somewhere.
+    pub(crate) fn resume(&self) -> u64 {
+        self.start as u64 + (self.hole + HOLE) as u64
+    }
+
+    /// Runs what stands at an address. It comes back by way of [`Machine::resume`] only.
+    pub(crate) fn run_at(&mut self, address: u64, input: &Cpu) -> Cpu {
+        // jmp [rip + JUMP]
+        let end = self.start as u64 + self.hole as u64 + 6;
+        let jump = self.start as u64 + PAGE as u64 + JUMP;
+        let distance = jump.wrapping_sub(end) as u32;
+        // SAFETY: inside of our own page.
+        unsafe { (jump as *mut u64).write_volatile(address) };
+        self.run(&[&[0xFF, 0x25][..], &distance.to_le_bytes()].concat(), input)
     }
 
     /// Runs the instruction. rsp must point into the memory for operands.
@@ -100,6 +152,7 @@ impl Machine {
             for (place, value) in self.places().into_iter().zip(contents(input)) {
                 place.write_volatile(value);
             }
+            let before = self.page();
             let enter: extern "sysv64" fn() = std::mem::transmute(self.start);
             enter();
             for (i, value) in out.regs.iter_mut().enumerate() {
@@ -111,6 +164,10 @@ impl Machine {
             for (value, place) in out.slots.iter_mut().zip(&places[1..]) {
                 *value = place.read_volatile();
             }
+            let pairs = before.iter().zip(self.page());
+            let differ = pairs.enumerate().filter(|(_, (old, new))| **old != *new);
+            let first = self.start as u64 + (PAGE + OWNED) as u64;
+            self.changed = differ.map(|(at, _)| first + at as u64).collect();
         }
         for (bit, at) in RFLAGS.iter().enumerate() {
             out.flags |= ((flags >> at & 1) as u8) << bit;

@@ -16,6 +16,10 @@ pub(crate) struct Values {
     pub(crate) entry_rsp: u64,
     /// The integer field whose refinement is looked at.
     pub(crate) field: Option<i128>,
+    /// Addresses of the data objects of the image.
+    pub(crate) data: Vec<u64>,
+    /// Addresses of its functions.
+    pub(crate) code: Vec<u64>,
 }
 
 impl Values {
@@ -88,7 +92,14 @@ impl Values {
             Word::Ptr(Base::Name(x), t) => {
                 (self.of(*x)? as u64).wrapping_add(self.modular(t)?) == actual
             }
-            Word::Ptr(..) => panic!("no data here"),
+            Word::Ptr(base, t) => {
+                let address = match base {
+                    Base::Data(id) => self.data[usize::from(id.0)],
+                    Base::Code(id) => self.code[id.0 as usize],
+                    Base::Name(_) => unreachable!(),
+                };
+                address.wrapping_add(self.modular(t)?) == actual
+            }
             Word::Frame(k) => self.entry_rsp.wrapping_add(*k as u64) == actual,
             // Nothing is claimed, or it is not part of this model.
             Word::ReturnAddress | Word::Saved(_) | Word::Junk => true,
