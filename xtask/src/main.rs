@@ -7,6 +7,7 @@ mod bench;
 mod bench_judge;
 mod demo;
 mod examples;
+mod fuzz;
 mod install;
 mod interface;
 mod judge;
@@ -88,6 +89,13 @@ enum Command {
     Annotations,
     /// Changes every bit of every example's text and annotations (the tests try a sample); long.
     Mutate,
+    /// Tries mutants of accepted programs, random bytes and spoiled headers; `--help` says more.
+    #[command(disable_help_flag = true)]
+    Fuzz {
+        /// `--minutes N`, `--seed S`, `--only KIND`, `--case N`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Time to check, assemble and verify generated programs of 10k, 50k and 200k lines.
     Bench,
     /// Requests per second of the HTTP server beside nginx; needs nginx and wrk.
@@ -183,6 +191,7 @@ fn command(command: Command) -> Result<()> {
         Command::Premises { pairs, only, .. } => premises::premises(pairs, only.as_deref()),
         Command::Annotations => annotations::print(),
         Command::Mutate => tests::mutate(),
+        Command::Fuzz { arguments } => fuzz::fuzz(&arguments),
         Command::Bench => bench::bench(),
         Command::BenchServers => examples::beside::bench(&demo::build()?),
         Command::BenchJudge => bench_judge::bench_judge(),

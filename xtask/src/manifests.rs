@@ -16,6 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("kjudge", &["loader", "tal-core"]),
     ("tal-asm", &["loader", "tal-check", "tal-core", "tal-syntax"]),
     ("xtask", &["loader", "tal-asm", "tal-check", "tal-core"]),
+    // Tries all of them, and nothing depends on it.
+    ("fuzz", &["loader", "tal-asm", "tal-check", "tal-core", "tal-syntax"]),
 ];
 
 /// What the judge and the verifying half of the loader are made of, apart from `core` and `alloc`.

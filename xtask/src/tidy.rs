@@ -10,8 +10,16 @@ const COLUMNS: usize = 100;
 const FUNCTION: usize = 70;
 const FILE: usize = 600;
 /// Crates whose files say in their first line whether they are trusted.
-const JUDGED: &[&str] =
-    &["tal-core/", "tal-check/", "tal-asm/", "tal-syntax/", "loader/", "kjudge/", "xtask/"];
+const JUDGED: &[&str] = &[
+    "tal-core/",
+    "tal-check/",
+    "tal-asm/",
+    "tal-syntax/",
+    "loader/",
+    "kjudge/",
+    "xtask/",
+    "fuzz/",
+];
 
 /// Tests are trusted by nobody.
 const TESTS: &[&str] = &["/tests/", "/build.rs"];
