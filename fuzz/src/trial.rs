@@ -309,8 +309,8 @@ fn fault(words: String) -> String {
     format!("{FAULT}{words}")
 }
 
-/// What the loader promises of a file that it admits: segments on pages of their own, in range,
-/// and the entry inside of the text.
+/// What the loader promises of a file that it admits: segments of at least one byte, on pages of
+/// their own, in range, and the start inside of the text.
 fn promises(verified: &loader::Verified<'_>) -> Result<(), String> {
     let image = verified.image();
     let mut parts = vec![(image.text_address(), image.text().len() as u64)];
@@ -323,14 +323,15 @@ fn promises(verified: &loader::Verified<'_>) -> Result<(), String> {
     let (first, last) = (parts[0], parts[parts.len() - 1]);
     let in_range =
         first.0 >= 0x40_0000 && u64::from(last.0) + last.1 <= tal_core::limits::IMAGE_HIGH;
-    let offset = image.entry().checked_sub(image.text_address());
+    let offset = verified.entry().checked_sub(image.text_address());
     let entry = offset.is_some_and(|o| (o as usize) < image.text().len());
     let fits = image.data().iter().all(|s| s.bytes.len() <= s.size as usize);
-    match (apart, in_range, entry, fits) {
-        (true, true, true, true) => Ok(()),
-        broken => {
-            Err(format!("a promise of the loader (apart, in range, entry, fits): {broken:?}"))
-        }
+    let some = parts.iter().all(|(_, size)| *size > 0);
+    match (apart, in_range, entry, fits, some) {
+        (true, true, true, true, true) => Ok(()),
+        broken => Err(format!(
+            "a promise of the loader (apart, in range, entry, fits, not empty): {broken:?}"
+        )),
     }
 }
 
