@@ -8,6 +8,7 @@ mod body;
 mod data;
 mod draft;
 mod expr;
+mod forms;
 mod reach;
 mod result;
 mod sig;
@@ -17,7 +18,6 @@ mod types;
 
 pub(crate) use data::Object;
 
-use crate::asm::AsmError;
 use crate::interface::{self, Host};
 use crate::lowered::{FieldInfo, FnInfo, Lowered, TestDirective, TypeInfo};
 use crate::resolve::{DeclId, Files, Program};
@@ -270,61 +270,6 @@ impl Elab {
         }
     }
 
-    /// Why an instruction has no encoding, in words.
-    fn asm_error(&mut self, e: AsmError, inst: &ast::Inst, span: Span) -> Reported {
-        let name = &inst.mnemonic.text;
-        let at = inst.mnemonic.span;
-        let diag = match e {
-            AsmError::Unknown(near) => {
-                let diag = Diag::error(Code(802), at, format!("no instruction `{name}`"));
-                match near {
-                    Some(n) => diag.with_edit(format!("did you mean `{n}`?"), at, n),
-                    None => diag,
-                }
-            }
-            AsmError::Refused(why) => {
-                Diag::error(Code(801), at, format!("`{name}` is refused")).with_note(why)
-            }
-            AsmError::Prefix(why) => {
-                let at = inst.prefix.map_or(at, |(_, s)| s);
-                Diag::error(Code(801), at, "this prefix is refused").with_note(why)
-            }
-            AsmError::NoForm(forms) => no_form(name, inst.operands.len(), &forms, span),
-            AsmError::NeedsSize => {
-                let memory =
-                    inst.operands.iter().find(|o| matches!(o.kind, ast::OperandKind::Mem { .. }));
-                let at = memory.map_or(span, |o| o.span);
-                Diag::error(Code(804), at, "how wide is this?")
-                    .with_help("write `byte`, `word`, `dword` or `qword` in front of `[`")
-            }
-            AsmError::SizeMismatch(left, right) => Diag::error(
-                Code(804),
-                span,
-                format!("one operand has {left} bytes, the other {right}"),
-            ),
-            AsmError::Immediate(v, bytes) => {
-                let message = format!("{v} does not fit into {} bits", u32::from(bytes) * 8);
-                let diag = Diag::error(Code(805), span, message);
-                if bytes == 4 {
-                    diag.with_help("load it into a register first: `mov reg, constant`")
-                } else {
-                    diag
-                }
-            }
-            AsmError::Displacement(d) => Diag::error(
-                Code(806),
-                span,
-                format!("the displacement {d} does not fit into 32 bits"),
-            ),
-            AsmError::HighByte => Diag::error(Code(808), span, "ah, bh, ch and dh are refused")
-                .with_note("the checker does not follow the second byte of a register")
-                .with_help("shift the register by 8 and use its low byte"),
-            AsmError::Index => Diag::error(Code(806), span, "rsp cannot be scaled"),
-            AsmError::Encoder(text) => Diag::error(Code(803), span, text),
-        };
-        self.report(diag)
-    }
-
     // ------------------------------------------------------------------------------------ program
 
     fn program(&mut self, host: &Rc<Host>, broken: bool) -> Option<Lowered> {
@@ -528,22 +473,4 @@ fn table_contents(drafts: &[Draft], starts: &[u32]) -> BTreeMap<DataId, Vec<u32>
 /// A jump table of this function.
 pub(crate) fn table_kind(function: FnId) -> DataKind {
     DataKind::Table { function }
-}
-
-/// The instruction exists, but not with these operands: there are too many or too few of them, or
-/// they are of another kind.
-fn no_form(name: &str, given: usize, forms: &[String], span: Span) -> Diag {
-    let operands = |form: &String| form.split_once(' ').map_or(0, |(_, o)| o.split(',').count());
-    let mut counts: Vec<usize> = forms.iter().map(operands).collect();
-    counts.sort_unstable();
-    counts.dedup();
-    let list = forms.iter().take(6).cloned().collect::<Vec<_>>().join("; ");
-    let diag =
-        |message| Diag::error(Code(803), span, message).with_note(format!("its forms are: {list}"));
-    if counts.is_empty() || counts.contains(&given) {
-        return diag(format!("`{name}` does not take these operands"));
-    }
-    let wanted: Vec<String> = counts.iter().map(ToString::to_string).collect();
-    let plural = if wanted == ["1"] { "" } else { "s" };
-    diag(format!("`{name}` takes {} operand{plural}, not {given}", wanted.join(" or ")))
 }

@@ -12,8 +12,9 @@ use std::path::{Component, Path, PathBuf};
 use strsim::osa_distance;
 use tal_syntax::ast::{Decl, DeclKind, File, Name};
 use tal_syntax::diag::{Code, Diag};
+use tal_syntax::reg::Reg;
 use tal_syntax::source::Sources;
-use tal_syntax::{FileId, Span};
+use tal_syntax::{FileId, Span, habits};
 
 /// A declaration: which file, which one there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -185,10 +186,16 @@ impl Program {
                     Some(first) => {
                         let own = first.module == at;
                         let place = if own { self.name(first).map(|n| n.span) } else { None };
-                        diags.push(
-                            self.twice(name, place.unwrap_or(*span), first)
-                                .with_label(name.span, "declared here, and seen through `use`"),
-                        );
+                        let diag = self
+                            .twice(name, place.unwrap_or(*span), first)
+                            .with_label(name.span, "declared here, and seen through `use`");
+                        diags.push(match own {
+                            true => diag.with_help(format!(
+                                "give yours another name, here and where it is used: `{}_`",
+                                name.text
+                            )),
+                            false => diag,
+                        });
                     }
                 }
             }
@@ -235,6 +242,24 @@ impl Program {
         })
     }
 
+    /// A name that is a word of other assemblers.
+    fn habit(&self, name: &str, span: Span, diag: Diag) -> Option<Diag> {
+        let small = name.to_ascii_lowercase();
+        if small != name && Reg::parse(&small).is_some() {
+            let help = format!("registers are written in small letters: `{small}`");
+            return Some(diag.with_edit(help, span, small));
+        }
+        let text = &self.sources.get(span.file)?.text;
+        let line = habits::line_at(text, span.start as usize)?;
+        let habit = habits::code(text.get(line.clone())?)?;
+        let [start, end] = [line.start, line.end].map(u32::try_from);
+        let place = Span::new(span.file, start.ok()?, end.ok()?);
+        Some(match habit.line {
+            Some(right) => diag.with_edit(habit.help, place, right),
+            None => diag.with_help(habit.help),
+        })
+    }
+
     /// The error for a name that means nothing, with what may have been meant.
     pub fn unknown(&self, module: usize, name: &str, span: Span, locals: &[&str]) -> Diag {
         if let Some(other) = self.private(module, name) {
@@ -247,6 +272,9 @@ impl Program {
             };
         }
         let diag = Diag::error(Code(102), span, format!("unknown name `{name}`"));
+        if let Some(diag) = self.habit(name, span, diag.clone()) {
+            return diag;
+        }
         let globals = self.modules.get(module).map(|m| m.scope.keys()).into_iter().flatten();
         let all = globals.map(String::as_str).chain(locals.iter().copied());
         if let Some(file) = shipped_with(name) {

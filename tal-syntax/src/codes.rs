@@ -54,6 +54,8 @@ pub const C_OPERATOR: Code = Code(21);
 pub const CODE_OUTSIDE_FUNCTION: Code = Code(22);
 /// `{` inside of code.
 pub const BLOCK_IN_CODE: Code = Code(23);
+/// A line that is written as in another assembler.
+pub const FOREIGN: Code = Code(24);
 
 /// The page of a code, by the path of its file.
 macro_rules! page {
@@ -175,5 +177,6 @@ pub const REGISTRY: Registry = Registry {
         page!(21, "E0021"),
         page!(22, "E0022"),
         page!(23, "E0023"),
+        page!(24, "E0024"),
     ],
 };

@@ -54,6 +54,10 @@ fn bad_number(text: &str, at: usize, base: u32, span: Span) -> Diag {
     let diag =
         Diag::error(codes::BAD_NUMBER, place, format!("`{bad}` is not a digit of this number"))
             .with_primary(format!("not a {what} digit"));
+    let binary = text.strip_suffix(['b', 'B']).filter(|b| b.bytes().all(|b| b"01".contains(&b)));
+    if let Some(digits) = binary.filter(|b| base == 10 && !b.is_empty()) {
+        return diag.with_edit("binary numbers begin with 0b", span, format!("0b{digits}"));
+    }
     let hex = text.strip_suffix(['h', 'H']);
     match hex.filter(|h| base == 10 && h.bytes().all(|b| b.is_ascii_hexdigit())) {
         Some(hex) => {
@@ -89,7 +93,8 @@ pub(crate) fn string(text: &str, span: Span, diags: &mut Vec<Diag>) -> Vec<u8> {
     quoted(text, '"', span, diags).unwrap_or_default()
 }
 
-/// The bytes between two quotes; `None` (and a diagnostic) if the second one is missing.
+/// The bytes behind a quote, up to the second one; if that is missing there is a diagnostic, and a
+/// character literal has no bytes.
 fn quoted(text: &str, quote: char, span: Span, diags: &mut Vec<Diag>) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut chars = text.char_indices().skip(1);
@@ -132,7 +137,8 @@ fn quoted(text: &str, quote: char, span: Span, diags: &mut Vec<Diag>) -> Option<
             .with_primary(format!("`{quote}` is missing before the end of the line"))
             .with_edit(format!("end it with `{quote}`"), span.after(), quote.to_string()),
     );
-    None
+    // What is behind an open string is unknown; what is in it has some length.
+    (quote == '"').then_some(bytes)
 }
 
 fn bad_escape(at: usize, escape: char, span: Span) -> Diag {

@@ -9,7 +9,7 @@ use crate::codes;
 use crate::diag::Diag;
 use crate::expected::Unexpected;
 use crate::token::{Placed, Token, scan};
-use crate::{delimit, layout, literal};
+use crate::{delimit, habits, layout, literal};
 
 lalrpop_util::lalrpop_mod!(
     #[allow(
@@ -48,8 +48,21 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diag>) {
         }
     };
     let mut diags = cx.diags;
+    for diag in &mut diags {
+        numeric_label(file, text, diag);
+    }
     diags.sort_by_key(|diag| (diag.primary.span.start, diag.primary.span.end));
     (File { id: file, decls, comments: scan.comments }, diags)
+}
+
+/// `jmp 1b` jumps to a label; it is no number that is badly written.
+fn numeric_label(file: FileId, text: &str, diag: &mut Diag) {
+    let line = Some(diag.primary.span.start as usize).filter(|_| diag.code == codes::BAD_NUMBER);
+    let Some(line) = line.and_then(|at| habits::line_at(text, at)) else { return };
+    if let Some(habit) = text.get(line.clone()).and_then(habits::code) {
+        let span = Span::new(file, line.start as u32, line.end as u32);
+        *diag = habit.diag(codes::FOREIGN, span);
+    }
 }
 
 /// What the actions of the grammar share.
@@ -98,12 +111,42 @@ impl<'s, 'd> Cx<'s, 'd> {
             }
             ParseError::User { error } => match *error {},
         };
+        if let Some(diag) = self.habit(start, token.0, expected) {
+            self.diags.push(diag);
+            return;
+        }
         let first = self.mended.partition_point(|at| *at < start);
         if self.mended.get(first).is_some_and(|at| *at <= token.2) {
             return;
         }
         let unexpected = Unexpected::new(self.file, self.text, self.tokens, token, expected, start);
         self.diags.push(unexpected.diag());
+    }
+
+    /// The line of a parse error, if another assembler would take it.
+    fn habit(&mut self, start: u32, at: u32, expected: &[String]) -> Option<Diag> {
+        let declares = expected.iter().any(|e| e.trim_matches('"') == "origin");
+        if declares && start != at {
+            return None;
+        }
+        let line = habits::line_at(self.text, at as usize)?;
+        let text = self.text.get(line.clone())?;
+        let habit = if declares { habits::declaration(text) } else { habits::code(text) }?;
+        let span = self.span(line.start as u32, line.end as u32);
+        // Signs of other assemblers in this line are no mistakes of their own.
+        let inside = |d: &Diag| line.contains(&(d.primary.span.start as usize));
+        let sign = |d: &Diag| {
+            d.code == codes::ATT_SYNTAX
+                || (d.code == codes::FOREIGN && d.message.starts_with("there is no `$`"))
+        };
+        self.diags.retain(|d| !(sign(d) && inside(d)));
+        let code = match (declares, habit.att) {
+            (_, true) => codes::ATT_SYNTAX,
+            (true, _) => codes::CODE_OUTSIDE_FUNCTION,
+            _ if habit.message.starts_with("`ptr`") => codes::STRAY_SIZE,
+            _ => codes::FOREIGN,
+        };
+        Some(habit.diag(code, span))
     }
 
     pub(crate) fn present<T>(list: Vec<Option<T>>) -> Vec<T> {

@@ -8,6 +8,7 @@ use logos::Logos;
 use crate::ast::{Comment, Int, IntType, Prefix, Reg, Size};
 use crate::codes;
 use crate::diag::Diag;
+use crate::habits;
 use crate::literal;
 use crate::span::{FileId, Span};
 
@@ -20,6 +21,11 @@ pub(crate) enum Token<'s> {
     Nl,
     #[regex(r";[^\n]*", allow_greedy = true)]
     Comment(&'s str),
+    /// A comment of other languages.
+    #[regex(r"//[^\n]*", allow_greedy = true)]
+    #[regex(r"#[^0-9\n][^\n]*", allow_greedy = true)]
+    #[regex(r"/\*([^*]|\*+[^*/])*\*+/")]
+    Foreign(&'s str),
     #[regex(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")]
     Ident(&'s str),
     #[regex(r"\.[A-Za-z_][A-Za-z0-9_]*")]
@@ -168,6 +174,10 @@ pub(crate) fn scan(file: FileId, text: &str) -> Scan<'_> {
                 out.comments.push(Comment { text: comment.to_owned(), span, trailing });
                 continue;
             }
+            Token::Foreign(comment) => {
+                out.diags.push(foreign_comment(comment, span));
+                continue;
+            }
             Token::Number(number) => Token::Int(literal::number(number, span, &mut out.diags)),
             Token::Quote(quote) => Token::Char(literal::character(quote, span, &mut out.diags)),
             Token::Str(string) => {
@@ -183,6 +193,34 @@ pub(crate) fn scan(file: FileId, text: &str) -> Scan<'_> {
     out
 }
 
+fn foreign_comment(text: &str, span: Span) -> Diag {
+    if let Some(habit) = text.strip_prefix('#').and_then(|_| habits::declaration(text)) {
+        return habit.diag(codes::FOREIGN, span);
+    }
+    let sign = if text.starts_with('#') { "#" } else { text.get(..2).unwrap_or("") };
+    let place = Span::new(span.file, span.start, span.start + sign.len() as u32);
+    let diag = Diag::error(codes::FOREIGN, place, format!("`{sign}` begins no comment"));
+    match sign {
+        "/*" if text.contains('\n') => diag.with_help("each line of a comment begins with `;`"),
+        "/*" => {
+            let inside = text.trim_start_matches("/*").trim_end_matches("*/").trim_end();
+            diag.with_edit("comments begin with `;`", span, format!(";{inside}"))
+        }
+        _ => diag.with_edit("comments begin with `;`", place, ";"),
+    }
+}
+
+/// `$ - name`: its place, and the name.
+fn here_less(text: &str, span: Span) -> Option<(Span, &str)> {
+    let rest = text.get(span.end as usize..)?;
+    let less = rest.trim_start_matches(' ').strip_prefix('-')?.trim_start_matches(' ');
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name = less.get(..less.find(|c| !word(c)).unwrap_or(less.len()))?;
+    let named = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let end = span.end + (rest.len() - less.len() + name.len()) as u32;
+    named.then(|| (Span::new(span.file, span.start, end), name))
+}
+
 fn unexpected_character(text: &str, span: Span) -> Diag {
     let run = text.get(span.range()).unwrap_or("");
     let first = run.chars().next().unwrap_or('?');
@@ -195,10 +233,18 @@ fn unexpected_character(text: &str, span: Span) -> Diag {
     };
     let diag = Diag::error(codes::UNEXPECTED_CHARACTER, span, message);
     match first {
+        '$' if here_less(text, span).is_some() => {
+            let (place, name) = here_less(text, span).unwrap_or((span, ""));
+            let right = format!("sizeof {name}");
+            let help = format!("the length of data is `{right}`");
+            let diag = Diag { code: codes::FOREIGN, ..diag };
+            Diag { message: "there is no `$`, this place".to_owned(), ..diag }
+                .with_edit(help, place, right)
+        }
         '$' => Diag { code: codes::ATT_SYNTAX, ..diag }
             .with_primary("no sign stands before a constant")
             .with_edit("remove the sign", span, ""),
-        '#' => diag.with_help("comments begin with `;`"),
+        '#' => diag.with_edit("no sign stands before a constant", span, ""),
         '\u{2018}'..='\u{201f}' => diag.with_help("quotes are `'` and `\"`"),
         '\u{2212}' | '\u{2013}' => diag.with_edit("minus is `-`", span, "-"),
         '\u{2264}' => diag.with_edit("write `<=`", span, "<="),

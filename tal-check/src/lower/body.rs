@@ -197,6 +197,7 @@ impl Elab {
         {
             return Ok((self.transfer(branch, target, names, draft, jumps)?, None));
         }
+        self.mnemonic(inst, span)?;
         let module = draft.decl.module;
         let mut operands = Vec::new();
         let mut layout = None;

@@ -15,6 +15,13 @@ use tal_syntax::ast::{
 };
 use tal_syntax::diag::{Code, Diag};
 
+/// The one form of a result with alternatives.
+const FORM: &str = "the form is `(rax: own@heap T) or (rax: int[-4095 .. -1])`: one register is an \
+                    address or a number in its own range, and what it points to may differ";
+/// What to do with results that not every alternative has.
+const OUT: &str = "what else belongs to one alternative goes into a struct that the caller gives: \
+                   `(rdi = r: out T) -> (rax = 0) or (rax: int[-4095 .. -1], r: junk[sizeof T])`";
+
 impl Elab {
     pub(super) fn post(
         &mut self,
@@ -61,7 +68,8 @@ impl Elab {
             return Err(self.report(
                 Diag::error(Code(607), span, "no register tells these alternatives apart")
                     .with_note("one register must be an address, or in a range of its own, in each")
-                    .with_help("results such as `rax = 0` and `rax: int[-4095 .. -1]` lie apart"),
+                    .with_help(FORM)
+                    .with_help(OUT),
             ));
         };
         let (case, mut said) = self.case_word(place, &classes, alternatives, scope)?;
@@ -93,7 +101,9 @@ impl Elab {
     fn only_in_one(&mut self, span: Span) -> super::Reported {
         self.report(
             Diag::error(Code(214), span, "this cannot hold in one alternative only")
-                .with_note("alternatives differ in the memory they give, and in one word"),
+                .with_note("alternatives differ in the memory they give, and in one word")
+                .with_help(FORM)
+                .with_help(OUT),
         )
     }
 
@@ -238,10 +248,12 @@ impl Elab {
             let expanded = self.expand(ty, scope)?;
             let TypeKind::Ptr { mode, origin, null, target } = &expanded.ty.kind else { continue };
             if !chain.rest.is_empty() {
-                return Err(self.error(
-                    209,
-                    chain.span,
-                    "the register that tells alternatives apart has no other name",
+                let message = "the register that tells alternatives apart has no other name";
+                let reg = place_name(place);
+                return Err(self.report(
+                    Diag::error(Code(209), chain.span, message)
+                        .with_edit(format!("leave the name out: `{reg}`"), chain.span, reg)
+                        .with_help(FORM),
                 ));
             }
             let bind = std::mem::replace(&mut scope.bind, true);

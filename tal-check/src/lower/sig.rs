@@ -287,10 +287,21 @@ impl Elab {
             ExprKind::Reg(ast::Reg::Gpr(g, Width::W64)) if equation && *g != ast::Gpr::Rsp => {
                 Ok(Some((Place::Reg(gpr(*g)), span)))
             }
-            ExprKind::Reg(r) if equation => Err(self.report(
-                Diag::error(Code(210), span, format!("`{}` cannot be declared", r.name()))
-                    .with_note("items are about whole 64-bit registers other than rsp"),
-            )),
+            ExprKind::Reg(r) if equation => {
+                let diag =
+                    Diag::error(Code(210), span, format!("`{}` cannot be declared", r.name()));
+                let whole = r.gpr().filter(|g| *g != ast::Gpr::Rsp).map(|g| g.name(Width::W64));
+                Err(self.report(match (whole, r.width()) {
+                    (Some(whole), Some(width)) => diag
+                        .with_note(format!(
+                            "what {} holds is said by a type of that width: `{whole} = n: u{}`",
+                            r.name(),
+                            width.bits()
+                        ))
+                        .with_edit(format!("declare the whole register: `{whole}`"), span, whole),
+                    _ => diag.with_note("items are about whole 64-bit registers other than rsp"),
+                }))
+            }
             ExprKind::Mem(inner) if equation => {
                 let place = self.slot(inner, scope.module)?;
                 Ok(Some((place, span)))
