@@ -3,6 +3,9 @@
 //! The only file that knows `codespan-reporting`. Three forms: plain text, the same with colours,
 //! and JSON with one object a line.
 
+mod window;
+
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 
@@ -62,7 +65,13 @@ pub fn render(diag: &Diag, sources: &Sources, format: Format) -> String {
 
 fn human(diag: &Diag, sources: &Sources, coloured: bool) -> String {
     let config = Config { tab_width: 8, ..Config::default() };
-    let files = Shown(sources);
+    let window = window::window(diag, sources);
+    let none = BTreeMap::new();
+    let (diag, sources, shifts) = match &window {
+        Some(window) => (&window.diag, &window.sources, &window.shifts),
+        None => (diag, sources, &none),
+    };
+    let files = Shown { sources, shifts };
     let shown = convert(diag, sources);
     let mut bytes = Vec::new();
     let done = if coloured {
@@ -118,7 +127,11 @@ fn visible(span: Span, sources: &Sources) -> Range<usize> {
 }
 
 /// The files as `codespan-reporting` asks for them.
-struct Shown<'a>(&'a Sources);
+struct Shown<'a> {
+    sources: &'a Sources,
+    /// By file and line: how many characters were cut in front of a long one.
+    shifts: &'a BTreeMap<(FileId, usize), isize>,
+}
 
 impl<'a> Files<'a> for Shown<'a> {
     type FileId = FileId;
@@ -126,21 +139,29 @@ impl<'a> Files<'a> for Shown<'a> {
     type Source = &'a str;
 
     fn name(&'a self, id: FileId) -> Result<&'a str, Error> {
-        self.0.get(id).map(|source| source.path.as_str()).ok_or(Error::FileMissing)
+        self.sources.get(id).map(|source| source.path.as_str()).ok_or(Error::FileMissing)
     }
 
     fn source(&'a self, id: FileId) -> Result<&'a str, Error> {
-        self.0.get(id).map(|source| source.text.as_str()).ok_or(Error::FileMissing)
+        self.sources.get(id).map(|source| source.text.as_str()).ok_or(Error::FileMissing)
     }
 
     fn line_index(&'a self, id: FileId, byte: usize) -> Result<usize, Error> {
-        let source = self.0.get(id).ok_or(Error::FileMissing)?;
+        let source = self.sources.get(id).ok_or(Error::FileMissing)?;
         let byte = u32::try_from(byte).unwrap_or(u32::MAX);
         Ok(source.position(byte).line.saturating_sub(1) as usize)
     }
 
+    fn column_number(&'a self, id: FileId, line: usize, byte: usize) -> Result<usize, Error> {
+        let source = self.sources.get(id).ok_or(Error::FileMissing)?;
+        let byte = u32::try_from(byte).unwrap_or(u32::MAX);
+        let column = source.position(byte).column as usize;
+        let shift = self.shifts.get(&(id, line)).copied().unwrap_or(0);
+        Ok(column.saturating_add_signed(shift))
+    }
+
     fn line_range(&'a self, id: FileId, line: usize) -> Result<Range<usize>, Error> {
-        let source = self.0.get(id).ok_or(Error::FileMissing)?;
+        let source = self.sources.get(id).ok_or(Error::FileMissing)?;
         let max = source.lines() as usize;
         let number = u32::try_from(line + 1).unwrap_or(u32::MAX);
         let range = source.line(number).ok_or(Error::LineTooLarge { given: line, max })?;

@@ -64,3 +64,26 @@ fn json_is_one_object_a_line() {
         assert!(object["rendered"].as_str().is_some_and(|text| text.starts_with("error[E00")));
     }
 }
+
+/// A long line is shown as a window around what is marked, with its true column.
+#[test]
+fn a_long_line_is_shown_as_a_window() {
+    let blanks = " ".repeat(10_000);
+    let text = format!("const A = 1\nconst B ={blanks}1 $ 2{blanks}\nconst C = 1\n");
+    let mut sources = Sources::new();
+    let file = sources.add("long.tal", text.as_str());
+    let (_, diags) = parse(file, &text);
+    assert!(!diags.is_empty());
+    let at = text.find('$').expect("a sign");
+    let column = at - text.find("const B").expect("a line") + 1;
+    for diag in &diags {
+        let shown = tal_syntax::render::render(diag, &sources, Format::Plain);
+        assert!(shown.lines().all(|line| line.chars().count() < 300), "{shown}");
+        assert!(shown.contains(&format!("long.tal:2:{column}")), "{column}: {shown}");
+        let lines: Vec<&str> = shown.lines().collect();
+        let code = lines.iter().position(|l| l.contains("1 $ 2")).expect("the line");
+        let place = |line: &str, c: char| line.chars().position(|x| x == c);
+        let mark = lines.get(code + 1).and_then(|l| place(l, '^'));
+        assert_eq!(mark, lines.get(code).and_then(|l| place(l, '$')), "{shown}");
+    }
+}
