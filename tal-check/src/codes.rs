@@ -1,5 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. The pages behind the codes of this crate.
 
+use crate::resolve::near;
+use tal_core::error::Rule;
 use tal_syntax::codes::{Page, Registry};
 use tal_syntax::diag::Code;
 
@@ -66,8 +68,100 @@ pub const LOWERING: Registry = Registry {
 /// The page of a code, of whichever part of the checker.
 #[must_use]
 pub fn find(code: Code) -> Option<&'static Page> {
-    let all = [tal_syntax::codes::REGISTRY, LOWERING, JUDGING, GENERAL];
-    all.into_iter().find_map(|registry| registry.find(code))
+    registries().into_iter().find_map(|registry| registry.find(code))
+}
+
+/// The specification, by the path of its file.
+macro_rules! spec {
+    ($($name:literal),*) => {
+        [$(($name, include_str!(concat!("../../docs/spec/", $name, ".md")))),*]
+    };
+}
+
+/// The pages on which rules stand.
+pub const SPEC: [(&str, &str); 16] = spec![
+    "calls",
+    "capabilities",
+    "data",
+    "driver",
+    "flags",
+    "format",
+    "instructions",
+    "labels",
+    "memory",
+    "names",
+    "rows",
+    "stack",
+    "terms",
+    "types",
+    "views",
+    "writes"
+];
+
+/// All tables of pages.
+fn registries() -> [Registry; 4] {
+    [tal_syntax::codes::REGISTRY, LOWERING, JUDGING, GENERAL]
+}
+
+/// What a code or the id of a rule means: its page, or its section of the specification.
+///
+/// # Errors
+/// There is no such thing; in words, with the one that is most like it.
+pub fn explain(text: &str) -> Result<String, String> {
+    let asked = text.trim().to_ascii_lowercase();
+    if let Some(page) = code(&asked).and_then(find) {
+        return Ok(page.text.to_owned());
+    }
+    if let Some(section) = section(&asked) {
+        return Ok(section);
+    }
+    let rules = Rule::ALL.iter().map(|r| r.name().to_owned());
+    let pages = registries().into_iter().flat_map(|r| r.pages);
+    let codes = pages.map(|p| p.code.to_string());
+    let unknown = format!("there is no code or rule `{text}`");
+    if let Some(Code(number)) = code(&asked) {
+        let distance = |c: &Code| c.0.abs_diff(number);
+        let nearest = registries().into_iter().flat_map(|r| r.pages).map(|p| p.code);
+        let nearest = nearest.min_by_key(distance).map(|c| c.to_string()).unwrap_or_default();
+        return Err(format!("{unknown}; the nearest one is {nearest}"));
+    }
+    let all: Vec<String> = rules.chain(codes).collect();
+    Err(match near(&asked, all.iter().map(String::as_str)) {
+        Some(meant) => format!("{unknown}; did you mean `{meant}`?"),
+        None => format!("{unknown}; codes look like E0301, rules like entry-split"),
+    })
+}
+
+/// `E0408`, `e0408`, `e408` and `408`.
+fn code(text: &str) -> Option<Code> {
+    let digits = text.strip_prefix('e').unwrap_or(text);
+    let plain = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    if plain { digits.parse().ok().map(Code) } else { None }
+}
+
+/// The section with this heading, up to the next heading that is no smaller.
+fn section(rule: &str) -> Option<String> {
+    let known = Rule::ALL.iter().any(|r| r.name() == rule);
+    SPEC.iter().filter(|_| known).find_map(|(page, text)| {
+        let mut fenced = false;
+        let mut found: Option<String> = None;
+        for line in text.lines() {
+            fenced ^= line.starts_with("```");
+            let heading = !fenced && (line.starts_with("## ") || line.starts_with("# "));
+            match &mut found {
+                Some(_) if heading => break,
+                Some(section) => {
+                    section.push_str(line);
+                    section.push('\n');
+                }
+                None if heading && line.strip_prefix("## ").map(str::trim) == Some(rule) => {
+                    found = Some(format!("# {rule} (docs/spec/{page}.md)\n"));
+                }
+                None => {}
+            }
+        }
+        found.map(|section| format!("{}\n", section.trim_end()))
+    })
 }
 
 /// The pages of judging: E03xx facts and memory, E04xx what is owned, E05xx stack and calls, E06xx
@@ -128,3 +222,34 @@ pub const GENERAL: Registry = Registry {
         page!(704, "E0704"),
     ],
 };
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn codes_are_found_in_any_case() {
+        for asked in ["E0408", "e0408", "e408", "408", " E408 "] {
+            assert!(explain(asked).unwrap().starts_with("# E0408: "), "{asked}");
+        }
+        assert!(explain("e0001").unwrap().starts_with("# E0001: "));
+    }
+
+    #[test]
+    fn every_rule_has_its_section() {
+        for rule in Rule::ALL {
+            let text = explain(rule.name()).unwrap();
+            assert!(text.lines().count() > 3, "{text}");
+            assert_eq!(text.matches("\n## ").count(), 0, "{text}");
+        }
+        assert!(explain("ENTRY-SPLIT").unwrap().starts_with("# entry-split (docs/spec/"));
+    }
+
+    #[test]
+    fn what_there_is_not_gets_the_nearest() {
+        assert!(explain("E0305").unwrap_err().ends_with("the nearest one is E0304"));
+        assert!(explain("entry-spilt").unwrap_err().ends_with("did you mean `entry-split`?"));
+        assert!(explain("xyzzyxyzzy").unwrap_err().contains("codes look like E0301"));
+    }
+}

@@ -13,7 +13,6 @@ use tal_check::lower::{Outcome, lower};
 use tal_check::lowered::{GhostOp, Lowered};
 use tal_check::report::report;
 use tal_check::show::{Shown, show};
-use tal_syntax::diag::Code;
 
 /// Checks that typed programs are safe, and says why when one is not.
 ///
@@ -30,7 +29,7 @@ struct Arguments {
     /// Show what is known before each instruction, or before those of one line.
     #[arg(long, value_name = "LINE", num_args = 0..=1, require_equals = true)]
     show_state: Option<Option<NonZeroU32>>,
-    /// Print what a code means, with an example, and stop.
+    /// Print what a code (E0301) or a rule (entry-split) means, with an example, and stop.
     #[arg(long, value_name = "CODE")]
     explain: Option<String>,
 }
@@ -64,18 +63,18 @@ fn main() -> ExitCode {
 }
 
 fn explain(code: &str, console: &Console) -> u8 {
-    match Code::parse(code).and_then(codes::find) {
-        Some(page) if console.json() => {
-            let page = json!({ "code": page.code.to_string(), "explanation": page.text });
+    match codes::explain(code) {
+        Ok(text) if console.json() => {
+            let page = json!({ "code": code, "explanation": text });
             console.print(&format!("{page}\n"));
             0
         }
-        Some(page) => {
-            console.print(page.text);
+        Ok(text) => {
+            console.print(&text);
             0
         }
-        None => {
-            console.error(&format!("there is no code `{code}`; codes look like E0301"));
+        Err(words) => {
+            console.error(&words);
             USAGE
         }
     }

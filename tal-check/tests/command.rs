@@ -35,6 +35,14 @@ fn codes_are_explained() {
     assert_eq!(page.status.code(), Some(0));
     assert!(text(&page.stdout).starts_with("# E0301: "));
     assert_eq!(run(&["--explain", "E9999"]).status.code(), Some(2));
+    for asked in ["e0301", "e301", "301"] {
+        assert_eq!(run(&["--explain", asked]).stdout, page.stdout, "{asked}");
+    }
+    let rule = run(&["--explain", "Entry-Split"]);
+    assert!(String::from_utf8_lossy(&rule.stdout).starts_with("# entry-split (docs/spec/"));
+    let near = run(&["--explain", "entry-spilt"]);
+    assert_eq!(near.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&near.stderr).contains("did you mean `entry-split`?"));
 }
 
 /// What is printed on both streams, each line an object.
