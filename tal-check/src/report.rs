@@ -5,6 +5,7 @@
 //! help is one edit where there is one. To know all that, the block that failed is run again
 //! ([`replay`]).
 
+mod bounds;
 mod calls;
 mod declared;
 mod labels;
@@ -14,6 +15,7 @@ pub mod rules;
 mod scene;
 pub mod source;
 mod stack;
+mod suggest;
 pub mod words;
 
 use crate::check::{Explored, Refusal, explore};
@@ -105,12 +107,13 @@ impl<'a> Context<'a> {
     fn failed(&self, trace: &Trace) -> Option<Diag> {
         let failure = trace.failure.as_ref()?;
         let scene = Scene::new(self.lowered, self.replay, trace, failure)?;
-        Some(match failure.part {
+        let diag = match failure.part {
             Part::Instruction => instruction(&scene),
             Part::Edge(label) => labels::edge(&scene, label),
             Part::Tail(callee) => calls::tail(&scene, callee),
             Part::Return => calls::returns(&scene),
-        })
+        };
+        Some(with_legend(diag, &scene))
     }
 
     /// A refusal at a place that cannot be run again.
@@ -122,6 +125,19 @@ impl<'a> Context<'a> {
         let span = error.site.or(begin).and_then(|at| self.lowered.span_at(at));
         plain(span.unwrap_or_default(), error)
     }
+}
+
+/// Says what the names in words mean that the diagnostic uses.
+fn with_legend(diag: Diag, scene: &Scene<'_>) -> Diag {
+    let labels = diag.secondary.iter().chain([&diag.primary]).map(|l| l.text.as_str());
+    let notes = diag.notes.iter().chain(diag.helps.iter().map(|h| &h.text)).map(String::as_str);
+    let said: Vec<&str> = labels.chain(notes).chain([diag.message.as_str()]).collect();
+    let used = |name: &str| said.iter().any(|text| text.contains(name));
+    let meanings: Vec<String> = (scene.names.legend())
+        .filter(|(name, _)| used(name))
+        .map(|(name, meaning)| format!("{name} is {meaning}"))
+        .collect();
+    meanings.into_iter().fold(diag, Diag::with_note)
 }
 
 /// A refusal of which nothing is known but what it says itself.

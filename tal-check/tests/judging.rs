@@ -94,6 +94,23 @@ fn messages_are_as_recorded() {
     assert!(wrong.is_empty(), "{}\nrecord with BLESS=1", wrong.join("\n"));
 }
 
+/// What a message advises that is no edit stands beside its program, `NAME.works`, and is accepted.
+#[test]
+fn what_messages_advise_works() {
+    let mut tried = 0;
+    for path in programs() {
+        let works = path.with_extension("works");
+        if let Ok(text) = std::fs::read_to_string(&works) {
+            let (diags, sources) = said("works.tal", &text);
+            let mut shown = Vec::new();
+            emit(&mut shown, &diags, &sources, Format::Plain).unwrap();
+            assert!(diags.is_empty(), "{}:\n{}", works.display(), String::from_utf8_lossy(&shown));
+            tried += 1;
+        }
+    }
+    assert!(tried >= 22, "{tried}");
+}
+
 #[test]
 fn edits_make_the_program_safe() {
     let pages = JUDGING.pages.iter().flat_map(|p| p.examples()).filter(|e| e.refused);

@@ -2,9 +2,10 @@
 
 use super::scene::{Scene, class};
 use super::words::reg_name;
-use super::{memory, rules, stack};
+use super::{bounds, memory, rules, stack};
 use crate::find::Trouble;
-use iced_x86::FlowControl;
+use crate::lowered::Lowered;
+use iced_x86::{FlowControl, Instruction};
 use std::rc::Rc;
 use tal_core::error::{Kind, Rule};
 use tal_core::hint::Place;
@@ -57,11 +58,31 @@ impl Called {
     }
 }
 
+/// The type of what is called here.
+pub(super) fn called_sig(lowered: &Lowered, call: &Instruction) -> Option<Rc<Sig>> {
+    match target_of(lowered, call)? {
+        Callee::Function(f) => {
+            let function = lowered.functions.get(f.0 as usize)?;
+            lowered.sigs.get(function.sig as usize).cloned()
+        }
+        Callee::Import(i) => {
+            let at = lowered.imports.get(usize::from(i.0))?;
+            lowered.host.interface.imports.get(usize::from(*at)).cloned()
+        }
+        Callee::Name(_) => None,
+    }
+}
+
 /// The callee of a call with a direct target.
 fn callee(scene: &Scene<'_>) -> Option<Callee> {
-    let instruction = scene.iced().filter(|i| i.flow_control() == FlowControl::Call)?;
+    target_of(scene.lowered, &scene.iced()?)
+}
+
+fn target_of(lowered: &Lowered, instruction: &Instruction) -> Option<Callee> {
+    if instruction.flow_control() != FlowControl::Call {
+        return None;
+    }
     let target = instruction.near_branch64();
-    let lowered = scene.lowered;
     if let Some(offset) = target.checked_sub(u64::from(lowered.text_address))
         && let Ok(at) = lowered.functions.binary_search_by_key(&offset, |f| u64::from(f.offset))
     {
@@ -114,6 +135,9 @@ fn arguments(scene: &Scene<'_>, called: &Called) -> Diag {
     if let Kind::WrongRegister(reg, word) = &error.kind {
         return argument(scene, called, *reg, word);
     }
+    if let Some(diag) = left_over(scene, called) {
+        return diag;
+    }
     if let Kind::Undecided(v) = error.kind {
         return memory::undecided(scene, v);
     }
@@ -133,9 +157,10 @@ fn arguments(scene: &Scene<'_>, called: &Called) -> Diag {
                     .with_primary(format!("needs {}", scene.names.cap(cap)));
                 let diag = owned(scene, at_callee(diag));
                 return match cap {
-                    Cap::Entry(e) if holds_others(scene, e.name) => diag.with_help(
-                        "move out first what its fields own: `mov rbx, [rdi + node.next]`",
-                    ),
+                    Cap::Entry(e) if holds_others(scene, e.name) => diag.with_help(format!(
+                        "move out first what its fields own: {}",
+                        moves(scene, e.name)
+                    )),
                     Cap::Entry(e) if may_be_null(scene, e) => {
                         let place = scene.names.base(Base::Name(e.name));
                         diag.with_help(format!(
@@ -164,7 +189,13 @@ fn arguments(scene: &Scene<'_>, called: &Called) -> Diag {
         let words = format!("`{name}` needs a fact that is not known here");
         let diag = Diag::error(rules::NOT_KNOWN, scene.span, words)
             .with_primary(memory::needs(&scene.names, &fact));
-        return scene.with_known(at_callee(diag), &fact);
+        let diag = scene.with_known(at_callee(diag), &fact);
+        let plain = diag.helps.len();
+        let diag = bounds::lower_help(scene, diag, &fact);
+        return match diag.helps.len() > plain {
+            true => diag,
+            false => diag.with_help("compare it before the call, or declare its range"),
+        };
     }
     at_callee(scene.general())
 }
@@ -177,6 +208,9 @@ fn not_lent(scene: &Scene<'_>, name: &str, view: &View) -> Diag {
         _ => None,
     };
     let there = scene.memory(view.base);
+    if let Some(reg) = framed(scene, view) {
+        return frame_not_lent(scene, name, reg, view);
+    }
     let words = match (size(&view.mem), there.and_then(size)) {
         (Some(wanted), Some(has)) if wanted > has => {
             format!("`{name}` takes {wanted} bytes of `{place}`, which has {has}")
@@ -190,6 +224,32 @@ fn not_lent(scene: &Scene<'_>, name: &str, view: &View) -> Diag {
         None => owned(scene, diag),
     }
 }
+
+/// The register with an address in the frame that should have become memory.
+fn framed(scene: &Scene<'_>, view: &View) -> Option<Reg> {
+    let known = scene.declared_at_all(view.base) || scene.memory(view.base).is_some();
+    let frame = |r: &Reg| matches!(scene.before().reg(*r), Word::Frame(_)) && *r != Reg::Rsp;
+    Reg::ALL.into_iter().find(frame).filter(|_| !known)
+}
+
+/// What a frame may hold, when it should hold something else.
+fn frame_not_lent(scene: &Scene<'_>, name: &str, reg: Reg, view: &View) -> Diag {
+    let what = scene.names.mem(&view.mem);
+    let words = format!("`{name}` takes {what}, which cannot stand in the frame");
+    Diag::error(rules::NOT_LENT, scene.span, words)
+        .with_primary(format!("{} is an address in the frame", reg_name(reg)))
+        .with_note(FRAME)
+        .with_help(format!(
+            "give it memory of its own: `bss place: {what}` outside of the function, and `lea {}, \
+             [place]`",
+            reg_name(reg)
+        ))
+}
+
+/// What may be lent of a frame.
+pub(super) const FRAME: &str = "the frame holds whole words of 8 bytes, numbers and addresses \
+                                that own nothing: a struct of such fields may be lent from it, no \
+                                bytes, no narrower fields and no `own`";
 
 /// Is it owned, in another form, unless it is null?
 fn may_be_null(scene: &Scene<'_>, wanted: &Entry) -> bool {
@@ -206,6 +266,58 @@ fn is_lent(scene: &Scene<'_>, name: tal_core::term::Var) -> bool {
 fn holds_others(scene: &Scene<'_>, name: tal_core::term::Var) -> bool {
     let is = |c: &Cap| matches!(c, Cap::Entry(e) if e.name == name && owns(scene, &e.mem));
     scene.before().caps.iter().any(is)
+}
+
+/// Loads of the fields that own something, for advice.
+fn moves(scene: &Scene<'_>, name: tal_core::term::Var) -> String {
+    let mem = scene.before().caps.iter().find_map(|c| match c {
+        Cap::Entry(e) if e.name == name => Some(&*e.mem),
+        _ => None,
+    });
+    let place = Reg::ALL
+        .into_iter()
+        .find(|r| matches!(scene.before().reg(*r), Word::Ptr(Base::Name(v), _) if *v == name));
+    let place = place.map_or_else(|| "p".to_owned(), |r| reg_name(r).to_owned());
+    let fields = mem.map(|mem| owning_fields(scene, mem)).unwrap_or_default();
+    match fields.as_slice() {
+        [] => "a load leaves in the register what the field owned".to_owned(),
+        fields => {
+            let kept = [Reg::Rbx, Reg::R12, Reg::R13, Reg::R14, Reg::R15, Reg::Rbp];
+            let mut free = kept
+                .into_iter()
+                .filter(|r| matches!(scene.before().reg(*r), Word::Saved(_) | Word::Junk));
+            let loads: Vec<String> = fields
+                .iter()
+                .map(|f| {
+                    let to = reg_name(free.next().unwrap_or(Reg::Rbx));
+                    format!("`mov {to}, [{place} + {f}]`")
+                })
+                .collect();
+            loads.join(", ")
+        }
+    }
+}
+
+/// The fields that own something: `node.next`.
+fn owning_fields(scene: &Scene<'_>, mem: &Mem) -> Vec<String> {
+    let (fields, info) = match mem {
+        Mem::Named(id, _) => {
+            let Some(info) = scene.lowered.type_info(*id) else { return Vec::new() };
+            let body = match &*info.ty.body {
+                Mem::Ex { body, .. } => &**body,
+                body => body,
+            };
+            let Mem::Struct { fields, .. } = body else { return Vec::new() };
+            (fields, Some(info))
+        }
+        Mem::Struct { size, fields } => (fields, scene.names.alike(*size, fields)),
+        _ => return Vec::new(),
+    };
+    let Some(info) = info else { return Vec::new() };
+    let own = fields.iter().filter(|f| matches!(f.ty, tal_core::ty::FieldTy::Own { .. }));
+    own.filter_map(|f| info.fields.iter().find(|i| i.offset == f.offset))
+        .map(|i| format!("{}.{}", info.name, i.name))
+        .collect()
 }
 
 fn owns(scene: &Scene<'_>, mem: &Mem) -> bool {
@@ -226,6 +338,44 @@ fn owns(scene: &Scene<'_>, mem: &Mem) -> bool {
         Mem::Ex { body, .. } => owns(scene, body),
         Mem::Bytes(_) | Mem::Junk(_) | Mem::Zero(_) => false,
     }
+}
+
+/// An argument that was forgotten: the register holds what this function itself was given, of
+/// another kind than the callee takes, or another argument of the call holds nothing.
+fn left_over(scene: &Scene<'_>, called: &Called) -> Option<Diag> {
+    let sig = called.sig.as_ref()?;
+    let own = scene.sig()?;
+    let wanted = |r: &Reg| sig.pre.regs.get(*r as usize).is_some_and(|w| *w != Word::Junk);
+    let empty = |r: &Reg| *scene.before().reg(*r) == Word::Junk;
+    let missing: Vec<Reg> = Reg::ALL.into_iter().filter(|r| wanted(r) && empty(r)).collect();
+    let kept = |r: &Reg| {
+        let given = own.pre.regs.get(*r as usize).is_some_and(|w| matches!(w, Word::Ptr(..)));
+        given
+            && scene.written(*r).is_none()
+            && matches!(sig.pre.regs.get(*r as usize), Some(Word::Ptr(..)))
+    };
+    let stale = Reg::ALL.into_iter().find(|r| wanted(r) && kept(r))?;
+    if missing.is_empty() {
+        return None;
+    }
+    let (name, shown) = (reg_name(stale), &called.name);
+    let others: Vec<String> = missing.iter().map(|r| reg_name(*r).to_owned()).collect();
+    let others = super::scene::list(&others);
+    let words = format!("not all arguments of `{shown}` were set: {name} is left over");
+    let diag = Diag::error(rules::ARGUMENT, scene.span, words).with_primary(format!(
+        "{name} still holds {}, and {others} nothing that may be read",
+        scene.names.word(scene.before().reg(stale))
+    ));
+    let given = scene.function.params.iter().find(|p| p.0 == Place::Reg(stale));
+    let diag = match given {
+        Some((_, at)) => diag.with_label(*at, "given to this function here"),
+        None => diag,
+    };
+    let diag = match called.parameter(stale) {
+        Some(at) => diag.with_label(at, format!("`{shown}` takes another thing in {name}")),
+        None => diag,
+    };
+    Some(diag.with_help(format!("set {name} and {others} before the call")))
 }
 
 /// A register that holds another kind of word than the callee takes.
@@ -250,7 +400,10 @@ fn argument(scene: &Scene<'_>, called: &Called, reg: Reg, word: &Word) -> Diag {
     let (name, shown) = (reg_name(reg), &called.name);
     if *word == Word::Junk {
         let diag = memory::unreadable(scene, reg);
-        if diag.code == rules::CLOBBERED || diag.code == rules::PARTIAL {
+        if diag.code == rules::CLOBBERED
+            || diag.code == rules::PARTIAL
+            || diag.message.ends_with(memory::MEET)
+        {
             return diag;
         }
     }
@@ -382,6 +535,17 @@ fn leaked(scene: &Scene<'_>) -> Diag {
         (None, Some(at)) => diag.with_label(at, "made here"),
         _ => diag,
     };
+    let tal_core::term::Var::Free(i) = entry.name else { return diag };
+    let scope = state.scope.get(usize::from(i));
+    let made =
+        scope.is_some_and(|s| matches!(s.kind, tal_core::ty::Kind::Addr { block: Some(_), .. }));
+    if !made && scene.declared(entry.name).is_some() {
+        return diag
+            .with_note("it has no origin, as `own@heap` has, so `free` does not take it")
+            .with_help(format!(
+                "take it as `inout`, and give back what is left of it: `-> ({name}: junk[..])`"
+            ));
+    }
     diag.with_help(format!("`call free` with it in rdi, or `@leak {name}` if that is meant"))
 }
 

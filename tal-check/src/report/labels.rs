@@ -1,16 +1,17 @@
 //! Not trusted: a bug here can reject, never admit. Diagnostics of labels: what holds on each way
 //! in.
 
-use super::replay::Trace;
+use super::replay::{Replay, Trace};
 use super::scene::{self, Scene, class};
 use super::words::{Names, reg_name, slot_name};
-use super::{memory, rules};
+use super::{memory, rules, suggest};
 use crate::check::Explored;
+use crate::find::Trouble;
 use crate::lowered::{LocalLabel, Lowered};
 use std::collections::BTreeSet;
 use tal_core::error::Kind;
 use tal_core::state::State;
-use tal_core::ty::{Cap, FnId};
+use tal_core::ty::{Cap, FnId, Mem, Reg};
 use tal_syntax::Span;
 use tal_syntax::diag::Diag;
 
@@ -45,6 +46,9 @@ pub(super) struct Join<'a> {
     pub(super) capability: &'a Option<(bool, Cap)>,
 }
 
+const SAME_DEPTH: &str = "push and pop the same on each way, or give each depth its own label, \
+                          even where the program ends";
+
 /// Two ways into a label do not agree.
 pub(super) fn join(lowered: &Lowered, explored: &Explored, id: FnId, join: &Join<'_>) -> Diag {
     let offset = explored.labels.get(join.label as usize).map_or(0, |l| l.offset);
@@ -59,7 +63,7 @@ pub(super) fn join(lowered: &Lowered, explored: &Explored, id: FnId, join: &Join
                 format!("the ways to `{name}` differ in the depth of the stack"),
             )
             .with_primary(format!("{} bytes on one way, {} on another", -before, -here))
-            .with_help("push and pop the same on each way")
+            .with_help(SAME_DEPTH)
         }
         (None, Some((before, cap))) => {
             this_way = match before {
@@ -73,7 +77,10 @@ pub(super) fn join(lowered: &Lowered, explored: &Explored, id: FnId, join: &Join
                 format!("the ways to `{name}` do not own the same"),
             )
             .with_primary(format!("owned on one way only: {}", lost(lowered, id, cap)))
-            .with_help("free it, or bring it along, on each way")
+            .with_help(
+                "free it, or bring it along, on each way; ways that end differently need an end \
+                 each",
+            )
         }
         (None, None) => Diag::error(
             rules::OWNED_DIFFER,
@@ -86,8 +93,18 @@ pub(super) fn join(lowered: &Lowered, explored: &Explored, id: FnId, join: &Join
     for way in ways_in(lowered, id, offset).into_iter().filter(|way| Some(*way) != this) {
         diag = diag.with_label(way, "a way to it");
     }
-    match this {
+    let diag = match this {
         Some(this) => diag.with_label(this, this_way),
+        None => diag,
+    };
+    let label = at(lowered, id, offset).filter(|_| join.capability.is_some());
+    let Some(label) = label else { return diag };
+    match suggest::owned(lowered, &Replay::new(lowered, explored), id, label) {
+        Some(advice) => suggest::advised(Diag { helps: Vec::new(), ..diag }, advice),
+        None if join.from >= offset => diag.with_help(
+            "where each turn hands owners on, let the loop be a function that takes them and jumps \
+             to itself",
+        ),
         None => diag,
     }
 }
@@ -96,6 +113,16 @@ pub(super) fn join(lowered: &Lowered, explored: &Explored, id: FnId, join: &Join
 fn lost(lowered: &Lowered, id: FnId, cap: &Cap) -> String {
     let Some(function) = lowered.functions.get(id.0 as usize) else { return String::new() };
     let Cap::Entry(entry) = cap else { return "what is lent".to_owned() };
+    // Of the variables in its size nothing is known here that has a name.
+    let shape = match &*entry.mem {
+        Mem::Bytes(n) if n.as_int().is_none() => Some("own bytes[..]"),
+        Mem::Junk(n) if n.as_int().is_none() => Some("own junk[..]"),
+        Mem::Zero(n) if n.as_int().is_none() => Some("own zero[..]"),
+        _ => None,
+    };
+    if let Some(shape) = shape {
+        return shape.to_owned();
+    }
     let state = State {
         scope: Vec::new(),
         facts: Vec::new(),
@@ -141,6 +168,20 @@ pub(super) fn with_turn(diag: Diag, lowered: &Lowered, trace: &Trace) -> Diag {
     ))
 }
 
+/// The name of the loop around the instruction.
+pub(super) fn head_of(scene: &Scene<'_>) -> Option<String> {
+    let head = loop_around(scene.lowered, scene.trace.function, scene.failure.offset)?;
+    head.names.first().map(|n| n.0.clone())
+}
+
+/// The state of a loop's head, or the jump, with which an index is known to stay below its end.
+pub(super) fn bounded(scene: &Scene<'_>, limit: Option<(Reg, i128)>) -> Option<suggest::Advice> {
+    let (lowered, id) = (scene.lowered, scene.trace.function);
+    let head = loop_around(lowered, id, scene.failure.offset)?;
+    let range = limit.and_then(|limit| suggest::range(lowered, id, head, limit));
+    range.or_else(|| suggest::below(lowered, id, head.offset))
+}
+
 /// The head of the innermost loop around an instruction: the last label before it to which a jump
 /// behind it leads.
 fn loop_around(lowered: &Lowered, id: FnId, offset: u32) -> Option<&LocalLabel> {
@@ -183,7 +224,7 @@ pub(super) fn edge(scene: &Scene<'_>, label: u32) -> Diag {
             )
             .with_primary(format!("{} bytes on this way", -here))
             .with_label(span, format!("{} bytes on another", -there))
-            .with_help("push and pop the same on each way");
+            .with_help(SAME_DEPTH);
         }
         Kind::WrongRegister(reg, word) => {
             return word_differs(scene, (&name, span), reg_name(*reg), class(word));
@@ -193,6 +234,22 @@ pub(super) fn edge(scene: &Scene<'_>, label: u32) -> Diag {
             return word_differs(scene, (&name, span), &place, "something else");
         }
         _ => {}
+    }
+    if let Some(fact) = scene.missing().filter(|fact| scene.holds(fact)) {
+        let words = format!("no proof was found of what holds at `{name}`");
+        let fact_ = scene.names.fact(&fact);
+        let diag = Diag::error(rules::NOT_INVARIANT, scene.span, words)
+            .with_primary(format!("of {fact_}, though it follows from what is known"))
+            .with_label(written.map_or(span, |w| w.span), "what holds here was found by search");
+        let diag = scene
+            .with_known(diag, &fact)
+            .with_note("this is a limit of the search, not a mistake in the program");
+        return match scene.range_of(&fact) {
+            Some(range) => diag.with_help(format!(
+                "state the range, here and at the labels before it: `{name}: where {range}`"
+            )),
+            None => diag.with_help(format!("state at `{name}` what is needed behind it")),
+        };
     }
     if let Some(fact) = scene.missing() {
         let diag = Diag::error(
@@ -209,12 +266,43 @@ pub(super) fn edge(scene: &Scene<'_>, label: u32) -> Diag {
             "state what holds on every way, and let the loop's own compare give the rest",
         );
     }
-    let diag = scene.general();
-    let code = match diag.code {
-        rules::LABEL_WORD => rules::OWNED_DIFFER,
-        code => code,
+    if matches!(scene.error().kind, Kind::TooBig | Kind::Limit | Kind::Undecided(_)) {
+        return scene.general().with_label(span, format!("on the way to `{name}`"));
+    }
+    differs(scene, here, (&name, span))
+}
+
+/// What is owned or lent on this way is not what the label has.
+fn differs(scene: &Scene<'_>, label: Option<&LocalLabel>, (name, span): (&str, Span)) -> Diag {
+    let words = format!("this way to `{name}` does not bring what the others bring");
+    let diag = Diag::error(rules::OWNED_DIFFER, scene.span, words)
+        .with_label(span, format!("on the way to `{name}`"));
+    let diag = match scene.looked_for() {
+        Some(words) => diag.with_primary(words),
+        None => diag,
     };
-    Diag { code, ..diag }.with_label(span, format!("on the way to `{name}`"))
+    let caps: Vec<String> = scene.before().caps.iter().map(|c| scene.names.cap(c)).collect();
+    let lent = scene.failure.trouble.iter().any(|t| matches!(t, Trouble::View(_)));
+    let diag = match caps.as_slice() {
+        [] if lent => diag,
+        [] => diag.with_note("nothing is owned on this way"),
+        caps => diag.with_note(format!("owned on this way: {}", caps.join(", "))),
+    };
+    let id = scene.trace.function;
+    let tried = label.and_then(|l| suggest::owned(scene.lowered, scene.replay, id, l));
+    if let Some(advice) = tried {
+        return suggest::advised(diag, advice);
+    }
+    let opened = scene.failure.trouble.iter().rev().find_map(|t| match t {
+        Trouble::View(view) => Some(matches!(*view.mem, Mem::Struct { .. })),
+        _ => None,
+    });
+    if opened == Some(true) {
+        return diag
+            .with_note("an opened struct whose lengths are hidden cannot be carried to a label")
+            .with_help("let a function of its own do what stands in this loop, and call it");
+    }
+    diag.with_help(format!("state what holds on every way, as `{name}: where rbx: own@heap? T`"))
 }
 
 fn word_differs(scene: &Scene<'_>, label: (&str, Span), place: &str, held: &str) -> Diag {

@@ -3,13 +3,13 @@
 
 use super::scene::{Scene, Written, class, is_compare};
 use super::words::{Names, reg_name};
-use super::{rules, source};
+use super::{bounds, rules, source};
 use crate::find::Trouble;
-use iced_x86::{ConditionCode, Instruction, Mnemonic, OpKind};
+use iced_x86::{Mnemonic, OpKind};
 use tal_core::error::{Kind, Rule};
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Cap, Fact, Kind as VarKind, Mem, Mode, Reg, Rel, Word};
+use tal_core::ty::{Base, Cap, Fact, FieldTy, Kind as VarKind, Mem, Mode, Reg, Rel, Word};
 use tal_syntax::Span;
 use tal_syntax::diag::Diag;
 
@@ -18,6 +18,9 @@ pub(super) fn operands(scene: &Scene<'_>) -> Option<Diag> {
     let error = scene.error();
     if let Kind::Undecided(name) = error.kind {
         return Some(undecided(scene, name));
+    }
+    if let Some(diag) = repeated(scene) {
+        return Some(diag);
     }
     let accessed = scene.failure.trouble.iter().rev().find_map(|t| match t {
         Trouble::Access { base, offset, width, store, bound } => Some(Access {
@@ -58,6 +61,37 @@ pub(super) fn operands(scene: &Scene<'_>) -> Option<Diag> {
         (Rule::FlagsRead, _) => Some(flags(scene)),
         _ => None,
     }
+}
+
+/// `rep movsb` and its like: rcx says how far they go.
+fn repeated(scene: &Scene<'_>) -> Option<Diag> {
+    let code = scene.iced().filter(|c| c.has_rep_prefix())?;
+    let (size, reads) = match code.mnemonic() {
+        Mnemonic::Movsb => (1, true),
+        Mnemonic::Movsq => (8, true),
+        Mnemonic::Stosb => (1, false),
+        Mnemonic::Stosq => (8, false),
+        _ => return None,
+    };
+    let Word::Int(count) = scene.before().reg(Reg::Rcx) else { return None };
+    let sides = [(Reg::Rsi, "load", reads), (Reg::Rdi, "store", true)];
+    sides.into_iter().filter(|s| s.2).find_map(|(reg, verb, _)| {
+        let Word::Ptr(base, offset) = scene.before().reg(reg) else { return None };
+        let (Mem::Bytes(n) | Mem::Junk(n) | Mem::Zero(n)) = scene.memory(*base)? else {
+            return None;
+        };
+        let end = count.scale(size).and_then(|bytes| bytes.add(offset)).ok()?;
+        let fact = Fact { rel: Rel::Ge, term: n.sub(&end).ok()? };
+        if scene.holds(&fact) {
+            return None;
+        }
+        let name = scene.names.base(*base);
+        let words = format!("this {verb} may go past the end of `{name}`");
+        let diag = Diag::error(rules::PAST_END, scene.span, words)
+            .with_primary(needs(&scene.names, &fact));
+        let diag = scene.with_known(scene.with_extent(diag, *base), &fact);
+        Some(diag.with_help("compare rcx with what is left there before it: `ja .out`"))
+    })
 }
 
 /// What is left: by the rule.
@@ -111,7 +145,10 @@ impl Access<'_> {
         let name = scene.names.base(self.base);
         let below = is_lower(bound, self.offset);
         let verb = self.verb();
-        if let Some(diag) = wrong_compare(scene, bound, below) {
+        if let Some(diag) = bounds::wrong_compare(scene, bound, below) {
+            return diag;
+        }
+        if let Some(diag) = bounds::untested_bound(scene, bound) {
             return diag;
         }
         let (code, words) = if below {
@@ -128,7 +165,11 @@ impl Access<'_> {
             known = format!("{known}; here {}", values.collect::<Vec<_>>().join(", "));
         }
         let diag = scene.with_extent(diag, self.base).with_note(known);
-        compare_help(scene, diag, bound, below)
+        if let Some((sum, help)) = bounds::wrapping_sum(scene).filter(|_| !below) {
+            let words = "this sum may wrap around 2^64, and be small where the index is large";
+            return diag.with_label(sum, words).with_help(help);
+        }
+        bounds::compare_help(scene, diag, bound, below)
     }
 
     fn no_field(&self, scene: &Scene<'_>) -> Diag {
@@ -145,6 +186,9 @@ impl Access<'_> {
                 }
                 None => diag,
             };
+        }
+        if let Some(field) = self.owner_there(scene).filter(|_| self.store) {
+            return self.over_owner(scene, &field);
         }
         let words = format!("`{name}` has no {width}-byte field at offset {at}");
         let diag = Diag::error(rules::NO_FIELD, scene.operand(), words)
@@ -173,6 +217,48 @@ impl Access<'_> {
         let at = u32::try_from(self.offset.as_int()?).ok()?;
         let field = info.fields.iter().find(|f| f.offset == at)?;
         Some((format!("{}.{}", info.name, field.name), field.size))
+    }
+
+    /// The field that begins there, if it owns what it points to.
+    fn owner_there(&self, scene: &Scene<'_>) -> Option<String> {
+        let at = u32::try_from(self.offset.as_int()?).ok()?;
+        let owns = |mem: &Mem| match mem {
+            Mem::Struct { fields, .. } => {
+                let mut fields = fields.iter().filter(|f| f.offset == at);
+                fields.any(|f| matches!(f.ty, FieldTy::Own { .. }))
+            }
+            _ => false,
+        };
+        let mem = scene.memory(self.base)?;
+        let found = match mem {
+            Mem::Named(id, _) => {
+                let info = scene.lowered.type_info(*id)?;
+                match &*info.ty.body {
+                    Mem::Ex { body, .. } => owns(body),
+                    body => owns(body),
+                }
+            }
+            mem => owns(mem),
+        };
+        found.then(|| {
+            let inside = scene.lowered.sources.text(scene.operand());
+            inside.trim_matches(['[', ']']).trim().to_owned()
+        })
+    }
+
+    fn over_owner(&self, scene: &Scene<'_>, field: &str) -> Diag {
+        let name = scene.names.base(self.base);
+        let words = format!("this store would lose what [{field}] owns");
+        let diag = Diag::error(rules::LEAKED, scene.operand(), words)
+            .with_primary(format!("this part of `{name}` still owns memory, or may"))
+            .with_help(format!(
+                "move it out first, to a register that is free: `mov rcx, [{field}]`; what was \
+                 moved out is to be freed, returned or stored elsewhere"
+            ));
+        match scene.base_span(self.base) {
+            Some(span) => diag.with_label(span, format!("`{name}` is declared here")),
+            None => diag,
+        }
     }
 
     /// The address is known, but nothing is owned or lent there any more.
@@ -211,9 +297,7 @@ fn read_only(scene: &Scene<'_>, base: Base) -> bool {
 
 /// Registers of the address that hold constants, with their factors in the bound.
 fn constant_indices(scene: &Scene<'_>, below: bool) -> Vec<(Reg, i128, i128)> {
-    let text = scene.text();
-    let Some(inside) = text.find('[').and_then(|at| text.get(at..)) else { return Vec::new() };
-    let regs = source::mentioned(inside);
+    let regs = source::addressing(scene.text());
     let value = |r: &Reg| match scene.before().reg(*r) {
         Word::Int(t) => t.as_int().map(|c| (*r, c)),
         _ => None,
@@ -242,9 +326,7 @@ fn is_lower(fact: &Fact, offset: &Term) -> bool {
 
 /// A bound that the judge itself found missing.
 fn bound_of(scene: &Scene<'_>, fact: &Fact) -> Option<Diag> {
-    let text = scene.text();
-    let open = text.find('[')?;
-    let regs = source::mentioned(text.get(open..)?);
+    let regs = source::addressing(scene.text());
     let base = regs.iter().find_map(|r| match scene.before().reg(*r) {
         Word::Ptr(base, offset) => Some((*base, offset.clone())),
         _ => None,
@@ -319,8 +401,15 @@ pub(super) fn undecided(scene: &Scene<'_>, name: Var) -> Diag {
 
 /// What wrote the register last, through moves from other registers.
 fn origin<'a>(scene: &Scene<'a>, reg: Reg) -> Option<Written<'a>> {
-    let mut reg = reg;
-    let mut offset = scene.failure.offset;
+    origin_before(scene, reg, scene.failure.offset)
+}
+
+/// The same for another place of the function.
+pub(super) fn origin_before<'a>(
+    scene: &Scene<'a>,
+    mut reg: Reg,
+    mut offset: u32,
+) -> Option<Written<'a>> {
     for _ in 0..8 {
         let found = source::earlier(scene.function, offset)
             .find_map(|i| super::scene::written_by(scene.lowered, i, reg))?;
@@ -351,184 +440,6 @@ fn taken(scene: &Scene<'_>, name: Var) -> Option<(Span, String)> {
     let (offset, cap) = pair?;
     let cap = scene.names.cap(&cap);
     Some((scene.lowered.span_at(offset)?, format!("`{cap}`")))
-}
-
-/// A bound that a compare was meant to give, but does not.
-fn wrong_compare(scene: &Scene<'_>, bound: &Fact, below: bool) -> Option<Diag> {
-    let text = scene.text();
-    let indices: Vec<Reg> = source::mentioned(text.get(text.find('[')?..)?)
-        .into_iter()
-        .filter(|r| matches!(scene.before().reg(*r), Word::Int(_)))
-        .collect();
-    let needs = format!("needs {}", scene.names.fact(bound));
-    for (inst, code) in all(scene) {
-        if code.mnemonic() != Mnemonic::Cmp || code.op0_kind() != OpKind::Register {
-            continue;
-        }
-        let reg = Reg::ALL.get(code.op0_register().full_register().number()).copied();
-        let Some(reg) = reg.filter(|r| indices.contains(r)) else { continue };
-        let Some((jump, jcc)) = next(scene, inst.offset) else { continue };
-        let signed = matches!(
-            jcc.condition_code(),
-            ConditionCode::l | ConditionCode::le | ConditionCode::g | ConditionCode::ge
-        );
-        if code.op0_register().size() == 4 {
-            return Some(narrow_compare(scene, inst.span, reg, needs));
-        }
-        if signed && code.op0_register().size() == 8 {
-            return Some(signed_compare(scene, (jump, &jcc), (bound, below), needs));
-        }
-    }
-    None
-}
-
-/// All instructions of the function, the nearest before the failure first.
-fn all<'a>(
-    scene: &Scene<'a>,
-) -> impl Iterator<Item = (&'a crate::lowered::Inst, Instruction)> + use<'a> {
-    let at = scene.failure.offset;
-    let (lowered, list) = (scene.lowered, &scene.function.instructions);
-    let end = list.partition_point(|i| i.offset < at);
-    let before = list.iter().take(end).rev();
-    let after = list.iter().skip(end);
-    before.chain(after).filter_map(move |i| Some((i, source::iced(lowered, i.offset)?)))
-}
-
-/// The conditional jump right behind an instruction.
-fn next(scene: &Scene<'_>, offset: u32) -> Option<(Span, Instruction)> {
-    let list = &scene.function.instructions;
-    let at = list.partition_point(|i| i.offset <= offset);
-    let inst = list.get(at)?;
-    let code = source::iced(scene.lowered, inst.offset)?;
-    (code.condition_code() != ConditionCode::None).then_some((inst.span, code))
-}
-
-fn narrow_compare(scene: &Scene<'_>, compare: Span, reg: Reg, needs: String) -> Diag {
-    let name = reg_name(reg);
-    let text = source::text(scene.lowered, compare);
-    let wide: Vec<String> = source::mentioned(text).iter().map(|r| reg_name(*r).into()).collect();
-    let diag = Diag::error(
-        rules::NARROW_COMPARE,
-        scene.operand(),
-        "a 32-bit compare says nothing about the 64-bit register",
-    )
-    .with_primary(needs)
-    .with_label(compare, format!("compares the low half of {name}; {name} may be 2^32 or more"));
-    match wide.as_slice() {
-        [a, b] => {
-            let whole = format!("cmp     {a}, {b}");
-            let short = scene.lowered.sources.text(compare).len();
-            let code = Span::new(
-                compare.file,
-                compare.start,
-                compare.start + u32::try_from(text.len().min(short)).unwrap_or(0),
-            );
-            diag.with_edit(format!("compare the whole registers: `cmp {a}, {b}`"), code, whole)
-        }
-        _ => diag.with_help(format!("compare {name} itself")),
-    }
-}
-
-fn signed_compare(
-    scene: &Scene<'_>,
-    (jump, jcc): (Span, &Instruction),
-    (bound, below): (&Fact, bool),
-    needs: String,
-) -> Diag {
-    let (from, to) = match jcc.condition_code() {
-        ConditionCode::l => ("jl", "jb"),
-        ConditionCode::le => ("jle", "jbe"),
-        ConditionCode::g => ("jg", "ja"),
-        _ => ("jge", "jae"),
-    };
-    let shown = scene.names.fact(bound);
-    let (words, why) = if below {
-        let why = format!("bounds it from above, and says nothing about {shown}");
-        ("a signed compare does not bound this index from below", why)
-    } else {
-        let why = "takes a number of 2^63 or more for a negative one, which is less".to_owned();
-        ("a signed compare does not bound an unsigned number", why)
-    };
-    let diag = Diag::error(rules::SIGNED_COMPARE, scene.operand(), words)
-        .with_primary(needs)
-        .with_label(jump, why);
-    let word = source::mnemonic(scene.lowered, jump);
-    if !below && scene.lowered.sources.text(word) == from {
-        return diag.with_edit(format!("use `{to}`: it gives both bounds"), word, to);
-    }
-    diag.with_help(format!("use `{to}` on a number that is declared `u64`: it gives both bounds"))
-}
-
-/// Advice to compare the index with the bound.
-fn compare_help(scene: &Scene<'_>, diag: Diag, bound: &Fact, below: bool) -> Diag {
-    let state = scene.before();
-    let holds = |v: Var| {
-        let is = |r: &Reg| matches!(state.reg(*r), Word::Int(t) if t.as_var() == Some(v));
-        let mut mentioned = source::mentioned(scene.text()).into_iter();
-        mentioned.find(|r| is(r)).or_else(|| Reg::ALL.into_iter().find(is))
-    };
-    let side = |positive: bool| {
-        let mut m = bound.term.monomials().iter().filter(|m| (m.coefficient > 0) == positive);
-        let first = m.next()?;
-        let (v, None) = first.atom.factors() else { return None };
-        (m.next().is_none() && first.coefficient.abs() == 1).then_some(v)
-    };
-    if below {
-        let free = match side(true) {
-            Some(v) if bound.term.monomials().len() == 1 => scene.declared(v),
-            _ => None,
-        };
-        return match free {
-            Some(_) if scene.known(bound).starts_with("nothing") => {
-                diag.with_help("declare it as `u64`, and compare it with the end as unsigned")
-            }
-            _ => diag.with_help("compare it before the access, or declare its range"),
-        };
-    }
-    if let Some((word, from, to)) = off_by_one(scene) {
-        return diag.with_edit(
-            format!("`{from}` lets the index be equal to the end: use `{to}`"),
-            word,
-            to,
-        );
-    }
-    let pair = side(false).zip(side(true)).filter(|_| bound.term.constant() == -1);
-    let pair = pair.and_then(|(index, end)| Some((holds(index)?, holds(end)?)));
-    match pair {
-        Some((index, end)) => {
-            let (index, end) = (reg_name(index), reg_name(end));
-            diag.with_help(format!("compare before the access: `cmp {index}, {end}` / `jae .done`"))
-        }
-        None => match side(false).filter(|_| bound.term.monomials().len() == 1).and_then(holds) {
-            Some(index) => {
-                let (index, end) = (reg_name(index), bound.term.constant() + 1);
-                let help = format!("compare before the access: `cmp {index}, {end}` / `jae .done`");
-                diag.with_help(help)
-            }
-            None => diag.with_help("compare before the access, or shorten the way to it"),
-        },
-    }
-}
-
-/// A compare of an index that is one too generous: the jump's mnemonic, and what it should be.
-fn off_by_one(scene: &Scene<'_>) -> Option<(Span, &'static str, &'static str)> {
-    let text = scene.text();
-    let indices = source::mentioned(text.get(text.find('[')?..)?);
-    all(scene).find_map(|(inst, code)| {
-        let registers = code.mnemonic() == Mnemonic::Cmp && code.op1_kind() == OpKind::Register;
-        let reg = Reg::ALL.get(code.op0_register().full_register().number()).copied();
-        if !registers || code.op0_register().size() != 8 || !indices.contains(&reg?) {
-            return None;
-        }
-        let (jump, jcc) = next(scene, inst.offset)?;
-        let (from, to) = match jcc.condition_code() {
-            ConditionCode::be => ("jbe", "jb"),
-            ConditionCode::a => ("ja", "jae"),
-            _ => return None,
-        };
-        let word = source::mnemonic(scene.lowered, jump);
-        (scene.lowered.sources.text(word) == from).then_some((word, from, to))
-    })
 }
 
 /// The register is no address.
@@ -599,10 +510,47 @@ pub(super) fn unreadable(scene: &Scene<'_>, reg: Reg) -> Diag {
     unreadable_at(scene, offset, reg)
 }
 
+/// How a message ends that two addresses meet in a register.
+pub(super) const MEET: &str = "is one of several addresses here";
+
+/// Two addresses that meet in a register, at a label or by a conditional move.
+fn meeting(scene: &Scene<'_>, offset: u32, reg: Reg, span: Span) -> Option<Diag> {
+    let name = reg_name(reg);
+    let diag = Diag::error(rules::UNREADABLE, span, format!("{name} {MEET}"))
+        .with_primary("which one it is, and so what lies there, is not known")
+        .with_help("use each on its own way: jump, and do what follows once for each");
+    let mut earlier = scene.trace.ran.iter().take_while(|r| r.offset < offset);
+    let moved = earlier.by_ref().filter_map(|r| {
+        let code = source::iced(scene.lowered, r.offset)?;
+        let cmov = format!("{:?}", code.mnemonic()).starts_with("Cmov");
+        let both = cmov && code.op1_kind() == OpKind::Register;
+        let to = Reg::ALL.get(code.op0_register().full_register().number()).copied()?;
+        let from = Reg::ALL.get(code.op1_register().full_register().number()).copied();
+        let address = |r2: Reg| matches!(r.before.reg(r2), Word::Ptr(..));
+        let meets = both && to == reg && address(reg) && address(from?);
+        meets.then_some(r.offset)
+    });
+    if let Some(at) = moved.last() {
+        let at = scene.lowered.span_at(at)?;
+        return Some(diag.with_label(at, "takes one address or the other"));
+    }
+    let first = scene.trace.ran.first()?;
+    if *first.before.reg(reg) != Word::Junk || first.offset != scene.trace.begin {
+        return None;
+    }
+    let id = scene.trace.function;
+    let ways = super::suggest::ways(scene.lowered, scene.replay, id, scene.trace.begin);
+    let address = |s: &State| matches!(s.reg(reg), Word::Ptr(..));
+    (ways.len() > 1 && ways.iter().all(address)).then_some(diag)
+}
+
 fn unreadable_at(scene: &Scene<'_>, offset: u32, reg: Reg) -> Diag {
     let name = reg_name(reg);
     let at = scene.lowered.span_at(offset).unwrap_or(scene.span);
     let span = source::mention(scene.lowered, at, reg).unwrap_or(at);
+    if let Some(diag) = meeting(scene, offset, reg, span) {
+        return diag;
+    }
     let written = source::earlier(scene.function, offset)
         .find_map(|i| super::scene::written_by(scene.lowered, i, reg));
     match written {
@@ -674,6 +622,9 @@ fn unreadable_flags(scene: &Scene<'_>) -> Option<Diag> {
         .collect();
     let holds =
         |wanted: fn(&Word) -> bool| regs.iter().copied().find(|r| wanted(ran.before.reg(*r)));
+    if let Some(diag) = places_compared(scene, last, &regs, &ran.before) {
+        return Some(diag);
+    }
     if let Some(reg) = holds(|w| matches!(w, Word::Ptr(..) | Word::Frame(_))) {
         let at = source::mention(scene.lowered, last.span, reg).unwrap_or(last.span);
         let diag = not_public(scene, reg, at, ran.before.reg(reg));
@@ -682,6 +633,40 @@ fn unreadable_flags(scene: &Scene<'_>) -> Option<Diag> {
     let reg = holds(|w| !matches!(w, Word::Int(_)))?;
     let (offset, reg) = blamed(scene, reg, last.offset).unwrap_or((last.offset, reg));
     Some(unreadable_at(scene, offset, reg))
+}
+
+/// Two places of one object, of which one is not known to lie in it.
+fn places_compared(
+    scene: &Scene<'_>,
+    compare: &crate::lowered::Inst,
+    regs: &[Reg],
+    before: &State,
+) -> Option<Diag> {
+    let [a, b] = regs else { return None };
+    let (Word::Ptr(x, s), Word::Ptr(y, t)) = (before.reg(*a), before.reg(*b)) else { return None };
+    if x != y {
+        return None;
+    }
+    let known = |offset: &Term, high: bool| {
+        let object = Term::constant_of(tal_core::limits::OBJECT).ok();
+        let goal =
+            if high { object.and_then(|o| o.sub(offset).ok()) } else { Some(offset.clone()) };
+        let low = goal.and_then(|g| crate::prove::lower_bound(&before.facts, &g));
+        low.is_some_and(|low| low >= 0)
+    };
+    let sides = [(a, s, true), (b, t, true), (a, s, false), (b, t, false)];
+    let (reg, offset, high) = sides.into_iter().find(|&(_, o, high)| !known(o, high))?;
+    let (name, object) = (reg_name(*reg), scene.names.base(*x));
+    let at = source::mention(scene.lowered, compare.span, *reg).unwrap_or(compare.span);
+    let where_ = if high { "behind the end of" } else { "before" };
+    let diag = Diag::error(rules::NOT_PUBLIC, at, format!("{name} may lie outside of `{object}`"))
+        .with_primary(format!(
+            "{name} = {}, which may be {where_} `{object}`",
+            scene.names.address(*x, offset)
+        ))
+        .with_label(scene.span, "tells places apart that need not be in one object")
+        .with_note("two places are compared where both lie in one object, its end included");
+    Some(diag.with_help("compare the numbers they are made of, before one is added to the address"))
 }
 
 /// A condition that reads flags of which nothing is known.

@@ -12,7 +12,7 @@ use iced_x86::{FlowControl, InstructionInfoFactory, Mnemonic, OpAccess, Register
 use tal_core::error::{Error, Kind};
 use tal_core::hint::Place;
 use tal_core::state::State;
-use tal_core::term::Var;
+use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Cap, Fact, Mem, Reg, Rel, Sig, Word};
 use tal_syntax::Span;
 use tal_syntax::diag::Diag;
@@ -54,14 +54,16 @@ impl<'a> Scene<'a> {
         let span = lowered.span_at(failure.offset).unwrap_or(function.end_span);
         let text = source::text(lowered, span);
         let before: Vec<&State> = trace.ran.iter().map(|r| &r.before).collect();
-        let preferred = source::mentioned(text);
+        let mut preferred = source::mentioned(text);
+        preferred.extend(implied(lowered, failure.offset));
         // Registers as before the instruction, facts and variables as after what was drawn.
         let mut state = failure.state.clone();
         if let Some(last) = before.last() {
             state.regs.clone_from(&last.regs);
             state.stack.clone_from(&last.stack);
         }
-        let names = Names::new(lowered, function, &state, &preferred, &before);
+        let names = Names::new(lowered, function, &state, &preferred, &before)
+            .in_words(&state, |var| origin_of(lowered, trace, failure, var));
         Some(Scene { lowered, replay, function, trace, failure, names, span })
     }
 
@@ -165,6 +167,18 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Is anything known of where the base comes from?
+    pub(super) fn declared_at_all(&self, base: Base) -> bool {
+        match base {
+            Base::Name(v) => {
+                let at = |word: &Word| matches!(word, Word::Ptr(Base::Name(x), _) if *x == v);
+                let held = |r: &Reg| at(self.before().reg(*r));
+                self.declared(v).is_some() || Reg::ALL.iter().any(held)
+            }
+            _ => true,
+        }
+    }
+
     /// Adds the label that says how large the memory is, at its declaration.
     pub(super) fn with_extent(&self, diag: Diag, base: Base) -> Diag {
         match (self.base_span(base), self.extent(base)) {
@@ -192,10 +206,13 @@ impl<'a> Scene<'a> {
                 known.push(nearest);
             }
         }
+        let need = self.names.fact(goal);
+        known.retain(|fact| self.names.fact(fact) != need);
         let vars: Vec<Var> = goal.term.vars().collect();
         for fact in facts {
             let about = fact.term.vars().all(|v| vars.contains(&v));
-            if about && !Names::trivial(fact) && !known.contains(fact) {
+            let same = self.names.fact(fact) == need;
+            if about && !same && !Names::trivial(fact) && !known.contains(fact) {
                 known.push(fact.clone());
             }
         }
@@ -211,11 +228,30 @@ impl<'a> Scene<'a> {
         format!("{KNOWN}: {}", shown.join(", "))
     }
 
+    /// The range of a register in which a variable of the fact stands: `4096 <= rbp <= 65536`.
+    pub(super) fn range_of(&self, fact: &Fact) -> Option<String> {
+        let about = |r: &Reg| match self.before().reg(*r) {
+            Word::Int(t) => {
+                let only = t.monomials().len() == 1;
+                only && t.vars().all(|v| fact.term.vars().any(|f| f == v))
+            }
+            _ => false,
+        };
+        let (kept, rest): (Vec<Reg>, Vec<Reg>) =
+            Reg::ALL.into_iter().partition(|r| r.callee_saved());
+        let reg = kept.into_iter().chain(rest).find(about)?;
+        let Word::Int(t) = self.before().reg(reg) else { return None };
+        let facts = &self.failure.state.facts;
+        let low = lower_bound(facts, t)?;
+        let high = lower_bound(facts, &t.scale(-1).ok()?)?;
+        Some(format!("{low} <= {} <= {}", reg_name(reg), -high))
+    }
+
     /// The fact that is missing: of the error, else what the finder looked for last.
     pub(super) fn missing(&self) -> Option<Fact> {
         let trouble = self.failure.trouble.iter().rev();
         let looked = trouble.clone().find_map(|t| match t {
-            Trouble::Access { bound: Some(fact), .. } => Some(fact.clone()),
+            Trouble::Access { bound: Some(fact), .. } if !self.holds(fact) => Some(fact.clone()),
             _ => None,
         });
         if let Kind::NotProved(fact) = &self.error().kind {
@@ -223,10 +259,24 @@ impl<'a> Scene<'a> {
         }
         looked.or_else(|| {
             trouble.clone().find_map(|t| match t {
-                Trouble::Fact(fact) => Some(fact.clone()),
+                Trouble::Fact(fact) if !self.holds(fact) => Some(fact.clone()),
                 _ => None,
             })
         })
+    }
+
+    /// Does the fact follow from what is known in the end? Then it was looked for too early, and is
+    /// not what is missing.
+    pub(super) fn holds(&self, fact: &Fact) -> bool {
+        let facts = &self.failure.state.facts;
+        let at_least = |term: &Term| lower_bound(facts, term).is_some_and(|low| low >= 0);
+        match fact.rel {
+            Rel::Ge => at_least(&fact.term),
+            Rel::Eq => {
+                at_least(&fact.term) && fact.term.scale(-1).is_ok_and(|term| at_least(&term))
+            }
+            Rel::Ne => facts.contains(fact),
+        }
     }
 
     /// The instruction before this one, in the order of the source, that wrote the register last.
@@ -262,6 +312,7 @@ impl<'a> Scene<'a> {
     /// What the finder looked for in vain, in words.
     pub(super) fn looked_for(&self) -> Option<String> {
         self.failure.trouble.iter().rev().find_map(|t| match t {
+            Trouble::Fact(fact) if self.holds(fact) => None,
             Trouble::Fact(fact) => Some(format!("needs {}", self.names.fact(fact))),
             Trouble::Access { base, offset, .. } => {
                 Some(format!("nothing covers {}", self.names.address(*base, offset)))
@@ -272,6 +323,54 @@ impl<'a> Scene<'a> {
             Trouble::Variable(_) | Trouble::Skipped(_) => None,
         })
     }
+}
+
+/// Registers that the instruction uses without naming them, as `rep movsb` does.
+fn implied(lowered: &Lowered, offset: u32) -> Vec<Reg> {
+    let Some(instruction) = source::iced(lowered, offset) else { return Vec::new() };
+    if !instruction.is_string_instruction() {
+        return Vec::new();
+    }
+    let mut factory = InstructionInfoFactory::new();
+    let info = factory.info(&instruction);
+    let used = info.used_registers().iter().map(|u| u.register().full_register());
+    used.filter_map(|r| Reg::ALL.into_iter().find(|reg| full_register(*reg) == r)).collect()
+}
+
+/// Where a variable comes from that no register holds: a name for it, and what it is.
+fn origin_of(lowered: &Lowered, trace: &Trace, failure: &Failure, var: usize) -> (String, String) {
+    let mut before = trace.ran.iter();
+    let first = before.next().map_or(&failure.state, |r| &r.before);
+    let function = lowered.functions.get(trace.function.0 as usize);
+    if var < first.scope.len() {
+        let label = function.and_then(|f| f.labels.iter().find(|l| l.offset == trace.begin));
+        return match label.and_then(|l| l.names.first()) {
+            Some((name, _)) => {
+                (format!("({name})"), format!("a value that no register holds at {name}"))
+            }
+            None => ("(start)".to_owned(), "a value that the function was called with".to_owned()),
+        };
+    }
+    // The instruction before the first state that has it.
+    let after = trace.ran.iter().position(|r| var < r.before.scope.len());
+    let by = match after.and_then(|at| at.checked_sub(1)) {
+        Some(at) => trace.ran.get(at).map(|r| r.offset),
+        None => Some(failure.offset),
+    };
+    let span = by.and_then(|offset| lowered.span_at(offset)).unwrap_or_default();
+    let line = source::line(lowered, span);
+    let code = by.and_then(|offset| source::iced(lowered, offset));
+    let memory = |c: iced_x86::Instruction| {
+        (0..c.op_count()).any(|i| c.op_kind(i) == iced_x86::OpKind::Memory)
+    };
+    let what = match code {
+        Some(c) if matches!(c.flow_control(), FlowControl::Call | FlowControl::IndirectCall) => {
+            "what the call there gives"
+        }
+        Some(c) if c.mnemonic() != Mnemonic::Lea && memory(c) => "what was read there",
+        _ => "what was computed there",
+    };
+    (format!("(line {line})"), what.to_owned())
 }
 
 /// How this instruction wrote the register, if it did.

@@ -81,6 +81,14 @@ pub fn mentioned(text: &str) -> Vec<Reg> {
     found
 }
 
+/// The registers of the address in a source text.
+#[must_use]
+pub fn addressing(text: &str) -> Vec<Reg> {
+    let open = text.find('[').unwrap_or(text.len());
+    let close = text.find(']').unwrap_or(text.len());
+    text.get(open..close).map(mentioned).unwrap_or_default()
+}
+
 /// The part of an instruction's place that is its memory operand, brackets included.
 #[must_use]
 pub fn operand(lowered: &Lowered, span: Span) -> Option<Span> {

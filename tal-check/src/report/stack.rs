@@ -16,12 +16,34 @@ pub(super) fn instruction(scene: &Scene<'_>) -> Option<Diag> {
         (Rule::Pop | Rule::LoadSlot | Rule::StoreSlot, Kind::WrongSlot(at)) => {
             let place = slot_name(at - scene.before().stack.delta);
             let held = scene.names.word(scene.before().slot(*at));
-            Some(
+            let diag =
                 Diag::error(rules::SLOT, scene.span, format!("{place} cannot be used like this"))
-                    .with_primary(format!("{place} holds: {held}"))
-                    .with_note("a function owns what it has pushed, and its declared arguments"),
-            )
+                    .with_primary(format!("{place} holds: {held}"));
+            // What is above the frame belongs to others; the frame itself holds no such thing.
+            let own = *at >= scene.before().stack.delta && *at < 0;
+            Some(match own {
+                true => diag.with_note(super::calls::FRAME).with_help(ELSEWHERE),
+                false => {
+                    diag.with_note("a function owns what it has pushed, and its declared arguments")
+                }
+            })
         }
+        (Rule::EaForm, Kind::WrongSlot(_)) => Some(
+            Diag::error(
+                rules::SLOT,
+                scene.operand(),
+                "the frame is reached at constant places only",
+            )
+            .with_primary("a register says where")
+            .with_note(super::calls::FRAME)
+            .with_help(ELSEWHERE),
+        ),
+        (Rule::StackMove | Rule::Pop | Rule::Push, Kind::WrongSlot(_) | Kind::Capability) => Some(
+            Diag::error(rules::STACK_MOVE, scene.span, "a part of the frame is not back")
+                .with_primary("rsp goes up over memory that was lent, or given away")
+                .with_note("what a call takes as `own` never comes back")
+                .with_help("let the callee take it as `inout`, `out` or `&`"),
+        ),
         (Rule::StackMove | Rule::Push | Rule::Pop, Kind::Depth(_)) => Some(
             Diag::error(rules::STACK_MOVE, scene.span, "rsp cannot go there")
                 .with_primary(format!("here rsp = {}", depth(scene.before().stack.delta)))
@@ -33,6 +55,10 @@ pub(super) fn instruction(scene: &Scene<'_>) -> Option<Diag> {
         _ => None,
     }
 }
+
+/// Where that stands which no frame holds.
+const ELSEWHERE: &str = "bytes have a place in `bss`; what owns memory comes back in a register of \
+                         the function that makes it, or stands on the heap";
 
 fn depth(delta: i64) -> String {
     match delta {

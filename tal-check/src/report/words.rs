@@ -2,15 +2,16 @@
 //! names of the source.
 //!
 //! A variable of the signature has its own name. Any other is called by what holds it: `rcx`, `[rsp
-//! + 8]`; one that nothing holds any more by what held it before: `rcx'1`. Facts are solved for a
+//! + 8]`; one that nothing holds any more by what held it before: `rcx'1`; of the rest, diagnostics
+//! say where they come from: `(line 12)`. Facts are solved for a
 //! comparison: `rcx + 1 <= n`, never `n - rcx - 1 >= 0`.
 
-use crate::lowered::{FnInfo, Lowered};
+use crate::lowered::{FnInfo, Lowered, TypeInfo};
 use std::collections::BTreeMap;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Cap, Fact, FieldTy, Guard, Kind, Mem, Mode, Reg, Region, Rel, TypeId, View, Word,
+    Base, Cap, Fact, Field, FieldTy, Guard, Kind, Mem, Mode, Reg, Region, Rel, TypeId, View, Word,
 };
 
 /// The name of a register.
@@ -19,17 +20,29 @@ pub fn reg_name(reg: Reg) -> &'static str {
     reg.name()
 }
 
-/// What a variable is called: `sign * name + add`.
+/// What a variable is called: `(sign * name + add) / scale`.
 #[derive(Clone, Debug)]
 struct Called {
     name: String,
     sign: i128,
     add: i128,
+    scale: i128,
+    /// Is the name only a number of our own?
+    internal: bool,
 }
 
 impl Called {
     fn plain(name: impl Into<String>) -> Called {
-        Called { name: name.into(), sign: 1, add: 0 }
+        Called { name: name.into(), sign: 1, add: 0, scale: 1, internal: false }
+    }
+
+    /// As one word, where it cannot be multiplied out.
+    fn quotient(&self) -> String {
+        let whole = sum(&[(self.name.clone(), self.sign)], self.add);
+        if whole.contains(' ') && !whole.starts_with('(') {
+            return format!("({whole})/{}", number(self.scale));
+        }
+        format!("{whole}/{}", number(self.scale))
     }
 }
 
@@ -38,6 +51,8 @@ impl Called {
 pub struct Names<'a> {
     lowered: &'a Lowered,
     called: Vec<Called>,
+    /// Names in words, each with its meaning.
+    legend: Vec<(String, String)>,
 }
 
 /// A comparison that is ready to be read: `low <= high`.
@@ -61,7 +76,7 @@ impl<'a> Names<'a> {
     ) -> Names<'a> {
         let own = lowered.sigs.get(function.sig as usize).map_or(0, |s| s.vars.len());
         let mut old: BTreeMap<String, u32> = BTreeMap::new();
-        let mut called = Vec::new();
+        let (mut called, mut legend) = (Vec::new(), Vec::new());
         for i in 0..state.scope.len() {
             let var = Var::Free(u16::try_from(i).unwrap_or(u16::MAX));
             let given = function.names.get(i).filter(|n| i < own && !n.is_empty());
@@ -70,25 +85,93 @@ impl<'a> Names<'a> {
                 None => held(state, var, preferred).unwrap_or_else(|| {
                     let past = before.iter().rev().find_map(|s| held(s, var, preferred));
                     past.map_or_else(
-                        || Called::plain(format!("x{i}")),
+                        || Called { internal: true, ..Called::plain(format!("x{i}")) },
                         |past| {
                             let count = old.entry(past.name.clone()).or_insert(0);
                             *count += 1;
-                            Called { name: format!("{}'{count}", past.name), ..past }
+                            let name = format!("{}'{count}", past.name);
+                            legend.push((name.clone(), format!("what {} held before", past.name)));
+                            Called { name, ..past }
                         },
                     )
                 }),
             };
             called.push(name);
         }
-        Names { lowered, called }
+        Names { lowered, called, legend }
+    }
+
+    /// With names in words for variables that no register or slot holds alone: by the register that
+    /// holds them with a factor, as `rbp` for `4096*k`, by the pointer whose offset they are in, or
+    /// by where they come from.
+    #[must_use]
+    pub fn in_words(mut self, state: &State, origin: impl Fn(usize) -> (String, String)) -> Self {
+        let mut taken: BTreeMap<String, u32> = BTreeMap::new();
+        for i in 0..self.called.len() {
+            if !self.called.get(i).is_some_and(|c| c.internal) {
+                continue;
+            }
+            let var = Var::Free(u16::try_from(i).unwrap_or(u16::MAX));
+            let name = self.multiplied(state, var).unwrap_or_else(|| {
+                let (name, meaning) = origin(i);
+                let count = taken.entry(name.clone()).or_insert(0);
+                *count += 1;
+                let name = if *count > 1 { format!("{name}'{count}") } else { name };
+                self.legend.push((name.clone(), meaning));
+                Called::plain(name)
+            });
+            if let Some(called) = self.called.get_mut(i) {
+                *called = name;
+            }
+        }
+        self
+    }
+
+    /// What the names in words mean.
+    pub fn legend(&self) -> impl Iterator<Item = &(String, String)> {
+        self.legend.iter()
+    }
+
+    /// The register, or the distance of a register from its base, that is a multiple of the
+    /// variable.
+    fn multiplied(&self, state: &State, var: Var) -> Option<Called> {
+        let places = Reg::ALL.iter().filter(|r| **r != Reg::Rsp);
+        let registers = places.map(|r| (reg_name(*r).to_owned(), state.reg(*r)));
+        let slots = state.stack.slots.iter();
+        let slots = slots.map(|(at, w)| (slot_name(*at - state.stack.delta), w));
+        registers.chain(slots).find_map(|(place, word)| {
+            let (name, t) = match word {
+                Word::Int(t) => (place, t),
+                Word::Ptr(base, t) => {
+                    let named = match base {
+                        Base::Name(Var::Free(i)) => {
+                            !self.called.get(usize::from(*i)).is_none_or(|c| c.internal)
+                        }
+                        _ => true,
+                    };
+                    let base = Some(self.base(*base)).filter(|b| named && *b != place)?;
+                    (format!("({place} - {base})"), t)
+                }
+                _ => return None,
+            };
+            let (1, Some(only)) = (t.monomials().len(), t.monomials().first()) else {
+                return None;
+            };
+            if only.atom.factors() != (var, None) {
+                return None;
+            }
+            // place = c * x + d, so x = (sign * place - sign * d) / |c|.
+            let sign = only.coefficient.signum();
+            let add = -sign * t.constant();
+            Some(Called { name, sign, add, scale: only.coefficient.abs(), internal: false })
+        })
     }
 
     fn called(&self, v: Var) -> Called {
         match v {
             Var::Free(i) => self.called.get(usize::from(i)).cloned().unwrap_or_else(|| {
                 // A variable of a callee's signature that was never determined.
-                Called::plain(format!("x{i}"))
+                Called::plain("(unknown)")
             }),
             Var::Inner(i) => Called::plain(format!("inner{i}")),
             Var::Param(i) => Called::plain(format!("param{i}")),
@@ -101,6 +184,9 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn var(&self, v: Var) -> String {
         let called = self.called(v);
+        if called.scale != 1 {
+            return called.quotient();
+        }
         let part = (called.name, called.sign);
         sum(&[part], called.add)
     }
@@ -118,8 +204,13 @@ impl<'a> Names<'a> {
             match b {
                 None => {
                     let a = self.called(a);
-                    add(a.name, a.sign * m.coefficient);
-                    constant += a.add * m.coefficient;
+                    if m.coefficient % a.scale == 0 {
+                        let factor = m.coefficient / a.scale;
+                        constant += a.add * factor;
+                        add(a.name, a.sign * factor);
+                    } else {
+                        add(a.quotient(), m.coefficient);
+                    }
                 }
                 Some(b) => {
                     let bracket = |v| {
@@ -151,7 +242,18 @@ impl<'a> Names<'a> {
         let smaller = (fact.rel == Rel::Ge && gcd > 1 && registers.is_empty())
             .then(|| fact.term.floor_div(gcd).ok())
             .flatten();
-        let (mut parts, mut constant) = self.parts(smaller.as_ref().unwrap_or(&fact.term));
+        let term = smaller.as_ref().unwrap_or(&fact.term);
+        // So often that registers which hold multiples can stand for their variables.
+        let scales = term.monomials().iter().map(|m| match m.atom.factors() {
+            (v, None) => {
+                let scale = self.called(v).scale;
+                scale / common(scale, m.coefficient.abs())
+            }
+            _ => 1,
+        });
+        let often = scales.fold(1, |all: i128, s| all / common(all, s) * s);
+        let scaled = (often > 1).then(|| term.scale(often).ok()).flatten();
+        let (mut parts, mut constant) = self.parts(scaled.as_ref().unwrap_or(term));
         for (reg, factor, value) in registers {
             constant -= factor * value;
             parts.push((reg_name(*reg).to_owned(), *factor));
@@ -318,17 +420,39 @@ impl<'a> Names<'a> {
                 let args: Vec<String> = args.iter().map(|a| self.term(a)).collect();
                 format!("{}({})", self.named(*id), args.join(", "))
             }
-            Mem::Struct { fields, .. } => match fields.as_slice() {
+            Mem::Struct { size, fields, .. } => match fields.as_slice() {
                 [only] if only.offset == 0 => self.field(&only.ty),
                 fields => {
-                    let shown: Vec<String> = fields
-                        .iter()
-                        .map(|f| format!("{}: {}", f.offset, self.field(&f.ty)))
-                        .collect();
-                    format!("struct {{ {} }}", shown.join(", "))
+                    let of = self.alike(*size, fields);
+                    let name = |offset: u32| {
+                        let named = of.and_then(|t| t.fields.iter().find(|f| f.offset == offset));
+                        named.map_or_else(|| offset.to_string(), |f| f.name.clone())
+                    };
+                    let part = |f: &Field| match &f.ty {
+                        FieldTy::Known(word) => format!("{} = {}", name(f.offset), self.word(word)),
+                        ty => format!("{}: {}", name(f.offset), self.field(ty)),
+                    };
+                    let shown: Vec<String> = fields.iter().map(part).collect();
+                    let whole = of.map_or("struct", |t| t.name.as_str());
+                    format!("{whole} {{ {} }}", shown.join(", "))
                 }
             },
         }
+    }
+
+    /// The first named type whose fields stand at the places of these.
+    #[must_use]
+    pub fn alike(&self, size: u32, fields: &[Field]) -> Option<&'a TypeInfo> {
+        let fits = |t: &&TypeInfo| {
+            let places = t.fields.iter().map(|f| f.offset);
+            t.ty.size == size && places.eq(fields.iter().map(|f| f.offset))
+        };
+        // The program's own first; of the host's, which are many, only one that is alone.
+        self.lowered.types.iter().find(fits).or_else(|| {
+            let mut fitting = self.lowered.host.types.iter().filter(fits);
+            let first = fitting.next()?;
+            fitting.next().is_none().then_some(first)
+        })
     }
 
     /// A type of a field.
@@ -409,6 +533,14 @@ impl<'a> Names<'a> {
     }
 }
 
+fn common(a: i128, b: i128) -> i128 {
+    let (mut a, mut b) = (a.max(1), b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
 /// May the comparison be part of a chain?
 fn chains(c: &Compared) -> bool {
     matches!(c.sign, "<=" | "<")
@@ -455,7 +587,8 @@ fn held(state: &State, var: Var, preferred: &[Reg]) -> Option<Called> {
         let only = m.atom.factors() == (var, None) && m.coefficient.abs() == 1;
         // reg = s * x + c, so x = s * reg - s * c.
         let sign = m.coefficient;
-        only.then(|| Called { name: reg_name(r).to_owned(), sign, add: -sign * t.constant() })
+        let (name, add) = (reg_name(r).to_owned(), -sign * t.constant());
+        only.then(|| Called { sign, add, ..Called::plain(name) })
     })
 }
 
