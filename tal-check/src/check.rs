@@ -1,6 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. From a file to a judged, annotated program.
 
 use crate::cuts;
+use crate::dead::dead;
 use crate::find::Finder;
 use crate::infer::{Inferred, LabelSite, Trouble, infer, live};
 use crate::lowered::{FnInfo, Lowered, Written};
@@ -32,6 +33,8 @@ pub enum Refusal {
     Trouble(FnId, Trouble),
     /// No way leads to this label: (function, text offset).
     Unreached(FnId, u32),
+    /// Nothing leads to this code: (function, text offset, the end of what stands together).
+    Dead(FnId, u32, u32),
     /// All states were found, but the judge refused.
     Judge(Box<Error>),
 }
@@ -96,6 +99,8 @@ fn find_labels_with_ghosts(lowered: &mut Lowered) -> Result<Vec<Label>, Vec<Refu
 fn functions(refusals: &[Refusal]) -> BTreeSet<FnId> {
     let of = |refusal: &Refusal| match refusal {
         Refusal::Trouble(id, _) | Refusal::Unreached(id, _) => Some(*id),
+        // No ghost helps there.
+        Refusal::Dead(..) => None,
         Refusal::Judge(_) => None,
     };
     refusals.iter().filter_map(of).collect()
@@ -168,8 +173,11 @@ fn explore_with(lowered: &Lowered, cuts: &BTreeSet<u32>) -> Explored {
         let thresholds = thresholds(lowered, &image, function);
         let Inferred { labels: found, troubles } =
             infer(&mut judge, id, range, &labels, &thresholds);
+        let dead = dead(lowered, &image, interface, function);
+        refusals.extend(dead.runs.iter().map(|run| Refusal::Dead(id, run.start, run.end)));
         if troubles.is_empty() {
             let missing = labels.iter().filter(|l| !found.contains_key(&l.index));
+            let missing = missing.filter(|l| !dead.instructions.contains(&l.offset));
             refusals.extend(missing.map(|l| Refusal::Unreached(id, l.offset)));
         }
         refusals.extend(troubles.into_iter().map(|t| Refusal::Trouble(id, t)));

@@ -204,6 +204,7 @@ pub const JUDGING: Registry = Registry {
         page!(604, "E0604"),
         page!(606, "E0606"),
         page!(608, "E0608"),
+        page!(610, "E0610"),
     ],
 };
 

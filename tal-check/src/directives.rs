@@ -11,6 +11,7 @@ use crate::lowered::Lowered;
 use crate::report::report;
 use crate::show::{Shown, show};
 use std::collections::{BTreeMap, BTreeSet};
+use tal_core::error::Rule;
 
 /// A line that is said to be refused, or is: what for, file and line.
 type Complaint = (String, String, u32);
@@ -79,12 +80,15 @@ fn complaints(lowered: &Lowered, refusals: &[Refusal]) -> Vec<Vec<Complaint>> {
     };
     let mut rules: BTreeMap<(String, u32), &'static str> = BTreeMap::new();
     for refusal in refusals {
-        let error = match refusal {
-            Refusal::Judge(error) | Refusal::Trouble(_, Trouble::Block { error, .. }) => error,
+        let (site, rule) = match refusal {
+            Refusal::Judge(error) | Refusal::Trouble(_, Trouble::Block { error, .. }) => {
+                (error.site, error.rule)
+            }
+            Refusal::Trouble(_, Trouble::Written { from, .. }) => (Some(*from), Rule::Entail),
             _ => continue,
         };
-        let at = error.site.and_then(|at| lowered.span_at(at)).and_then(place);
-        rules.extend(at.map(|at| (at, error.rule.name())));
+        let at = site.and_then(|at| lowered.span_at(at)).and_then(place);
+        rules.extend(at.map(|at| (at, rule.name())));
     }
     let mut found = Vec::new();
     for diag in report(lowered, refusals) {

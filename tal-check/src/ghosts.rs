@@ -22,12 +22,13 @@ mod lend;
 mod make;
 mod meet;
 mod reach;
+mod stated;
 mod tidy;
 mod written;
 
 pub(crate) use meet::{answer_call, answer_label, answer_post};
+pub use stated::{Fit, Lack, Unfit, fit, shape};
 pub use tidy::{learn_sizes, reshape, settle, unlend};
-pub use written::shape;
 
 /// How deep making one thing may need another.
 const DEPTH: u8 = 12;

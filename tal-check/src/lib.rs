@@ -15,6 +15,7 @@ pub mod check;
 pub mod codes;
 pub mod console;
 mod cuts;
+mod dead;
 pub mod directives;
 pub mod files;
 pub mod find;

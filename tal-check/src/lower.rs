@@ -17,6 +17,7 @@ mod structs;
 mod types;
 
 pub(crate) use data::Object;
+pub(crate) use expr::place_name;
 
 use crate::interface::{self, Host};
 use crate::lowered::{FieldInfo, FnInfo, Lowered, TestDirective, TypeInfo};

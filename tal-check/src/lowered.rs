@@ -8,8 +8,9 @@
 //! `Free(n + j)` is `vars[j]` of the [`Written`] they stand in. A register in an expression became
 //! such a variable: `where 0 <= rcx < n` is `vars = [rcx of Origin::Register(Rcx)]`, with the word
 //! `rcx = I(vars[0])` and two facts. So a written state is a partial label state: what it does not
-//! mention is for inference to find. A [`Place::Slot`] in a written state or ghost counts from rsp
-//! *there* (`[rsp + 8]` is `Slot(8)`), since only inference knows where rsp stands.
+//! mention is for inference to find; what it does is what the judge is given. A [`Place::Slot`] in
+//! a written state or ghost counts from rsp *there* (`[rsp + 8]` is `Slot(8)`), since only
+//! inference knows where rsp stands.
 
 use crate::interface::Host;
 use iced_x86::{Decoder, DecoderOptions, Instruction};
@@ -18,7 +19,9 @@ use std::rc::Rc;
 use tal_core::hint::Place;
 use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Cap, DataId, Fact, FnId, Kind, Mode, NamedType, Reg, Sig, TypeId, View, Word};
+use tal_core::ty::{
+    Base, Cap, DataId, Fact, FnId, Kind, Mode, NamedType, Reg, Sig, TypeId, View, Word,
+};
 use tal_syntax::Span;
 use tal_syntax::ast::Section;
 use tal_syntax::source::Sources;
@@ -154,6 +157,8 @@ pub enum Origin {
     Named,
     /// The integer in this place here.
     Place(Place),
+    /// The integer in this place here, declared by a type: `rcx: u64`.
+    Typed(Place),
     /// The address in this place here, declared by a type: `r12: own node`.
     Address(Place),
 }
@@ -182,8 +187,52 @@ pub struct Written {
     pub views: Vec<View>,
     /// Entries and stores that are mentioned.
     pub caps: Vec<Cap>,
+    /// Names of the function whose memory it speaks of, and where.
+    pub named: Vec<(Var, Span)>,
+    /// Its parts, as they stand between the commas.
+    pub parts: Vec<Span>,
     /// The whole.
     pub span: Span,
+}
+
+impl Written {
+    /// The part that what stands at this place of the source belongs to.
+    #[must_use]
+    pub fn part(&self, span: Span) -> Span {
+        let around = |p: &&Span| p.start <= span.start && span.end <= p.end;
+        self.parts.iter().find(around).copied().unwrap_or(self.span)
+    }
+
+    /// The part that declares what stands at this name.
+    #[must_use]
+    pub fn part_of(&self, name: Var) -> Span {
+        let at = |word: &Word| match word {
+            Word::Ptr(Base::Name(v), _) => *v == name,
+            Word::Int(term) => term.as_var() == Some(name),
+            _ => false,
+        };
+        let said = self.words.iter().find(|(_, word, _)| at(word)).map(|(_, _, span)| *span);
+        let named = || self.named.iter().find(|(v, _)| *v == name).map(|(_, span)| *span);
+        said.or_else(named).map_or(self.span, |span| self.part(span))
+    }
+
+    /// Does the state itself say all that is known of this variable of its own? It does of what is
+    /// declared by a type or by `some`; of a register that an expression mentions it says a part.
+    /// An owner stays known by its name: `number` is that of the variable in the judge.
+    #[must_use]
+    pub fn closes(&self, variable: &WrittenVar, number: Var) -> bool {
+        let owner = |c: &Cap| matches!(c, Cap::Entry(e) if e.name == number);
+        match variable.origin {
+            Origin::Place(_) => false,
+            Origin::Named | Origin::Typed(_) | Origin::Address(_) => !self.caps.iter().any(owner),
+        }
+    }
+
+    /// Is this place spoken of?
+    #[must_use]
+    pub fn mentions(&self, place: Place) -> bool {
+        self.words.iter().any(|(at, ..)| *at == place)
+    }
 }
 
 /// `@have 0 <= rcx < n` and the like.

@@ -7,6 +7,7 @@
 
 mod bounds;
 mod calls;
+mod dead;
 mod declared;
 mod labels;
 mod memory;
@@ -17,6 +18,7 @@ pub mod source;
 mod stack;
 mod suggest;
 pub mod words;
+mod written;
 
 use crate::check::{Explored, Refusal, explore};
 use crate::infer::Trouble;
@@ -47,6 +49,10 @@ pub fn report(lowered: &Lowered, refusals: &[Refusal]) -> Vec<Diag> {
             Refusal::Unreached(id, offset) => {
                 troubled.insert(*id);
                 diags.push(labels::unreached(lowered, *id, *offset));
+            }
+            Refusal::Dead(id, start, end) => {
+                troubled.insert(*id);
+                diags.push(dead::dead(lowered, *id, *start..*end));
             }
             Refusal::Judge(_) => {}
         }
@@ -80,13 +86,19 @@ impl<'a> Context<'a> {
             Trouble::Block { start, error } => {
                 let trace = self.replay.block(id, *start, false);
                 match self.failed(&trace) {
-                    Some(diag) => labels::with_turn(diag, self.lowered, &trace),
+                    Some(diag) => {
+                        let diag = written::with_state(diag, self.lowered, &trace);
+                        labels::with_turn(diag, self.lowered, &trace)
+                    }
                     None => self.fallback(id, *start, error),
                 }
             }
             Trouble::Join { label, from, depths, capability } => {
                 let of = labels::Join { label: *label, from: *from, depths: *depths, capability };
                 labels::join(self.lowered, self.explored, id, &of)
+            }
+            Trouble::Written { label, from, unfit, .. } => {
+                written::unfit(self.lowered, self.explored, id, (*label, *from), unfit)
             }
             Trouble::Unstable { label } => {
                 labels::unstable(self.lowered, self.explored, id, *label)
@@ -99,7 +111,8 @@ impl<'a> Context<'a> {
         let starts = self.replay.starts(id);
         let failed = starts.into_iter().filter_map(|(_, start)| {
             let trace = self.replay.block(id, start, true);
-            self.failed(&trace)
+            let failed = self.failed(&trace)?;
+            Some(written::with_state(failed, self.lowered, &trace))
         });
         failed.collect()
     }
@@ -159,7 +172,7 @@ fn whole(lowered: &Lowered, refusal: &Refusal) -> Diag {
             let first = lowered.functions.first().map(|f| f.span);
             plain(at.or(first).unwrap_or(end), error)
         }
-        Refusal::Trouble(id, _) | Refusal::Unreached(id, _) => {
+        Refusal::Trouble(id, _) | Refusal::Unreached(id, _) | Refusal::Dead(id, ..) => {
             let span = lowered.functions.get(id.0 as usize).map_or(end, |f| f.span);
             plain(span, &Error::new(Rule::Driver, Kind::BadHint))
         }

@@ -78,7 +78,12 @@ fn reason(lowered: &Lowered, refusal: &Refusal) -> (u32, String) {
         Refusal::Trouble(_, Trouble::Join { .. } | Trouble::Unstable { .. }) => {
             (0, "entail".into())
         }
-        Refusal::Unreached(_, at) => (line(lowered, *at), "unreached".into()),
+        Refusal::Trouble(_, Trouble::Written { from, .. }) => {
+            (line(lowered, *from), "entail".into())
+        }
+        Refusal::Dead(_, at, _) | Refusal::Unreached(_, at) => {
+            (line(lowered, *at), "unreached".into())
+        }
     }
 }
 

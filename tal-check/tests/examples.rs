@@ -29,7 +29,9 @@ fn verdict(path: &Path) -> Result<usize, String> {
             for r in refusals {
                 text += "\n   ";
                 text += &match &r {
-                    Refusal::Unreached(_, at) => format!("unreached {}", place(&l, *at)),
+                    Refusal::Dead(_, at, _) | Refusal::Unreached(_, at) => {
+                        format!("unreached {}", place(&l, *at))
+                    }
                     Refusal::Judge(e) => {
                         format!("judge {} {e:?}", place(&l, e.site.unwrap_or(0)))
                     }

@@ -45,6 +45,19 @@ fn call_theta(f: &mut Finder<'_>, st: &State, sig: &Sig) -> Theta {
     theta
 }
 
+/// Sizes of static data, which no view of the state shows.
+pub(super) fn data_sizes(f: &mut Finder<'_>, theta: &mut Theta, views: &[View]) {
+    for view in views {
+        let Some((Base::Data(id), at)) = theta.place(view.base, &view.offset) else { continue };
+        if let Some(whole) = f.data_view(id).filter(|_| at == Term::ZERO) {
+            let mut with = theta.clone();
+            if with.unify_mem(&view.mem, &whole.mem, f) {
+                *theta = with;
+            }
+        }
+    }
+}
+
 /// Regions: those of the views that are there.
 fn regions(f: &mut Finder<'_>, st: &State, theta: &mut Theta, views: &[View]) {
     for v in views {
@@ -79,7 +92,7 @@ fn region_of(f: &mut Finder<'_>, st: &State, want: &View) -> Option<Region> {
 }
 
 /// Integers that no register and no length shows: some value that makes the facts true.
-fn guess(theta: &mut Theta, st: &State, facts: &[Fact]) {
+pub(super) fn guess(theta: &mut Theta, st: &State, facts: &[Fact]) {
     while let Some(i) =
         theta.values.iter().zip(&theta.kinds).position(|(v, k)| v.is_none() && *k == Kind::Int)
     {
@@ -257,6 +270,7 @@ pub(crate) fn match_label(f: &mut Finder<'_>, st: &State, l: &LabelState, theta:
         unify_memory(theta, st, &l.views, &l.caps, f);
         names(st, theta, &l.caps);
     }
+    data_sizes(f, theta, &l.views);
     for cap in &l.caps {
         let Cap::Token(rho, want) = cap else { continue };
         let Some((Base::Name(x), _)) = theta.place(Base::Name(want.name), &want.offset) else {
@@ -379,30 +393,42 @@ impl Planner<'_, '_> {
     /// range that it is congruent to.
     fn renorm(&mut self, a: &Assertion, theta: &Theta) {
         for (r, want) in Reg::ALL.into_iter().zip(&a.regs) {
-            let Word::Int(t) = want else { continue };
-            let Some(v) = t.as_var() else { continue };
-            if !theta.seeks(v) || !matches!(self.st.regs.get(r as usize), Some(Word::Int(_))) {
-                continue;
+            self.renorm_at(Place::Reg(r), want, &a.facts, theta);
+        }
+    }
+
+    /// The same for one place.
+    pub(super) fn renorm_at(&mut self, place: Place, want: &Word, facts: &[Fact], theta: &Theta) {
+        let Word::Int(t) = want else { return };
+        let Some(v) = t.as_var() else { return };
+        if !theta.seeks(v) || self.number_at(place).is_none() {
+            return;
+        }
+        let about: Vec<&Fact> = facts.iter().filter(|f| f.term.vars().all(|x| x == v)).collect();
+        if self.all_hold(&about, theta) {
+            return;
+        }
+        for signed in [false, true] {
+            let found = self.attempt(|p| {
+                p.emit(Ghost::Renorm { place, signed }).then_some(())?;
+                let mut with = theta.clone();
+                with.set(v, Inst::Int(p.number_at(place)?));
+                p.all_hold(&about, &with).then_some(())
+            });
+            if found.is_some() {
+                return;
             }
-            let about: Vec<&Fact> =
-                a.facts.iter().filter(|f| f.term.vars().all(|x| x == v)).collect();
-            if self.all_hold(&about, theta) {
-                continue;
-            }
-            for signed in [false, true] {
-                let found = self.attempt(|p| {
-                    p.emit(Ghost::Renorm { place: Place::Reg(r), signed }).then_some(())?;
-                    let Some(Word::Int(n)) = p.st.regs.get(r as usize).cloned() else {
-                        return None;
-                    };
-                    let mut with = theta.clone();
-                    with.set(v, Inst::Int(n));
-                    p.all_hold(&about, &with).then_some(())
-                });
-                if found.is_some() {
-                    break;
-                }
-            }
+        }
+    }
+
+    fn number_at(&self, place: Place) -> Option<Term> {
+        let word = match place {
+            Place::Reg(r) => self.st.regs.get(r as usize).cloned(),
+            Place::Slot(at) => slot(&self.st, at),
+        };
+        match word {
+            Some(Word::Int(n)) => Some(n),
+            _ => None,
         }
     }
 
@@ -437,7 +463,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn bring_view(&mut self, theta: &mut Theta, v: &View) {
+    pub(super) fn bring_view(&mut self, theta: &mut Theta, v: &View) {
         let Some(Guarded::There((region, want))) = theta.view(&self.st, v) else { return };
         let found = self.lend_guarded(&want, region);
         if let (Some(r), Region::Var(rho)) = (found, v.region) {
@@ -570,6 +596,11 @@ impl Planner<'_, '_> {
         self.satisfy_all(&theta, &l.state.caps);
         for v in &l.state.views {
             self.bring_view(&mut theta, v);
+        }
+        let slots = l.state.slots.iter().map(|(at, word)| (Place::Slot(*at), word));
+        let regs = Reg::ALL.into_iter().map(Place::Reg).zip(&l.state.regs);
+        for (place, word) in regs.chain(slots) {
+            self.renorm_at(place, word, &l.state.facts, &theta);
         }
         let wanted = self.under(&theta, &l.state.caps);
         self.clear_false(&wanted);

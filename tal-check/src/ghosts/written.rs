@@ -1,48 +1,15 @@
 //! Not trusted: a bug here can reject, never admit. Ghosts that the source writes.
 
 use super::{DEPTH, Planner};
-use crate::find::Finder;
 use crate::lowered::{GhostLine, GhostOp, Origin, Target, Written, WrittenVar};
 use crate::theta::{Space, Theta, read, unify_memory};
-use std::collections::BTreeSet;
-use tal_core::error::Error;
-use tal_core::hint::{Ghost, Inst, Place, Proof, Site, Step, Through};
-use tal_core::judge::Judge;
-use tal_core::state::State;
+use tal_core::hint::{Ghost, Inst, Place, Proof, Step, Through};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Cap, Fact, Mem, Mode, Reg, Rel, TypeId, Word};
 
-/// Makes what a `where` says is owned, as far as that goes, at an edge from the instruction at
-/// `from`: ways that come with other forms of it can then be joined.
-///
-/// # Errors
-/// When the judge refuses a ghost that the planner tried before: never.
-pub fn shape(
-    judge: &mut Judge<'_, Finder<'_>>,
-    st: &mut State,
-    from: u32,
-    written: &Written,
-) -> Result<(), Error> {
-    if written.caps.is_empty() {
-        return Ok(());
-    }
-    let f = &mut judge.hints;
-    let site = Site::Edge { from, to: from };
-    f.site = Some(site);
-    let Some(own) = f.own(site) else { return Ok(()) };
-    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: BTreeSet::new() };
-    let theta = p.written_state(written);
-    for cap in &written.caps {
-        p.satisfy(&theta, cap);
-    }
-    p.f.trouble.clear();
-    let ghosts = p.out;
-    ghosts.iter().try_for_each(|ghost| judge.ghost(st, ghost))
-}
-
 impl Planner<'_, '_> {
     /// What the variables of a written state are here.
-    fn written_state(&mut self, written: &Written) -> Theta {
+    pub(super) fn written_state(&mut self, written: &Written) -> Theta {
         let mut theta = self.values(&written.vars);
         for (place, word, _) in &written.words {
             if let Some(actual) = self.word_in(*place) {
@@ -52,6 +19,7 @@ impl Planner<'_, '_> {
         for _ in 0..2 {
             unify_memory(&mut theta, &self.st, &written.views, &written.caps, &*self.f);
         }
+        super::meet::data_sizes(self.f, &mut theta, &written.views);
         theta
     }
 
@@ -93,7 +61,10 @@ impl Planner<'_, '_> {
         let kinds = vars.iter().map(|v| v.kind.clone()).collect();
         let mut theta = Theta::new(Space::Free(first), kinds);
         for (v, value) in vars.iter().zip(0_u16..) {
-            let (Origin::Place(place) | Origin::Address(place)) = v.origin else { continue };
+            let (Origin::Place(place) | Origin::Typed(place) | Origin::Address(place)) = v.origin
+            else {
+                continue;
+            };
             let inst = match self.word_in(place) {
                 Some(Word::Int(t)) if matches!(v.origin, Origin::Address(_)) => Inst::Small(t),
                 Some(Word::Int(t)) => Inst::Int(t),
@@ -105,7 +76,7 @@ impl Planner<'_, '_> {
         theta
     }
 
-    fn word_in(&self, place: Place) -> Option<Word> {
+    pub(super) fn word_in(&self, place: Place) -> Option<Word> {
         let word = match place {
             Place::Reg(r) => self.st.regs.get(r as usize)?,
             // Written slots count from where rsp is.

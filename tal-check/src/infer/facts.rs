@@ -67,12 +67,13 @@ fn offer(offered: &mut Vec<Fact>, fact: Fact) {
     }
 }
 
-/// The facts for the common form; `written` ones come first and are not checked. `offered`
-/// remembers what the right sides had to say at earlier visits.
+/// The facts for the common form; `written` ones come first, as they are, and no stronger bound of
+/// the same expression stands beside one. `offered` remembers what the right sides had to say at
+/// earlier visits.
 pub(crate) fn choose(
     form: &Form,
     sides: &Sides<'_>,
-    written: Vec<Fact>,
+    written: &[Fact],
     offered: &mut Vec<Fact>,
 ) -> Vec<Fact> {
     // What the function's own facts and sizes say need not be said again.
@@ -82,10 +83,9 @@ pub(crate) fn choose(
     let base =
         own.filter(|(i, f)| *i < sides.fixed_facts || (*i >= sides.unsized_facts && whole(f)));
     let base: Vec<Fact> = base.map(|(_, f)| f.clone()).collect();
-    let mut chosen = Chosen { known: Known::new(&base), facts: Vec::new() };
-    for fact in written {
-        chosen.add(fact);
-    }
+    let mut known = Known::new(&base);
+    known.extend(written);
+    let mut chosen = Chosen { known, facts: written.to_vec(), written };
     let common = Common::new(form, sides);
     let first = sides.visits == 0;
     if sides.visits < BOUND_VISITS {
@@ -117,26 +117,29 @@ pub(crate) fn choose(
 }
 
 /// Without those that another one implies by its constant. While states still change, a weak bound
-/// that stays may stand beside a strong one that does not.
-pub(crate) fn strongest(facts: Vec<Fact>) -> Vec<Fact> {
+/// that stays may stand beside a strong one that does not. The first so many are written: they
+/// stay.
+pub(crate) fn strongest(facts: Vec<Fact>, written: usize) -> Vec<Fact> {
     let implied = |weak: &Fact, strong: &Fact| {
         weak.rel == Rel::Ge
             && strong.rel == Rel::Ge
             && weak.term.same_shape(&strong.term)
             && weak.term.constant() > strong.term.constant()
     };
-    let kept = facts.iter().filter(|f| !facts.iter().any(|g| implied(f, g)));
-    kept.cloned().collect()
+    let kept = facts.iter().enumerate();
+    let kept = kept.filter(|(i, f)| *i < written || !facts.iter().any(|g| implied(f, g)));
+    kept.map(|(_, f)| f.clone()).collect()
 }
 
 /// The facts chosen so far.
-struct Chosen {
+struct Chosen<'a> {
     /// Those and what need not be said.
     known: Known,
     facts: Vec<Fact>,
+    written: &'a [Fact],
 }
 
-impl Chosen {
+impl Chosen<'_> {
     fn known(&mut self, fact: &Fact) -> bool {
         if let Some(c) = fact.term.as_int() {
             return match fact.rel {
@@ -153,10 +156,23 @@ impl Chosen {
     }
 
     fn add_if(&mut self, fact: Fact, test: impl Fn(&Fact) -> bool) {
-        if self.facts.len() < LABEL_FACTS && !self.known(&fact) && test(&fact) {
+        let room = self.facts.len() < LABEL_FACTS && !self.outbids(&fact);
+        if room && !self.known(&fact) && test(&fact) {
             self.known.push(fact.clone());
             self.facts.push(fact);
         }
+    }
+
+    /// Does the fact bound what a written one bounds, and more narrowly?
+    fn outbids(&self, fact: &Fact) -> bool {
+        self.written.iter().filter(|w| w.rel == Rel::Ge).any(|w| match fact.rel {
+            Rel::Ge => fact.term.same_shape(&w.term) && fact.term.constant() < w.term.constant(),
+            Rel::Eq => {
+                let negated = fact.term.scale(-1);
+                fact.term.same_shape(&w.term) || negated.is_ok_and(|n| n.same_shape(&w.term))
+            }
+            Rel::Ne => false,
+        })
     }
 
     fn bound(&mut self, term: &Term) -> Option<i128> {
@@ -217,6 +233,9 @@ impl<'a> Common<'a> {
         loop {
             let before = map.len();
             for (i, key) in self.form.keys.iter().enumerate() {
+                if key.closed {
+                    continue;
+                }
                 let Value::Int(term) = (if left { &key.left } else { &key.right }) else {
                     continue;
                 };
@@ -282,6 +301,13 @@ impl<'a> Common<'a> {
         (own, fixed.into_iter().map(Term::var).collect())
     }
 
+    /// Is it a variable of which the written state says everything?
+    fn closed(&self, v: Var) -> bool {
+        let Var::Free(i) = v else { return false };
+        let key = usize::from(i).checked_sub(self.sides.fixed);
+        key.and_then(|at| self.form.keys.get(at)).is_some_and(|key| key.closed)
+    }
+
     /// What the words of the form say of its variables, strides and all, and variables of no word.
     fn own_quantities(&self) -> Vec<Term> {
         let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
@@ -291,20 +317,22 @@ impl<'a> Common<'a> {
             let (Word::Int(term) | Word::Ptr(_, term)) = word else { continue };
             // A constant apart, two words may be one quantity.
             let Ok(term) = term.plus(-term.constant()) else { continue };
-            if !term.vars().all(fixed) && !own.contains(&term) {
+            let open = !term.vars().any(|v| self.closed(v));
+            if open && !term.vars().all(fixed) && !own.contains(&term) {
                 own.push(term);
             }
         }
         for (i, key) in self.form.keys.iter().enumerate() {
             let v = self.variable(i);
-            if key.kind == Kind::Int && !own.iter().any(|t| t.vars().any(|w| w == v)) {
+            if key.kind == Kind::Int && !key.closed && !own.iter().any(|t| t.vars().any(|w| w == v))
+            {
                 own.push(Term::var(v));
             }
         }
         own
     }
 
-    fn zones(&self, chosen: &mut Chosen) {
+    fn zones(&self, chosen: &mut Chosen<'_>) {
         let (own, fixed) = self.quantities();
         let zero = [Term::ZERO];
         for (i, x) in own.iter().enumerate() {
@@ -317,7 +345,7 @@ impl<'a> Common<'a> {
     }
 
     /// `x - y >= c` for the greatest c that holds on both sides.
-    fn zone(&self, chosen: &mut Chosen, x: &Term, y: &Term) {
+    fn zone(&self, chosen: &mut Chosen<'_>, x: &Term, y: &Term) {
         let Ok(difference) = x.sub(y) else { return };
         let Some(low) = self.both(&difference) else { return };
         let bound = if self.sides.visits < PRECISE_VISITS {

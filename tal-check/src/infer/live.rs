@@ -192,6 +192,16 @@ fn transfers(
     }
 }
 
+/// Does the instruction call something that never comes back?
+pub(crate) fn calls_never(
+    instruction: &Instruction,
+    image: &Image<'_>,
+    interface: &Interface,
+) -> bool {
+    let callee = target_sig(instruction, image, interface);
+    instruction.is_call_near() && callee.is_some_and(|sig| sig.post.is_none())
+}
+
 fn target_sig<'a>(
     instruction: &Instruction,
     image: &'a Image<'_>,

@@ -7,25 +7,26 @@
 
 mod facts;
 pub(crate) mod live;
+mod settle;
 mod written;
 mod zip;
 
-use crate::find::Finder;
-use crate::ghosts;
-use crate::lowered::Written;
-use crate::prove::Known;
+use crate::ghosts::{Fit, Unfit};
+use crate::lowered::{DataInfo, Lowered, Written};
 use facts::{Sides, choose, cover, strongest};
 use live::Flow as Paths;
+pub use settle::Settle;
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::decode::Cc;
 use tal_core::driver::{Flow, Target};
 use tal_core::error::Error;
-use tal_core::hint::{Ghost, Hints, Start, Through};
+use tal_core::hint::{Ghost, Hints, Place, Start, Through};
 use tal_core::image::{Contents, Image};
 use tal_core::judge::Judge;
 use tal_core::state::{FlagKind, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Cap, Fact, FnId, Kind, LabelState, Lent, Mem, NameSet, Reg, Rel, Word};
+use tal_core::ty::{Cap, Fact, FnId, Kind, LabelState, Mem, NameSet, Reg, Rel, Word};
+use written::Seed;
 use zip::{Alone, Form, Mismatch, Unmatched};
 
 /// Visits of one label before the search gives up on it.
@@ -36,85 +37,6 @@ const MAX_RUNS: (usize, usize) = (2000, 60);
 
 /// Changes of shape tried to make two states agree.
 const RESHAPES: usize = 8;
-
-/// What inference asks of whoever answers the judge's questions.
-pub trait Settle: Hints + Sized {
-    /// Brings the state at an edge from the instruction at `from` to the form in which labels are
-    /// stated: closed packages, joined pieces, ended borrows.
-    ///
-    /// # Errors
-    /// When the judge refuses a step of that.
-    fn settle(judge: &mut Judge<'_, Self>, state: &mut State, from: u32) -> Result<(), Error>;
-
-    /// Brings it, as far as that goes, to what is written of the label that the edge leads to.
-    ///
-    /// # Errors
-    /// When the judge refuses a step of that.
-    fn shape(
-        judge: &mut Judge<'_, Self>,
-        state: &mut State,
-        from: u32,
-        written: &Written,
-    ) -> Result<(), Error>;
-
-    /// Makes an owned thing what it is on another way, or, if that is not given, one of a named
-    /// type; what is lent comes back. False if nothing changed.
-    fn reshape(
-        judge: &mut Judge<'_, Self>,
-        state: &mut State,
-        from: u32,
-        owned: &Cap,
-        like: Option<&Mem>,
-    ) -> bool;
-
-    /// Takes a lent part of the frame back. False if it has to stay.
-    fn unlend(judge: &mut Judge<'_, Self>, state: &mut State, from: u32, lent: Lent) -> bool;
-
-    /// Lends the same part of the frame. False if it cannot be.
-    fn lend(judge: &mut Judge<'_, Self>, state: &mut State, from: u32, lent: Lent) -> bool;
-
-    /// What follows from these facts, with what was computed of them.
-    fn known(&mut self, facts: &[Fact]) -> &mut Known;
-}
-
-impl Settle for Finder<'_> {
-    fn settle(judge: &mut Judge<'_, Self>, state: &mut State, from: u32) -> Result<(), Error> {
-        // The judge's lifetime is that of the finder's image; the planner needs both to agree.
-        ghosts::settle(judge, state, from)
-    }
-
-    fn shape(
-        judge: &mut Judge<'_, Self>,
-        state: &mut State,
-        from: u32,
-        written: &Written,
-    ) -> Result<(), Error> {
-        ghosts::shape(judge, state, from, written)
-    }
-
-    fn reshape(
-        judge: &mut Judge<'_, Self>,
-        state: &mut State,
-        from: u32,
-        owned: &Cap,
-        like: Option<&Mem>,
-    ) -> bool {
-        ghosts::reshape(judge, state, from, owned, like)
-    }
-
-    fn unlend(judge: &mut Judge<'_, Self>, state: &mut State, from: u32, lent: Lent) -> bool {
-        ghosts::unlend(judge, state, from, lent)
-    }
-
-    fn lend(judge: &mut Judge<'_, Self>, state: &mut State, _: u32, lent: Lent) -> bool {
-        let carve = Ghost::Carve { offset: lent.offset, size: lent.size };
-        judge.ghost(state, &carve).is_ok()
-    }
-
-    fn known(&mut self, facts: &[Fact]) -> &mut Known {
-        self.memo.known(facts)
-    }
-}
 
 /// A label of the function to be inferred.
 #[derive(Clone, Debug)]
@@ -147,6 +69,17 @@ pub enum Trouble {
         depths: Option<(i64, i64)>,
         /// What is owned on one way only: is that one of those before (else this one), and what.
         capability: Option<(bool, Cap)>,
+    },
+    /// What is written of a label does not hold on a way into it.
+    Written {
+        /// The label.
+        label: u32,
+        /// The instruction from which the way leads.
+        from: u32,
+        /// Where the judge would say so: the label itself, if control runs into it.
+        site: u32,
+        /// Which part of it, and why.
+        unfit: Box<Unfit>,
     },
     /// The state never became stable.
     Unstable {
@@ -201,6 +134,8 @@ pub fn infer<H: Settle>(
         learned: 0,
         thresholds,
         candidates: BTreeMap::new(),
+        presumed: BTreeMap::new(),
+        fell: None,
         offered: BTreeMap::new(),
         pending: BTreeSet::new(),
         postponed: Vec::new(),
@@ -209,8 +144,17 @@ pub fn infer<H: Settle>(
     };
     engine.run(judge, Start::Entry(id), entry, range.0);
     engine.iterate(judge);
-    let stated = |c: Candidate| LabelState { facts: strongest(c.state.facts), ..c.state };
-    let labels = engine.candidates.into_iter().map(|(l, c)| (l, stated(c))).collect();
+    let stated = |(l, c): (u32, Candidate)| {
+        let site = engine.labels.get(&l).and_then(|site| site.written.as_ref());
+        let written = site.map_or(0, |w| w.facts.len());
+        (l, LabelState { facts: strongest(c.state.facts, written), ..c.state })
+    };
+    let presumed = std::mem::take(&mut engine.presumed);
+    let mut labels: BTreeMap<u32, LabelState> =
+        std::mem::take(&mut engine.candidates).into_iter().map(stated).collect();
+    for (label, state) in presumed {
+        labels.entry(label).or_insert(state);
+    }
     Inferred { labels, troubles: engine.troubles.into_values().collect() }
 }
 
@@ -237,6 +181,10 @@ struct Engine<'a> {
     learned: usize,
     thresholds: Vec<i128>,
     candidates: BTreeMap<u32, Candidate>,
+    /// States of labels whose written state holds on no way; nothing is run from them.
+    presumed: BTreeMap<u32, LabelState>,
+    /// The label that the running block runs into.
+    fell: Option<u32>,
     /// What ways into a label said of it, by label.
     offered: BTreeMap<u32, Vec<Fact>>,
     /// Labels to run again, by offset.
@@ -295,7 +243,9 @@ impl Engine<'_> {
             // The entry itself may be a label.
             let inside = offset != begin || matches!(start, Start::Entry(_));
             if inside && let Some(&label) = self.starts.get(&offset) {
+                self.fell = Some(offset);
                 self.edge(judge, last, label, state);
+                self.fell = None;
                 break Ok(());
             }
             last = offset;
@@ -376,18 +326,16 @@ impl Engine<'_> {
         mut state: State,
     ) {
         let Some(site) = self.labels.get(&label).copied() else { return };
-        // What nobody reads any more keeps nothing open.
-        let live = self.paths.live.get(&site.offset).copied().unwrap_or(u16::MAX);
-        for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && live & (1 << *r as u16) == 0) {
-            state.regs[reg as usize] = Word::Junk;
-        }
-        let settled = H::settle(judge, &mut state, from).and_then(|()| match &site.written {
+        let written = site.written.as_ref();
+        self.forget_dead(&mut state, site.offset, written);
+        let settled = H::settle(judge, &mut state, from).and_then(|()| match written {
             Some(written) => H::shape(judge, &mut state, from, written),
             None => Ok(()),
         });
         if let Err(error) = settled {
             return self.trouble(Start::Label(label), site.offset, error);
         }
+        let Ok(fit) = self.fit(judge, (from, label), &state, written) else { return };
         let visits = self.candidates.get(&label).map_or(0, |c| c.visits);
         // Only an edge back to the label can go on for ever; what comes from before it is as stable
         // as the heads of the loops around.
@@ -399,10 +347,20 @@ impl Engine<'_> {
                 Err(error) => return self.trouble(Start::Label(label), site.offset, error),
             },
         };
-        let form = match self.join(judge, (from, site.offset), &mut left, &mut state) {
+        let seed = match (written, &fit) {
+            (Some(written), Some(fit)) => {
+                self.take_written(written, fit, visits == 0, &mut left, &mut state)
+            }
+            _ => Seed::default(),
+        };
+        let joined = self.join(judge, (from, site.offset), &mut left, &mut state, &seed);
+        let mut form = match joined {
             Ok(form) => form,
             Err(mismatch) => return self.mismatch(label, (from, site.offset), mismatch),
         };
+        if let Some(written) = written {
+            written::put_in(&mut form, written);
+        }
         // What the sizes of memory say is known wherever that memory is.
         let unsized_facts = left.facts.len();
         let (left, state) = (sized(judge, &left), sized(judge, &state));
@@ -418,7 +376,7 @@ impl Engine<'_> {
             visits: if widens { visits } else { visits.min(1) },
             known,
         };
-        let refinements = self.refinements(&left, &state);
+        let refinements = self.refinements(&left, &state, written);
         let old = self.candidates.get(&label);
         let offered = self.offered.entry(label).or_default();
         let stable = old.is_some_and(|c| {
@@ -429,9 +387,9 @@ impl Engine<'_> {
         if stable {
             return;
         }
-        let written = site.written.as_ref();
-        let written = written.map_or(Vec::new(), |w| written::facts(w, &form, self.fixed));
-        let facts = choose(&form, &sides, written, offered);
+        let facts = written.map_or(&[][..], |w| &w.facts);
+        let facts: Vec<Fact> = facts.iter().map(|(fact, _)| fact.clone()).collect();
+        let facts = choose(&form, &sides, &facts, offered);
         let found = finish(form, facts, refinements);
         if old.is_some_and(|c| c.state == found) {
             return;
@@ -449,6 +407,82 @@ impl Engine<'_> {
         self.pending.insert((site.offset, label));
     }
 
+    /// What nobody reads any more keeps nothing open, unless it is written.
+    fn forget_dead(&self, state: &mut State, to: u32, written: Option<&Written>) {
+        let live = self.paths.live.get(&to).copied().unwrap_or(u16::MAX);
+        for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && live & (1 << *r as u16) == 0) {
+            if !written.is_some_and(|w| w.mentions(Place::Reg(reg))) {
+                state.regs[reg as usize] = Word::Junk;
+            }
+        }
+    }
+
+    /// What a written state is at an edge. If it does not hold there, that is kept, and the edge
+    /// adds nothing to the label.
+    fn fit<H: Settle>(
+        &mut self,
+        judge: &mut Judge<'_, H>,
+        (from, label): (u32, u32),
+        state: &State,
+        written: Option<&Written>,
+    ) -> Result<Option<Fit>, ()> {
+        let Some(written) = written else { return Ok(None) };
+        let key = (from, label.saturating_add(3));
+        match H::fit(judge, state, from, written) {
+            Ok(fit) => {
+                self.troubles.remove(&key);
+                Ok(Some(fit))
+            }
+            Err(unfit) => {
+                let site = self.fell.unwrap_or(from);
+                self.troubles.insert(key, Trouble::Written { label, from, site, unfit });
+                self.presume(label, from, judge, state, written);
+                Err(())
+            }
+        }
+    }
+
+    /// What is written, with the rest as on this way: for a label of which nothing else is found.
+    fn presume<H: Settle>(
+        &mut self,
+        label: u32,
+        from: u32,
+        judge: &mut Judge<'_, H>,
+        state: &State,
+        written: &Written,
+    ) {
+        let Some(to) = self.labels.get(&label).map(|l| l.offset) else { return };
+        let own = written::itself(written, self.fixed);
+        let mut seed = written::seed(written, self.fixed, state.stack.delta, (&own, &own));
+        seed.keys.iter_mut().for_each(|key| key.closed = true);
+        let (mut left, mut right) = (state.clone(), state.clone());
+        if let Ok(mut form) = self.join(judge, (from, to), &mut left, &mut right, &seed) {
+            written::put_in(&mut form, written);
+            let facts = written.facts.iter().map(|(fact, _)| fact.clone()).collect();
+            self.presumed.insert(label, finish(form, facts, Vec::new()));
+        }
+    }
+
+    /// Takes what the written state of a label speaks of out of both sides; what stands for it.
+    fn take_written(
+        &self,
+        written: &Written,
+        fit: &Fit,
+        first: bool,
+        left: &mut State,
+        right: &mut State,
+    ) -> Seed {
+        let here = if first { fit.clone() } else { written::itself(written, self.fixed) };
+        if !first {
+            let end = self.fixed_views.saturating_add(written.views.len());
+            let own = self.fixed_views..end.min(left.views.len());
+            left.views.drain(own);
+        }
+        written::take_out(left, &here);
+        written::take_out(right, fit);
+        written::seed(written, self.fixed, right.stack.delta, (&here, fit))
+    }
+
     /// The common form of two states at the label at `to`; what is owned in two shapes is brought
     /// to one.
     fn join<H: Settle>(
@@ -457,12 +491,13 @@ impl Engine<'_> {
         (from, to): (u32, u32),
         left: &mut State,
         right: &mut State,
+        seed: &Seed,
     ) -> Result<Form, Mismatch> {
         let live = self.paths.live.get(&to).copied().unwrap_or(u16::MAX);
         let fixed = (self.fixed, self.fixed_views);
         let last = if self.paths.dead_ends.contains(&to) { Alone::Lost } else { Alone::Null };
         for _ in 0..RESHAPES {
-            match zip::zip(left, right, fixed, live, Alone::Named) {
+            match zip::zip(left, right, fixed, live, Alone::Named, seed) {
                 Err(Mismatch::Capability(unmatched))
                     if reshape(judge, from, &unmatched, left, right) => {}
                 Err(Mismatch::Lent(on_left, lent)) => {
@@ -476,7 +511,7 @@ impl Engine<'_> {
                 form => return form,
             }
         }
-        zip::zip(left, right, fixed, live, last)
+        zip::zip(left, right, fixed, live, last, seed)
     }
 
     /// What was found behind a label while its state had another form is more special than it has
@@ -512,7 +547,13 @@ impl Engine<'_> {
     }
 
     /// Names of the function of which both sides know more than was declared.
-    fn refinements(&self, left: &State, right: &State) -> Vec<(Var, NameSet)> {
+    /// What the written state leaves open stays so.
+    fn refinements(
+        &self,
+        left: &State,
+        right: &State,
+        written: Option<&Written>,
+    ) -> Vec<(Var, NameSet)> {
         let mut refined = Vec::new();
         let sides = left.scope.iter().zip(&right.scope).take(self.fixed);
         for (i, (l, r)) in sides.enumerate() {
@@ -532,6 +573,7 @@ impl Engine<'_> {
             };
             if set != self.declared[i]
                 && let Ok(i) = u16::try_from(i)
+                && !written.is_some_and(|w| written::undecides(w, Var::Free(i)))
             {
                 refined.push((Var::Free(i), set));
             }
@@ -607,6 +649,19 @@ pub fn table_labels(image: &Image<'_>, table: tal_core::ty::DataId) -> Vec<u32> 
             let offset = u32::try_from(address.checked_sub(u64::from(image.text_address))?).ok()?;
             let at = image.labels.binary_search_by_key(&offset, |l| l.offset).ok()?;
             u32::try_from(at).ok()
+        })
+        .collect()
+}
+
+/// Text offsets of the labels that a jump table names.
+pub(crate) fn table_labels_at(lowered: &Lowered, table: &DataInfo) -> Vec<u32> {
+    let bytes = table.contents.as_deref().unwrap_or_default();
+    bytes
+        .chunks_exact(8)
+        .filter_map(|word| {
+            let address = u64::from_le_bytes(word.try_into().ok()?);
+            let offset = address.checked_sub(u64::from(lowered.text_address))?;
+            u32::try_from(offset).ok()
         })
         .collect()
 }

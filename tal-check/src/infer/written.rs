@@ -1,116 +1,110 @@
-//! Not trusted: a bug here can reject, never admit. What a `where` says, in the label's variables.
+//! Not trusted: a bug here can reject, never admit. What a `where` says, in the state of its label.
+//!
+//! The variables of a written state are the first of the label's, in the same order, so that its
+//! words, facts, views and capabilities stand in the label as they were written. Only the rest of
+//! the state is joined: what a written state takes of a way into the label is left out of that.
 
-use super::zip::Form;
-use crate::lowered::{Origin, Written};
-use std::collections::BTreeMap;
-use tal_core::hint::Place;
+use super::zip::{Form, Key, Value};
+use crate::ghosts::Fit;
+use crate::lowered::{Written, WrittenVar};
+use tal_core::hint::{Inst, Place};
+use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Fact, Rel, Word};
+use tal_core::ty::{Base, Cap, Guard, Kind, Reg};
 
-/// The written facts, and the written words as equalities, said of what the form has in the places
-/// that are mentioned. What cannot be said yet is left out: a later, more general form says it.
-pub(crate) fn facts(written: &Written, form: &Form, fixed: usize) -> Vec<Fact> {
-    let values = values(written, form, fixed);
-    let translate = |term: &Term| {
-        let unknown = |v: Var| own(v, fixed).is_some() && !values.contains_key(&v);
-        if term.vars().any(unknown) {
-            return None;
+/// What stands in a label before ways into it are joined.
+#[derive(Default)]
+pub(crate) struct Seed {
+    /// The variables of the written state, with what they are on each side.
+    pub(crate) keys: Vec<Key>,
+    /// Registers that it speaks of.
+    pub(crate) regs: Vec<Reg>,
+    /// Slots that it speaks of, from the entry rsp.
+    pub(crate) slots: Vec<i64>,
+}
+
+/// The values that the variables have in a state of the label itself: each is itself.
+pub(crate) fn itself(written: &Written, fixed: usize) -> Fit {
+    let value = |(j, var): (usize, &WrittenVar)| {
+        let name = number(fixed, j);
+        match var.kind {
+            Kind::Int => Inst::Int(Term::var(name)),
+            Kind::Addr { .. } => Inst::Ptr(Base::Name(name), Term::ZERO),
+            Kind::Code(_) | Kind::Word | Kind::Region | Kind::Store => Inst::Code(Base::Name(name)),
         }
-        term.subst(&|v| values.get(&v).cloned()).ok()
     };
-    let mut facts = Vec::new();
-    for (place, word, _) in &written.words {
-        let (Some(here), Some(wanted)) = (word_at(form, *place), offset(word)) else { continue };
-        let (Some(here), Some(wanted)) = (offset(here), translate(wanted)) else { continue };
-        if let Ok(difference) = here.sub(&wanted)
-            && difference.as_int() != Some(0)
-        {
-            facts.push(Fact { rel: Rel::Eq, term: difference });
-        }
-    }
-    for (fact, _) in &written.facts {
-        if let Some(term) = translate(&fact.term) {
-            facts.push(Fact { rel: fact.rel, term });
-        }
-    }
-    facts
+    let values = written.vars.iter().enumerate().map(value).collect();
+    Fit { values, taken: (0..written.caps.len()).collect() }
 }
 
-fn own(v: Var, fixed: usize) -> Option<usize> {
-    match v {
-        Var::Free(i) => usize::from(i).checked_sub(fixed),
-        _ => None,
-    }
+fn number(fixed: usize, j: usize) -> Var {
+    Var::Free(u16::try_from(fixed + j).unwrap_or(u16::MAX))
 }
 
-fn word_at(form: &Form, place: Place) -> Option<&Word> {
-    match place {
-        Place::Reg(reg) => form.regs.get(reg as usize),
-        // Written slots count from where rsp is.
-        Place::Slot(at) => form.slots.iter().find(|(o, _)| *o == form.delta + at).map(|(_, w)| w),
-    }
-}
-
-/// The term of a word: an integer, or the distance from its base.
-fn offset(word: &Word) -> Option<&Term> {
-    match word {
-        Word::Int(term) | Word::Ptr(_, term) => Some(term),
-        _ => None,
-    }
-}
-
-/// What the variables of the written state are here.
-fn values(written: &Written, form: &Form, fixed: usize) -> BTreeMap<Var, Term> {
-    let mut values = BTreeMap::new();
-    let variable = |j: usize| u16::try_from(fixed + j).map(Var::Free).ok();
-    for (j, var) in written.vars.iter().enumerate() {
-        let Some(v) = variable(j) else { continue };
-        let value = match var.origin {
-            Origin::Place(place) => word_at(form, place).and_then(|word| match word {
-                Word::Int(term) => Some(term.clone()),
-                _ => None,
-            }),
-            Origin::Address(place) => word_at(form, place).and_then(|word| match word {
-                Word::Ptr(Base::Name(x), at) if at.as_int() == Some(0) => Some(Term::var(*x)),
-                _ => None,
-            }),
-            Origin::Named => None,
-        };
-        if let Some(value) = value {
-            values.insert(v, value);
-        }
-    }
-    // A named variable is what makes the word of the first place that mentions it right.
-    for (place, word, _) in &written.words {
-        let (Some(here), Some(wanted)) = (word_at(form, *place), offset(word)) else { continue };
-        let Some(here) = offset(here) else { continue };
-        if let Some((v, value)) = solve(here, wanted, &values, fixed) {
-            values.insert(v, value);
-        }
-    }
-    values
-}
-
-/// `here = c*v + rest` for the one unknown `v` of `wanted`.
-fn solve(
-    here: &Term,
-    wanted: &Term,
-    values: &BTreeMap<Var, Term>,
+/// The written state between two sides, on one of which rsp is `delta` from where it was.
+pub(crate) fn seed(
+    written: &Written,
     fixed: usize,
-) -> Option<(Var, Term)> {
-    let unknown = |v: Var| own(v, fixed).is_some() && !values.contains_key(&v);
-    let mut open = wanted.monomials().iter().filter(|m| {
-        let (a, b) = m.atom.factors();
-        unknown(a) || b.is_some_and(unknown)
-    });
-    let (one, None) = (open.next()?, open.next()) else { return None };
-    let (v, None) = one.atom.factors() else { return None };
-    let rest = wanted.sub(&Term::from_parts(0, [one]).ok()?).ok()?;
-    let rest = rest.subst(&|v| values.get(&v).cloned()).ok()?;
-    let multiple = here.sub(&rest).ok()?.scale(one.coefficient.signum()).ok()?;
-    let divisor = one.coefficient.abs();
-    if multiple.constant() % divisor != 0 {
-        return None;
+    delta: i64,
+    (left, right): (&Fit, &Fit),
+) -> Seed {
+    let mut seed = Seed::default();
+    let sides = left.values.iter().zip(&right.values);
+    for (j, (var, (l, r))) in written.vars.iter().zip(sides).enumerate() {
+        let closed = written.closes(var, number(fixed, j));
+        let (left, right) = (value(l), value(r));
+        seed.keys.push(Key { kind: var.kind.clone(), left, right, closed });
     }
-    Some((v, multiple.floor_div(divisor).ok()?))
+    for (place, ..) in &written.words {
+        match place {
+            Place::Reg(reg) => seed.regs.push(*reg),
+            // Written slots count from where rsp is.
+            Place::Slot(at) => seed.slots.push(delta.saturating_add(*at)),
+        }
+    }
+    seed
+}
+
+fn value(inst: &Inst) -> Value {
+    match inst {
+        Inst::Int(term) => Value::Int(term.clone()),
+        Inst::Small(term) => Value::Small(term.clone()),
+        Inst::Ptr(base, offset) if offset.as_int() == Some(0) => Value::Name(*base),
+        Inst::Code(base) => Value::Name(*base),
+        Inst::Region(region) => Value::Region(*region),
+        Inst::Ptr(..) | Inst::Word(_) | Inst::Store(_) => Value::Other,
+    }
+}
+
+/// Takes out of a side what the written state takes of it.
+pub(crate) fn take_out(state: &mut State, fit: &Fit) {
+    for at in fit.taken.iter().rev() {
+        if *at < state.caps.len() {
+            state.caps.remove(*at);
+        }
+    }
+}
+
+/// Puts what is written into the form.
+pub(crate) fn put_in(form: &mut Form, written: &Written) {
+    for (place, word, _) in &written.words {
+        match place {
+            Place::Reg(reg) => form.regs[*reg as usize] = word.clone(),
+            Place::Slot(at) => {
+                let at = form.delta.saturating_add(*at);
+                form.slots.retain(|(other, _)| *other != at);
+                let behind = form.slots.partition_point(|(other, _)| *other < at);
+                form.slots.insert(behind, (at, word.clone()));
+            }
+        }
+    }
+    form.views.splice(..0, written.views.iter().cloned());
+    form.caps.splice(..0, written.caps.iter().cloned());
+}
+
+/// Does the written state itself say that this name of the function may be no address?
+pub(crate) fn undecides(written: &Written, name: Var) -> bool {
+    let mine = Guard::IsAddress(name);
+    let caps = written.caps.iter().any(|c| matches!(c, Cap::Entry(e) if e.guards.contains(&mine)));
+    caps || written.views.iter().any(|v| v.guards.contains(&mine))
 }

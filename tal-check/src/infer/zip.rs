@@ -16,6 +16,7 @@ use tal_core::ty::{
 };
 
 use super::live::RegSet;
+use super::written::Seed;
 
 /// What a variable of the label is on one side.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +27,8 @@ pub(crate) enum Value {
     /// A name that is a small integer.
     Small(Term),
     Region(Region),
+    /// Something that nothing else is compared with.
+    Other,
 }
 
 /// A variable of the label with its values.
@@ -34,6 +37,8 @@ pub(crate) struct Key {
     pub(crate) kind: Kind,
     pub(crate) left: Value,
     pub(crate) right: Value,
+    /// The written state says all that is known of it: nothing else speaks of it.
+    pub(crate) closed: bool,
 }
 
 /// Why two states have no common form.
@@ -97,7 +102,7 @@ impl Form {
                 Value::Int(term) => term.as_var() == Some(me),
                 Value::Name(base) => *base == Base::Name(me),
                 Value::Region(region) => *region == Region::Var(me),
-                Value::Small(_) => false,
+                Value::Small(_) | Value::Other => false,
             }
         };
         self.keys.len() == state.vars.len()
@@ -113,33 +118,41 @@ impl Form {
 }
 
 /// Joins two states of one function. `fixed` variables and `fixed_views` views are the function's.
+/// Places of the seed are left to what is written of them.
 pub(crate) fn zip(
     left: &State,
     right: &State,
     (fixed, fixed_views): (usize, usize),
     live: RegSet,
     alone: Alone,
+    seed: &Seed,
 ) -> Result<Form, Mismatch> {
-    let mut zip = Zip { left, right, fixed, alone, keys: Vec::new() };
+    let (keys, written) = (seed.keys.clone(), seed.keys.len());
+    let mut zip = Zip { left, right, fixed, alone, keys, written };
     if left.stack.delta != right.stack.delta {
         return Err(Mismatch::Depth(left.stack.delta, right.stack.delta));
     }
     let mut regs = [const { Word::Junk }; 16];
-    for reg in Reg::ALL {
-        let i = reg as usize;
-        if live & (1 << i) != 0 && reg != Reg::Rsp {
-            regs[i] = zip.word(&left.regs[i], &right.regs[i]);
-        }
-    }
-    regs[Reg::Rsp as usize] = Word::Frame(left.stack.delta);
     let mut slots = Vec::new();
-    for (offset, word) in &left.stack.slots {
-        let other = right.stack.slots.iter().find(|(o, _)| o == offset);
-        let common = other.map_or(Word::Junk, |(_, w)| zip.word(word, w));
-        if common != Word::Junk && slots.len() < limits::LABEL_SLOTS {
-            slots.push((*offset, common));
+    // Products last: by then their factors have variables, if registers or slots hold them.
+    for last in [false, true] {
+        for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && !seed.regs.contains(r)) {
+            let i = reg as usize;
+            if live & (1 << i) != 0 && is_product(&left.regs[i]) == last {
+                regs[i] = zip.word(&left.regs[i], &right.regs[i]);
+            }
+        }
+        let open = left.stack.slots.iter().filter(|(at, _)| !seed.slots.contains(at));
+        for (offset, word) in open.filter(|(_, word)| is_product(word) == last) {
+            let other = right.stack.slots.iter().find(|(o, _)| o == offset);
+            let common = other.map_or(Word::Junk, |(_, w)| zip.word(word, w));
+            if common != Word::Junk && slots.len() < limits::LABEL_SLOTS {
+                slots.push((*offset, common));
+            }
         }
     }
+    slots.sort_by_key(|(at, _)| *at);
+    regs[Reg::Rsp as usize] = Word::Frame(left.stack.delta);
     let lent = zip.lent()?;
     let caps = zip.caps()?;
     let views = zip.views(fixed_views);
@@ -156,6 +169,8 @@ struct Zip<'a> {
     fixed: usize,
     alone: Alone,
     keys: Vec<Key>,
+    /// How many of these the written state has.
+    written: usize,
 }
 
 impl Zip<'_> {
@@ -171,10 +186,15 @@ impl Zip<'_> {
         Var::Free(u16::try_from(self.fixed + key).unwrap_or(u16::MAX))
     }
 
+    /// The first variable of that kind of which not everything is written.
+    fn find(&self, is: impl Fn(&Key) -> bool) -> Option<usize> {
+        self.keys.iter().position(|k| !k.closed && is(k))
+    }
+
     fn key(&mut self, kind: Kind, left: Value, right: Value) -> Var {
         let known = |k: &Key| k.left == left && k.right == right;
-        let at = self.keys.iter().position(known).unwrap_or_else(|| {
-            self.keys.push(Key { kind, left, right });
+        let at = self.find(known).unwrap_or_else(|| {
+            self.keys.push(Key { kind, left, right, closed: false });
             self.keys.len() - 1
         });
         self.variable(at)
@@ -189,6 +209,9 @@ impl Zip<'_> {
         if let Some(found) = (0..self.keys.len()).find_map(|i| self.through(i, left, right)) {
             return Some(found);
         }
+        if let Some(found) = self.same_form(left, right) {
+            return Some(found);
+        }
         let (stride, rest) = self.stride(left, right)?;
         let quotient = |t: &Term| {
             let shifted = t.sub(&rest).ok()?;
@@ -201,7 +224,8 @@ impl Zip<'_> {
 
     /// `factor * key + fixed rest`, if both sides are that.
     fn through(&self, key: usize, left: &Term, right: &Term) -> Option<Term> {
-        let Key { left: Value::Int(l), right: Value::Int(r), .. } = &self.keys[key] else {
+        let Key { left: Value::Int(l), right: Value::Int(r), closed: false, .. } = &self.keys[key]
+        else {
             return None;
         };
         let mut factors: Vec<i128> = Vec::new();
@@ -225,6 +249,29 @@ impl Zip<'_> {
             let var = Term::var(self.variable(key));
             if same { rest.add_scaled(&var, factor).ok() } else { None }
         })
+    }
+
+    /// The left term with variables of the label for its own, if it has products of these and is
+    /// the right term on the right.
+    fn same_form(&self, left: &Term, right: &Term) -> Option<Term> {
+        let is = |v: Var| {
+            let own = Value::Int(Term::var(v));
+            self.find(|k| k.left == own)
+        };
+        let product = left.monomials().iter().any(|m| m.atom.factors().1.is_some());
+        if !product || left.vars().any(|v| !self.is_fixed(v) && is(v).is_none()) {
+            return None;
+        }
+        let named = |v: Var| is(v).map(|at| Term::var(self.variable(at)));
+        let common = left.subst(&|v| if self.is_fixed(v) { None } else { named(v) }).ok()?;
+        let there = |v: Var| match v {
+            Var::Free(i) => match &self.keys.get(usize::from(i).checked_sub(self.fixed)?)?.right {
+                Value::Int(term) => Some(term.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        (common.subst(&there).ok()? == *right).then_some(common)
     }
 
     /// The greatest stride of the difference, and the common remainder.
@@ -329,11 +376,12 @@ impl Zip<'_> {
     fn base(&mut self, left: Base, right: Base) -> Option<Base> {
         match (left, right) {
             (Base::Name(a), Base::Name(b)) => {
-                if a == b && self.is_fixed(a) {
+                let known = |k: &Key| k.left == Value::Name(left) && k.right == Value::Name(right);
+                let at = self.find(known);
+                if a == b && self.is_fixed(a) && at.is_none_or(|at| at >= self.written) {
                     return Some(left);
                 }
-                let known = |k: &Key| k.left == Value::Name(left) && k.right == Value::Name(right);
-                if let Some(at) = self.keys.iter().position(known) {
+                if let Some(at) = at {
                     return Some(Base::Name(self.variable(at)));
                 }
                 let kind = self.name_kind(a, b)?;
@@ -613,7 +661,8 @@ impl Zip<'_> {
     /// What is there for certain at the name that this entry's is paired with, be it lent.
     fn partner(&self, entry: &Entry, left: bool) -> Option<&Cap> {
         let me = Value::Name(Base::Name(entry.name));
-        let paired = self.keys.iter().find_map(|k| {
+        let open = self.keys.iter().filter(|k| !k.closed);
+        let paired = open.into_iter().find_map(|k| {
             let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
             match other {
                 Value::Name(Base::Name(other)) if *mine == me => Some(*other),
@@ -642,16 +691,14 @@ impl Zip<'_> {
         if a == b && self.is_fixed(a) {
             return Some(0);
         }
-        self.keys.iter().position(|k| {
-            k.left == Value::Name(Base::Name(a)) && k.right == Value::Name(Base::Name(b))
-        })
+        self.find(|k| k.left == Value::Name(Base::Name(a)) && k.right == Value::Name(Base::Name(b)))
     }
 
     /// An entry that exists on one side; on the other its name is a small integer.
     fn one_sided(&mut self, cap: &Cap, left: bool) -> Option<Cap> {
         let Cap::Entry(entry) = cap else { return None };
         let me = Value::Name(Base::Name(entry.name));
-        let at = self.keys.iter().position(|k| {
+        let at = self.find(|k| {
             let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
             *mine == me && matches!(other, Value::Small(_))
         })?;
@@ -731,7 +778,7 @@ impl Zip<'_> {
     fn view_alone(&mut self, view: &View, left: bool) -> Option<View> {
         let Base::Name(of) = view.base else { return None };
         let me = Value::Name(view.base);
-        let at = self.keys.iter().position(|k| {
+        let at = self.find(|k| {
             let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
             *mine == me && matches!(other, Value::Small(_))
         })?;
@@ -752,7 +799,7 @@ impl Zip<'_> {
     /// Is there a variable for this pair of names?
     fn named(&self, left: Base, right: Base) -> bool {
         let same = |k: &Key| k.left == Value::Name(left) && k.right == Value::Name(right);
-        self.keys.iter().any(same)
+        self.find(same).is_some()
     }
 
     /// Is the view usable? One whose region is over is of no use to anybody.
@@ -768,7 +815,7 @@ impl Zip<'_> {
         if !self.usable(view) {
             return false;
         }
-        let in_use = |name: Base| self.keys.iter().any(|k| k.left == Value::Name(name));
+        let in_use = |name: Base| self.find(|k| k.left == Value::Name(name)).is_some();
         if in_use(view.base) {
             return true;
         }
@@ -777,7 +824,7 @@ impl Zip<'_> {
             && fields.iter().any(|f| match &f.ty {
                 FieldTy::Known(Word::Int(t)) => t
                     .as_var()
-                    .is_some_and(|v| self.keys.iter().any(|k| k.left == Value::Int(Term::var(v)))),
+                    .is_some_and(|v| self.find(|k| k.left == Value::Int(Term::var(v))).is_some()),
                 FieldTy::Known(Word::Ptr(base, _)) => in_use(*base),
                 _ => false,
             })
@@ -811,6 +858,16 @@ impl Zip<'_> {
             self.keys = before;
         }
         common
+    }
+}
+
+/// Is the number in the word, or its distance from its base, made of products?
+fn is_product(word: &Word) -> bool {
+    match word {
+        Word::Int(term) | Word::Ptr(_, term) => {
+            term.monomials().iter().any(|m| m.atom.factors().1.is_some())
+        }
+        _ => false,
     }
 }
 

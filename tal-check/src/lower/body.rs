@@ -154,6 +154,17 @@ impl Elab {
         if self.diags.len() > errors {
             return None;
         }
+        let stated = || draft.labels.iter().filter_map(|l| Some((l.0, l.4.as_ref()?)));
+        for ((at, first), (other, second)) in stated().zip(stated().skip(1)) {
+            if at == other {
+                let diag =
+                    Diag::error(Code(211), second.span, "two states are written at one place")
+                        .with_label(first.span, "first here")
+                        .with_help("write one state, at either label");
+                let _ = self.report(diag);
+                return None;
+            }
+        }
         let end = draft.pieces.len();
         if end == 0 {
             let _ = self.error(807, draft.end_span, "this function has no code");

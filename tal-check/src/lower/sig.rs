@@ -47,6 +47,8 @@ pub(super) struct Said {
     pub returned: Vec<Returned>,
     /// Names whose memory is spoken of.
     pub mentioned: Vec<Var>,
+    /// Those of them that are spoken of without a register, and where.
+    pub named: Vec<(Var, Span)>,
 }
 
 /// Where an item list stands.
@@ -382,7 +384,8 @@ impl Elab {
                     Some(e) => self.term(e, scope)?,
                     None => {
                         let name = place_name(at);
-                        let origin = Origin::Place(at);
+                        let label = cx.at == Where::Label;
+                        let origin = if label { Origin::Typed(at) } else { Origin::Place(at) };
                         Term::var(scope.declare(&name, Some(Kind::Int), origin, item.span))
                     }
                 };
@@ -630,6 +633,7 @@ impl Elab {
                             "what is unknown cannot be in one alternative only",
                         ));
                     }
+                    cx.said.named.push((v, item.span));
                     cx.said.caps.push(Cap::Store(v));
                     Ok(())
                 }
@@ -651,6 +655,7 @@ impl Elab {
         };
         let mem = Rc::new(self.mem(ty, scope)?);
         cx.said.mentioned.push(v);
+        cx.said.named.push((v, item.span));
         let guards = cx.guard.cloned().into_iter().collect();
         cx.said.caps.push(Cap::Entry(Entry { guards, name: v, offset: Term::ZERO, mem }));
         Ok(())

@@ -52,6 +52,8 @@ impl Elab {
             facts: said.facts,
             views: said.views,
             caps: said.caps,
+            named: said.named,
+            parts: state.items.iter().map(|i| i.span).collect(),
             span: state.span,
         })
     }

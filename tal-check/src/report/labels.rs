@@ -16,12 +16,12 @@ use tal_syntax::Span;
 use tal_syntax::diag::Diag;
 
 /// The label at an offset of a function.
-fn at(lowered: &Lowered, id: FnId, offset: u32) -> Option<&LocalLabel> {
+pub(super) fn at(lowered: &Lowered, id: FnId, offset: u32) -> Option<&LocalLabel> {
     let function = lowered.functions.get(id.0 as usize)?;
     function.labels.iter().find(|l| l.offset == offset)
 }
 
-fn named(label: Option<&LocalLabel>) -> (String, Span) {
+pub(super) fn named(label: Option<&LocalLabel>) -> (String, Span) {
     let first = label.and_then(|l| l.names.first().cloned());
     first.unwrap_or_else(|| ("this label".to_owned(), Span::default()))
 }

@@ -88,6 +88,8 @@ pub const RUNS_OFF: Code = Code(606);
 pub const TABLE_INDEX: Code = Code(608);
 /// A place does not hold what a label needs.
 pub const LABEL_WORD: Code = Code(609);
+/// Nothing leads to an instruction.
+pub const DEAD: Code = Code(610);
 /// A declaration is not well formed.
 pub const ILL_FORMED: Code = Code(701);
 /// Static data is not what it is declared to be.

@@ -195,37 +195,7 @@ impl<'a> Scene<'a> {
 
     /// What is known about the sides of a fact that is missing.
     pub(super) fn known(&self, goal: &Fact) -> String {
-        let facts = &self.failure.state.facts;
-        let mut known = Vec::new();
-        if goal.rel == Rel::Ge
-            && let Some(bound) = lower_bound(facts, &goal.term)
-            && let Ok(term) = goal.term.plus(-bound)
-        {
-            let nearest = Fact { rel: Rel::Ge, term };
-            if !Names::trivial(&nearest) {
-                known.push(nearest);
-            }
-        }
-        let need = self.names.fact(goal);
-        known.retain(|fact| self.names.fact(fact) != need);
-        let vars: Vec<Var> = goal.term.vars().collect();
-        for fact in facts {
-            let about = fact.term.vars().all(|v| vars.contains(&v));
-            let same = self.names.fact(fact) == need;
-            if about && !same && !Names::trivial(fact) && !known.contains(fact) {
-                known.push(fact.clone());
-            }
-        }
-        known.truncate(6);
-        let shown = self.names.facts(&known);
-        if shown.is_empty() {
-            let about: Vec<String> = vars.iter().map(|v| self.names.var(*v)).collect();
-            return match about.as_slice() {
-                [] => "nothing is known here".to_owned(),
-                names => format!("nothing is known here about {}", list(names)),
-            };
-        }
-        format!("{KNOWN}: {}", shown.join(", "))
+        known(&self.names, &self.failure.state.facts, goal)
     }
 
     /// The range of a register in which a variable of the fact stands: `4096 <= rbp <= 65536`.
@@ -371,6 +341,40 @@ fn origin_of(lowered: &Lowered, trace: &Trace, failure: &Failure, var: usize) ->
         _ => "what was computed there",
     };
     (format!("(line {line})"), what.to_owned())
+}
+
+/// What is known about the sides of a fact that is missing.
+pub(super) fn known(names: &Names<'_>, facts: &[Fact], goal: &Fact) -> String {
+    let mut known = Vec::new();
+    if goal.rel == Rel::Ge
+        && let Some(bound) = lower_bound(facts, &goal.term)
+        && let Ok(term) = goal.term.plus(-bound)
+    {
+        let nearest = Fact { rel: Rel::Ge, term };
+        if !Names::trivial(&nearest) {
+            known.push(nearest);
+        }
+    }
+    let need = names.fact(goal);
+    known.retain(|fact| names.fact(fact) != need);
+    let vars: Vec<Var> = goal.term.vars().collect();
+    for fact in facts {
+        let about = fact.term.vars().all(|v| vars.contains(&v));
+        let same = names.fact(fact) == need;
+        if about && !same && !Names::trivial(fact) && !known.contains(fact) {
+            known.push(fact.clone());
+        }
+    }
+    known.truncate(6);
+    let shown = names.facts(&known);
+    if shown.is_empty() {
+        let about: Vec<String> = vars.iter().map(|v| names.var(*v)).collect();
+        return match about.as_slice() {
+            [] => "nothing is known here".to_owned(),
+            about => format!("nothing is known here about {}", list(about)),
+        };
+    }
+    format!("{KNOWN}: {}", shown.join(", "))
 }
 
 /// How this instruction wrote the register, if it did.

@@ -253,7 +253,8 @@ pub(crate) fn named(refusal: &Refusal) -> (&'static str, Option<u32>) {
         Refusal::Judge(error) => (error.rule.name(), error.site),
         Refusal::Trouble(_, Trouble::Block { error, .. }) => (error.rule.name(), error.site),
         Refusal::Trouble(_, Trouble::Join { .. } | Trouble::Unstable { .. }) => ("entail", None),
-        Refusal::Unreached(_, offset) => ("unreached", Some(*offset)),
+        Refusal::Trouble(_, Trouble::Written { site, .. }) => ("entail", Some(*site)),
+        Refusal::Dead(_, offset, _) | Refusal::Unreached(_, offset) => ("unreached", Some(*offset)),
     }
 }
 
