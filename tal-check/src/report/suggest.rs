@@ -76,7 +76,7 @@ fn refused(lowered: &Lowered, function: &FnInfo, edit: &Edit) -> Option<usize> {
     let id = FnId(u32::try_from(at).ok()?);
     let explored = explore(&changed);
     let here = |refusal: &&Refusal| match refusal {
-        Refusal::Trouble(of, _) | Refusal::Unreached(of, _) => *of == id,
+        Refusal::Trouble(of, _) | Refusal::Unreached(of, _) | Refusal::Dead(of, ..) => *of == id,
         Refusal::Judge(_) => true,
     };
     let troubles = explored.refusals.iter().filter(here).count();
