@@ -45,7 +45,7 @@ fn with_flags(machine: &mut Machine, rng: &mut Rng, secrets: bool) -> Option<Cas
         // test r, r of a name: it is decided by the edges.
         Some(r) if rng.bool() => {
             let n = r as u8;
-            let bytes = [0x48 | (n >> 3) * 5, 0x85, 0xC0 | (n & 7) * 9];
+            let bytes = [0x48 | ((n >> 3) * 5), 0x85, 0xC0 | ((n & 7) * 9)];
             let d = decode_at(&bytes, 0x40_0000, 0).unwrap();
             step(machine, &bytes, &d, &c, Prover::default())
         }

@@ -25,7 +25,7 @@ pub(crate) fn by_nothing(i: &Instruction) -> bool {
     shifts.contains(&i.mnemonic())
         && wide
         && i.op_kind(last) == OpKind::Immediate8
-        && i.immediate8() % 32 == 0
+        && i.immediate8().is_multiple_of(32)
 }
 
 fn shifts(by_cl: bool) -> Vec<Code> {
