@@ -10,8 +10,12 @@ mod host;
 mod judges;
 #[path = "premises/labels.rs"]
 mod labels;
+#[path = "premises/lines.rs"]
+mod lines;
 #[path = "premises/memory.rs"]
 mod memory;
+#[path = "premises/same.rs"]
+mod same;
 #[path = "capabilities/support.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]
 mod support;
