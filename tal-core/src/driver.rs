@@ -347,12 +347,10 @@ impl<H: Hints> Judge<'_, H> {
             return Some(Callee::Function(FnId(u32::try_from(at).ok()?)));
         }
         let gate = address.checked_sub(limits::GATES)?;
-        if !holds!(gate.checked_rem(limits::GATE_SIZE) == Some(0)) {
-            return None;
-        }
+        let starts = holds!(gate.checked_rem(limits::GATE_SIZE) == Some(0));
         let import = u16::try_from(gate.checked_div(limits::GATE_SIZE)?).ok()?;
         let known = usize::from(import) < self.image.imports.len();
-        known.then_some(Callee::Import(ImportId(import)))
+        (starts && known).then_some(Callee::Import(ImportId(import)))
     }
 
     /// Offset of an address inside the text.

@@ -29,15 +29,19 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// Where its manifest stands.
     pub(crate) manifest: PathBuf,
-    dependencies: Vec<Dependency>,
+    /// Its features, each with what it turns on.
+    pub(crate) features: Vec<(String, Vec<String>)>,
+    pub(crate) dependencies: Vec<Dependency>,
 }
 
 /// What it depends on.
-struct Dependency {
-    name: String,
+pub(crate) struct Dependency {
+    pub(crate) name: String,
     /// `dev`, `build`; nothing for what the crate itself is made of.
     kind: Option<String>,
     optional: bool,
+    /// What is turned on there.
+    pub(crate) features: Vec<String>,
 }
 
 /// The crates of the workspace, with all that they need or by themselves. (A crate that reads this
@@ -56,18 +60,23 @@ pub(crate) fn packages(alone: bool) -> Result<Vec<Package>> {
     let list = |value: &Value| -> Result<Vec<Value>> {
         Ok(value.as_array().context("cargo metadata: a list is missing")?.clone())
     };
+    let words = |value: &Value| -> Result<Vec<String>> { list(value)?.iter().map(text).collect() };
     let dependency = |value: &Value| -> Result<Dependency> {
         Ok(Dependency {
             name: text(&value["name"])?,
             kind: value["kind"].as_str().map(str::to_owned),
             optional: value["optional"].as_bool().context("cargo metadata: `optional`")?,
+            features: words(&value["features"])?,
         })
     };
     let package = |value: &Value| -> Result<Package> {
         let dependencies = list(&value["dependencies"])?;
         let dependencies = dependencies.iter().map(dependency).collect::<Result<_>>()?;
         let manifest = PathBuf::from(text(&value["manifest_path"])?);
-        Ok(Package { name: text(&value["name"])?, manifest, dependencies })
+        let features = value["features"].as_object().context("cargo metadata: `features`")?;
+        let turned_on = |(name, on): (&String, &Value)| Ok((name.clone(), words(on)?));
+        let features = features.iter().map(turned_on).collect::<Result<_>>()?;
+        Ok(Package { name: text(&value["name"])?, manifest, features, dependencies })
     };
     list(&metadata["packages"])?.iter().map(package).collect()
 }

@@ -5,6 +5,7 @@ mod run;
 mod scan;
 mod text;
 
+use crate::manifests;
 use crate::run::root;
 use anyhow::{Context, Result, bail};
 use scan::{Found, Kind, Premise};
@@ -203,12 +204,8 @@ fn page_is_current() -> Result<()> {
 /// The switch that makes premises deletable stands in no manifest but the judge's own, and in no
 /// list of features there: no build of the workspace can turn it on by itself.
 fn switch_is_off() -> Result<()> {
-    let metadata = cargo_metadata::MetadataCommand::new()
-        .manifest_path(root().join("Cargo.toml"))
-        .no_deps()
-        .exec()?;
     let mut faults = Vec::new();
-    for package in &metadata.packages {
+    for package in manifests::packages(true)? {
         for (name, needs) in &package.features {
             if needs.iter().any(|n| n.contains(run::FEATURE)) {
                 faults.push(format!("{}: feature {name} makes premises deletable", package.name));

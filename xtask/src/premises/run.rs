@@ -9,10 +9,10 @@
 use super::scan::Premise;
 use crate::run::{cargo, command, root, step};
 use anyhow::{Context, Result, bail};
-use cargo_metadata::Message;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -177,10 +177,11 @@ fn build() -> Result<Vec<PathBuf>> {
     let mut child = build.stdout(Stdio::piped()).spawn()?;
     let stdout = child.stdout.take().context("no output of cargo")?;
     let mut binaries = Vec::new();
-    for message in Message::parse_stream(BufReader::new(stdout)) {
-        let Message::CompilerArtifact(artifact) = message? else { continue };
-        let binary = artifact.executable.filter(|_| artifact.profile.test);
-        binaries.extend(binary.map(|binary| binary.into_std_path_buf()));
+    for line in BufReader::new(stdout).lines() {
+        let message: Value = serde_json::from_str(&line?)?;
+        if message["reason"] == "compiler-artifact" && message["profile"]["test"] == true {
+            binaries.extend(message["executable"].as_str().map(PathBuf::from));
+        }
     }
     if !child.wait()?.success() || binaries.is_empty() {
         bail!("the tests do not build");
