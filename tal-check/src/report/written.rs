@@ -77,7 +77,10 @@ pub(super) fn with_state(diag: Diag, lowered: &Lowered, trace: &Trace) -> Diag {
         return diag;
     }
     let places = places.join(", ");
-    diag.with_label(written.span, format!("behind this, {places} is no more than what stands here"))
+    diag.with_label(
+        written.span,
+        format!("behind this, only what stands here is known of {places}"),
+    )
 }
 
 /// The places of which the state says all that is known, or how great it may be.
