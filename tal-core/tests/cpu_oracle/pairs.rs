@@ -40,7 +40,10 @@ fn then(machine: &mut Machine, rng: &mut Rng, code: Code, c: &Case) -> Option<Ca
 /// Flags of some kind; of a name, too.
 fn with_flags(machine: &mut Machine, rng: &mut Rng, secrets: bool) -> Option<Case> {
     let c = case(rng, machine, secrets);
-    let name = |r: &Reg| matches!(c.state.regs[*r as usize], Word::Ptr(Base::Name(_), ref t) if *t == Term::ZERO);
+    let name = |r: &Reg| match &c.state.regs[*r as usize] {
+        Word::Ptr(Base::Name(_), t) => *t == Term::ZERO,
+        _ => false,
+    };
     match Reg::ALL.into_iter().find(name) {
         // test r, r of a name: it is decided by the edges.
         Some(r) if rng.bool() => {
