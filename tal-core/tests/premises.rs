@@ -4,6 +4,8 @@
 
 #[path = "premises/calls.rs"]
 mod calls;
+#[path = "premises/formed.rs"]
+mod formed;
 #[path = "premises/host.rs"]
 mod host;
 #[path = "premises/judges.rs"]
