@@ -348,9 +348,12 @@ impl<H: Hints> Judge<'_, H> {
         }
         let gate = address.checked_sub(limits::GATES)?;
         let starts = holds!(gate.checked_rem(limits::GATE_SIZE) == Some(0));
+        if !starts {
+            return None;
+        }
         let import = u16::try_from(gate.checked_div(limits::GATE_SIZE)?).ok()?;
         let known = usize::from(import) < self.image.imports.len();
-        (starts && known).then_some(Callee::Import(ImportId(import)))
+        known.then_some(Callee::Import(ImportId(import)))
     }
 
     /// Offset of an address inside the text.

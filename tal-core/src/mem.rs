@@ -311,8 +311,8 @@ impl Bit {
 fn solid(fields: &[Field], size: u32) -> bool {
     let mut end = 0_u32;
     for f in fields {
-        let next = holds!(f.offset == end);
-        if !next {
+        let touches = holds!(f.offset == end);
+        if !touches {
             return false;
         }
         end = end.saturating_add(width(&f.ty));

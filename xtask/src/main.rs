@@ -188,7 +188,7 @@ fn command(command: Command) -> Result<()> {
             print!("{}", premises::table()?);
             Ok(())
         }
-        Command::Premises { pairs, only, .. } => premises::premises(pairs, only.as_deref()),
+        Command::Premises { pairs, only, .. } => premises::premises(pairs, false, only.as_deref()),
         Command::Annotations => annotations::print(),
         Command::Mutate => tests::mutate(),
         Command::Fuzz { arguments } => fuzz::fuzz(&arguments),

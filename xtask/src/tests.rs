@@ -19,7 +19,7 @@ pub(crate) fn all() -> Result<()> {
     let binaries = demo::build()?;
     examples::run(&binaries)?;
     tour::tour(&binaries)?;
-    premises::premises(false, None)?;
+    premises::premises(false, true, None)?;
     run(&cargo, &["test", "--workspace"])
 }
 

@@ -88,13 +88,15 @@ fn full() -> Sig {
     sig
 }
 
+type Change = Box<dyn Fn(&mut Sig)>;
+
 /// A signature is another one if it differs in anything.
 #[test]
 fn a_signature_is_the_same_in_everything() {
     let same = |b: &Sig| judged(Teller::default(), |j| j.same_sig(&full(), b, RULE));
     same(&full()).unwrap();
     let post = |sig: &mut Sig| sig.post.clone().unwrap();
-    let changes: Vec<Box<dyn Fn(&mut Sig)>> = vec![
+    let changes: Vec<Change> = vec![
         Box::new(|s| s.vars.push(Kind::Int)),
         Box::new(|s| s.vars[0] = Kind::Word),
         Box::new(|s| s.post = None),
