@@ -248,8 +248,8 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// The numbers: `Free(0..n)` of the caller's state stay what they are; `Inner(i)` of `sigma`
-    /// become `Free(base + i)` with `base = n`, those that its post-state chooses follow, and what is
-    /// fresh after that has the next number of the scope, as always. The callee's own variables
+    /// become `Free(base + i)` with `base = n`, those that its post-state chooses follow, and what
+    /// is fresh after that has the next number of the scope, as always. The callee's own variables
     /// never stand in the state: theta replaces them.
     ///
     /// rule[code-sub]: an entry may be used wherever `sigma` is promised (its own variables are
@@ -323,16 +323,16 @@ impl<H: Hints> Judge<'_, H> {
 /// uses it must have shown that (rule[apply]).
 ///
 /// Of a *guarded* view, too, though rule[apply] asks for the region only of views that it does not
-/// know to be absent. Suppose that a view `g  rho mode x ~> M` of `sigma` was absent when `sigma` was
-/// used, and `rho` dead. In here `rho` counts as live; what could that open? A region makes usable
-/// the views that name it. Here those are the views of `sigma` alone, since the state begins with no
-/// other and no ghost makes one of an old region: a copy keeps the guards of what it copies, and
-/// rule[borrow] makes a new region. Such a view names `rho` under its own guard `g'`. If some `g'` was
-/// true, its view existed when `sigma` was used, and rule[apply] saw `rho` live. If none was, no view
-/// of `rho` exists: to read through one its guard must be gone (rule[access-view]), and rule[guard-true]
-/// takes it only by a proof, from facts that hold of the very variables of which `g'` is false.
-/// A callee in here that is given `rho` (rule[apply], theta) gets no further: its views must be
-/// found among those, with their guards (`same_view`).
+/// know to be absent. Suppose that a view `g  rho mode x ~> M` of `sigma` was absent when `sigma`
+/// was used, and `rho` dead. In here `rho` counts as live; what could that open? A region makes
+/// usable the views that name it. Here those are the views of `sigma` alone, since the state begins
+/// with no other and no ghost makes one of an old region: a copy keeps the guards of what it
+/// copies, and rule[borrow] makes a new region. Such a view names `rho` under its own guard `g'`.
+/// If some `g'` was true, its view existed when `sigma` was used, and rule[apply] saw `rho` live.
+/// If none was, no view of `rho` exists: to read through one its guard must be gone
+/// (rule[access-view]), and rule[guard-true] takes it only by a proof, from facts that hold of the
+/// very variables of which `g'` is false. A callee in here that is given `rho` (rule[apply], theta)
+/// gets no further: its views must be found among those, with their guards (`same_view`).
 fn nested_own(sigma: Rc<Sig>, base: u16) -> Own {
     let mut own = Own::function(None, Rc::clone(&sigma));
     let shifted = |v: &Var| match v {

@@ -61,9 +61,9 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// rule[entry-split]: after `at` elements or bytes. A piece of no bytes may be made any number of
-    /// times, and kept when the rest is gone: nothing can be read through it, it bears witness of a
-    /// place only, and no block is empty (rule[import]).
+    /// rule[entry-split]: after `at` elements or bytes. A piece of no bytes may be made any number
+    /// of times, and kept when the rest is gone: nothing can be read through it, it bears witness
+    /// of a place only, and no block is empty (rule[import]).
     pub(crate) fn entry_split(&mut self, st: &mut State, entry: u16, at: &Term) -> Result<()> {
         let rule = Rule::EntrySplit;
         premise!(self.scoped(st, at, rule));

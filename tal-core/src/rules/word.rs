@@ -14,8 +14,9 @@ use crate::ty::{
 use alloc::{rc::Rc, vec::Vec};
 
 /// Words are known modulo this. Where a word is compared with one that a type or label states, both
-/// are the same 64 bits, so the terms may differ by a multiple; what is learnt of a term as a number
-/// comes from the range of an `Int` field or a proof, never from such a comparison (redteam c43).
+/// are the same 64 bits, so the terms may differ by a multiple; what is learnt of a term as a
+/// number comes from the range of an `Int` field or a proof, never from such a comparison (redteam
+/// c43).
 const MODULUS: i128 = 1 << 64;
 
 impl<H: Hints> Judge<'_, H> {

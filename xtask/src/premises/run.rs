@@ -1,8 +1,8 @@
 //! Not trusted. Runs the tests without a premise.
 //!
 //! Everything is built once, with the feature that makes premises deletable. A first run with all
-//! premises in their places writes down which test asks for which premise: that is, in which test it
-//! does not hold. A deletion makes a difference nowhere else, so a premise that no test asks for
+//! premises in their places writes down which test asks for which premise: that is, in which test
+//! it does not hold. A deletion makes a difference nowhere else, so a premise that no test asks for
 //! survives, and for any other exactly the tests that ask are run, the ones with the fewest
 //! questions first, until one fails. Nothing is kept from one run of this command to the next.
 

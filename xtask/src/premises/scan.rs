@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const MARKS: &[&str] = &["premise!(", "refuse!(", "holds!(", "forget!("];
 
 /// Functions that return nothing but refusals and are called to do something: what they ask is
-/// marked inside them. Every other function of this kind is an obligation, and its calls are marked.
+/// marked inside them. Every other function of this kind is an obligation, and its calls are
+/// marked.
 const EFFECTS: &[&str] = &[
     // The judge's own work, and what a rule does to the state.
     "add_cap",
