@@ -301,10 +301,9 @@ mod test {
 
     #[test]
     fn comments_and_strings_are_not_code() {
-        let found = one(
-            "fn f() -> Result<()> {\n // return Err(bad());\n let \"premise!(a, b)\";\n let \
-             _ = '\"';\n /* Err(bad()) */ Ok(())\n}\n",
-        );
+        let found =
+            one("fn f() -> Result<()> {\n // return Err(bad());\n let _ = \"premise!(a, b)\";\n \
+             let _ = '\"';\n /* Err(bad()) */ Ok(())\n}\n");
         assert_eq!((found.premises.len(), found.faults.len()), (0, 0));
     }
 }
