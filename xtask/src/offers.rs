@@ -26,8 +26,8 @@ pub(crate) fn objects() -> Result<Vec<Offer>> {
     kept("tal-asm", "spec", "TAL_OBJECTS")
 }
 
-/// Every shape of program headers (`tal-asm/tests/segments.rs`): those named `runs-..` are admitted,
-/// and end with 42; the others are refused.
+/// Every shape of program headers (`tal-asm/tests/segments.rs`): those named `runs-..` are
+/// admitted, and end with 42; the others are refused.
 pub(crate) fn segments() -> Result<Vec<Offer>> {
     kept("tal-asm", "segments", "TAL_SEGMENTS")
 }

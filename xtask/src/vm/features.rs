@@ -32,9 +32,12 @@ struct Case {
 const LIFE: &str = "/trusted/life cpl; echo status $?";
 
 /// A program that waits, and what the kernel says of it, of the shell, and altogether.
-const WAITS: &str = "mkfifo /tmp/fifo; /trusted/cat < /tmp/fifo & p=$!; exec 9> /tmp/fifo; sleep 1; \
-     for i in $p $$; do [ $i = $p ] && who=program || who=shell; \
-     sed -n \"s/^Specul[a-z]*_*/$who: /p\" /proc/$i/status; done; grep : /proc/kml; exec 9>&-; wait";
+const WAITS: &str = concat!(
+    "mkfifo /tmp/fifo; /trusted/cat < /tmp/fifo & p=$!; exec 9> /tmp/fifo; sleep 1; ",
+    "for i in $p $$; do [ $i = $p ] && who=program || who=shell; ",
+    "sed -n \"s/^Specul[a-z]*_*/$who: /p\" /proc/$i/status; done; ",
+    "grep : /proc/kml; exec 9>&-; wait",
+);
 
 const OPEN: &str = "kml: programs at CPL 0 are open to others' speculation";
 

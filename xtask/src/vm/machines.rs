@@ -287,7 +287,10 @@ const CROWDED: u32 = 384;
 const LONG: &[Machine] = &[
     Machine {
         name: "writes, many file systems",
-        command: "sh /bin/writes.sh cgroup2 debugfs tracefs configfs binfmt_misc hugetlbfs mqueue loop",
+        command: concat!(
+            "sh /bin/writes.sh cgroup2 debugfs tracefs configfs binfmt_misc ",
+            "hugetlbfs mqueue loop"
+        ),
         ..PLAIN
     },
     MUTANTS,
