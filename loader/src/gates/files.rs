@@ -100,9 +100,8 @@ extern "C" fn openat2(at: u64, path: u64, n: u64, how: u64, _: u64, _: u64) -> i
 
 /// A file that was opened, unless memory can be reached through it: then it is closed again.
 fn opened(fd: i64, flags: u64) -> i64 {
-    let writes = flags & (libc::O_ACCMODE as u64) != 0;
-    // An error, or a descriptor: `within` has compared.
-    if fd >= 0 && !kinds::admits(fd as c_int, writes) {
+    // An error, or a descriptor: `within` has compared. Flags are those of an int.
+    if fd >= 0 && !kinds::admits(fd as c_int, flags as c_int) {
         close(fd as u64, 0, 0, 0, 0, 0);
         return refuse(libc::EACCES);
     }

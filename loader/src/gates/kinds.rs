@@ -94,12 +94,14 @@ pub(super) fn status_flags(value: u64) -> bool {
     value & !(known as u64) == 0
 }
 
-/// May a program have this open file, and write to it if it was opened so? When in doubt, no.
-pub(super) fn admits(fd: c_int, writes: bool) -> bool {
+/// May a program have this file, which is open with these flags? When in doubt, no.
+pub(super) fn admits(fd: c_int, flags: c_int) -> bool {
+    let writes = flags & libc::O_ACCMODE != 0;
     let Some((kind, device)) = kind(fd) else { return false };
     match kind {
         libc::S_IFREG | libc::S_IFDIR => !writes || file_system(fd).is_some_and(stores),
-        libc::S_IFIFO => true,
+        // A pipe of packets cuts off what a read leaves.
+        libc::S_IFIFO => flags & libc::O_DIRECT == 0,
         libc::S_IFSOCK => sockets::makes(fd),
         libc::S_IFCHR => harmless(libc::major(device), libc::minor(device)),
         // A disk: also what was swapped out.
@@ -175,7 +177,7 @@ pub(crate) fn inherited() -> Result<(), String> {
         let why = match () {
             () if packets => "is a pipe of packets",
             () if signals => "sends signals",
-            () if admits(fd, writes) => continue,
+            () if admits(fd, flags) => continue,
             () if writes => "may not be open for writing in a typed program",
             () => "may not be open in a typed program",
         };
@@ -258,12 +260,12 @@ mod tests {
         let file = fs::File::create(&path).unwrap();
         let fd = file.as_raw_fd();
         let magic = file_system(fd).unwrap();
-        assert!(admits(fd, true), "{magic:#x}");
+        assert!(admits(fd, libc::O_RDWR), "{magic:#x}");
         fs::remove_file(&path).unwrap();
         // The twin: a file that can be opened for writing, of procfs.
         let comm = open(c"/proc/self/comm", libc::O_RDWR);
-        assert!(admits(comm, false));
-        assert!(!admits(comm, true));
+        assert!(admits(comm, libc::O_RDONLY));
+        assert!(!admits(comm, libc::O_RDWR));
         closed(comm);
     }
 
@@ -285,20 +287,23 @@ mod tests {
                 libc::inotify_init1(0),
             )
         };
+        for end in pipe {
+            assert!(!admits(end, libc::O_RDONLY | libc::O_DIRECT), "{end}");
+        }
         for fd in [pipe[0], pipe[1], socket, counter, epoll, timer] {
-            assert!(fd >= 0 && admits(fd, true), "{fd}");
+            assert!(fd >= 0 && admits(fd, libc::O_RDWR), "{fd}");
             closed(fd);
         }
         for fd in [netlink, signals, notes] {
-            assert!(fd >= 0 && !admits(fd, true) && !admits(fd, false), "{fd}");
+            assert!(fd >= 0 && !admits(fd, libc::O_RDWR) && !admits(fd, libc::O_RDONLY), "{fd}");
             closed(fd);
         }
-        assert!(!admits(-1, false));
+        assert!(!admits(-1, libc::O_RDONLY));
         let null = open(c"/dev/null", libc::O_RDWR);
-        assert!(admits(null, true));
+        assert!(admits(null, libc::O_RDWR));
         closed(null);
         let directory = open(c"/proc/self", libc::O_RDONLY);
-        assert!(admits(directory, false));
+        assert!(admits(directory, libc::O_RDONLY));
         closed(directory);
     }
 
