@@ -83,15 +83,16 @@ int main(int argc, char **argv)
 {
 	static struct { const unsigned char *bytes; uint32_t size; } program[MOST];
 	uint32_t i, k, programs, count, wrong = 0, offered = 0, verdicts[8] = { 0 };
-	static unsigned char copy[1 << 20];
-	int list = open(argc > 1 ? argv[1] : "", O_RDONLY), judge = open("/proc/kml_judge", O_RDWR);
+	int list = open(argc > 1 ? argv[1] : "", O_RDONLY | O_CLOEXEC);
+	int judge = open("/proc/kml_judge", O_RDWR | O_CLOEXEC);	/* none of the program's */
 	struct stat about;
-	unsigned char *all;
+	unsigned char *all, *copy;
 
 	if (list < 0 || judge < 0 || fstat(list, &about))
 		return 2;
 	all = malloc(about.st_size);
-	if (!all || read(list, all, about.st_size) != about.st_size)
+	copy = malloc(about.st_size);
+	if (!all || !copy || read(list, all, about.st_size) != about.st_size)
 		return 2;
 	at = all;
 	end = all + about.st_size;
