@@ -4,6 +4,8 @@
 
 #[path = "premises/calls.rs"]
 mod calls;
+#[path = "premises/choices.rs"]
+mod choices;
 #[path = "premises/formed.rs"]
 mod formed;
 #[path = "premises/host.rs"]
