@@ -18,6 +18,8 @@ mod labels;
 mod lines;
 #[path = "premises/memory.rs"]
 mod memory;
+#[path = "premises/moves.rs"]
+mod moves;
 #[path = "premises/same.rs"]
 mod same;
 #[path = "capabilities/support.rs"]

@@ -102,6 +102,7 @@ impl<H: Hints> Judge<'_, H> {
             }
             // Unreadable: every word is.
             Word::Junk => {}
+            // Second to `word_fits` in `check_template`: which other words a template may have.
             other => return refuse!(wrong(other)),
         }
         for fact in &template.facts {
@@ -122,7 +123,12 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::RowCmov;
         let difference = match (resolve(state, have), resolve(state, want)) {
             (Word::Int(a), Word::Int(b)) => a.sub(&b),
-            (Word::Ptr(x, a), Word::Ptr(y, b)) if holds!(x == y) && holds!(width == Width::W64) => {
+            (Word::Ptr(x, a), Word::Ptr(y, b))
+                if holds!(x == y)
+                    // Second to `width == Width::W64` in `chooses`: half a pointer does not get
+                    // here.
+                    && holds!(width == Width::W64) =>
+            {
                 a.sub(&b)
             }
             (have, _) => return refuse!(wrong(&have)),

@@ -76,6 +76,7 @@ fn is_object(state: &State, base: Base) -> bool {
         Base::Name(Var::Free(i)) => state.scope.get(usize::from(i)).is_some_and(|s| {
             holds!(matches!(s.kind, ty::Kind::Addr { .. }))
                 && holds!(s.set.is_address())
+                // Second to `s.set.is_address()` in `is_object`: what is an integer is no address.
                 && holds!(s.is.is_none())
         }),
         Base::Name(_) | Base::Code(_) => holds!(false),

@@ -182,6 +182,7 @@ impl<H: Hints> Judge<'_, H> {
         let b = reg_word(state, right).clone();
         let moves = || Kind::WrongRegister(Reg::Rsp, alloc::boxed::Box::new(a.clone()));
         premise!(left != Reg::Rsp, Error::new(Rule::StackMove, moves()));
+        // Second to `reg != Reg::Rsp` in `write`: rsp is not written, whichever side it stands on.
         premise!(right != Reg::Rsp, Error::new(Rule::StackMove, moves()));
         self.write(state, left, width, Out::word(b))?;
         self.write(state, right, width, Out::word(a))
