@@ -8,6 +8,7 @@ use tal_core::error::{Error, Kind as Evidence, Rule};
 use tal_core::hint::{Ghost, Place, Through};
 use tal_core::image::Image;
 use tal_core::judge::{Judge, Own};
+use tal_core::limits;
 use tal_core::rules::memory::Address;
 use tal_core::state::{FlagKind, FlagSet, Flags, State};
 use tal_core::term::{Term, Var};
@@ -166,9 +167,9 @@ fn rsp_is_not_exchanged() {
         exec(&st, text)
     };
     xchg(&[0x48, 0x87, 0xD8]).unwrap(); // xchg rax,rbx
-    for text in [[0x48, 0x87, 0xC4], [0x48, 0x87, 0xE0]] {
-        refused(xchg(&text), Rule::StackMove);
-    }
+    let moves = |word: Word| Evidence::WrongRegister(Reg::Rsp, word.into());
+    wants(xchg(&[0x48, 0x87, 0xC4]), Rule::StackMove, &moves(Word::Frame(0))); // xchg rsp,rax
+    wants(xchg(&[0x48, 0x87, 0xE0]), Rule::StackMove, &moves(number(7))); // xchg rax,rsp
 }
 
 /// The quotient of a signed division fits: rdx is the sign copy of rax on both sides.
@@ -324,24 +325,26 @@ fn a_named_type_has_its_arguments() {
 /// Types do not grow deeper than any rule follows: one element more around, one part more behind.
 #[test]
 fn types_do_not_grow_deeper() {
+    let nested = |depth: usize| {
+        let inner = |mem, _| record(8, vec![own(0, false, None, mem)]);
+        (1..depth).fold(u64s(), inner)
+    };
     let one = |depth: usize| {
         let mut st = state();
         let x = address(&mut st);
-        let inner = |mem, _| record(8, vec![own(0, false, None, mem)]);
-        owned(&mut st, x, k(0), (1..depth).fold(u64s(), inner));
+        owned(&mut st, x, k(0), nested(depth));
         ghosts(&mut st, &[Ghost::One { of: Through::Entry(0), to_array: true }])
     };
-    let join = |first: usize, second: usize| {
+    let join = |depth: usize| {
         let mut st = state();
         let x = address(&mut st);
-        let chain = |n: usize| (1..n).fold(u64s(), |mem, _| cat(u64s(), mem));
-        owned(&mut st, x, k(0), chain(first));
-        owned(&mut st, x, k(8 * i64::try_from(first).unwrap()), chain(second));
+        owned(&mut st, x, k(0), u64s());
+        owned(&mut st, x, k(8), nested(depth));
         ghosts(&mut st, &[Ghost::Join { first: 0, second: 1 }])
     };
-    let show = |r: Result<(), Error>| r.map_err(|e| (e.rule, e.kind));
-    for n in 1..20 {
-        eprintln!("{n} {:?} {:?}", show(one(n)), show(join(n, 1)));
+    for deepen in [&one as &dyn Fn(usize) -> Result<(), Error>, &join] {
+        deepen(limits::NESTING - 1).unwrap();
+        refused(deepen(limits::NESTING), Rule::Limit);
     }
 }
 
