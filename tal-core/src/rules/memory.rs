@@ -256,8 +256,8 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::Shape;
         let size = self.element_size(element)?;
         let (j, c) = self.hints.element(st, position, size, count, bytes.into())?;
-        // Second to `*position == there` in `element`: a position is of integers in scope, and so is
-        // what it is equal to.
+        // Second to `*position == there` in `element`: a position is of integers in scope, and so
+        // is what it is equal to.
         premise!(self.scoped(st, &j, rule));
         let within = Term::int(i64::from(c));
         let there = j.scale(i128::from(size)).and_then(|t| t.add(&within)).or_refuse(rule)?;
