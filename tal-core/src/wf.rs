@@ -233,6 +233,9 @@ impl<H: Hints> Judge<'_, H> {
             }
             Mem::Bytes(n) | Mem::Junk(n) | Mem::Zero(n) => constant(n),
             Mem::Cat(first, second) => {
+                // Second to `n.as_int().is_some_and(|n| n >= 0)` in `constant_parts`: the sum is a
+                // constant and no part is negative, so if one part is no constant another one is
+                // not, and of the parts that are not the last is asked below.
                 premise!(self.constant_parts(first, depth));
                 self.constant_parts(second, depth)
             }
@@ -375,6 +378,8 @@ impl<H: Hints> Judge<'_, H> {
     /// Arguments of a named type that a hint brings.
     pub(crate) fn wf_args(&mut self, st: &State, id: TypeId, args: &[Term]) -> Result<()> {
         let arity = usize::from(self.named(id).ok().or_refuse(Rule::EntryFold)?.arity);
+        // Second to `usize::from(named.arity) == args.len()` in `body`: rule[entry-fold] unfolds the
+        // type with these arguments.
         premise!(args.len() == arity, ill(Rule::EntryFold));
         args.iter().try_for_each(|t| self.scoped(st, t, Rule::EntryFold))
     }

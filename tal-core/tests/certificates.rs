@@ -76,6 +76,8 @@ fn a_lookup_finds_what_is_at_least_as_strong() {
     assert!(proves(&state, &b.plus(-3).unwrap(), vec![Proof::Lookup]));
     assert!(proves(&state, &b.scale(-1).unwrap().plus(3).unwrap(), vec![Proof::Lookup]));
     assert!(!proves(&state, &b.plus(-4).unwrap(), vec![Proof::Lookup]));
+    assert!(!proves(&state, &b.scale(-1).unwrap().plus(2).unwrap(), vec![Proof::Lookup]));
+    assert!(!proves(&state, &b.scale(-2).unwrap().plus(9).unwrap(), vec![Proof::Lookup]));
 }
 
 #[test]

@@ -27,3 +27,5 @@ mod same;
 mod support;
 #[path = "premises/types.rs"]
 mod types;
+#[path = "premises/values.rs"]
+mod values;
