@@ -8,6 +8,8 @@ mod calls;
 mod choices;
 #[path = "premises/formed.rs"]
 mod formed;
+#[path = "premises/forms.rs"]
+mod forms;
 #[path = "premises/host.rs"]
 mod host;
 #[path = "premises/judges.rs"]
@@ -29,3 +31,5 @@ mod support;
 mod types;
 #[path = "premises/values.rs"]
 mod values;
+#[path = "premises/whole.rs"]
+mod whole;
