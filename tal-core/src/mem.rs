@@ -311,6 +311,8 @@ impl Bit {
 fn solid(fields: &[Field], size: u32) -> bool {
     let mut end = 0_u32;
     for f in fields {
+        // Second to `end == size` in `solid`: fields neither overlap nor pass the end
+        // (rule[wf-struct]), so with a gap their widths do not sum up to the size.
         let touches = holds!(f.offset == end);
         if !touches {
             return false;

@@ -43,13 +43,8 @@ fn elements_are_cut_without_proof() {
 #[test]
 fn a_view_is_of_an_object() {
     let of = |kind: DataKind| {
-        let data = Data {
-            address: 0x50_0000,
-            size: 8,
-            kind,
-            contents: Contents::Zero,
-            writable: false,
-        };
+        let data =
+            Data { address: 0x50_0000, size: 8, kind, contents: Contents::Zero, writable: false };
         let sig = seen(view(Base::Data(DataId(0)), u64s()));
         judged_with(Teller::default(), vec![data], |j| j.wf_sig(&sig))
     };
@@ -91,14 +86,8 @@ fn an_interface_is_well_formed() {
 #[test]
 fn types_are_bounded() {
     let many = |n: usize| {
-        let named = NamedType {
-            arity: 0,
-            size: 8,
-            zero_ok: true,
-            plain: true,
-            owns: false,
-            body: u64s(),
-        };
+        let named =
+            NamedType { arity: 0, size: 8, zero_ok: true, plain: true, owns: false, body: u64s() };
         let interface = Interface { types: vec![named; n], ..interface() };
         Judge::new(&bare(), &interface, Teller::default(), 1 << 20).wf_types()
     };
@@ -143,12 +132,7 @@ fn a_state_is_bounded() {
     let begin = |l: LabelState| -> Result<(), Error> {
         judged_at(label(vec![]), Teller::default(), |j| j.state_at(FnId(0), &l).map(drop))
     };
-    let entry = Cap::Entry(Entry {
-        guards: vec![],
-        name: Var::Free(0),
-        offset: k(0),
-        mem: u64s(),
-    });
+    let entry = Cap::Entry(Entry { guards: vec![], name: Var::Free(0), offset: k(0), mem: u64s() });
     let named = view(Base::Name(Var::Free(0)), u64s());
     for over in [0, 1] {
         for l in [

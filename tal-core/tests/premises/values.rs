@@ -11,7 +11,8 @@ use tal_core::rules::apply::Callee;
 use tal_core::state::{FlagKind, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Cap, DataId, Entry, Fact, FieldTy, FnId, Guard, Kind, LabelState, Lent, Mode, NameSet, Reg, Region, Rel, Word,
+    Base, Cap, DataId, Entry, Fact, FieldTy, FnId, Guard, Kind, LabelState, Lent, Mode, NameSet,
+    Reg, Region, Rel, Word,
 };
 
 /// Refused for want of just this.
@@ -123,13 +124,8 @@ fn a_fact_proves_what_it_says() {
 fn a_table_has_no_value() {
     let to = |kind: DataKind| {
         let interface = interface();
-        let data = Data {
-            address: 0x50_0000,
-            size: 8,
-            kind,
-            contents: Contents::Zero,
-            writable: false,
-        };
+        let data =
+            Data { address: 0x50_0000, size: 8, kind, contents: Contents::Zero, writable: false };
         let image = Image {
             functions: vec![Function { offset: 0, sig: 0 }],
             labels: vec![Label { offset: 4, state: label(vec![ADDRESS]).into() }],
@@ -233,9 +229,8 @@ fn guards_are_what_is_known_of_names() {
     refine(&mut st, x).unwrap();
     assert_eq!(st.flags.kind, FlagKind::None);
     owned(&mut st, y, k(0), u64s());
-    let add = |guard: Guard| {
-        ghosts(&mut st.clone(), &[Ghost::GuardAdd { of: Through::Entry(0), guard }])
-    };
+    let add =
+        |guard: Guard| ghosts(&mut st.clone(), &[Ghost::GuardAdd { of: Through::Entry(0), guard }]);
     add(Guard::IsAddress(y)).unwrap();
     wants(add(Guard::IsAddress(x)), Rule::GuardAdd, &Evidence::Capability);
     let same = |a: Term, b: Term| {
@@ -303,7 +298,8 @@ fn a_named_type_has_its_arguments() {
     let x = address(&mut st);
     let one = eq(Term::var(Var::Value).plus(-1).unwrap());
     owned(&mut st, x, k(0), record(8, vec![int(0, 32, false), refined(4, 32, false, vec![one])]));
-    let fold = |args: Vec<Term>| ghosts(&mut st.clone(), &[Ghost::Fold { entry: 0, ty: PAIR, args }]);
+    let fold =
+        |args: Vec<Term>| ghosts(&mut st.clone(), &[Ghost::Fold { entry: 0, ty: PAIR, args }]);
     fold(vec![k(1)]).unwrap();
     refused(fold(vec![k(1), k(1)]), Rule::EntryFold);
 }

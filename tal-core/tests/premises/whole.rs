@@ -10,8 +10,7 @@ use tal_core::judge::{Judge, Own};
 use tal_core::limits;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, DataId, Fact, FnId, Kind, LabelState, Mem, Mode, NameSet, NamedType, Reg, Rel,
-    Sig, Word,
+    Base, DataId, Fact, FnId, Kind, LabelState, Mem, Mode, NameSet, NamedType, Reg, Rel, Sig, Word,
 };
 use tal_core::wire;
 
