@@ -86,7 +86,7 @@ fn the_start_never_returns() {
 #[test]
 fn imports_are_bounded() {
     let many = |n: u16| {
-        let imports = vec![Rc::new(never()); usize::from(n)];
+        let imports = (0..n).map(|_| Rc::new(never())).collect();
         let interface = Interface { imports, ..interface() };
         verify(&Image { imports: (0..n).collect(), sigs: vec![], ..bare() }, &interface)
     };
