@@ -378,8 +378,8 @@ impl<H: Hints> Judge<'_, H> {
     /// Arguments of a named type that a hint brings.
     pub(crate) fn wf_args(&mut self, st: &State, id: TypeId, args: &[Term]) -> Result<()> {
         let arity = usize::from(self.named(id).ok().or_refuse(Rule::EntryFold)?.arity);
-        // Second to `usize::from(named.arity) == args.len()` in `body`: rule[entry-fold] unfolds the
-        // type with these arguments.
+        // Second to `usize::from(named.arity) == args.len()` in `body`: rule[entry-fold] unfolds
+        // the type with these arguments.
         premise!(args.len() == arity, ill(Rule::EntryFold));
         args.iter().try_for_each(|t| self.scoped(st, t, Rule::EntryFold))
     }

@@ -283,9 +283,9 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let (mut have, mut want) = (have.to_vec(), want.to_vec());
         let both = self.decide_guards(st, &mut have)? == self.decide_guards(st, &mut want)?;
-        // Second to `have.len() == want.len()` in `differ_guards`: a guard that is false is false on
-        // both sides, so what exists has none that is the same, and has another number of guards or
-        // one that finds none.
+        // Second to `have.len() == want.len()` in `differ_guards`: a guard that is false is false
+        // on both sides, so what exists has none that is the same: it has another number of guards,
+        // or one that finds none.
         premise!(both, other(rule));
         premise!(have.len() == want.len(), other(rule));
         self.burn(have.len().saturating_mul(want.len()))?;
