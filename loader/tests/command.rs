@@ -5,9 +5,11 @@ mod common;
 
 use common::{Place, ends_with, load, outcome};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Writes its arguments, one a line, but for its name, and ends with their number.
@@ -141,8 +143,19 @@ fn what_cannot_be_written_is_an_error() {
 fn a_program_without_its_host_says_so() {
     let place = Place::new();
     let program = place.program("answer", &ends_with(42));
-    let (status, output, words) = outcome(&mut Command::new(&program));
-    assert_eq!((status.code(), status.signal(), &*output), (Some(126), None, ""));
+    // A test beside this one may have started a process while the file was being written: the
+    // child has it open for writing until its own exec, and until then it cannot be run.
+    let mut command = Command::new(&program);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = loop {
+        match command.spawn() {
+            Err(busy) if busy.kind() == ErrorKind::ExecutableFileBusy => thread::yield_now(),
+            child => break child.unwrap(),
+        }
+    };
+    let ended = child.wait_with_output().unwrap();
+    let (status, words) = (ended.status, String::from_utf8(ended.stderr).unwrap());
+    assert_eq!((status.code(), status.signal(), &*ended.stdout), (Some(126), None, &b""[..]));
     assert_eq!(
         words,
         "This is a typed program, not an ordinary one: start it with `tal-load run FILE`.\n"
