@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use tal_core::image::Segment;
 use tal_core::limits::IMAGE_HIGH;
+use tal_core::{premise, refuse};
 
 /// Images are linked at or above this address; the import gates lie below it.
 pub const IMAGE_LOW: u64 = 0x0040_0000;
@@ -111,12 +112,8 @@ impl fmt::Display for NotAdmitted {
 
 type Result<T> = core::result::Result<T, NotAdmitted>;
 
-fn refuse<T>(feature: Feature, offset: usize) -> Result<T> {
-    Err(NotAdmitted { feature, offset })
-}
-
-fn require(holds: bool, feature: Feature, offset: usize) -> Result<()> {
-    if holds { Ok(()) } else { refuse(feature, offset) }
+fn wrong(feature: Feature, offset: usize) -> NotAdmitted {
+    NotAdmitted { feature, offset }
 }
 
 /// An allegation: a file of the one admitted form.
@@ -176,8 +173,8 @@ impl<'a> Image<'a> {
         let bytes = Bytes(file);
         let header = header(bytes)?;
         let loaded = program_headers(bytes, &header)?;
-        disjoint_in_file(&header, &loaded)?;
-        section_headers(bytes, &header, &loaded)?;
+        premise!(disjoint_in_file(&header, &loaded));
+        premise!(section_headers(bytes, &header, &loaded));
         image(bytes, &header, &loaded)
     }
 }
@@ -227,29 +224,29 @@ struct Header {
 }
 
 fn header(file: Bytes<'_>) -> Result<Header> {
-    require(file.slice(0, 4).is_ok_and(|m| m == b"\x7fELF"), Feature::Magic, 0)?;
-    require(file.slice(4, 5)? == [2, 1, 1, 0, 0], Feature::Class, 4)?;
-    require(file.slice(9, 7)? == [0; 7], Feature::Padding, 9)?;
-    require(file.u16(16)? == 2, Feature::FileType, 16)?;
-    require(file.u16(18)? == 62, Feature::Machine, 18)?;
-    require(file.u32(20)? == 1, Feature::Version, 20)?;
-    require(file.size(32)? == HEADER, Feature::ProgramHeaderPlace, 32)?;
-    require(file.u32(48)? == 0, Feature::Flags, 48)?;
-    require(usize::from(file.u16(52)?) == HEADER, Feature::HeaderSize, 52)?;
-    require(usize::from(file.u16(54)?) == PROGRAM_HEADER, Feature::HeaderSize, 54)?;
+    premise!(file.slice(0, 4).is_ok_and(|m| m == b"\x7fELF"), wrong(Feature::Magic, 0));
+    premise!(file.slice(4, 5)? == [2, 1, 1, 0, 0], wrong(Feature::Class, 4));
+    premise!(file.slice(9, 7)? == [0; 7], wrong(Feature::Padding, 9));
+    premise!(file.u16(16)? == 2, wrong(Feature::FileType, 16));
+    premise!(file.u16(18)? == 62, wrong(Feature::Machine, 18));
+    premise!(file.u32(20)? == 1, wrong(Feature::Version, 20));
+    premise!(file.size(32)? == HEADER, wrong(Feature::ProgramHeaderPlace, 32));
+    premise!(file.u32(48)? == 0, wrong(Feature::Flags, 48));
+    premise!(usize::from(file.u16(52)?) == HEADER, wrong(Feature::HeaderSize, 52));
+    premise!(usize::from(file.u16(54)?) == PROGRAM_HEADER, wrong(Feature::HeaderSize, 54));
     let program_headers = file.u16(56)?;
-    require(program_headers >= 1, Feature::ProgramHeaderCount, 56)?;
-    require(program_headers <= MAX_PROGRAM_HEADERS, Feature::ProgramHeaderCount, 56)?;
+    premise!(program_headers >= 1, wrong(Feature::ProgramHeaderCount, 56));
+    premise!(program_headers <= MAX_PROGRAM_HEADERS, wrong(Feature::ProgramHeaderCount, 56));
     let sections = file.u16(60)?;
     let sections_at = file.size(40)?;
     // A stripped file has neither table nor size; any other has both.
-    require((sections == 0) == (sections_at == 0), Feature::SectionHeaderCount, 60)?;
-    require(sections <= MAX_SECTIONS, Feature::SectionHeaderCount, 60)?;
+    premise!((sections == 0) == (sections_at == 0), wrong(Feature::SectionHeaderCount, 60));
+    premise!(sections <= MAX_SECTIONS, wrong(Feature::SectionHeaderCount, 60));
     let size = usize::from(file.u16(58)?);
     let size_fits = size == SECTION_HEADER || (size == 0 && sections == 0);
-    require(size_fits, Feature::HeaderSize, 58)?;
+    premise!(size_fits, wrong(Feature::HeaderSize, 58));
     let names = file.u16(62)?;
-    require(names < sections || (names == 0 && sections == 0), Feature::SectionNames, 62)?;
+    premise!(names < sections || (names == 0 && sections == 0), wrong(Feature::SectionNames, 62));
     Ok(Header { entry: file.u64(24)?, program_headers, sections_at, sections, names })
 }
 
@@ -295,44 +292,44 @@ fn program_headers(file: Bytes<'_>, header: &Header) -> Result<Loaded> {
         let part = part(file, at)?;
         match kind {
             PT_LOAD if part.address == notice::ADDRESS => {
-                require(notice.is_none(), Feature::Notice, at)?;
-                require(segments.is_empty(), Feature::SegmentOrder, at)?;
-                the_notice(file, &part)?;
+                premise!(notice.is_none(), wrong(Feature::Notice, at));
+                premise!(segments.is_empty(), wrong(Feature::SegmentOrder, at));
+                premise!(the_notice(file, &part));
                 notice = Some(part);
             }
             PT_LOAD => {
-                segment(&part, segments.last())?;
+                premise!(segment(&part, segments.last()));
                 if part.flags & PF_X != 0 {
-                    require(text.is_none(), Feature::ManyTexts, at)?;
+                    premise!(text.is_none(), wrong(Feature::ManyTexts, at));
                     text = Some(part);
                 }
                 segments.push(part);
             }
             PT_TAL => {
-                require(annotations.is_none(), Feature::ManyAnnotations, at)?;
-                require(part.address == 0, Feature::AnnotationHeader, at)?;
-                require(part.in_memory == 0, Feature::AnnotationHeader, at)?;
-                require(part.flags == PF_R, Feature::AnnotationHeader, at)?;
+                premise!(annotations.is_none(), wrong(Feature::ManyAnnotations, at));
+                premise!(part.address == 0, wrong(Feature::AnnotationHeader, at));
+                premise!(part.in_memory == 0, wrong(Feature::AnnotationHeader, at));
+                premise!(part.flags == PF_R, wrong(Feature::AnnotationHeader, at));
                 annotations = Some(part);
             }
             PT_GNU_STACK => {
-                require(!stack, Feature::Stack, at)?;
-                require(part.in_file == 0, Feature::Stack, at)?;
-                require(part.in_memory == 0, Feature::Stack, at)?;
-                require(part.address == 0, Feature::Stack, at)?;
-                require(part.flags == PF_R | PF_W, Feature::Stack, at)?;
+                premise!(!stack, wrong(Feature::Stack, at));
+                premise!(part.in_file == 0, wrong(Feature::Stack, at));
+                premise!(part.in_memory == 0, wrong(Feature::Stack, at));
+                premise!(part.address == 0, wrong(Feature::Stack, at));
+                premise!(part.flags == PF_R | PF_W, wrong(Feature::Stack, at));
                 stack = true;
             }
-            2 => return refuse(Feature::Dynamic, at),
-            3 => return refuse(Feature::Interpreter, at),
-            7 => return refuse(Feature::Tls, at),
-            _ => return refuse(Feature::ProgramHeaderType, at),
+            2 => refuse!(wrong(Feature::Dynamic, at))?,
+            3 => refuse!(wrong(Feature::Interpreter, at))?,
+            7 => refuse!(wrong(Feature::Tls, at))?,
+            _ => refuse!(wrong(Feature::ProgramHeaderType, at))?,
         }
     }
-    require(stack, Feature::NoStack, HEADER)?;
+    premise!(stack, wrong(Feature::NoStack, HEADER));
     let text = text.ok_or(NotAdmitted { feature: Feature::NoText, offset: HEADER })?;
     let sized = u64::try_from(text.in_file) == Ok(text.in_memory);
-    require(sized, Feature::TextSize, text.at.saturating_add(32))?;
+    premise!(sized, wrong(Feature::TextSize, text.at.saturating_add(32)));
     let missing = NotAdmitted { feature: Feature::NoAnnotations, offset: HEADER };
     Ok(Loaded { text, segments, notice, annotations: annotations.ok_or(missing)? })
 }
@@ -348,54 +345,55 @@ fn part(file: Bytes<'_>, at: usize) -> Result<Part> {
         in_file: file.size(field(32))?,
         in_memory: file.u64(field(40))?,
     };
-    require(file.u64(field(24))? == part.address, Feature::PhysicalAddress, field(24))?;
-    if file.slice(part.offset, part.in_file).is_err() {
-        return refuse(Feature::Truncated, field(8));
-    }
+    premise!(file.u64(field(24))? == part.address, wrong(Feature::PhysicalAddress, field(24)));
+    let there = file.slice(part.offset, part.in_file).is_ok();
+    premise!(there, wrong(Feature::Truncated, field(8)));
     let align = file.u64(field(48))?;
     let aligned = match file.u32(at)? {
         PT_LOAD => align == PAGE,
         _ => matches!(align, 0 | 1 | 2 | 4 | 8 | 16),
     };
-    require(aligned, Feature::Alignment, field(48))?;
+    premise!(aligned, wrong(Feature::Alignment, field(48)));
     Ok(part)
 }
 
 /// A `PT_LOAD` that comes after `last`.
 fn segment(part: &Part, last: Option<&Part>) -> Result<()> {
     let field = |offset: usize| part.at.saturating_add(offset);
-    require(part.flags & (PF_W | PF_X) != PF_W | PF_X, Feature::WriteExecute, field(4))?;
+    premise!(part.flags & (PF_W | PF_X) != PF_W | PF_X, wrong(Feature::WriteExecute, field(4)));
     let known = [PF_R, PF_R | PF_X, PF_R | PF_W].contains(&part.flags);
-    require(known, Feature::SegmentFlags, field(4))?;
-    require(part.address.is_multiple_of(PAGE), Feature::Alignment, field(16))?;
+    premise!(known, wrong(Feature::SegmentFlags, field(4)));
+    premise!(part.address.is_multiple_of(PAGE), wrong(Feature::Alignment, field(16)));
     let offset = u64::try_from(part.offset).unwrap_or(u64::MAX);
-    require(offset.is_multiple_of(PAGE), Feature::Congruence, field(8))?;
+    premise!(offset.is_multiple_of(PAGE), wrong(Feature::Congruence, field(8)));
     // Nothing to map: a mapping without length is none, and a host that made one would have to know
     // what that means.
-    require(part.in_memory > 0, Feature::EmptySegment, field(40))?;
+    premise!(part.in_memory > 0, wrong(Feature::EmptySegment, field(40)));
     let in_file = u64::try_from(part.in_file).unwrap_or(u64::MAX);
-    require(in_file <= part.in_memory, Feature::FileSize, field(32))?;
+    premise!(in_file <= part.in_memory, wrong(Feature::FileSize, field(32)));
     // Zeroes that nobody writes would cost the kernel memory and the file nothing.
     let filled = part.flags != PF_R || in_file == part.in_memory;
-    require(filled, Feature::ConstantsSize, field(40))?;
-    require(part.address >= IMAGE_LOW, Feature::AddressRange, field(16))?;
+    premise!(filled, wrong(Feature::ConstantsSize, field(40)));
+    premise!(part.address >= IMAGE_LOW, wrong(Feature::AddressRange, field(16)));
     let end = part.address.checked_add(part.in_memory);
     let inside = end.is_some_and(|end| end <= IMAGE_HIGH);
-    require(inside, Feature::AddressRange, field(16))?;
+    premise!(inside, wrong(Feature::AddressRange, field(16)));
     // `part` starts a page, so it shares none with `last` if it starts at or after its end.
     let ordered = last.is_none_or(|last| last.end() <= part.address);
-    require(ordered, Feature::SegmentOrder, field(16))
+    premise!(ordered, wrong(Feature::SegmentOrder, field(16)));
+    Ok(())
 }
 
 /// The one `PT_LOAD` that is no segment: where it must be, as large as it must be, byte for byte.
 fn the_notice(file: Bytes<'_>, part: &Part) -> Result<()> {
     let field = |offset: usize| part.at.saturating_add(offset);
-    require(part.flags == PF_R | PF_X, Feature::Notice, field(4))?;
-    require(part.offset == notice::OFFSET, Feature::Notice, field(8))?;
+    premise!(part.flags == PF_R | PF_X, wrong(Feature::Notice, field(4)));
+    premise!(part.offset == notice::OFFSET, wrong(Feature::Notice, field(8)));
     let in_file = u64::try_from(part.in_file).unwrap_or(u64::MAX);
-    require(in_file == part.in_memory, Feature::Notice, field(40))?;
+    premise!(in_file == part.in_memory, wrong(Feature::Notice, field(40)));
     let bytes = file.slice(part.offset, part.in_file)?;
-    require(bytes == notice::BYTES, Feature::Notice, part.offset)
+    premise!(bytes == notice::BYTES, wrong(Feature::Notice, part.offset));
+    Ok(())
 }
 
 /// Headers, segments and annotations use different bytes of the file.
@@ -412,7 +410,7 @@ fn disjoint_in_file(header: &Header, loaded: &Loaded) -> Result<()> {
     ranges.sort_unstable();
     let mut last = 0;
     for (start, end, at) in ranges {
-        require(last <= start, Feature::FileOverlap, at)?;
+        premise!(last <= start, wrong(Feature::FileOverlap, at));
         last = end;
     }
     Ok(())
@@ -442,32 +440,36 @@ fn section_headers(file: Bytes<'_>, header: &Header, loaded: &Loaded) -> Result<
         let at = section_at(header, index);
         let section = section(file, at)?;
         let flags_known = SHF_WRITE | SHF_ALLOC | SHF_EXEC | SHF_MERGE | SHF_STRINGS;
-        require(section.flags & !flags_known == 0, Feature::SectionFlags, at.saturating_add(8))?;
+        premise!(
+            section.flags & !flags_known == 0,
+            wrong(Feature::SectionFlags, at.saturating_add(8))
+        );
         match section.kind {
             SHT_NULL | SHT_PROGBITS | SHT_SYMTAB | SHT_STRTAB | SHT_NOBITS => {}
-            _ => return refuse(Feature::SectionType, at.saturating_add(4)),
+            _ => refuse!(wrong(Feature::SectionType, at.saturating_add(4)))?,
         }
         if section.flags & SHF_ALLOC != 0 {
-            loaded_section(&section, loaded)?;
+            premise!(loaded_section(&section, loaded));
         } else {
             let bare = section.flags & (SHF_WRITE | SHF_EXEC) == 0;
-            require(bare, Feature::SectionFlags, at.saturating_add(8))?;
-            require(section.address == 0, Feature::SectionFlags, at.saturating_add(16))?;
-            if section.kind != SHT_NOBITS && file.slice(section.offset, section.size).is_err() {
-                return refuse(Feature::Truncated, at.saturating_add(24));
-            }
+            premise!(bare, wrong(Feature::SectionFlags, at.saturating_add(8)));
+            premise!(section.address == 0, wrong(Feature::SectionFlags, at.saturating_add(16)));
+            let there =
+                section.kind == SHT_NOBITS || file.slice(section.offset, section.size).is_ok();
+            premise!(there, wrong(Feature::Truncated, at.saturating_add(24)));
         }
         if name(names, section.name) == Some(b".tal".as_slice()) {
             let part = &loaded.annotations;
-            require(section.offset == part.offset, Feature::SectionTal, at)?;
-            require(section.size == part.in_file, Feature::SectionTal, at)?;
-            require(section.flags == 0, Feature::SectionTal, at)?;
-            require(section.kind == SHT_PROGBITS, Feature::SectionTal, at)?;
-            require(!annotated, Feature::SectionTal, at)?;
+            premise!(section.offset == part.offset, wrong(Feature::SectionTal, at));
+            premise!(section.size == part.in_file, wrong(Feature::SectionTal, at));
+            premise!(section.flags == 0, wrong(Feature::SectionTal, at));
+            premise!(section.kind == SHT_PROGBITS, wrong(Feature::SectionTal, at));
+            premise!(!annotated, wrong(Feature::SectionTal, at));
             annotated = true;
         }
     }
-    require(annotated, Feature::SectionTal, header.sections_at)
+    premise!(annotated, wrong(Feature::SectionTal, header.sections_at));
+    Ok(())
 }
 
 struct Section {
@@ -501,7 +503,7 @@ fn section(file: Bytes<'_>, at: usize) -> Result<Section> {
 fn section_names<'a>(file: Bytes<'a>, header: &Header) -> Result<&'a [u8]> {
     let at = section_at(header, usize::from(header.names));
     let section = section(file, at)?;
-    require(section.kind == SHT_STRTAB, Feature::SectionNames, at.saturating_add(4))?;
+    premise!(section.kind == SHT_STRTAB, wrong(Feature::SectionNames, at.saturating_add(4)));
     file.slice(section.offset, section.size)
 }
 
@@ -521,20 +523,22 @@ fn loaded_section(section: &Section, loaded: &Loaded) -> Result<()> {
     let part = loaded.segments.iter().find(holds);
     let part = part.ok_or(NotAdmitted { feature: Feature::SectionPlace, offset: field(16) })?;
     let written = (section.flags & SHF_WRITE != 0) == (part.flags & PF_W != 0);
-    require(written, Feature::SectionFlags, field(8))?;
+    premise!(written, wrong(Feature::SectionFlags, field(8)));
     let executed = (section.flags & SHF_EXEC != 0) == (part.flags & PF_X != 0);
-    require(executed, Feature::SectionFlags, field(8))?;
+    premise!(executed, wrong(Feature::SectionFlags, field(8)));
     let inside = section.address.saturating_sub(part.address);
     let in_file = u64::try_from(part.in_file).unwrap_or(0);
     match section.kind {
         SHT_PROGBITS => {
             let offset = usize::try_from(inside).ok().and_then(|d| part.offset.checked_add(d));
-            require(offset == Some(section.offset), Feature::SectionPlace, field(24))?;
-            require(inside.saturating_add(size) <= in_file, Feature::SectionPlace, field(24))
+            premise!(offset == Some(section.offset), wrong(Feature::SectionPlace, field(24)));
+            let last = inside.saturating_add(size);
+            premise!(last <= in_file, wrong(Feature::SectionPlace, field(24)));
         }
-        SHT_NOBITS => require(inside >= in_file, Feature::SectionPlace, field(24)),
-        _ => refuse(Feature::SectionType, field(4)),
+        SHT_NOBITS => premise!(inside >= in_file, wrong(Feature::SectionPlace, field(24))),
+        _ => refuse!(wrong(Feature::SectionType, field(4)))?,
     }
+    Ok(())
 }
 
 /// Everything was checked; what remains cannot fail except by a mistake above.
@@ -545,11 +549,11 @@ fn image<'a>(file: Bytes<'a>, header: &Header, loaded: &Loaded) -> Result<Image<
     };
     let text = &loaded.text;
     let entry = if loaded.notice.is_some() {
-        require(header.entry == notice::ADDRESS, Feature::Entry, 24)?;
+        premise!(header.entry == notice::ADDRESS, wrong(Feature::Entry, 24));
         None
     } else {
-        require(text.address <= header.entry, Feature::Entry, 24)?;
-        require(header.entry < text.end(), Feature::Entry, 24)?;
+        premise!(text.address <= header.entry, wrong(Feature::Entry, 24));
+        premise!(header.entry < text.end(), wrong(Feature::Entry, 24));
         Some(narrow(header.entry, 24)?)
     };
     let mut data = Vec::new();

@@ -7,7 +7,7 @@ use tal_core::error::Error;
 use tal_core::hint::Hints;
 use tal_core::image::Interface;
 use tal_core::wire::Stream;
-use tal_core::{Checked, verify_section, verify_section_through};
+use tal_core::{Checked, premise, verify_section, verify_section_through};
 
 /// An image whose machine code and data were judged safe.
 ///
@@ -110,18 +110,11 @@ fn conclude<'a>(
     checked: Result<Checked<'a>, Error>,
 ) -> Result<Verified<'a>, Refusal> {
     let checked = checked.map_err(Refusal::Code)?;
-    let (text, at) = (image.text(), image.text_address());
     let judged = checked.image();
     let start = judged.start.ok_or(Refusal::Start)?;
     let index = usize::try_from(start.0).map_err(|_| Refusal::Start)?;
     let start = judged.functions.get(index).ok_or(Refusal::Start)?;
-    let entry = at.checked_add(start.offset).ok_or(Refusal::Start)?;
-    require(core::ptr::eq(judged.text, text))?;
-    require(judged.text_address == at)?;
-    require(image.entry().is_none_or(|alleged| alleged == entry))?;
+    let entry = judged.text_address.checked_add(start.offset).ok_or(Refusal::Start)?;
+    premise!(image.entry().is_none_or(|alleged| alleged == entry), Refusal::Start);
     Ok(Verified { image, checked, entry })
-}
-
-fn require(holds: bool) -> Result<(), Refusal> {
-    if holds { Ok(()) } else { Err(Refusal::Start) }
 }

@@ -52,6 +52,7 @@ fn section(file: &[u8], index: u64) -> usize {
 /// Sections in order: nothing, .text, .rodata, .data, .bss, .tal.
 const S_TEXT: u64 = 1;
 const S_DATA: u64 = 3;
+const S_BSS: u64 = 4;
 const S_TAL: u64 = 5;
 
 /// Changes an admitted file so that it has this fault only.
@@ -144,6 +145,81 @@ fn each_reason_to_refuse_has_a_file() {
     }
 }
 
+/// The header of the symbol table, which no host loads.
+fn symbols(file: &[u8]) -> usize {
+    let count = u64::from(u16::from_le_bytes([file[60], file[61]]));
+    (0..count).map(|i| section(file, i)).find(|at| file[at + 4] == 2).unwrap()
+}
+
+/// Fields that a feature shares with others: each of them has a file of its own.
+#[test]
+fn each_field_of_a_header_has_a_file() {
+    use Feature::*;
+    type Change = fn(&mut Vec<u8>);
+    let changes: &[(Feature, Change)] = &[
+        (HeaderSize, |f| f[52] = 65),
+        (HeaderSize, |f| f[58] = 63),
+        // A place, and nothing there.
+        (SectionHeaderCount, |f| put(f, 60, [0; 4])),
+        (SectionNames, |f| f[62] = f[60]),
+        (AnnotationHeader, |f| put_address(f, TAL, 0x1000)),
+        (AnnotationHeader, |f| put64(f, TAL + 40, 1)),
+        (Stack, |f| f.copy_within(STACK..STACK + 56, RODATA)),
+        (Stack, |f| put64(f, STACK + 32, 1)),
+        (Stack, |f| put64(f, STACK + 40, 1)),
+        (Stack, |f| put_address(f, STACK, 0x1000)),
+    ];
+    for (feature, change) in changes {
+        refused_with(*feature, change);
+    }
+}
+
+#[test]
+fn each_field_of_a_section_header_has_a_file() {
+    use Feature::*;
+    type Change = fn(&mut Vec<u8>, usize);
+    let loaded: &[(Feature, u64, Change)] = &[
+        (SectionFlags, S_TEXT, |f, at| put64(f, at + 8, 0x46)),
+        (SectionFlags, S_TEXT, |f, at| put64(f, at + 8, 2)),
+        (SectionType, S_TEXT, |f, at| put32(f, at + 4, 2)),
+        (SectionPlace, S_DATA, |f, at| add64(f, at + 24, 8)),
+        (SectionPlace, S_DATA, |f, at| add64(f, at + 32, 8)),
+        (SectionPlace, S_BSS, |f, at| put64(f, at + 16, 0x40_2000)),
+        (SectionTal, S_TAL, |f, at| add64(f, at + 24, 1)),
+        (SectionTal, S_TAL, |f, at| put64(f, at + 8, 0x10)),
+        (SectionTal, S_TAL, |f, at| put32(f, at + 4, 3)),
+        (SectionTal, S_TAL, |f, at| put32(f, at, 0)),
+        (SectionTal, S_TAL, |f, at| {
+            let other = symbols(f);
+            f.copy_within(at..at + 64, other);
+        }),
+    ];
+    for (feature, index, change) in loaded {
+        refused_with(*feature, |f| change(f, section(f, *index)));
+    }
+    let not_loaded: &[(Feature, Change)] = &[
+        (SectionType, |f, at| put32(f, at + 4, 14)),
+        (SectionFlags, |f, at| put64(f, at + 8, 1)),
+        (SectionFlags, |f, at| put64(f, at + 8, 4)),
+        (SectionFlags, |f, at| put64(f, at + 16, 0x40_0000)),
+        (Truncated, |f, at| put64(f, at + 32, 1 << 20)),
+    ];
+    for (feature, change) in not_loaded {
+        refused_with(*feature, |f| change(f, symbols(f)));
+    }
+}
+
+fn add64(file: &mut [u8], at: usize, more: u64) {
+    put64(file, at, get64(file, at) + more);
+}
+
+fn refused_with(feature: Feature, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut file = good();
+    change(&mut file);
+    let refusal = Image::parse(&file).expect_err(feature.words());
+    assert_eq!(refusal.feature, feature, "{refusal}");
+}
+
 /// Attack t163.
 #[test]
 fn overlaps_are_refused_wherever_they_are() {
@@ -188,6 +264,12 @@ fn the_notice_is_one_string_at_one_place() {
         assert_eq!(wrong(&|f| put32(f, NOTICE + 4, flags)), Feature::Notice);
     }
     assert_eq!(wrong(&|f| put64(f, NOTICE + 8, 0x1200)), Feature::Notice);
+    let copied = |f: &mut Vec<u8>| {
+        let end = f.len() as u64;
+        f.extend(notice::BYTES);
+        put64(f, NOTICE + 8, end);
+    };
+    assert_eq!(wrong(&copied), Feature::Notice);
     assert_eq!(wrong(&|f| put64(f, NOTICE + 32, size - 1)), Feature::Notice);
     assert_eq!(wrong(&|f| put64(f, NOTICE + 32, 0)), Feature::Notice);
     assert_eq!(wrong(&|f| put64(f, NOTICE + 40, size + 1)), Feature::Notice);
@@ -232,8 +314,7 @@ fn a_file_without_section_headers_is_admitted() {
 #[test]
 fn t105_symbols_are_not_believed() {
     let good = good();
-    let count = u64::from(u16::from_le_bytes([good[60], good[61]]));
-    let table = (0..count).map(|i| section(&good, i)).find(|at| good[at + 4] == 2).unwrap();
+    let table = symbols(&good);
     let place = usize::try_from(get64(&good, table + 24)).unwrap();
     let size = usize::try_from(get64(&good, table + 32)).unwrap();
     assert!(size >= 48, "a symbol beside the first, which is none");

@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,8 +22,11 @@ use std::time::{Duration, Instant};
 
 /// The feature of `tal-core`.
 pub(super) const FEATURE: &str = "deletable-premises";
+const WITH: &str = "tal-core/deletable-premises";
 /// Tests of `tal-core` that are not run: the processor's own answers, a page.
 const NOT: &[&str] = &["cpu_oracle", "table_page"];
+/// Tests of the verifying half of the loader, which need programs: those of `tal-asm`.
+const OF_THE_LOADER: &[&str] = &["hostile", "segments"];
 /// A test that goes on for so long without a premise has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// So many tests at first.
@@ -32,9 +35,15 @@ const FIRST: usize = 8;
 /// A test: the binary that has it, and its name there.
 type Test = (usize, String);
 
+/// A built file of tests, and where it is run: in its package, as under `cargo test`.
+struct Binary {
+    file: PathBuf,
+    package: PathBuf,
+}
+
 /// The built tests and what they ask.
 pub(super) struct Runner {
-    binaries: Vec<PathBuf>,
+    binaries: Vec<Binary>,
     /// The tests that ask for the premise at this place, in the order in which they are run.
     asking: BTreeMap<String, Vec<Test>>,
 }
@@ -55,12 +64,12 @@ impl Runner {
         let mut questions: BTreeMap<Test, BTreeSet<String>> = BTreeMap::new();
         for (number, binary) in binaries.iter().enumerate() {
             let trace = tempfile::NamedTempFile::new()?;
-            let mut test = Command::new(binary);
+            let mut test = Command::new(&binary.file);
             test.env("TAL_PREMISES_TRACE", trace.path()).arg("--test-threads=4");
-            let output = test.current_dir(package()).output()?;
+            let output = test.current_dir(&binary.package).output()?;
             if !output.status.success() {
                 let said = String::from_utf8_lossy(&output.stdout).into_owned();
-                bail!("{} fails with every premise in its place:\n{said}", binary.display());
+                bail!("{} fails with every premise in its place:\n{said}", binary.file.display());
             }
             for line in fs::read_to_string(trace.path())?.lines() {
                 let Some((place, test)) = line.split_once('\t') else { continue };
@@ -130,15 +139,15 @@ impl Runner {
     }
 
     /// Does one of these tests fail without the premises?
-    fn fails(&self, binary: &PathBuf, names: &[&str], deleted: &str) -> Result<bool> {
-        let mut test = Command::new(binary);
+    fn fails(&self, binary: &Binary, names: &[&str], deleted: &str) -> Result<bool> {
+        let mut test = Command::new(&binary.file);
         test.env("TAL_PREMISES_DELETED", deleted).args(["--test-threads=2", "--exact"]);
         // A thread that a test started has no test's name: then all of them are run.
         if names.iter().all(|name| !name.is_empty() && *name != "main") {
             test.args(names);
         }
-        let test = test.current_dir(package()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = test.spawn().with_context(|| format!("no {}", binary.display()))?;
+        let test = test.current_dir(&binary.package).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = test.spawn().with_context(|| format!("no {}", binary.file.display()))?;
         let began = Instant::now();
         let mut pause = Duration::from_millis(1);
         loop {
@@ -156,15 +165,8 @@ impl Runner {
     }
 }
 
-/// Where the tests run, as under `cargo test`.
-fn package() -> PathBuf {
-    root().join("tal-core")
-}
-
 /// The test binaries.
-fn build() -> Result<Vec<PathBuf>> {
-    let mut arguments = vec!["test", "--no-run", "--message-format=json-render-diagnostics"];
-    arguments.extend(["--package", "tal-core", "--features", FEATURE, "--lib"]);
+fn build() -> Result<Vec<Binary>> {
     let mut tests = Vec::new();
     for entry in fs::read_dir(root().join("tal-core/tests"))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -172,7 +174,21 @@ fn build() -> Result<Vec<PathBuf>> {
     }
     tests.retain(|test| !NOT.contains(&test.as_str()));
     tests.sort();
-    arguments.extend(tests.iter().flat_map(|test| ["--test", test.as_str()]));
+    let of_the_judge = tests.iter().flat_map(|test| ["--test", test.as_str()]);
+    let mut binaries =
+        build_of(["--package", "tal-core", "--lib"].into_iter().chain(of_the_judge))?;
+    let of_the_loader = OF_THE_LOADER.iter().flat_map(|test| ["--test", test]);
+    // The judge is named for its feature; it has no tests of these names.
+    let packages = ["--package", "tal-core", "--package", "tal-asm"];
+    binaries.extend(build_of(packages.into_iter().chain(of_the_loader))?);
+    Ok(binaries)
+}
+
+/// Those that cargo builds with these arguments.
+fn build_of<'a>(chosen: impl Iterator<Item = &'a str>) -> Result<Vec<Binary>> {
+    let mut arguments = vec!["test", "--no-run", "--message-format=json-render-diagnostics"];
+    arguments.extend(["--features", WITH]);
+    arguments.extend(chosen);
     let mut build = command(&cargo(), &arguments);
     let mut child = build.stdout(Stdio::piped()).spawn()?;
     let stdout = child.stdout.take().context("no output of cargo")?;
@@ -180,7 +196,11 @@ fn build() -> Result<Vec<PathBuf>> {
     for line in BufReader::new(stdout).lines() {
         let message: Value = serde_json::from_str(&line?)?;
         if message["reason"] == "compiler-artifact" && message["profile"]["test"] == true {
-            binaries.extend(message["executable"].as_str().map(PathBuf::from));
+            let manifest = message["manifest_path"].as_str().context("no manifest")?;
+            let package = Path::new(manifest).parent().context("no package")?;
+            let file = message["executable"].as_str().map(PathBuf::from);
+            let binary = |file| Binary { file, package: package.to_path_buf() };
+            binaries.extend(file.map(binary));
         }
     }
     if !child.wait()?.success() || binaries.is_empty() {

@@ -172,15 +172,23 @@ pub(crate) struct Found {
 /// Reads the files: `(path below the root, content)`.
 pub(crate) fn scan(files: &[(String, String)]) -> Found {
     let blanked: Vec<String> = files.iter().map(|(_, text)| blanked(text)).collect();
-    let obligations: BTreeSet<(String, bool)> =
-        blanked.iter().flat_map(|code| obligations(code)).collect();
+    // Of each crate: the other has functions of the same names.
+    let mut of_crates: BTreeMap<&str, BTreeSet<(String, bool)>> = BTreeMap::new();
+    for ((path, _), code) in files.iter().zip(&blanked) {
+        of_crates.entry(crate_of(path)).or_default().extend(obligations(code));
+    }
     let mut found = Found::default();
     for ((path, text), code) in files.iter().zip(&blanked) {
         let functions = functions(code);
-        File { path, text, code, functions, obligations: &obligations }.scan(&mut found);
+        let Some(obligations) = of_crates.get(crate_of(path)) else { continue };
+        File { path, text, code, functions, obligations }.scan(&mut found);
     }
     reasons_hold(&mut found);
     found
+}
+
+fn crate_of(path: &str) -> &str {
+    path.split('/').next().unwrap_or(path)
 }
 
 /// Functions of this file that return `Result<()>` and are no effects; are they methods?
