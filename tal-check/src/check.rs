@@ -5,6 +5,7 @@ use crate::dead::dead;
 use crate::find::Finder;
 use crate::infer::{Inferred, LabelSite, Trouble, infer, live};
 use crate::lowered::{FnInfo, Lowered, Written};
+use crate::needed::{Ghosts, Needed, Ready, needed};
 use crate::simplex;
 use crate::wraps;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
@@ -49,9 +50,27 @@ pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal
         Ok(labels) => labels,
         Err(refusals) => return Err((Box::new(lowered), refusals)),
     };
-    match record(&lowered, &labels) {
-        Ok(section) => Ok(Checked { lowered, labels, section }),
+    match annotate(&lowered, &labels) {
+        Ok((labels, section)) => Ok(Checked { lowered, labels, section }),
         Err(error) => Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))])),
+    }
+}
+
+/// The labels with the facts that are needed, and the section.
+fn annotate(lowered: &Lowered, labels: &[Label]) -> Result<(Vec<Label>, Vec<u8>), Error> {
+    written(lowered, labels, needed(lowered, labels)?)
+}
+
+/// The same, when it is known what is needed. The search may miss with less before it what it found
+/// with more; then all is written.
+fn written(
+    lowered: &Lowered,
+    labels: &[Label],
+    Needed { labels: kept, ghosts }: Needed,
+) -> Result<(Vec<Label>, Vec<u8>), Error> {
+    match record(lowered, &kept, Some(ghosts)) {
+        Ok(section) => Ok((kept, section)),
+        Err(_) => Ok((labels.to_vec(), record(lowered, labels, None)?)),
     }
 }
 
@@ -71,11 +90,12 @@ pub fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>) -> Finder<'a> {
     finder
 }
 
-/// One judging of the whole image, its answers written down.
-fn record(lowered: &Lowered, labels: &[Label]) -> Result<Vec<u8>, Error> {
+/// One judging of the whole image, its answers written down. Ghosts that are known are not searched
+/// for.
+fn record(lowered: &Lowered, labels: &[Label], ghosts: Option<Ghosts>) -> Result<Vec<u8>, Error> {
     let interface = &lowered.host.interface;
     let image = lowered.image(labels);
-    let recorder = Recorder::new(finder(lowered, &image));
+    let recorder = Recorder::new(Ready::new(finder(lowered, &image), ghosts));
     let mut judge = Judge::new(&image, interface, recorder, u64::MAX);
     judge.verify()?;
     Ok(wire::encode(&image, interface, &judge.hints.recorded))
@@ -279,4 +299,34 @@ fn written_constants(lowered: &Lowered, function: &FnInfo) -> Vec<i128> {
     let states = function.labels.iter().filter_map(|l| l.state.as_ref());
     let written = states.flat_map(|w| w.facts.iter().map(|(fact, _)| fact));
     declared.chain(written).flat_map(|fact| near(fact.term.constant())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lower::lower;
+    use std::path::Path;
+
+    /// A mistake about what is needed costs bytes, not the verdict.
+    #[test]
+    fn all_is_written_where_less_is_not_accepted() {
+        let text = "fn f(rdi = a: &[n]u64, rsi = n) -> (rax)\n{\n xor eax, eax\n xor ecx, ecx\n \
+                    jmp .test\n.next: add rax, [rdi + rcx*8]\n inc rcx\n.test: cmp rcx, rsi\n \
+                    jb .next\n ret\n}\n";
+        let files = BTreeMap::from([("test.tal".to_owned(), text.to_owned())]);
+        let lowered = lower(Path::new("test.tal"), &files).unwrap().lowered.unwrap();
+        let labels = find_labels(&lowered).unwrap();
+        let found = needed(&lowered, &labels).unwrap();
+        let (kept, section) = written(&lowered, &labels, found).unwrap();
+        assert_ne!(kept, labels);
+        let without = |label: &Label| {
+            let state = LabelState { facts: Vec::new(), ..LabelState::clone(&label.state) };
+            Label { offset: label.offset, state: state.into() }
+        };
+        let nothing = labels.iter().map(without).collect();
+        let wrong = Needed { labels: nothing, ghosts: Ghosts::new() };
+        let (all, longer) = written(&lowered, &labels, wrong).unwrap();
+        assert_eq!(all, labels);
+        assert!(longer.len() > section.len());
+    }
 }

@@ -172,6 +172,12 @@ impl<'a> Finder<'a> {
         }
     }
 
+    /// The judge is at this site.
+    pub(crate) fn arrive(&mut self, site: Site) {
+        self.site = Some(site);
+        self.trouble.clear();
+    }
+
     /// The function that the instruction at this offset belongs to.
     #[must_use]
     pub fn function(&self, offset: u32) -> Option<FnId> {
@@ -442,8 +448,7 @@ impl Hints for Finder<'_> {
 
     fn ghost(&mut self, st: &State, site: Site) -> Result<Option<Ghost>, Error> {
         if self.plan.as_ref().is_none_or(|(planned, _)| *planned != site) {
-            self.site = Some(site);
-            self.trouble.clear();
+            self.arrive(site);
             let ghosts = ghosts::plan(self, st, site);
             self.plan = Some((site, ghosts.into()));
         }

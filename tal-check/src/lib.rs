@@ -25,6 +25,7 @@ pub mod interface;
 pub mod layout;
 pub mod lower;
 pub mod lowered;
+pub mod needed;
 pub mod prove;
 pub mod report;
 pub mod resolve;
