@@ -1,80 +1,241 @@
 //! Not trusted. `cargo xtask bench-judge`: machine instructions that the judge takes for each
-//! instruction it checks, by callgrind: the same number on every run.
+//! instruction it checks, by callgrind: the same number on every run. Beside it what the
+//! annotations take, how often judging allocates and how much, what decoding alone costs, and what
+//! another validator of code does.
 
-use crate::bench::{program, sizes};
+mod frozen;
+mod module;
+
+use crate::bench::program;
 use crate::demo::build;
-use crate::run::{command, root, step};
-use anyhow::{Context, Result, bail};
-use loader::{interface, verify};
+use crate::run::{cargo, command, root, run, step};
+use crate::trusted_lines;
+use anyhow::{Context, Result, ensure};
+use loader::{Image, interface, verify};
 use std::fs;
-use std::path::Path;
+use std::ops::AddAssign;
+use std::path::{Path, PathBuf};
 use tal_core::decode::{Op, decode_at};
 
 /// Lines of the generated program.
 const LINES: u32 = 20_000;
+const GENERATED: &str = "generated";
+/// Examples that have a line of their own.
+const ALONE: [&str; 3] = ["sort", "sha256sum", "httpd"];
+/// The example whose start is taken off, and which is not counted.
+const START: &str = "hello";
 
-/// A file to be judged.
-struct Subject {
-    name: String,
+/// What a file, or some together, take to be judged.
+#[derive(Clone, Copy, Default)]
+struct Taken {
+    text: u64,
+    notes: u64,
     /// Instructions that are checked.
     checked: u64,
     /// Machine instructions of `tal-load verify`.
-    taken: u64,
-    text: u64,
-    notes: u64,
+    machine: u64,
+    /// Allocations while tables are read, and behind that.
+    tables: u64,
+    allocated: u64,
+    /// The most bytes at a time, and the most that are promised. Of files together the largest.
+    peak: u64,
+    most: u64,
 }
 
-/// A line for each program. The start of the process and of the decoder is that of `hello`, and is
-/// taken off.
+impl AddAssign for Taken {
+    fn add_assign(&mut self, other: Taken) {
+        self.text += other.text;
+        self.notes += other.notes;
+        self.checked += other.checked;
+        self.machine += other.machine;
+        self.tables += other.tables;
+        self.allocated += other.allocated;
+        self.peak = self.peak.max(other.peak);
+        self.most = self.most.max(other.most);
+    }
+}
+
+impl Taken {
+    /// Without the start of the process and of the decoder.
+    fn without(self, start: Taken) -> Taken {
+        Taken {
+            checked: self.checked.saturating_sub(start.checked),
+            machine: self.machine.saturating_sub(start.machine),
+            ..self
+        }
+    }
+}
+
+/// Where the commands are, and where files go.
+struct Bench {
+    assembler: String,
+    loader: String,
+    weigh: String,
+    directory: PathBuf,
+}
+
+/// A line for each program, then one for each that does less.
 pub(crate) fn bench_judge() -> Result<()> {
-    let binaries = build()?;
-    let directory = root().join("target/bench");
-    fs::create_dir_all(&directory)?;
-    let generated = directory.join("judge.tal");
+    let bench = Bench::new()?;
+    let generated = bench.directory.join("judge.tal");
     fs::write(&generated, program(LINES))?;
-    let example = |name: &str| root().join(format!("examples/{name}.tal"));
-    let start = subject(&binaries, &example("hello"), &directory)?;
+    let start = bench.example(START)?;
     println!(
-        "{:>10} {:>8} {:>8} {:>8} {:>12} {:>8}",
-        "program", "text", "notes", "checked", "taken", "a piece"
+        "{:<26} {:>6} {:>6} {:>5} {:>8} {:>10} {:>7} {:>6} {:>6} {:>8} {:>9}",
+        "program",
+        "text",
+        "notes",
+        "n/t",
+        "checked",
+        "taken",
+        "a piece",
+        "tables",
+        "allocs",
+        "peak",
+        "promised"
     );
-    for source in [example("sha256sum"), example("sort"), generated] {
-        let subject = subject(&binaries, &source, &directory)?;
-        let taken = subject.taken.saturating_sub(start.taken);
-        let checked = subject.checked.saturating_sub(start.checked).max(1);
-        println!(
-            "{:>10} {:>8} {:>8} {checked:>8} {taken:>12} {:>8}",
-            subject.name,
-            subject.text,
-            subject.notes,
-            taken / checked
-        );
+    let taken = bench.subject(GENERATED, &generated)?;
+    line(GENERATED, taken.without(start));
+    let mut together = Taken::default();
+    let mut lines = Vec::new();
+    for (name, ..) in frozen::EXAMPLES.iter().filter(|(name, ..)| *name != START) {
+        let taken = bench.example(name)?.without(start);
+        together += taken;
+        if ALONE.contains(name) {
+            lines.push((*name, taken));
+        }
     }
-    Ok(())
+    for name in ALONE {
+        let (_, taken) = lines.iter().find(|(example, _)| *example == name).context(name)?;
+        line(name, *taken);
+    }
+    line("examples together", together);
+    bench.decoder(taken)?;
+    bench.other(taken)?;
+    println!("\ntrusted lines");
+    trusted_lines::print()
 }
 
-/// Assembles and judges.
-fn subject(binaries: &Path, source: &Path, directory: &Path) -> Result<Subject> {
-    let name = source.file_stem().context("a source has a name")?.to_string_lossy().into_owned();
-    let object = directory.join(&name);
-    let path = |p: &Path| p.to_string_lossy().into_owned();
-    step(&name);
-    let assembler = path(&binaries.join("tal-asm"));
-    let output = command(&assembler, &[&path(source), "-o", &path(&object)]).output()?;
-    if !output.status.success() {
-        bail!("{name}: {}", String::from_utf8_lossy(&output.stderr));
+fn line(name: &str, taken: Taken) {
+    let Taken { text, notes, checked, machine, tables, allocated, peak, most } = taken;
+    println!(
+        "{name:<26} {text:>6} {notes:>6} {:>4}% {checked:>8} {machine:>10} {:>7} {:>6} {:>6} \
+         {peak:>8} {most:>9}",
+        notes * 100 / text.max(1),
+        machine / checked.max(1),
+        each(tables, checked),
+        each(allocated, checked),
+    );
+}
+
+/// How many for each, with one digit behind the point.
+fn each(count: u64, of: u64) -> String {
+    let tenths = count * 10 / of.max(1);
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// A line of what is no judge.
+fn beside(name: &str, bytes: u64, pieces: u64, machine: u64) {
+    println!(
+        "{name:<26} {bytes:>6} {:>6} {:>5} {pieces:>8} {machine:>10} {:>7}",
+        "",
+        "",
+        machine / pieces.max(1)
+    );
+}
+
+impl Bench {
+    fn new() -> Result<Bench> {
+        let binaries = build()?;
+        run(&cargo(), &["build", "--release", "--package", "xtask", "--bin", "weigh"])?;
+        let directory = root().join("target/bench");
+        fs::create_dir_all(&directory)?;
+        let path = |name: &str| text_of(&binaries.join(name));
+        Ok(Bench {
+            assembler: path("tal-asm"),
+            loader: path("tal-load"),
+            weigh: path("weigh"),
+            directory,
+        })
     }
-    let file = fs::read(&object)?;
-    let (text, notes) = sizes(&file);
-    let out = format!("--callgrind-out-file={}", path(&directory.join("callgrind.out")));
-    let loader = path(&binaries.join("tal-load"));
-    let arguments = ["--tool=callgrind", &out, &loader, "verify", &path(&object)];
-    let output = command("valgrind", &arguments).output().context("valgrind")?;
-    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
-    let taken = printed.lines().find_map(|line| line.split_once("Collected : "));
-    let taken = taken.and_then(|(_, number)| number.trim().parse().ok());
-    let taken = taken.with_context(|| format!("{name} is not judged: {printed}"))?;
-    Ok(Subject { name, checked: instructions(&file)?, taken, text, notes })
+
+    fn example(&self, name: &str) -> Result<Taken> {
+        self.subject(name, &root().join(format!("examples/{name}.tal")))
+    }
+
+    /// Assembles and judges.
+    fn subject(&self, name: &str, source: &Path) -> Result<Taken> {
+        step(name);
+        let object = self.directory.join(name.replace('/', "-"));
+        let object = text_of(&object);
+        self.output(&self.assembler, &[&text_of(source), "-o", &object])?;
+        let file = fs::read(&object)?;
+        let image = Image::parse(&file).map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
+        frozen::same(name, image.text());
+        let weighed = self.output(&self.weigh, &["judge", &object])?;
+        let weighed = weighed.split_whitespace().map(str::parse);
+        let weighed: Vec<u64> = weighed.collect::<Result<_, _>>()?;
+        let [tables, allocated, peak, most] = weighed.try_into().ok().context("weigh judge")?;
+        Ok(Taken {
+            text: u64::try_from(image.text().len())?,
+            notes: u64::try_from(image.annotations().len())?,
+            checked: instructions(&file)?,
+            machine: self.count(&self.loader, &["verify", &object])?,
+            tables,
+            allocated,
+            peak,
+            most,
+        })
+    }
+
+    /// Decoding alone, of the generated text.
+    fn decoder(&self, generated: Taken) -> Result<()> {
+        let object = text_of(&self.directory.join(GENERATED));
+        let decoded: u64 = self.output(&self.weigh, &["decode", &object])?.trim().parse()?;
+        let all = self.count(&self.weigh, &["decode", &object])?;
+        let one = self.count(&self.weigh, &["decode-one", &object])?;
+        beside("decoding by iced-x86", generated.text, decoded, all.saturating_sub(one));
+        Ok(())
+    }
+
+    /// Validation of a WebAssembly module as long as the generated text.
+    fn other(&self, generated: Taken) -> Result<()> {
+        let module = module::module(usize::try_from(generated.text)?);
+        let path = self.directory.join("module.wasm");
+        fs::write(&path, &module)?;
+        let path = text_of(&path);
+        let operators: u64 = self.output(&self.weigh, &["operators", &path])?.trim().parse()?;
+        let all = self.count(&self.weigh, &["validate", &path])?;
+        let read = self.count(&self.weigh, &["read", &path])?;
+        let bytes = u64::try_from(module.len())?;
+        beside("wasmparser, a module", bytes, operators, all.saturating_sub(read));
+        Ok(())
+    }
+
+    /// Machine instructions of a command.
+    fn count(&self, program: &str, arguments: &[&str]) -> Result<u64> {
+        let out =
+            format!("--callgrind-out-file={}", text_of(&self.directory.join("callgrind.out")));
+        let arguments = [&["--tool=callgrind", &out, program], arguments].concat();
+        let output = command("valgrind", &arguments).output().context("valgrind")?;
+        let printed = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{program}: {printed}");
+        let taken = printed.lines().find_map(|line| line.split_once("Collected : "));
+        let taken = taken.and_then(|(_, number)| number.trim().parse().ok());
+        taken.with_context(|| format!("{program} is not counted: {printed}"))
+    }
+
+    /// What a command prints.
+    fn output(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let output = command(program, arguments).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{program} {arguments:?}: {said}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+fn text_of(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// Instructions of the text, without what stands between blocks.

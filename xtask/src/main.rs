@@ -25,6 +25,7 @@ mod tests;
 mod tidy;
 mod tour;
 mod trusted;
+mod trusted_lines;
 mod vm;
 
 use anyhow::Result;
@@ -100,8 +101,10 @@ enum Command {
     Bench,
     /// Requests per second of the HTTP server beside nginx; needs nginx and wrk.
     BenchServers,
-    /// Machine instructions that the judge takes for each instruction it checks (needs valgrind).
+    /// What judging takes: machine instructions, annotations, memory, lines (needs valgrind).
     BenchJudge,
+    /// Lines of Rust that the kernel's judge is made of.
+    TrustedLines,
     /// Fetches Debian's kernel source, applies kpatch/ and builds it.
     Kernel {
         #[command(flatten)]
@@ -195,6 +198,7 @@ fn command(command: Command) -> Result<()> {
         Command::Bench => bench::bench(),
         Command::BenchServers => examples::beside::bench(&demo::build()?),
         Command::BenchJudge => bench_judge::bench_judge(),
+        Command::TrustedLines => trusted_lines::print(),
         Command::Kernel { which } => {
             println!("{}", kernel::build(which.flavor())?.display());
             Ok(())

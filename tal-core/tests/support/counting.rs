@@ -5,12 +5,13 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// Counts the bytes that the running thread has allocated.
+/// Counts the bytes that the running thread has allocated, and how often it asked for some.
 struct Counting;
 
 thread_local! {
     static LIVE: Cell<usize> = const { Cell::new(0) };
     static PEAK: Cell<usize> = const { Cell::new(0) };
+    static CALLS: Cell<usize> = const { Cell::new(0) };
 }
 
 fn grow(bytes: usize) {
@@ -22,6 +23,7 @@ fn grow(bytes: usize) {
 // SAFETY: everything is handed on to the system's allocator; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.set(CALLS.get().wrapping_add(1));
         grow(layout.size());
         unsafe { System.alloc(layout) }
     }
@@ -40,4 +42,12 @@ pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     PEAK.set(before);
     let result = work();
     (result, PEAK.get().saturating_sub(before))
+}
+
+/// How often something was allocated during `work`; to let more room count as that.
+#[allow(dead_code, reason = "not every test that counts asks for this")]
+pub(crate) fn calls<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = CALLS.get();
+    let result = work();
+    (result, CALLS.get().wrapping_sub(before))
 }
