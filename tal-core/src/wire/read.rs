@@ -44,15 +44,17 @@ impl<'a> Reader<'a> {
         let bytes =
             if count == 0 { 0 } else { count.saturating_mul(size).saturating_add(ALLOCATION) };
         let left = self.memory.checked_sub(bytes);
-        self.memory = left.ok_or(Error::new(Rule::Limit, Evidence::Limit))?;
+        self.memory = left.ok_or_else(|| Error::new(Rule::Limit, Evidence::Limit))?;
         Ok(())
     }
 
     /// Pays for a node of the memory type that is being read, if one is.
     fn node(&mut self) -> Result<()> {
         if self.depth > 0 {
-            self.nodes =
-                self.nodes.checked_sub(1).ok_or(Error::new(Rule::Limit, Evidence::Limit))?;
+            self.nodes = self
+                .nodes
+                .checked_sub(1)
+                .ok_or_else(|| Error::new(Rule::Limit, Evidence::Limit))?;
         }
         Ok(())
     }
@@ -120,21 +122,37 @@ impl<'a> Reader<'a> {
         Ok(bit)
     }
 
-    /// LEB128 of at most 128 bits in its shortest form.
+    /// LEB128 of one byte, as most are.
+    fn small(&mut self) -> Option<u8> {
+        let byte = self.bytes.get(self.at).copied().filter(|byte| *byte < 0x80)?;
+        self.at = self.at.saturating_add(1);
+        Some(byte)
+    }
+
+    /// LEB128 of at most 128 bits in its shortest form. Nine bytes, which are as many as nearly all
+    /// have, fit a machine word.
     fn leb(&mut self) -> Result<u128> {
-        if let Some(byte @ ..0x80) = self.bytes.get(self.at) {
-            self.at = self.at.saturating_add(1);
-            return Ok(u128::from(*byte));
+        if let Some(byte) = self.small() {
+            return Ok(u128::from(byte));
         }
-        let mut value: u128 = 0;
-        for shift in (0..128_u32).step_by(7) {
+        let mut low: u64 = 0;
+        for shift in (0..63_u32).step_by(7) {
+            let byte = self.byte()?;
+            low |= u64::from(byte & 0x7F) << shift;
+            if byte & 0x80 == 0 {
+                self.need(byte != 0 || shift == 0)?;
+                return Ok(u128::from(low));
+            }
+        }
+        let mut value = u128::from(low);
+        for shift in (63..128_u32).step_by(7) {
             let byte = self.byte()?;
             let group = u128::from(byte & 0x7F);
             // The last group has two bits.
             self.need(shift < 126 || group < 4)?;
             value |= group << shift;
             if byte & 0x80 == 0 {
-                self.need(byte != 0 || shift == 0)?;
+                self.need(byte != 0)?;
                 return Ok(value);
             }
         }
@@ -142,6 +160,9 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn uint(&mut self) -> Result<u64> {
+        if let Some(byte) = self.small() {
+            return Ok(u64::from(byte));
+        }
         let value = self.leb()?;
         self.some(u64::try_from(value).ok())
     }
