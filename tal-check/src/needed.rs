@@ -31,8 +31,8 @@ pub struct Needed {
 /// Ghosts, each with how many questions for one came before it.
 pub type Ghosts = VecDeque<(usize, Ghost)>;
 
-/// Judges the program and drops the facts of labels that nothing needs. Those that the source states
-/// stay.
+/// Judges the program and drops the facts of labels that nothing needs. Those that the source
+/// states stay.
 ///
 /// # Errors
 /// When the judge refuses the program.
@@ -201,8 +201,8 @@ impl<'a> Uses<'a> {
         places
     }
 
-    /// Of the facts that say the same, one that rests on nothing that may be dropped or that we need
-    /// anyway, else the first.
+    /// Of the facts that say the same, one that rests on nothing that may be dropped or that we
+    /// need anyway, else the first.
     fn listed(&mut self, state: &State, says: impl Fn(&Fact) -> bool) -> Vec<Place> {
         let found = state.facts.iter().enumerate().filter(|(_, fact)| says(fact));
         let found: Vec<Vec<Place>> = found.map(|(number, _)| self.behind(number)).collect();

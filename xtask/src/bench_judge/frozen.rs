@@ -10,8 +10,8 @@ const GENERATED: &str = "0440dbca1eac844e7682754e0edb79a79621a2a2b49f12dd72d577f
 
 /// Examples, by their names below `examples/`, with the bytes and the SHA-256 of their texts.
 ///
-/// `sort` has one instruction that the assembler has written otherwise since: `lea r13, [rbx*2 + 1]`
-/// is `[rbx + rbx + 1]`, three bytes shorter. Its text was `f32996193ce7efe8...`, of 638 bytes, too.
+/// `sort` has one instruction that the assembler has written otherwise since, three bytes shorter:
+/// `lea r13, [rbx*2 + 1]` is `[rbx + rbx + 1]`. Its text was `f32996193ce7efe8...`, of 638 bytes.
 pub(super) const EXAMPLES: &[(&str, u64, &str)] = &[
     ("args", 254, "0196d06ffeb73b18a673536f8059734ded88d2c4be6468295c0c6e9b946e658e"),
     ("base64", 590, "9eefc29fdcb387da3691dc21fa4274abe1929c0a0c2ef241f61852c1e79dd56b"),
