@@ -66,7 +66,7 @@ impl<'t> Subst<'t> {
     fn int(self, v: Var) -> Result<Option<&'t Term>> {
         match (self, v) {
             (Subst::Param(args), Var::Param(i)) | (Subst::Bound(args), Var::Bound(i)) => {
-                args.get(usize::from(i)).map(Some).ok_or_else(|| escaped())
+                args.get(usize::from(i)).map(Some).ok_or_else(escaped)
             }
             (Subst::Value(value), Var::Value) => Ok(Some(value)),
             _ => match self.value(v)? {
@@ -82,10 +82,10 @@ impl<'t> Subst<'t> {
         match (self, v) {
             (Subst::Free(base, values), Var::Free(i)) => match i.checked_sub(base) {
                 None => Ok(None),
-                Some(own) => values.get(usize::from(own)).map(Some).ok_or_else(|| escaped()),
+                Some(own) => values.get(usize::from(own)).map(Some).ok_or_else(escaped),
             },
             (Subst::Inner(values), Var::Inner(i)) => {
-                values.get(usize::from(i)).map(Some).ok_or_else(|| escaped())
+                values.get(usize::from(i)).map(Some).ok_or_else(escaped)
             }
             _ => Ok(None),
         }
@@ -388,7 +388,7 @@ impl<H: Hints> Judge<'_, H> {
             Cap::Entry(entry) => out.extend(self.subst_entry(entry, s)?.map(Cap::Entry)),
             Cap::Token(rho, entry) => {
                 let Region::Var(rho) = s.region(Region::Var(*rho))? else { return Err(escaped()) };
-                let entry = self.subst_entry(entry, s)?.ok_or_else(|| escaped())?;
+                let entry = self.subst_entry(entry, s)?.ok_or_else(escaped)?;
                 out.push(Cap::Token(rho, entry));
             }
             Cap::Store(store) => match s.value(*store)? {
