@@ -68,9 +68,7 @@ fn count(text: &str, no_features: bool) -> usize {
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         let code = line.trim();
-        if comment {
-            comment = !code.contains("*/");
-        } else if code.starts_with("/*") {
+        if comment || code.starts_with("/*") {
             comment = !code.contains("*/");
         } else if left_out(code, no_features) {
             skip(line, &mut lines);
