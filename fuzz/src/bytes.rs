@@ -5,6 +5,7 @@ use crate::corpus::Corpus;
 use crate::forms;
 use fastrand::Rng;
 use iced_x86::{Code, Encoder, MemoryOperand, OpCodeOperandKind};
+use tal_check::encodings::codes_of;
 use tal_core::table::{Form, ROWS};
 
 /// Where they stand.
@@ -29,7 +30,7 @@ fn codes() -> Vec<Code> {
                 | Form::Int3
         )
     });
-    plain.flat_map(|r| r.codes.iter().copied()).collect()
+    plain.flat_map(codes_of).copied().collect()
 }
 
 /// Makes them.

@@ -10,8 +10,9 @@ use iced_x86::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use strsim::osa_distance;
+use crate::encodings;
+use crate::refused::{self, Reason};
 use tal_core::decode::decode_at;
-use tal_core::table::{self, Reason};
 
 /// One operand, all names resolved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -154,9 +155,7 @@ impl Branch {
 
 /// Mnemonics of the dialect: what a misspelt one is compared with.
 static ACCEPTED: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let names = |row: &table::Row| row.codes.iter().map(|c| name_of(c.mnemonic())).collect();
-    let all: BTreeSet<String> =
-        table::ROWS.iter().flat_map(|r| -> Vec<String> { names(r) }).collect();
+    let all: BTreeSet<String> = encodings::codes().map(|c| name_of(c.mnemonic())).collect();
     all.into_iter().collect()
 });
 
@@ -184,8 +183,8 @@ static MNEMONICS: LazyLock<BTreeMap<String, Mnemonic>> =
 /// The accepted encodings of a mnemonic.
 static CODES: LazyLock<BTreeMap<u32, Vec<Code>>> = LazyLock::new(|| {
     let mut map: BTreeMap<u32, Vec<Code>> = BTreeMap::new();
-    for code in table::ROWS.iter().flat_map(|r| r.codes) {
-        map.entry(code.mnemonic() as u32).or_default().push(*code);
+    for code in encodings::codes() {
+        map.entry(code.mnemonic() as u32).or_default().push(code);
     }
     map
 });
@@ -578,7 +577,7 @@ fn refusal(mnemonic: Mnemonic) -> &'static str {
         _ => None,
     };
     let code = Code::values().find(|c| c.mnemonic() == mnemonic);
-    special.or_else(|| code.and_then(table::reason).map(words)).unwrap_or(words(Reason::NoRule))
+    special.or_else(|| code.and_then(refused::reason).map(words)).unwrap_or(words(Reason::NoRule))
 }
 
 fn words(reason: Reason) -> &'static str {

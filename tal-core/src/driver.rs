@@ -1,6 +1,6 @@
 //! TCB. One pass over the text (core.md 4.15), from pieces that inference uses too.
 
-use crate::decode::{self, Cc, Ea, Op, Text};
+use crate::decode::{self, Cc, Ea, Op};
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::hint::{Ghost, Hints, Site, Start};
 use crate::image::{Contents, DataKind, Image, Interface};
@@ -82,14 +82,13 @@ impl<H: Hints> Judge<'_, H> {
         premise!(self.tables());
         let starts = self.starts()?;
         let mut reached = 0;
-        let mut text = Text::new(self.image.text, self.image.text_address)?;
         let mut state = Box::new(empty_state());
         for (at, start) in starts.iter().enumerate() {
             let (offset, which) = *start;
             let next = starts.get(at.saturating_add(1)).copied();
             premise!(self.padding(reached, offset));
             reached = self
-                .block(&mut text, &mut state, offset, which, next)
+                .block(&mut state, offset, which, next)
                 .map_err(|e| placed(e, offset))?;
         }
         premise!(self.padding(reached, self.text_len()?));
@@ -147,7 +146,6 @@ impl<H: Hints> Judge<'_, H> {
     #[inline(never)]
     fn block(
         &mut self,
-        text: &mut Text<'_>,
         state: &mut State,
         offset: u32,
         start: Start,
@@ -169,7 +167,7 @@ impl<H: Hints> Judge<'_, H> {
                 premise!(self.follow(state, at, to).map_err(|e| placed(e, at)));
                 return Ok(at);
             }
-            let (flow, behind) = self.instruction(text, state, at).map_err(|e| placed(e, at))?;
+            let (flow, behind) = self.instruction(state, at).map_err(|e| placed(e, at))?;
             // Blocks do not overlap (trap 127).
             let overlaps = || placed(Error::new(Rule::Driver, Evidence::Undecodable), at);
             premise!(behind <= end, overlaps());
@@ -267,19 +265,17 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When a premise fails.
     pub fn exec(&mut self, state: &mut State, offset: u32) -> Result<Flow> {
-        let mut text = Text::new(self.image.text, self.image.text_address)?;
-        Ok(self.instruction(&mut text, state, offset)?.0)
+        Ok(self.instruction(state, offset)?.0)
     }
 
     /// [`Judge::exec`], with the offset behind the instruction.
     fn instruction(
         &mut self,
-        text: &mut Text<'_>,
         state: &mut State,
         offset: u32,
     ) -> Result<(Flow, u32)> {
         self.ghosts(state, Site::At(offset))?;
-        let decoded = text.at(offset)?;
+        let decoded = decode::decode(self.image, offset)?;
         self.burn(usize::from(decoded.length))?;
         self.features |= decoded.row.feature.map_or(0, Feature::bit);
         let behind = offset.checked_add(u32::from(decoded.length)).or_refuse(Rule::Decode)?;

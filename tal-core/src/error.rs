@@ -114,7 +114,7 @@ pub enum Kind {
     Limit,
     /// A stack depth, probe or lent premise fails at this depth.
     Depth(i64),
-    /// The instruction has no row: its name by iced-x86's `Code` number.
+    /// The instruction has no row: its opcode, as `0x0FAF` where 0F begins it.
     Refused(u16),
     /// The bytes are no instruction, or not this one encoding.
     Undecodable,

@@ -1,21 +1,20 @@
 //! TCB. The one instruction table (core.md 4.9): which encodings are accepted, how the decoder
-//! reads them, which rule they have, what they write. What is refused stays listed with the reason.
+//! reads them, which rule they have, what they write.
 //!
-//! `decode` accepts exactly the codes of [`ROWS`], and matches on [`Form`] without a wildcard, so
-//! table and decoder cannot disagree. The declared registers and flags are compared with the
-//! processor and with the decoder's own statement by `tests/cpu_oracle.rs`.
+//! The decoder reads by the [`Encoding`]s of [`ROWS`] and by nothing else, and matches on [`Form`]
+//! without a wildcard, so table and decoder cannot disagree. The declared registers and flags are
+//! compared with the processor and with another decoder's statement by `tests/cpu_oracle.rs`.
 
-mod refused;
+mod encoding;
 mod rows;
 
-pub use refused::{REFUSED, Reason, reason};
+pub use encoding::{Encoding, Immediate, Place, Repeat, Repeats, Widths};
 pub use rows::ROWS;
 
 use crate::decode::{Alu, BitCount, BitTest, Shift, Unary};
 use crate::error::Rule;
 use crate::state::FlagSet;
 use crate::ty::Reg;
-use iced_x86::Code;
 
 /// First version of the calculus that has the row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +60,7 @@ pub enum Target {
     Count,
 }
 
-/// How the decoder reads the operands of a row's codes.
+/// How the decoder reads the operands of a row's encodings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "each is the row of that name")]
 pub enum Form {
@@ -129,43 +128,120 @@ pub struct Row {
     /// The result, in one or two sentences.
     pub doc: &'static str,
     /// The accepted encodings.
-    pub codes: &'static [Code],
+    pub encodings: &'static [Encoding],
+    /// Strings of bytes that are accepted exactly as they stand: all there is of a row that reads
+    /// no operand.
+    pub strings: &'static [&'static [u8]],
 }
 
-/// The row of a code, or `None`: refused.
+/// `endbr64`
+pub const ENDBR64: &[u8] = &[0xF3, 0x0F, 0x1E, 0xFA];
+
+/// The row and the encoding of an opcode, as [`Encoding::opcode`] writes it; of a group of opcodes,
+/// the one that the reg field of this ModRM byte chooses.
 #[must_use]
-pub fn row_of(code: Code) -> Option<&'static Row> {
-    let place = INDEX.get(code as usize).copied()?;
-    ROWS.get(usize::from(place).checked_sub(1)?)
+pub fn find(opcode: u16, modrm: u8) -> Option<(&'static Row, &'static Encoding)> {
+    let [low, map] = opcode.to_le_bytes();
+    let opcodes = if map == 0 { &ONE_BYTE } else { &TWO_BYTES };
+    let number = opcodes.get(usize::from(low))?.get(usize::from((modrm >> 3) & 7))?;
+    let (row, encoding) = ENCODINGS.get(usize::from(*number))?;
+    Some((row, encoding))
 }
 
-/// How many codes the decoder knows.
-const CODES: usize = 4936;
+/// The string of [`Row::strings`] with which these bytes begin, and its row.
+#[must_use]
+pub fn whole(bytes: &[u8]) -> Option<(&'static Row, &'static [u8])> {
+    let begins = |(_, string): &&(&Row, &[u8])| bytes.starts_with(string);
+    STRINGS.iter().find(begins).copied()
+}
 
-/// For each code the number of its row plus one, or 0.
-static INDEX: [u8; CODES] = index();
+type Index = [[u8; 8]; 256];
 
-/// Built by the compiler; a code that stood in two rows would not compile.
-#[allow(clippy::indexing_slicing, reason = "runs in the compiler only")]
-const fn index() -> [u8; CODES] {
-    let mut table = [0; CODES];
-    let mut row = 0;
+/// No encoding.
+const NONE: u8 = 255;
+
+/// By opcode and reg field the place in [`ENCODINGS`], or [`NONE`].
+static ONE_BYTE: Index = index(0);
+static TWO_BYTES: Index = index(0x0F00);
+static ENCODINGS: [(&Row, Encoding); encodings()] = flat();
+static STRINGS: [(&Row, &[u8]); strings()] = flat_strings();
+
+const fn encodings() -> usize {
+    let (mut row, mut count) = (0, 0);
+    while row < ROWS.len() {
+        count += ROWS[row].encodings.len();
+        row += 1;
+    }
+    assert!(count < NONE as usize, "places are bytes");
+    count
+}
+
+const fn strings() -> usize {
+    let (mut row, mut count) = (0, 0);
+    while row < ROWS.len() {
+        count += ROWS[row].strings.len();
+        row += 1;
+    }
+    count
+}
+
+const fn flat() -> [(&'static Row, Encoding); encodings()] {
+    let mut flat = [(&ROWS[0], ROWS[0].encodings[0]); encodings()];
+    let (mut row, mut place) = (0, 0);
     while row < ROWS.len() {
         let mut i = 0;
-        while i < ROWS[row].codes.len() {
-            let code = ROWS[row].codes[i] as usize;
-            assert!(table[code] == 0, "one row per code");
-            row_fits(row);
-            table[code] = (row + 1) as u8;
+        while i < ROWS[row].encodings.len() {
+            flat[place] = (&ROWS[row], ROWS[row].encodings[i]);
+            place += 1;
             i += 1;
         }
         row += 1;
     }
-    table
+    flat
 }
 
-const fn row_fits(row: usize) {
-    assert!(row < 255, "row numbers are bytes");
+const fn flat_strings() -> [(&'static Row, &'static [u8]); strings()] {
+    let mut flat: [(&Row, &[u8]); strings()] = [(&ROWS[0], &[]); strings()];
+    let (mut row, mut place) = (0, 0);
+    while row < ROWS.len() {
+        let mut i = 0;
+        while i < ROWS[row].strings.len() {
+            flat[place] = (&ROWS[row], ROWS[row].strings[i]);
+            place += 1;
+            i += 1;
+        }
+        row += 1;
+    }
+    flat
+}
+
+/// Built by the compiler; two encodings of one opcode would not compile.
+const fn index(map: u16) -> Index {
+    let mut index = [[NONE; 8]; 256];
+    let flat = flat();
+    let mut place = 0;
+    while place < flat.len() {
+        let (_, code) = flat[place];
+        let mut next = 0;
+        while code.opcode & 0xFF00 == map && next < code.span as usize {
+            let opcode = (code.opcode & 0xFF) as usize + next;
+            let mut reg = 0;
+            while reg < 8 {
+                let of_this = match code.digit {
+                    Some(digit) => digit as usize == reg,
+                    None => true,
+                };
+                if of_this {
+                    assert!(index[opcode][reg] == NONE, "one encoding per opcode");
+                    index[opcode][reg] = place as u8;
+                }
+                reg += 1;
+            }
+            next += 1;
+        }
+        place += 1;
+    }
+    index
 }
 
 impl FlagSet {

@@ -7,6 +7,9 @@
 
 #[path = "cpu_oracle/blocks.rs"]
 mod blocks;
+#[path = "../../tal-check/src/encodings.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the assembler uses the rest")]
+mod encodings;
 #[path = "cpu_oracle/flow.rs"]
 mod flow;
 #[path = "cpu_oracle/forms.rs"]
@@ -27,6 +30,7 @@ mod shifts;
 mod strings;
 mod support;
 
+use encodings::codes_of;
 use fastrand::Rng;
 use forms::{encode, instruction, value};
 use iced_x86::{
@@ -556,7 +560,7 @@ fn divides(d: &Decoded) -> Option<(bool, u8, Option<Reg>)> {
 
 fn alone() -> impl Iterator<Item = (&'static Row, Code)> {
     let rows = ROWS.iter().filter(|r| runs_alone(r) && present(r.feature));
-    rows.flat_map(|r| r.codes.iter().map(move |c| (r, *c)))
+    rows.flat_map(|r| codes_of(r).iter().map(move |c| (r, *c)))
 }
 
 #[test]
@@ -659,8 +663,7 @@ fn what_the_stack_rows_claim_is_true() {
     let mut machine = Machine::new();
     let mut rng = Rng::with_seed(7);
     let of_stack = |r: &&Row| matches!(r.form, Form::Push | Form::Pop | Form::Leave);
-    for (_, code) in ROWS.iter().filter(of_stack).flat_map(|r| r.codes.iter().map(move |c| (r, *c)))
-    {
+    for code in ROWS.iter().filter(of_stack).flat_map(codes_of).copied() {
         let mut ran = 0;
         for _ in 0..ROUNDS {
             let i = instruction(&mut rng, code, None);

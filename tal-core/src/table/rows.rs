@@ -1,14 +1,46 @@
 //! TCB. The rows of the instruction table (core.md 4.9), in its order.
 
-use super::{Feature, Form, Row, Stage, Target};
-use crate::decode::{Alu, BitCount, BitTest, Shift, Unary};
+use super::encoding::{BYTE, FREE, LONG, WIDE, WORD, Widths};
+use super::encoding::{implied, in_opcode, reg_rm, rm, rm_reg};
+use super::{ENDBR64, Encoding, Feature, Form, Immediate, Row, Stage, Target};
+use crate::decode::{Alu, BitCount, BitTest, Shift, Unary, Width};
 use crate::error::Rule;
 use crate::state::FlagSet;
 use crate::ty::Reg;
-use iced_x86::Code;
 
-macro_rules! codes {
-    ($($code:ident)*) => { &[$(Code::$code,)*] };
+/// The eight operations at 00 to 3F and in the groups 80, 81 and 83, by their numbers.
+const fn arithmetic(number: u8) -> [Encoding; 9] {
+    let base = (number as u16) << 3;
+    [
+        rm_reg(base, BYTE),
+        rm_reg(base + 1, WORD),
+        reg_rm(base + 2, BYTE),
+        reg_rm(base + 3, WORD),
+        implied(base + 4, BYTE).then(Immediate::Byte),
+        implied(base + 5, WORD).then(Immediate::Long),
+        rm(0x80, number, BYTE).then(Immediate::Byte),
+        rm(0x81, number, WORD).then(Immediate::Long),
+        rm(0x83, number, WORD).then(Immediate::Byte),
+    ]
+}
+
+/// By a constant.
+const fn shifts(number: u8) -> [Encoding; 4] {
+    [
+        rm(0xD0, number, BYTE).then(Immediate::One),
+        rm(0xC0, number, BYTE).then(Immediate::Byte),
+        rm(0xD1, number, WORD).then(Immediate::One),
+        rm(0xC1, number, WORD).then(Immediate::Byte),
+    ]
+}
+
+const fn by_cl(opcode: u16, number: u8, widths: Widths) -> Encoding {
+    rm(opcode, number, widths).then(Immediate::Cl)
+}
+
+/// A bit by its number.
+const fn bit(number: u8) -> Encoding {
+    rm(0x0FBA, number, WORD).registers().then(Immediate::Byte)
 }
 
 const LOGIC: FlagSet = FlagSet::ALL.without(FlagSet::AF);
@@ -32,7 +64,8 @@ const PLAIN: Row = Row {
     may: FlagSet::NONE,
     feature: None,
     doc: "",
-    codes: &[],
+    encodings: &[],
+    strings: &[],
 };
 
 /// The table. What is not in it is refused.
@@ -44,10 +77,15 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::First],
         doc: "64 bits: the word. 32: read any, write-32. 8, 16: read unsigned, write-part. To \
               memory: store.",
-        codes: codes![
-            Mov_rm8_r8 Mov_rm16_r16 Mov_rm32_r32 Mov_rm64_r64 Mov_r8_rm8 Mov_r16_rm16 Mov_r32_rm32
-            Mov_r64_rm64 Mov_r8_imm8 Mov_r16_imm16 Mov_r32_imm32 Mov_r64_imm64 Mov_rm8_imm8
-            Mov_rm16_imm16 Mov_rm32_imm32 Mov_rm64_imm32
+        encodings: &[
+            rm_reg(0x88, BYTE),
+            rm_reg(0x89, WORD),
+            reg_rm(0x8A, BYTE),
+            reg_rm(0x8B, WORD),
+            in_opcode(0xB0, BYTE).then(Immediate::Byte),
+            in_opcode(0xB8, WORD).then(Immediate::Full),
+            rm(0xC6, 0, BYTE).then(Immediate::Byte),
+            rm(0xC7, 0, WORD).then(Immediate::Long),
         ],
         ..PLAIN
     },
@@ -57,7 +95,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Extend { signed: false },
         writes: &[Target::First],
         doc: "Read unsigned at the narrow width, then write.",
-        codes: codes![Movzx_r16_rm8 Movzx_r32_rm8 Movzx_r64_rm8 Movzx_r32_rm16 Movzx_r64_rm16],
+        encodings: &[reg_rm(0x0FB6, WORD).from(Width::W8), reg_rm(0x0FB7, LONG).from(Width::W16)],
         ..PLAIN
     },
     Row {
@@ -66,9 +104,10 @@ pub const ROWS: &[Row] = &[
         form: Form::Extend { signed: true },
         writes: &[Target::First],
         doc: "Read signed at the narrow width, then write.",
-        codes: codes![
-            Movsx_r16_rm8 Movsx_r32_rm8 Movsx_r64_rm8 Movsx_r32_rm16 Movsx_r64_rm16
-            Movsxd_r64_rm32
+        encodings: &[
+            reg_rm(0x0FBE, WORD).from(Width::W8),
+            reg_rm(0x0FBF, LONG).from(Width::W16),
+            reg_rm(0x63, WIDE).from(Width::W32),
         ],
         ..PLAIN
     },
@@ -78,7 +117,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Convert,
         writes: &[Target::Reg(Reg::Rax)],
         doc: "Read rax signed at half the width, then write.",
-        codes: codes![Cdqe Cwde],
+        encodings: &[implied(0x98, LONG)],
         ..PLAIN
     },
     Row {
@@ -89,7 +128,7 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::Reg(Reg::Rdx)],
         doc: "rdx := h with a - 2^(b-1) h >= 0 and 2^(b-1) h + 2^(b-1)-1 - a >= 0, a = rax \
               read signed.",
-        codes: codes![Cdq Cqo],
+        encodings: &[implied(0x99, LONG)],
         ..PLAIN
     },
     Row {
@@ -99,7 +138,7 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::First],
         doc: "The term of the address; a pointer or frame word plus integers stays one (64 \
               bits). An entry: code-address.",
-        codes: codes![Lea_r32_m Lea_r64_m],
+        encodings: &[reg_rm(0x8D, LONG)],
         ..PLAIN
     },
     Row {
@@ -109,11 +148,7 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::First],
         sure: FlagSet::ALL,
         doc: "e1 + e2; pointer plus integer (64 bits) stays a pointer, flags unreadable.",
-        codes: codes![
-            Add_rm8_r8 Add_rm16_r16 Add_rm32_r32 Add_rm64_r64 Add_r8_rm8 Add_r16_rm16 Add_r32_rm32
-            Add_r64_rm64 Add_AL_imm8 Add_AX_imm16 Add_EAX_imm32 Add_RAX_imm32 Add_rm8_imm8
-            Add_rm16_imm16 Add_rm32_imm32 Add_rm64_imm32 Add_rm16_imm8 Add_rm32_imm8 Add_rm64_imm8
-        ],
+        encodings: &arithmetic(0),
         ..PLAIN
     },
     Row {
@@ -124,11 +159,7 @@ pub const ROWS: &[Row] = &[
         sure: FlagSet::ALL,
         doc: "e1 - e2; pointer minus integer; two pointers of one name: the difference, flags \
               as cmp. Same register: 0.",
-        codes: codes![
-            Sub_rm8_r8 Sub_rm16_r16 Sub_rm32_r32 Sub_rm64_r64 Sub_r8_rm8 Sub_r16_rm16 Sub_r32_rm32
-            Sub_r64_rm64 Sub_AL_imm8 Sub_AX_imm16 Sub_EAX_imm32 Sub_RAX_imm32 Sub_rm8_imm8
-            Sub_rm16_imm16 Sub_rm32_imm32 Sub_rm64_imm32 Sub_rm16_imm8 Sub_rm32_imm8 Sub_rm64_imm8
-        ],
+        encodings: &arithmetic(5),
         ..PLAIN
     },
     Row {
@@ -137,11 +168,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Compare,
         sure: FlagSet::ALL,
         doc: "Flags only: cmp-public, cmp-same, cmp-other, pick.",
-        codes: codes![
-            Cmp_rm8_r8 Cmp_rm16_r16 Cmp_rm32_r32 Cmp_rm64_r64 Cmp_r8_rm8 Cmp_r16_rm16 Cmp_r32_rm32
-            Cmp_r64_rm64 Cmp_AL_imm8 Cmp_AX_imm16 Cmp_EAX_imm32 Cmp_RAX_imm32 Cmp_rm8_imm8
-            Cmp_rm16_imm16 Cmp_rm32_imm32 Cmp_rm64_imm32 Cmp_rm16_imm8 Cmp_rm32_imm8 Cmp_rm64_imm8
-        ],
+        encodings: &arithmetic(7),
         ..PLAIN
     },
     Row {
@@ -151,10 +178,13 @@ pub const ROWS: &[Row] = &[
         sure: LOGIC,
         may: FlagSet::AF,
         doc: "Flags of the result of `and`; `test r,r` of an undecided name: pick.",
-        codes: codes![
-            Test_rm8_r8 Test_rm16_r16 Test_rm32_r32 Test_rm64_r64 Test_AL_imm8 Test_AX_imm16
-            Test_EAX_imm32 Test_RAX_imm32 Test_rm8_imm8 Test_rm16_imm16 Test_rm32_imm32
-            Test_rm64_imm32
+        encodings: &[
+            rm_reg(0x84, BYTE),
+            rm_reg(0x85, WORD),
+            implied(0xA8, BYTE).then(Immediate::Byte),
+            implied(0xA9, WORD).then(Immediate::Long),
+            rm(0xF6, 0, BYTE).then(Immediate::Byte),
+            rm(0xF7, 0, WORD).then(Immediate::Long),
         ],
         ..PLAIN
     },
@@ -165,7 +195,7 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::First],
         sure: NOT_CF,
         doc: "e + 1; CF stays.",
-        codes: codes![Inc_rm8 Inc_rm16 Inc_rm32 Inc_rm64],
+        encodings: &[rm(0xFE, 0, BYTE), rm(0xFF, 0, WORD)],
         ..PLAIN
     },
     Row {
@@ -175,7 +205,7 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::First],
         sure: NOT_CF,
         doc: "e - 1; CF stays.",
-        codes: codes![Dec_rm8 Dec_rm16 Dec_rm32 Dec_rm64],
+        encodings: &[rm(0xFE, 1, BYTE), rm(0xFF, 1, WORD)],
         ..PLAIN
     },
     Row {
@@ -185,7 +215,7 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::First],
         sure: FlagSet::ALL,
         doc: "-e; flags as cmp 0, e.",
-        codes: codes![Neg_rm8 Neg_rm16 Neg_rm32 Neg_rm64],
+        encodings: &[rm(0xF6, 3, BYTE), rm(0xF7, 3, WORD)],
         ..PLAIN
     },
     Row {
@@ -194,7 +224,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Unary(Unary::Not),
         writes: &[Target::First],
         doc: "-e - 1; no flags.",
-        codes: codes![Not_rm8 Not_rm16 Not_rm32 Not_rm64],
+        encodings: &[rm(0xF6, 2, BYTE), rm(0xF7, 2, WORD)],
         ..PLAIN
     },
     Row {
@@ -206,11 +236,7 @@ pub const ROWS: &[Row] = &[
         reads: FlagSet::CF,
         sure: FlagSet::ALL,
         doc: "Fresh. Reads CF.",
-        codes: codes![
-            Adc_rm8_r8 Adc_rm16_r16 Adc_rm32_r32 Adc_rm64_r64 Adc_r8_rm8 Adc_r16_rm16 Adc_r32_rm32
-            Adc_r64_rm64 Adc_AL_imm8 Adc_AX_imm16 Adc_EAX_imm32 Adc_RAX_imm32 Adc_rm8_imm8
-            Adc_rm16_imm16 Adc_rm32_imm32 Adc_rm64_imm32 Adc_rm16_imm8 Adc_rm32_imm8 Adc_rm64_imm8
-        ],
+        encodings: &arithmetic(2),
         ..PLAIN
     },
     Row {
@@ -222,11 +248,7 @@ pub const ROWS: &[Row] = &[
         reads: FlagSet::CF,
         sure: FlagSet::ALL,
         doc: "Fresh; `sbb r,r` at 64 bits: -1 or 0. Reads CF.",
-        codes: codes![
-            Sbb_rm8_r8 Sbb_rm16_r16 Sbb_rm32_r32 Sbb_rm64_r64 Sbb_r8_rm8 Sbb_r16_rm16 Sbb_r32_rm32
-            Sbb_r64_rm64 Sbb_AL_imm8 Sbb_AX_imm16 Sbb_EAX_imm32 Sbb_RAX_imm32 Sbb_rm8_imm8
-            Sbb_rm16_imm16 Sbb_rm32_imm32 Sbb_rm64_imm32 Sbb_rm16_imm8 Sbb_rm32_imm8 Sbb_rm64_imm8
-        ],
+        encodings: &arithmetic(3),
         ..PLAIN
     },
     Row {
@@ -237,9 +259,10 @@ pub const ROWS: &[Row] = &[
         sure: CF_OF,
         may: PF_AF_ZF_SF,
         doc: "e1 * e2 if it is a term, else fresh.",
-        codes: codes![
-            Imul_r16_rm16 Imul_r32_rm32 Imul_r64_rm64 Imul_r16_rm16_imm16 Imul_r32_rm32_imm32
-            Imul_r64_rm64_imm32 Imul_r16_rm16_imm8 Imul_r32_rm32_imm8 Imul_r64_rm64_imm8
+        encodings: &[
+            reg_rm(0x0FAF, WORD),
+            rm_reg(0x69, WORD).then(Immediate::Long),
+            rm_reg(0x6B, WORD).then(Immediate::Byte),
         ],
         ..PLAIN
     },
@@ -251,7 +274,7 @@ pub const ROWS: &[Row] = &[
         sure: CF_OF,
         may: PF_AF_ZF_SF,
         doc: "rax and rdx fresh. One operand; not 8 bits.",
-        codes: codes![Mul_rm16 Mul_rm32 Mul_rm64 Imul_rm16 Imul_rm32 Imul_rm64],
+        encodings: &[rm(0xF7, 4, WORD), rm(0xF7, 5, WORD)],
         ..PLAIN
     },
     Row {
@@ -263,10 +286,7 @@ pub const ROWS: &[Row] = &[
         may: OF_AF,
         doc: "2^c e; a count of zero reads and writes the value and leaves the flags; 32 bits: \
               refused.",
-        codes: codes![
-            Shl_rm8_1 Shl_rm8_imm8 Shl_rm16_1 Shl_rm16_imm8 Shl_rm32_1 Shl_rm32_imm8 Shl_rm64_1
-            Shl_rm64_imm8
-        ],
+        encodings: &shifts(4),
         ..PLAIN
     },
     Row {
@@ -277,10 +297,7 @@ pub const ROWS: &[Row] = &[
         sure: SHIFT,
         may: OF_AF,
         doc: "v read unsigned; x with 2^c x <= v <= 2^c x + 2^c - 1.",
-        codes: codes![
-            Shr_rm8_1 Shr_rm8_imm8 Shr_rm16_1 Shr_rm16_imm8 Shr_rm32_1 Shr_rm32_imm8 Shr_rm64_1
-            Shr_rm64_imm8
-        ],
+        encodings: &shifts(5),
         ..PLAIN
     },
     Row {
@@ -291,10 +308,7 @@ pub const ROWS: &[Row] = &[
         sure: SHIFT,
         may: OF_AF,
         doc: "v read signed; x with 2^c x <= v <= 2^c x + 2^c - 1.",
-        codes: codes![
-            Sar_rm8_1 Sar_rm8_imm8 Sar_rm16_1 Sar_rm16_imm8 Sar_rm32_1 Sar_rm32_imm8 Sar_rm64_1
-            Sar_rm64_imm8
-        ],
+        encodings: &shifts(7),
         ..PLAIN
     },
     Row {
@@ -304,9 +318,13 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::First],
         may: FlagSet::ALL,
         doc: "shr: 0 <= x <= v. Others fresh.",
-        codes: codes![
-            Shl_rm8_CL Shl_rm16_CL Shl_rm32_CL Shl_rm64_CL Shr_rm8_CL Shr_rm16_CL Shr_rm32_CL
-            Shr_rm64_CL Sar_rm8_CL Sar_rm16_CL Sar_rm32_CL Sar_rm64_CL
+        encodings: &[
+            by_cl(0xD2, 4, BYTE),
+            by_cl(0xD3, 4, WORD),
+            by_cl(0xD2, 5, BYTE),
+            by_cl(0xD3, 5, WORD),
+            by_cl(0xD2, 7, BYTE),
+            by_cl(0xD3, 7, WORD),
         ],
         ..PLAIN
     },
@@ -318,11 +336,19 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::First],
         may: CF_OF,
         doc: "Fresh.",
-        codes: codes![
-            Rol_rm8_1 Rol_rm8_imm8 Rol_rm16_1 Rol_rm16_imm8 Rol_rm32_1 Rol_rm32_imm8 Rol_rm64_1
-            Rol_rm64_imm8 Ror_rm8_1 Ror_rm8_imm8 Ror_rm16_1 Ror_rm16_imm8 Ror_rm32_1 Ror_rm32_imm8
-            Ror_rm64_1 Ror_rm64_imm8 Rol_rm8_CL Rol_rm16_CL Rol_rm32_CL Rol_rm64_CL Ror_rm8_CL
-            Ror_rm16_CL Ror_rm32_CL Ror_rm64_CL
+        encodings: &[
+            rm(0xC0, 0, BYTE).then(Immediate::Byte),
+            rm(0xC1, 0, WORD).then(Immediate::Byte),
+            rm(0xC0, 1, BYTE).then(Immediate::Byte),
+            rm(0xC1, 1, WORD).then(Immediate::Byte),
+            rm(0xD0, 0, BYTE).then(Immediate::One),
+            rm(0xD1, 0, WORD).then(Immediate::One),
+            rm(0xD0, 1, BYTE).then(Immediate::One),
+            rm(0xD1, 1, WORD).then(Immediate::One),
+            by_cl(0xD2, 0, BYTE),
+            by_cl(0xD3, 0, WORD),
+            by_cl(0xD2, 1, BYTE),
+            by_cl(0xD3, 1, WORD),
         ],
         ..PLAIN
     },
@@ -333,7 +359,7 @@ pub const ROWS: &[Row] = &[
         stage: Stage::V2,
         writes: &[Target::First],
         doc: "Fresh; no flags.",
-        codes: codes![Bswap_r32 Bswap_r64],
+        encodings: &[in_opcode(0x0FC8, LONG)],
         ..PLAIN
     },
     Row {
@@ -344,8 +370,9 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::First],
         may: FlagSet::ALL,
         doc: "Fresh. By a constant, 32 and 64 bits.",
-        codes: codes![
-            Shld_rm32_r32_imm8 Shld_rm64_r64_imm8 Shrd_rm32_r32_imm8 Shrd_rm64_r64_imm8
+        encodings: &[
+            rm_reg(0x0FA4, LONG).then(Immediate::Byte),
+            rm_reg(0x0FAC, LONG).then(Immediate::Byte),
         ],
         ..PLAIN
     },
@@ -358,11 +385,7 @@ pub const ROWS: &[Row] = &[
         may: FlagSet::AF,
         doc: "A mask 2^k-1: e - 2^k m in [0, 2^k-1]. A mask -2^k: 2^k m in [e - 2^k + 1, e]. \
               Else x in [0, a] and [0, c].",
-        codes: codes![
-            And_rm8_r8 And_rm16_r16 And_rm32_r32 And_rm64_r64 And_r8_rm8 And_r16_rm16 And_r32_rm32
-            And_r64_rm64 And_AL_imm8 And_AX_imm16 And_EAX_imm32 And_RAX_imm32 And_rm8_imm8
-            And_rm16_imm16 And_rm32_imm32 And_rm64_imm32 And_rm16_imm8 And_rm32_imm8 And_rm64_imm8
-        ],
+        encodings: &arithmetic(4),
         ..PLAIN
     },
     Row {
@@ -373,11 +396,7 @@ pub const ROWS: &[Row] = &[
         sure: LOGIC,
         may: FlagSet::AF,
         doc: "x with x >= a, x >= c, x <= a + c, in range.",
-        codes: codes![
-            Or_rm8_r8 Or_rm16_r16 Or_rm32_r32 Or_rm64_r64 Or_r8_rm8 Or_r16_rm16 Or_r32_rm32
-            Or_r64_rm64 Or_AL_imm8 Or_AX_imm16 Or_EAX_imm32 Or_RAX_imm32 Or_rm8_imm8 Or_rm16_imm16
-            Or_rm32_imm32 Or_rm64_imm32 Or_rm16_imm8 Or_rm32_imm8 Or_rm64_imm8
-        ],
+        encodings: &arithmetic(1),
         ..PLAIN
     },
     Row {
@@ -388,11 +407,7 @@ pub const ROWS: &[Row] = &[
         sure: LOGIC,
         may: FlagSet::AF,
         doc: "x with 0 <= x <= a + c, in range. Same register: 0.",
-        codes: codes![
-            Xor_rm8_r8 Xor_rm16_r16 Xor_rm32_r32 Xor_rm64_r64 Xor_r8_rm8 Xor_r16_rm16 Xor_r32_rm32
-            Xor_r64_rm64 Xor_AL_imm8 Xor_AX_imm16 Xor_EAX_imm32 Xor_RAX_imm32 Xor_rm8_imm8
-            Xor_rm16_imm16 Xor_rm32_imm32 Xor_rm64_imm32 Xor_rm16_imm8 Xor_rm32_imm8 Xor_rm64_imm8
-        ],
+        encodings: &arithmetic(6),
         ..PLAIN
     },
     Row {
@@ -402,7 +417,7 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::Reg(Reg::Rax), Target::Reg(Reg::Rdx)],
         may: FlagSet::ALL,
         doc: "rdx = 0 and divisor >= 1 proved; rax := q, rdx := r with their facts.",
-        codes: codes![Div_rm32 Div_rm64],
+        encodings: &[rm(0xF7, 6, LONG)],
         ..PLAIN
     },
     Row {
@@ -414,7 +429,7 @@ pub const ROWS: &[Row] = &[
         may: FlagSet::ALL,
         doc: "rdx the sign copy of rax and divisor >= 1 proved; rax := q, rdx := r with their \
               facts.",
-        codes: codes![Idiv_rm32 Idiv_rm64],
+        encodings: &[rm(0xF7, 7, LONG)],
         ..PLAIN
     },
     Row {
@@ -423,15 +438,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Cmov,
         writes: &[Target::First],
         doc: "A template that both alternatives satisfy. Reads the flags of its condition.",
-        codes: codes![
-            Cmovo_r32_rm32 Cmovo_r64_rm64 Cmovno_r32_rm32 Cmovno_r64_rm64 Cmovb_r32_rm32
-            Cmovb_r64_rm64 Cmovae_r32_rm32 Cmovae_r64_rm64 Cmove_r32_rm32 Cmove_r64_rm64
-            Cmovne_r32_rm32 Cmovne_r64_rm64 Cmovbe_r32_rm32 Cmovbe_r64_rm64 Cmova_r32_rm32
-            Cmova_r64_rm64 Cmovs_r32_rm32 Cmovs_r64_rm64 Cmovns_r32_rm32 Cmovns_r64_rm64
-            Cmovp_r32_rm32 Cmovp_r64_rm64 Cmovnp_r32_rm32 Cmovnp_r64_rm64 Cmovl_r32_rm32
-            Cmovl_r64_rm64 Cmovge_r32_rm32 Cmovge_r64_rm64 Cmovle_r32_rm32 Cmovle_r64_rm64
-            Cmovg_r32_rm32 Cmovg_r64_rm64
-        ],
+        encodings: &[reg_rm(0x0F40, LONG).conditions()],
         ..PLAIN
     },
     Row {
@@ -440,10 +447,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Setcc,
         writes: &[Target::First],
         doc: "0 or 1. Registers only. Reads the flags of its condition.",
-        codes: codes![
-            Seto_rm8 Setno_rm8 Setb_rm8 Setae_rm8 Sete_rm8 Setne_rm8 Setbe_rm8 Seta_rm8 Sets_rm8
-            Setns_rm8 Setp_rm8 Setnp_rm8 Setl_rm8 Setge_rm8 Setle_rm8 Setg_rm8
-        ],
+        encodings: &[rm(0x0F90, 0, BYTE).registers().conditions()],
         ..PLAIN
     },
     Row {
@@ -452,9 +456,10 @@ pub const ROWS: &[Row] = &[
         form: Form::Xchg,
         writes: &[Target::First, Target::Second],
         doc: "Both words. Registers only.",
-        codes: codes![
-            Xchg_rm8_r8 Xchg_rm16_r16 Xchg_rm32_r32 Xchg_rm64_r64 Xchg_r16_AX Xchg_r32_EAX
-            Xchg_r64_RAX
+        encodings: &[
+            rm_reg(0x86, BYTE).registers(),
+            rm_reg(0x87, WORD).registers(),
+            in_opcode(0x90, WORD),
         ],
         ..PLAIN
     },
@@ -464,7 +469,11 @@ pub const ROWS: &[Row] = &[
         form: Form::Push,
         writes: &[Target::Reg(Reg::Rsp), Target::Memory],
         doc: "stack-move by -8, then the word.",
-        codes: codes![Push_r64 Pushq_imm8 Pushq_imm32],
+        encodings: &[
+            in_opcode(0x50, FREE),
+            implied(0x6A, FREE).then(Immediate::Byte),
+            implied(0x68, FREE).then(Immediate::Long),
+        ],
         ..PLAIN
     },
     Row {
@@ -473,7 +482,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Pop,
         writes: &[Target::First, Target::Reg(Reg::Rsp)],
         doc: "The slot's word, then stack-move by 8.",
-        codes: codes![Pop_r64],
+        encodings: &[in_opcode(0x58, FREE)],
         ..PLAIN
     },
     Row {
@@ -482,7 +491,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Leave,
         writes: &[Target::Reg(Reg::Rsp), Target::Reg(Reg::Rbp)],
         doc: "stack-move to rbp, then pop rbp.",
-        codes: codes![Leaveq],
+        encodings: &[implied(0xC9, FREE)],
         ..PLAIN
     },
     Row {
@@ -491,7 +500,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Call,
         writes: &[Target::Reg(Reg::Rsp), Target::Memory],
         doc: "Rule call; through a register or direct.",
-        codes: codes![Call_rel32_64 Call_rm64],
+        encodings: &[implied(0xE8, FREE).then(Immediate::Far), rm(0xFF, 2, FREE).registers()],
         ..PLAIN
     },
     Row {
@@ -500,7 +509,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Ret,
         writes: &[Target::Reg(Reg::Rsp)],
         doc: "Rule return.",
-        codes: codes![Retnq],
+        encodings: &[implied(0xC3, FREE)],
         ..PLAIN
     },
     Row {
@@ -508,7 +517,11 @@ pub const ROWS: &[Row] = &[
         name: "jmp",
         form: Form::Jmp,
         doc: "Rules jump, tail-call, jump-table.",
-        codes: codes![Jmp_rel8_64 Jmp_rel32_64 Jmp_rm64],
+        encodings: &[
+            implied(0xEB, FREE).then(Immediate::Near),
+            implied(0xE9, FREE).then(Immediate::Far),
+            rm(0xFF, 4, FREE),
+        ],
         ..PLAIN
     },
     Row {
@@ -516,12 +529,9 @@ pub const ROWS: &[Row] = &[
         name: "jcc",
         form: Form::Jcc,
         doc: "Rule cond. Reads the flags of its condition.",
-        codes: codes![
-            Jo_rel8_64 Jo_rel32_64 Jno_rel8_64 Jno_rel32_64 Jb_rel8_64 Jb_rel32_64 Jae_rel8_64
-            Jae_rel32_64 Je_rel8_64 Je_rel32_64 Jne_rel8_64 Jne_rel32_64 Jbe_rel8_64 Jbe_rel32_64
-            Ja_rel8_64 Ja_rel32_64 Js_rel8_64 Js_rel32_64 Jns_rel8_64 Jns_rel32_64 Jp_rel8_64
-            Jp_rel32_64 Jnp_rel8_64 Jnp_rel32_64 Jl_rel8_64 Jl_rel32_64 Jge_rel8_64 Jge_rel32_64
-            Jle_rel8_64 Jle_rel32_64 Jg_rel8_64 Jg_rel32_64
+        encodings: &[
+            implied(0x70, FREE).conditions().then(Immediate::Near),
+            implied(0x0F80, FREE).conditions().then(Immediate::Far),
         ],
         ..PLAIN
     },
@@ -531,7 +541,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Movs,
         writes: &[Target::Memory, Target::Reg(Reg::Rsi), Target::Reg(Reg::Rdi), Target::Count],
         doc: "Copies plain memory. movsq only with rep.",
-        codes: codes![Movsb_m8_m8 Movsq_m64_m64],
+        encodings: &[implied(0xA4, BYTE).maybe_f3(), implied(0xA5, WIDE).f3()],
         ..PLAIN
     },
     Row {
@@ -540,7 +550,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Stos,
         writes: &[Target::Memory, Target::Reg(Reg::Rdi), Target::Count],
         doc: "Fills plain memory. stosq only with rep.",
-        codes: codes![Stosb_m8_AL Stosq_m64_RAX],
+        encodings: &[implied(0xAA, BYTE).maybe_f3(), implied(0xAB, WIDE).f3()],
         ..PLAIN
     },
     Row {
@@ -550,7 +560,7 @@ pub const ROWS: &[Row] = &[
         stage: Stage::V2,
         writes: &[Target::Reg(Reg::Rax), Target::Reg(Reg::Rsi)],
         doc: "Loads a byte.",
-        codes: codes![Lodsb_AL_m8],
+        encodings: &[implied(0xAC, BYTE)],
         ..PLAIN
     },
     Row {
@@ -561,7 +571,7 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::Reg(Reg::Rsi), Target::Reg(Reg::Rdi), Target::Count],
         may: FlagSet::ALL,
         doc: "Compares bytes. Only with repe.",
-        codes: codes![Cmpsb_m8_m8],
+        encodings: &[implied(0xA6, BYTE).f3()],
         ..PLAIN
     },
     Row {
@@ -572,7 +582,7 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::Reg(Reg::Rdi), Target::Count],
         may: FlagSet::ALL,
         doc: "Finds a byte. Only with repne.",
-        codes: codes![Scasb_AL_m8],
+        encodings: &[implied(0xAE, BYTE).f2()],
         ..PLAIN
     },
     Row {
@@ -584,7 +594,7 @@ pub const ROWS: &[Row] = &[
         sure: FlagSet::ALL,
         feature: Some(Feature::Popcnt),
         doc: "n in [0, b].",
-        codes: codes![Popcnt_r16_rm16 Popcnt_r32_rm32 Popcnt_r64_rm64],
+        encodings: &[reg_rm(0x0FB8, WORD).f3()],
         ..PLAIN
     },
     Row {
@@ -597,7 +607,7 @@ pub const ROWS: &[Row] = &[
         may: PF_AF_SF_OF,
         feature: Some(Feature::Bmi1),
         doc: "n in [0, b].",
-        codes: codes![Tzcnt_r16_rm16 Tzcnt_r32_rm32 Tzcnt_r64_rm64],
+        encodings: &[reg_rm(0x0FBC, WORD).f3()],
         ..PLAIN
     },
     Row {
@@ -610,7 +620,7 @@ pub const ROWS: &[Row] = &[
         may: PF_AF_SF_OF,
         feature: Some(Feature::Lzcnt),
         doc: "n in [0, b].",
-        codes: codes![Lzcnt_r16_rm16 Lzcnt_r32_rm32 Lzcnt_r64_rm64],
+        encodings: &[reg_rm(0x0FBD, WORD).f3()],
         ..PLAIN
     },
     Row {
@@ -621,7 +631,7 @@ pub const ROWS: &[Row] = &[
         sure: FlagSet::CF,
         may: PF_AF_SF_OF,
         doc: "Flags only. Registers only.",
-        codes: codes![Bt_rm16_r16 Bt_rm32_r32 Bt_rm64_r64 Bt_rm16_imm8 Bt_rm32_imm8 Bt_rm64_imm8],
+        encodings: &[rm_reg(0x0FA3, WORD).registers(), bit(4)],
         ..PLAIN
     },
     Row {
@@ -633,10 +643,13 @@ pub const ROWS: &[Row] = &[
         sure: FlagSet::CF,
         may: PF_AF_SF_OF,
         doc: "Fresh. Registers only.",
-        codes: codes![
-            Bts_rm16_r16 Bts_rm32_r32 Bts_rm64_r64 Bts_rm16_imm8 Bts_rm32_imm8 Bts_rm64_imm8
-            Btr_rm16_r16 Btr_rm32_r32 Btr_rm64_r64 Btr_rm16_imm8 Btr_rm32_imm8 Btr_rm64_imm8
-            Btc_rm16_r16 Btc_rm32_r32 Btc_rm64_r64 Btc_rm16_imm8 Btc_rm32_imm8 Btc_rm64_imm8
+        encodings: &[
+            rm_reg(0x0FAB, WORD).registers(),
+            rm_reg(0x0FB3, WORD).registers(),
+            rm_reg(0x0FBB, WORD).registers(),
+            bit(5),
+            bit(6),
+            bit(7),
         ],
         ..PLAIN
     },
@@ -645,7 +658,17 @@ pub const ROWS: &[Row] = &[
         name: "nop",
         form: Form::Nop,
         doc: "Nothing. 90 and the long forms of the manual, exactly.",
-        codes: codes![Nopd Nopw Nop_rm16 Nop_rm32],
+        strings: &[
+            &[0x90],
+            &[0x66, 0x90],
+            &[0x0F, 0x1F, 0x00],
+            &[0x0F, 0x1F, 0x40, 0x00],
+            &[0x0F, 0x1F, 0x44, 0x00, 0x00],
+            &[0x66, 0x0F, 0x1F, 0x44, 0x00, 0x00],
+            &[0x0F, 0x1F, 0x80, 0x00, 0x00, 0x00, 0x00],
+            &[0x0F, 0x1F, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+            &[0x66, 0x0F, 0x1F, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
+        ],
         ..PLAIN
     },
     Row {
@@ -653,7 +676,13 @@ pub const ROWS: &[Row] = &[
         name: "endbr64 pause lfence mfence sfence",
         form: Form::Fence,
         doc: "Nothing.",
-        codes: codes![Endbr64 Pause Lfence Mfence Sfence],
+        strings: &[
+            ENDBR64,
+            &[0xF3, 0x90],
+            &[0x0F, 0xAE, 0xE8],
+            &[0x0F, 0xAE, 0xF0],
+            &[0x0F, 0xAE, 0xF8],
+        ],
         ..PLAIN
     },
     Row {
@@ -661,7 +690,7 @@ pub const ROWS: &[Row] = &[
         name: "int3",
         form: Form::Int3,
         doc: "Padding; refused where it can be reached.",
-        codes: codes![Int3],
+        encodings: &[implied(0xCC, FREE)],
         ..PLAIN
     },
 ];

@@ -238,5 +238,5 @@ fn data_lies_inside_a_segment() {
 fn memory_has_no_segment() {
     let decode = |bytes: &[u8]| decode_at(bytes, 0x40_0000, 0).map(drop);
     decode(&[0x0F, 0xB6, 0x00]).unwrap(); // movzx eax, byte [rax]
-    refused(decode(&[0x64, 0x0F, 0xB6, 0x00]), Rule::RowRefused); // movzx eax, byte fs:[rax]
+    refused(decode(&[0x64, 0x0F, 0xB6, 0x00]), Rule::Decode); // movzx eax, byte fs:[rax]
 }

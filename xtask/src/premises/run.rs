@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 /// The feature of `tal-core`.
 pub(super) const FEATURE: &str = "deletable-premises";
 const WITH: &str = "tal-core/deletable-premises";
-/// Tests of `tal-core` that are not run: the processor's own answers, a page.
-const NOT: &[&str] = &["cpu_oracle", "table_page"];
+/// Tests of `tal-core` that are not run: the processor's own answers.
+const NOT: &[&str] = &["cpu_oracle"];
 /// Tests of the verifying half of the loader, which need programs: those of `tal-asm`.
 const OF_THE_LOADER: &[&str] = &["hostile", "segments"];
 /// A test that goes on for so long without a premise has failed.

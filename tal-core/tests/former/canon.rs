@@ -1,7 +1,7 @@
-//! TCB. Is this byte string the one encoding of its instruction (trap 130)?
+//! Not trusted: a test. Is this byte string the one encoding of its instruction (trap 130)?
 
-use super::{Op, StringOp, Width};
 use iced_x86::{Code, Instruction, OpKind, Register};
+use tal_core::decode::{Op, StringOp, Width};
 
 /// The prefixes that the encoding must have, in this order, before the opcode.
 struct Prefixes {
@@ -16,13 +16,13 @@ struct Prefixes {
 /// Are the bytes canonical: prefixes, REX, SIB, displacement?
 pub(super) fn canonical(i: &Instruction, op: &Op, bytes: &[u8]) -> bool {
     if matches!(i.code(), Code::Nopd | Code::Nopw | Code::Nop_rm16 | Code::Nop_rm32) {
-        return holds!(is_manual_nop(bytes));
+        return is_manual_nop(bytes);
     }
     let Some((rest, rex)) = strip(&prefixes(i, op), bytes) else { return false };
-    holds!(rex_is_used(i, rex))
-        && holds!(memory_is_short(i, rest))
-        && holds!(no_ignored_field(op, rest))
-        && holds!(moves_something(i, op))
+    rex_is_used(i, rex)
+        && memory_is_short(i, rest)
+        && no_ignored_field(op, rest)
+        && moves_something(i, op)
 }
 
 /// A 32-bit shift or rotation by a constant that is 0 modulo 32 moves nothing. Whether it clears
@@ -60,7 +60,7 @@ fn strip<'a>(expected: &Prefixes, bytes: &'a [u8]) -> Option<(&'a [u8], Option<u
     }
     let wide = rex.is_some_and(|b| b & 8 != 0);
     let stray = rest.first().is_none_or(|b| is_prefix(*b));
-    (holds!(wide == expected.wide) && holds!(!stray)).then_some((rest, rex))
+    ((wide == expected.wide) && !stray).then_some((rest, rex))
 }
 
 fn is_prefix(byte: u8) -> bool {
@@ -132,7 +132,7 @@ fn rex_is_used(i: &Instruction, rex: Option<u8>) -> bool {
         let memory = [i.memory_base(), i.memory_index()].into_iter();
         count = memory.fold(count, |n, r| n.saturating_add(u32::from(high(r))));
     }
-    holds!(count == (rex & 7).count_ones()) && holds!(rex & 15 != 0 || byte_register)
+    (count == (rex & 7).count_ones()) && (rex & 15 != 0 || byte_register)
 }
 
 /// No SIB byte without need, no scale without index, the shortest displacement. `bytes` starts at
@@ -151,7 +151,7 @@ fn memory_is_short(i: &Instruction, bytes: &[u8]) -> bool {
         (4, [sib, rest @ ..]) => {
             let no_index = i.memory_index() == Register::None;
             let needed = sib & 7 == 4 || (form == 0 && sib & 7 == 5);
-            let fits = !no_index || (holds!(needed) && holds!(sib >> 6 == 0));
+            let fits = !no_index || (needed && (sib >> 6 == 0));
             if !fits {
                 return false;
             }
@@ -164,9 +164,9 @@ fn memory_is_short(i: &Instruction, bytes: &[u8]) -> bool {
         // rip-relative, absolute, or index alone: always four bytes; else no displacement.
         (0, _) => true,
         // One byte: not zero, unless the base is rbp or r13, which have no form without.
-        (1, [disp, ..]) => holds!(*disp != 0 || base == 5),
+        (1, [disp, ..]) => *disp != 0 || base == 5,
         (2, [a, b, c, d, ..]) => {
-            holds!(i8::try_from(i32::from_le_bytes([*a, *b, *c, *d])).is_err())
+            i8::try_from(i32::from_le_bytes([*a, *b, *c, *d])).is_err()
         }
         _ => false,
     }

@@ -1,7 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. Why an instruction is not in the table; for
 //! diagnostics only.
 
-use super::row_of;
+use crate::encodings::{self, row_of};
 use iced_x86::{Code, CpuidFeature, EncodingKind, Mnemonic};
 
 /// Why there is no rule for an instruction, by class.
@@ -248,9 +248,9 @@ pub fn reason(code: Code) -> Option<Reason> {
     if let Some((reason, _)) = listed {
         return Some(*reason);
     }
-    let accepted = |row: &super::Row| row.codes.iter().any(|c| c.mnemonic() == mnemonic);
+    let accepted = encodings::codes().any(|c| c.mnemonic() == mnemonic);
     let needs = |f: CpuidFeature| code.cpuid_features().contains(&f);
-    Some(if super::ROWS.iter().any(accepted) {
+    Some(if accepted {
         if code.cpuid_features().contains(&CpuidFeature::SSE2) {
             Reason::Vector
         } else {
