@@ -6,6 +6,7 @@
 pub mod again;
 pub mod bytes;
 pub mod corpus;
+pub mod decoders;
 pub mod memory;
 pub mod mutate;
 pub mod operands;
@@ -15,6 +16,8 @@ pub mod subject;
 pub mod trial;
 pub mod workers;
 
+#[path = "../../tal-core/tests/former/mod.rs"]
+mod former;
 #[path = "../../tal-core/tests/cpu_oracle/forms.rs"]
 #[allow(dead_code, reason = "the test of the rows uses the rest")]
 mod forms;

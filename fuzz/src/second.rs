@@ -3,18 +3,20 @@
 
 use crate::bytes::ADDRESS;
 use crate::operands::{self, Operand, constant_bits, wrapped};
-use tal_core::decode::{Decoded, Flow, Op, StringOp, Width};
+use tal_core::decode::{Decoded, Flow, Op, Src, StringOp, Width};
 use yaxpeax_arch::LengthedInstruction;
 use yaxpeax_x86::amd64::{InstDecoder, Instruction, Opcode, RegSpec, register_class};
 
 /// Where the other is known to be wrong: what is not asked of it, and why.
-fn excused(op: &Op, other: &Instruction) -> bool {
+fn excused(op: &Op) -> Option<&'static str> {
     match op {
-        // `0F C8+r` without REX.W has a 32-bit register; the other says 64 bits.
-        Op::Bswap { width: Width::W32, .. } => other.opcode() == Opcode::BSWAP,
-        // `0F BA /4..7 ib` without REX.W likewise.
-        Op::BitTest { width: Width::W32, bit: tal_core::decode::Src::Imm(_), .. } => true,
-        _ => false,
+        Op::Bswap { width: Width::W32, .. } => {
+            Some("`0F C8+r` without REX.W has a 32-bit register; it says 64 bits")
+        }
+        Op::BitTest { width: Width::W32, bit: Src::Imm(_), .. } => {
+            Some("`0F BA /4..7 ib` without REX.W has a 32-bit register; it says 64 bits")
+        }
+        _ => None,
     }
 }
 
@@ -94,11 +96,11 @@ fn all_same(ours: &[Operand], theirs: &[Operand], bits: u8) -> bool {
     ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| same(a, b, bits))
 }
 
-/// Does the other decode these bytes to the same? What differs, in words.
+/// Does the other decode these bytes to the same? Why not all of it was compared, if so.
 ///
 /// # Errors
-/// That.
-pub fn compare(bytes: &[u8], ours: &Decoded) -> Result<(), String> {
+/// What differs, in words.
+pub fn compare(bytes: &[u8], ours: &Decoded) -> Result<Option<&'static str>, String> {
     let other = InstDecoder::default().decode_slice(bytes);
     let other = other.map_err(|error| format!("the other does not decode it: {error:?}"))?;
     let length = other.len().to_const();
@@ -114,8 +116,8 @@ pub fn compare(bytes: &[u8], ours: &Decoded) -> Result<(), String> {
     if prefixes.lock() || prefixes.fs() || prefixes.gs() || prefixes.address_size() {
         return Err(format!("{names:?} has a prefix for the other: {other}"));
     }
-    if excused(&ours.op, &other) {
-        return Ok(());
+    if let Some(why) = excused(&ours.op) {
+        return Ok(Some(why));
     }
     let end = i64::from(ADDRESS) + i64::from(ours.length);
     let bytes = other.mem_size().and_then(|m| m.bytes_size()).unwrap_or(0);
@@ -126,7 +128,8 @@ pub fn compare(bytes: &[u8], ours: &Decoded) -> Result<(), String> {
             "{what}: {operands:?}, but {theirs:?} for the other",
             operands = operands::of(&ours.op).1
         )
-    })
+    })?;
+    Ok(None)
 }
 
 /// The other's name, in the spelling of `operands`.

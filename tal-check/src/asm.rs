@@ -3,6 +3,8 @@
 //! An operation is encoded in one way: the shortest encoding, and of two equal ones that which has
 //! the register or memory operand first (`mov r/m, r`). The judge accepts just these.
 
+use crate::encodings;
+use crate::refused::{self, Reason};
 use iced_x86::{
     Code, Decoder, DecoderOptions, Encoder, Instruction, Mnemonic, OpCodeOperandKind as Spec,
     OpKind, Register,
@@ -10,8 +12,6 @@ use iced_x86::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use strsim::osa_distance;
-use crate::encodings;
-use crate::refused::{self, Reason};
 use tal_core::decode::decode_at;
 
 /// One operand, all names resolved.

@@ -3,10 +3,9 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use tal_core::state::FlagSet;
 use tal_check::refused::REFUSED;
-use tal_core::decode::Width;
-use tal_core::table::{Encoding, Immediate, Place, ROWS, Repeat, Row, Stage, Target};
+use tal_core::state::FlagSet;
+use tal_core::table::{Encoding, F2, F3, HALF, Immediate, Place, ROWS, Row, Stage, Target, WIDE};
 
 fn flags(set: FlagSet) -> String {
     let all = [
@@ -47,12 +46,12 @@ to r15. Bytes alone are accepted exactly so. Prefixes stand in the order 66, F2 
 ";
 
 /// As the manual writes it.
-fn encoding(e: &Encoding, form: &str) -> String {
-    let mut text = match (e.repeats.allow(Repeat::None), e.repeats.allow(Repeat::F2)) {
-        (true, _) if e.repeats.matter() => "[F3] ".to_string(),
-        (true, _) => String::new(),
-        (false, true) => "F2 ".to_string(),
-        (false, false) => "F3 ".to_string(),
+fn encoding(e: &Encoding) -> String {
+    let mut text = match (e.repeats.allow(0), e.repeats.allow(F2), e.repeats.allow(F3)) {
+        (true, false, true) => "[F3] ".to_string(),
+        (false, true, false) => "F2 ".to_string(),
+        (false, false, true) => "F3 ".to_string(),
+        _ => String::new(),
     };
     if e.opcode > 0xFF {
         text += "0F ";
@@ -72,33 +71,30 @@ fn encoding(e: &Encoding, form: &str) -> String {
         Immediate::None => "",
         Immediate::One => " 1",
         Immediate::Cl => " cl",
-        Immediate::Byte => " ib",
+        Immediate::Byte | Immediate::Count => " ib",
         Immediate::Long => " id",
         Immediate::Full => " iv",
         Immediate::Near => " cb",
         Immediate::Far => " cd",
     };
-    let only = match (e.place, form) {
-        (Place::Register, _) => " r",
-        (_, "Lea") => " m",
+    let only = match e.place {
+        Place::Register => " r",
+        Place::Memory => " m",
         _ => "",
     };
-    let widths = [(e.widths.plain, false, false), (Width::W16, true, false)];
-    let widths = widths.into_iter().chain([(Width::W64, false, true)]);
-    let widths = widths.filter(|(_, half, wide)| e.widths.allow(*half, *wide));
-    let mut widths: Vec<u8> = widths.map(|(width, ..)| width.bits()).collect();
+    let widths = [0, HALF, WIDE].into_iter().filter(|prefix| e.widths.allow(*prefix));
+    let mut widths: Vec<u8> = widths.map(|prefix| e.widths.chosen(prefix).bits()).collect();
     widths.sort_unstable();
     let widths: Vec<String> = widths.iter().map(u8::to_string).collect();
     format!("`{text}{only}` {}", widths.join(" "))
 }
 
 fn encodings(row: &Row) -> String {
-    let form = format!("{:?}", row.form);
     let strings = row.strings.iter().map(|bytes| {
         let bytes: Vec<String> = bytes.iter().map(|b| format!("{b:02X}")).collect();
         format!("`{}`", bytes.join(" "))
     });
-    let all = row.encodings.iter().map(|e| encoding(e, &form)).chain(strings);
+    let all = row.encodings.iter().map(encoding).chain(strings);
     all.collect::<Vec<_>>().join(", ")
 }
 

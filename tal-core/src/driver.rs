@@ -87,9 +87,7 @@ impl<H: Hints> Judge<'_, H> {
             let (offset, which) = *start;
             let next = starts.get(at.saturating_add(1)).copied();
             premise!(self.padding(reached, offset));
-            reached = self
-                .block(&mut state, offset, which, next)
-                .map_err(|e| placed(e, offset))?;
+            reached = self.block(&mut state, offset, which, next).map_err(|e| placed(e, offset))?;
         }
         premise!(self.padding(reached, self.text_len()?));
         premise!(self.hints.end());
@@ -269,11 +267,7 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// [`Judge::exec`], with the offset behind the instruction.
-    fn instruction(
-        &mut self,
-        state: &mut State,
-        offset: u32,
-    ) -> Result<(Flow, u32)> {
+    fn instruction(&mut self, state: &mut State, offset: u32) -> Result<(Flow, u32)> {
         self.ghosts(state, Site::At(offset))?;
         let decoded = decode::decode(self.image, offset)?;
         self.burn(usize::from(decoded.length))?;

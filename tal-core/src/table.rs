@@ -8,10 +8,10 @@
 mod encoding;
 mod rows;
 
-pub use encoding::{Encoding, Immediate, Place, Repeat, Repeats, Widths};
+pub use encoding::{Encoding, F2, F3, HALF, Immediate, Place, Repeats, WIDE, Widths};
 pub use rows::ROWS;
 
-use crate::decode::{Alu, BitCount, BitTest, Shift, Unary};
+use crate::decode::{Alu, BitCount, BitTest, Shift, Unary, Width};
 use crate::error::Rule;
 use crate::state::FlagSet;
 use crate::ty::Reg;
@@ -137,20 +137,38 @@ pub struct Row {
 /// `endbr64`
 pub const ENDBR64: &[u8] = &[0xF3, 0x0F, 0x1E, 0xFA];
 
-/// The row and the encoding of an opcode, as [`Encoding::opcode`] writes it; of a group of opcodes,
-/// the one that the reg field of this ModRM byte chooses.
-#[must_use]
-pub fn find(opcode: u16, modrm: u8) -> Option<(&'static Row, &'static Encoding)> {
+/// An encoding, where the decoder looks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) row: &'static Row,
+    pub(crate) encoding: Encoding,
+    /// A bit for each set of prefixes that it may have.
+    prefixes: u16,
+    pub(crate) has_modrm: bool,
+    /// Is one of its operands a byte?
+    pub(crate) has_bytes: bool,
+}
+
+impl Entry {
+    /// May it have these prefixes?
+    pub(crate) fn allows(&self, prefixes: u8) -> bool {
+        (self.prefixes >> (prefixes & 15)) & 1 != 0
+    }
+}
+
+/// The encoding of an opcode, as [`Encoding::opcode`] writes it; of a group of opcodes, the one that
+/// the reg field of this ModRM byte chooses.
+#[inline(always)]
+pub(crate) fn find(opcode: u16, modrm: u8) -> Option<&'static Entry> {
     let [low, map] = opcode.to_le_bytes();
     let opcodes = if map == 0 { &ONE_BYTE } else { &TWO_BYTES };
     let number = opcodes.get(usize::from(low))?.get(usize::from((modrm >> 3) & 7))?;
-    let (row, encoding) = ENCODINGS.get(usize::from(*number))?;
-    Some((row, encoding))
+    ENCODINGS.get(usize::from(*number))
 }
 
 /// The string of [`Row::strings`] with which these bytes begin, and its row.
-#[must_use]
-pub fn whole(bytes: &[u8]) -> Option<(&'static Row, &'static [u8])> {
+#[cold]
+pub(crate) fn whole(bytes: &[u8]) -> Option<(&'static Row, &'static [u8])> {
     let begins = |(_, string): &&(&Row, &[u8])| bytes.starts_with(string);
     STRINGS.iter().find(begins).copied()
 }
@@ -163,7 +181,7 @@ const NONE: u8 = 255;
 /// By opcode and reg field the place in [`ENCODINGS`], or [`NONE`].
 static ONE_BYTE: Index = index(0);
 static TWO_BYTES: Index = index(0x0F00);
-static ENCODINGS: [(&Row, Encoding); encodings()] = flat();
+static ENCODINGS: [Entry; encodings()] = flat();
 static STRINGS: [(&Row, &[u8]); strings()] = flat_strings();
 
 const fn encodings() -> usize {
@@ -185,13 +203,28 @@ const fn strings() -> usize {
     count
 }
 
-const fn flat() -> [(&'static Row, Encoding); encodings()] {
-    let mut flat = [(&ROWS[0], ROWS[0].encodings[0]); encodings()];
+const fn entry(row: &'static Row, encoding: Encoding) -> Entry {
+    let (mut prefixes, mut set) = (0, 0);
+    while set < 16 {
+        let allowed = encoding.widths.allow(set) && encoding.repeats.allow(set);
+        // F2 and F3 never stand together.
+        if allowed && set & (F2 | F3) != F2 | F3 {
+            prefixes |= 1 << set;
+        }
+        set += 1;
+    }
+    let is_byte = matches!(encoding.widths.plain, Width::W8);
+    let has_bytes = is_byte || matches!(encoding.from, Some(Width::W8));
+    Entry { row, encoding, prefixes, has_modrm: encoding.place.has_modrm(), has_bytes }
+}
+
+const fn flat() -> [Entry; encodings()] {
+    let mut flat = [entry(&ROWS[0], ROWS[0].encodings[0]); encodings()];
     let (mut row, mut place) = (0, 0);
     while row < ROWS.len() {
         let mut i = 0;
         while i < ROWS[row].encodings.len() {
-            flat[place] = (&ROWS[row], ROWS[row].encodings[i]);
+            flat[place] = entry(&ROWS[row], ROWS[row].encodings[i]);
             place += 1;
             i += 1;
         }
@@ -221,7 +254,7 @@ const fn index(map: u16) -> Index {
     let flat = flat();
     let mut place = 0;
     while place < flat.len() {
-        let (_, code) = flat[place];
+        let code = flat[place].encoding;
         let mut next = 0;
         while code.opcode & 0xFF00 == map && next < code.span as usize {
             let opcode = (code.opcode & 0xFF) as usize + next;

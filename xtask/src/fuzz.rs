@@ -11,3 +11,9 @@ pub(crate) fn fuzz(arguments: &[String]) -> Result<()> {
     run.args(arguments);
     execute(run)
 }
+
+/// Our decoder against two others, over all opcodes; prints what was tried.
+pub(crate) fn decoders() -> Result<()> {
+    let arguments = ["run", "--quiet", "--release", "--package", "fuzz", "--bin", "tal-decoders"];
+    execute(command(&cargo(), &arguments))
+}

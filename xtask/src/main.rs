@@ -97,6 +97,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The judge's decoder against two others, over all opcodes; minutes.
+    Decoders,
     /// Time to check, assemble and verify generated programs of 10k, 50k and 200k lines.
     Bench,
     /// Requests per second of the HTTP server beside nginx; needs nginx and wrk.
@@ -195,6 +197,7 @@ fn command(command: Command) -> Result<()> {
         Command::Annotations => annotations::print(),
         Command::Mutate => tests::mutate(),
         Command::Fuzz { arguments } => fuzz::fuzz(&arguments),
+        Command::Decoders => fuzz::decoders(),
         Command::Bench => bench::bench(),
         Command::BenchServers => examples::beside::bench(&demo::build()?),
         Command::BenchJudge => bench_judge::bench_judge(),

@@ -3,6 +3,15 @@
 
 use crate::decode::Width;
 
+/// Prefixes, as bits: 66, REX.W, F2, F3. One of the last two at most.
+pub const HALF: u8 = 1;
+/// REX.W
+pub const WIDE: u8 = 2;
+/// The byte.
+pub const F2: u8 = 4;
+/// The byte.
+pub const F3: u8 = 8;
+
 /// Operand widths: what neither 66 nor REX.W means, and which of them may stand there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Widths {
@@ -19,58 +28,52 @@ pub(super) const WORD: Widths = Widths { plain: Width::W32, choices: 0b111 };
 /// 32 bits, 64 by REX.W.
 pub(super) const LONG: Widths = Widths { plain: Width::W32, choices: 0b101 };
 /// 64 bits, by REX.W only.
-pub(super) const WIDE: Widths = Widths { plain: Width::W64, choices: 0b100 };
+pub(super) const QUAD: Widths = Widths { plain: Width::W64, choices: 0b100 };
 /// 64 bits by itself, or no width at all.
 pub(super) const FREE: Widths = Widths { plain: Width::W64, choices: 0b001 };
 
 impl Widths {
-    /// May these prefixes stand there?
+    /// May these prefixes stand there, as to the width?
     #[must_use]
-    pub fn allow(self, half: bool, wide: bool) -> bool {
-        (self.choices >> (u8::from(half) | (u8::from(wide) << 1))) & 1 != 0
+    pub const fn allow(self, prefixes: u8) -> bool {
+        (self.choices >> (prefixes & (HALF | WIDE))) & 1 != 0
     }
 
     /// Do these prefixes choose a width, listed or not?
     #[must_use]
-    pub fn vary(self, half: bool, wide: bool) -> bool {
-        self.choices != FREE.choices && !(half && wide)
+    pub fn vary(self, prefixes: u8) -> bool {
+        self.choices != FREE.choices && prefixes & (HALF | WIDE) != HALF | WIDE
     }
 
     /// The width that they choose.
     #[must_use]
-    pub fn chosen(self, half: bool, wide: bool) -> Width {
-        match (half, wide) {
-            (_, true) => Width::W64,
-            (true, false) => Width::W16,
-            (false, false) => self.plain,
+    pub fn chosen(self, prefixes: u8) -> Width {
+        if prefixes & WIDE != 0 {
+            Width::W64
+        } else if prefixes & HALF != 0 {
+            Width::W16
+        } else {
+            self.plain
         }
     }
 }
 
-/// F2 or F3 before an opcode, or neither.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the byte")]
-pub enum Repeat {
-    None = 1,
-    F2 = 2,
-    F3 = 4,
-}
-
-/// Which of them may stand there, a bit for each.
+/// F2 or F3 before an opcode, or neither: which of the three may be, by their bits; 1 is neither.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Repeats(u8);
 
 impl Repeats {
-    /// May it stand there?
+    /// May these prefixes stand there, as to F2 and F3?
     #[must_use]
-    pub fn allow(self, repeat: Repeat) -> bool {
-        self.0 & repeat as u8 != 0
+    pub const fn allow(self, prefixes: u8) -> bool {
+        let repeats = prefixes & (F2 | F3);
+        self.0 & if repeats == 0 { 1 } else { repeats } != 0
     }
 
     /// Is one of them a part of the opcode?
     #[must_use]
     pub fn matter(self) -> bool {
-        self.0 != Repeat::None as u8
+        self.0 != 1
     }
 }
 
@@ -85,13 +88,15 @@ pub enum Place {
     Any,
     /// By ModRM, a register only.
     Register,
+    /// By ModRM, memory only.
+    Memory,
 }
 
 impl Place {
     /// Is there a ModRM byte?
     #[must_use]
-    pub fn has_modrm(self) -> bool {
-        matches!(self, Place::Any | Place::Register)
+    pub const fn has_modrm(self) -> bool {
+        matches!(self, Place::Any | Place::Register | Place::Memory)
     }
 }
 
@@ -106,6 +111,8 @@ pub enum Immediate {
     Cl,
     /// A byte.
     Byte,
+    /// A byte: how far to shift. At 32 bits never 0 modulo 32.
+    Count,
     /// Two bytes if the operand has 16 bits, else four.
     Long,
     /// As many bytes as the operand has.
@@ -141,7 +148,7 @@ pub struct Encoding {
 
 /// `op r/m, reg`
 pub(super) const fn rm_reg(opcode: u16, widths: Widths) -> Encoding {
-    let repeats = Repeats(Repeat::None as u8);
+    let repeats = Repeats(1);
     let (digit, from, immediate) = (None, None, Immediate::None);
     let place = Place::Any;
     Encoding { opcode, span: 1, digit, widths, repeats, place, to_reg: false, from, immediate }
@@ -176,6 +183,10 @@ impl Encoding {
         Encoding { place: Place::Register, ..self }
     }
 
+    pub(super) const fn memory(self) -> Encoding {
+        Encoding { place: Place::Memory, ..self }
+    }
+
     pub(super) const fn conditions(self) -> Encoding {
         Encoding { span: 16, ..self }
     }
@@ -185,14 +196,14 @@ impl Encoding {
     }
 
     pub(super) const fn f2(self) -> Encoding {
-        Encoding { repeats: Repeats(Repeat::F2 as u8), ..self }
+        Encoding { repeats: Repeats(F2), ..self }
     }
 
     pub(super) const fn f3(self) -> Encoding {
-        Encoding { repeats: Repeats(Repeat::F3 as u8), ..self }
+        Encoding { repeats: Repeats(F3), ..self }
     }
 
     pub(super) const fn maybe_f3(self) -> Encoding {
-        Encoding { repeats: Repeats(Repeat::None as u8 | Repeat::F3 as u8), ..self }
+        Encoding { repeats: Repeats(1 | F3), ..self }
     }
 }

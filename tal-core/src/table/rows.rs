@@ -1,6 +1,6 @@
 //! TCB. The rows of the instruction table (core.md 4.9), in its order.
 
-use super::encoding::{BYTE, FREE, LONG, WIDE, WORD, Widths};
+use super::encoding::{BYTE, FREE, LONG, QUAD, WORD, Widths};
 use super::encoding::{implied, in_opcode, reg_rm, rm, rm_reg};
 use super::{ENDBR64, Encoding, Feature, Form, Immediate, Row, Stage, Target};
 use crate::decode::{Alu, BitCount, BitTest, Shift, Unary, Width};
@@ -28,9 +28,9 @@ const fn arithmetic(number: u8) -> [Encoding; 9] {
 const fn shifts(number: u8) -> [Encoding; 4] {
     [
         rm(0xD0, number, BYTE).then(Immediate::One),
-        rm(0xC0, number, BYTE).then(Immediate::Byte),
+        rm(0xC0, number, BYTE).then(Immediate::Count),
         rm(0xD1, number, WORD).then(Immediate::One),
-        rm(0xC1, number, WORD).then(Immediate::Byte),
+        rm(0xC1, number, WORD).then(Immediate::Count),
     ]
 }
 
@@ -107,7 +107,7 @@ pub const ROWS: &[Row] = &[
         encodings: &[
             reg_rm(0x0FBE, WORD).from(Width::W8),
             reg_rm(0x0FBF, LONG).from(Width::W16),
-            reg_rm(0x63, WIDE).from(Width::W32),
+            reg_rm(0x63, QUAD).from(Width::W32),
         ],
         ..PLAIN
     },
@@ -138,7 +138,7 @@ pub const ROWS: &[Row] = &[
         writes: &[Target::First],
         doc: "The term of the address; a pointer or frame word plus integers stays one (64 \
               bits). An entry: code-address.",
-        encodings: &[reg_rm(0x8D, LONG)],
+        encodings: &[reg_rm(0x8D, LONG).memory()],
         ..PLAIN
     },
     Row {
@@ -337,10 +337,10 @@ pub const ROWS: &[Row] = &[
         may: CF_OF,
         doc: "Fresh.",
         encodings: &[
-            rm(0xC0, 0, BYTE).then(Immediate::Byte),
-            rm(0xC1, 0, WORD).then(Immediate::Byte),
-            rm(0xC0, 1, BYTE).then(Immediate::Byte),
-            rm(0xC1, 1, WORD).then(Immediate::Byte),
+            rm(0xC0, 0, BYTE).then(Immediate::Count),
+            rm(0xC1, 0, WORD).then(Immediate::Count),
+            rm(0xC0, 1, BYTE).then(Immediate::Count),
+            rm(0xC1, 1, WORD).then(Immediate::Count),
             rm(0xD0, 0, BYTE).then(Immediate::One),
             rm(0xD1, 0, WORD).then(Immediate::One),
             rm(0xD0, 1, BYTE).then(Immediate::One),
@@ -371,8 +371,8 @@ pub const ROWS: &[Row] = &[
         may: FlagSet::ALL,
         doc: "Fresh. By a constant, 32 and 64 bits.",
         encodings: &[
-            rm_reg(0x0FA4, LONG).then(Immediate::Byte),
-            rm_reg(0x0FAC, LONG).then(Immediate::Byte),
+            rm_reg(0x0FA4, LONG).then(Immediate::Count),
+            rm_reg(0x0FAC, LONG).then(Immediate::Count),
         ],
         ..PLAIN
     },
@@ -541,7 +541,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Movs,
         writes: &[Target::Memory, Target::Reg(Reg::Rsi), Target::Reg(Reg::Rdi), Target::Count],
         doc: "Copies plain memory. movsq only with rep.",
-        encodings: &[implied(0xA4, BYTE).maybe_f3(), implied(0xA5, WIDE).f3()],
+        encodings: &[implied(0xA4, BYTE).maybe_f3(), implied(0xA5, QUAD).f3()],
         ..PLAIN
     },
     Row {
@@ -550,7 +550,7 @@ pub const ROWS: &[Row] = &[
         form: Form::Stos,
         writes: &[Target::Memory, Target::Reg(Reg::Rdi), Target::Count],
         doc: "Fills plain memory. stosq only with rep.",
-        encodings: &[implied(0xAA, BYTE).maybe_f3(), implied(0xAB, WIDE).f3()],
+        encodings: &[implied(0xAA, BYTE).maybe_f3(), implied(0xAB, QUAD).f3()],
         ..PLAIN
     },
     Row {

@@ -165,9 +165,7 @@ fn memory_is_short(i: &Instruction, bytes: &[u8]) -> bool {
         (0, _) => true,
         // One byte: not zero, unless the base is rbp or r13, which have no form without.
         (1, [disp, ..]) => *disp != 0 || base == 5,
-        (2, [a, b, c, d, ..]) => {
-            i8::try_from(i32::from_le_bytes([*a, *b, *c, *d])).is_err()
-        }
+        (2, [a, b, c, d, ..]) => i8::try_from(i32::from_le_bytes([*a, *b, *c, *d])).is_err(),
         _ => false,
     }
 }
