@@ -1,8 +1,6 @@
-//! Not trusted. The sources of the judge for the kernel's build, which compiles them without cargo:
-//! those of this repository, and those of the decoder as Cargo.lock has them.
+//! Not trusted. The sources of the judge for the kernel's build, which compiles them without cargo.
 
 use crate::kernel::{cache, hex, lock, on_path};
-use crate::manifests::packages;
 use crate::run::root;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
@@ -11,8 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What is ours: directories and files below a crate that the kernel's Makefile names.
-const OURS: &[&str] = &[
+/// Directories and files below a crate that the kernel's Makefile names.
+const SOURCES: &[&str] = &[
     "tal-core/src",
     "loader/src",
     "kjudge/src",
@@ -21,9 +19,6 @@ const OURS: &[&str] = &[
     "LICENSE-MIT",
     "LICENSE-APACHE",
 ];
-
-/// What the decoder is made of.
-const OTHERS: &[&str] = &["iced-x86", "lazy_static", "spin"];
 
 /// The sources in one directory, a crate each.
 pub(crate) struct Sources {
@@ -58,22 +53,8 @@ pub(crate) fn sources() -> Result<Sources> {
 /// Every file by its name in the kernel's tree.
 fn files() -> Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
-    for name in OURS {
+    for name in SOURCES {
         collect(&root().join(name), name, &mut files)?;
-    }
-    let packages = packages(false)?;
-    for name in OTHERS {
-        let package = packages.iter().find(|package| package.name == *name);
-        let manifest = &package.with_context(|| format!("no package {name}"))?.manifest;
-        let top = manifest.parent().context("a manifest without a directory")?;
-        collect(&top.join("src"), &format!("{name}/src"), &mut files)?;
-        // What a crate includes besides, and under which terms it is.
-        for entry in fs::read_dir(top)? {
-            let file = entry?.file_name().to_string_lossy().into_owned();
-            if file.starts_with("README") || file.starts_with("LICENSE") {
-                collect(&top.join(&file), &format!("{name}/{file}"), &mut files)?;
-            }
-        }
     }
     Ok(files)
 }
@@ -125,10 +106,6 @@ mod tests {
             "loader/src/interface.bin",
             "kjudge/include/tal_judge.h",
             "kjudge/merge.lds",
-            "iced-x86/src/lib.rs",
-            "iced-x86/README.md",
-            "spin/src/lib.rs",
-            "lazy_static/src/lib.rs",
         ] {
             assert!(files.contains_key(name), "{name}");
         }

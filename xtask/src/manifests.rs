@@ -5,7 +5,6 @@
 use crate::run::{cargo, command};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use std::path::PathBuf;
 
 /// Each crate with all the crates of the workspace that it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -22,13 +21,11 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// What the judge and the verifying half of the loader are made of, apart from `core` and `alloc`.
 const TRUSTED: &[(&str, &[&str])] =
-    &[("tal-core", &["iced-x86"]), ("loader", &["tal-core"]), ("kjudge", &["loader", "tal-core"])];
+    &[("tal-core", &[]), ("loader", &["tal-core"]), ("kjudge", &["loader", "tal-core"])];
 
 /// What `cargo metadata` says of a crate.
 pub(crate) struct Package {
     pub(crate) name: String,
-    /// Where its manifest stands.
-    pub(crate) manifest: PathBuf,
     /// Its features, each with what it turns on.
     pub(crate) features: Vec<(String, Vec<String>)>,
     pub(crate) dependencies: Vec<Dependency>,
@@ -44,11 +41,10 @@ pub(crate) struct Dependency {
     pub(crate) features: Vec<String>,
 }
 
-/// The crates of the workspace, with all that they need or by themselves. (A crate that reads this
-/// for us would ask for other features of `serde` than the tools do, and cargo build them twice.)
-pub(crate) fn packages(alone: bool) -> Result<Vec<Package>> {
-    let mut arguments = vec!["metadata", "--format-version", "1"];
-    arguments.extend(alone.then_some("--no-deps"));
+/// The crates of the workspace. (A crate that reads this for us would ask for other features of
+/// `serde` than the tools do, and cargo build them twice.)
+pub(crate) fn packages() -> Result<Vec<Package>> {
+    let arguments = ["metadata", "--format-version", "1", "--no-deps"];
     let output = command(&cargo(), &arguments).output()?;
     if !output.status.success() {
         bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
@@ -72,18 +68,17 @@ pub(crate) fn packages(alone: bool) -> Result<Vec<Package>> {
     let package = |value: &Value| -> Result<Package> {
         let dependencies = list(&value["dependencies"])?;
         let dependencies = dependencies.iter().map(dependency).collect::<Result<_>>()?;
-        let manifest = PathBuf::from(text(&value["manifest_path"])?);
         let features = value["features"].as_object().context("cargo metadata: `features`")?;
         let turned_on = |(name, on): (&String, &Value)| Ok((name.clone(), words(on)?));
         let features = features.iter().map(turned_on).collect::<Result<_>>()?;
-        Ok(Package { name: text(&value["name"])?, manifest, features, dependencies })
+        Ok(Package { name: text(&value["name"])?, features, dependencies })
     };
     list(&metadata["packages"])?.iter().map(package).collect()
 }
 
 /// Compares the manifests with [`ARROWS`] and [`TRUSTED`].
 pub(crate) fn arrows() -> Result<()> {
-    let packages = packages(true)?;
+    let packages = packages()?;
     let mut faults = Vec::new();
     let members: Vec<&str> = packages.iter().map(|p| p.name.as_str()).collect();
     for (name, _) in ARROWS.iter().filter(|(name, _)| !members.contains(name)) {

@@ -209,7 +209,7 @@ fn page_is_current() -> Result<()> {
 /// list of features there: no build of the workspace can turn it on by itself.
 fn switch_is_off() -> Result<()> {
     let mut faults = Vec::new();
-    for package in manifests::packages(true)? {
+    for package in manifests::packages()? {
         for (name, needs) in &package.features {
             if needs.iter().any(|n| n.contains(run::FEATURE)) {
                 faults.push(format!("{}: feature {name} makes premises deletable", package.name));
