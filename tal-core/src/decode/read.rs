@@ -101,8 +101,10 @@ fn unlisted(opcode: u16) -> Error {
 /// Prefixes that make another instruction of the opcode, one without a row; or that mean nothing.
 fn stray(code: &Encoding, opcode: u16, prefixes: u8) -> Error {
     let listed = code.repeats.allow(prefixes);
-    let another = if listed { code.widths.vary(prefixes) } else { code.repeats.matter() };
-    if another { refused(opcode) } else { undecodable() }
+    match if listed { code.widths.vary(prefixes) } else { code.repeats.matter() } {
+        true => refused(opcode),
+        false => undecodable(),
+    }
 }
 
 /// What is known before the operands.

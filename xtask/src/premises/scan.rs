@@ -22,6 +22,7 @@ const EFFECTS: &[&str] = &[
     "begin_label",
     "block",
     "burn",
+    "by_modrm",
     "code_sub",
     "comb",
     "check_limits",
