@@ -3,9 +3,6 @@
 #ifndef TAL_ARENA_H
 #define TAL_ARENA_H
 
-/* For the decoder's tables, for ever. */
-#define TAL_INIT_ARENA		(512 << 10)
-
 /*
  * For a file: to begin with, and at most.  That is what tal-core's limits::memory
  * states, a quarter more for pieces that are larger than what is in them, and a

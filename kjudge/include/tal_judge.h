@@ -58,13 +58,6 @@ struct tal_report {
 };
 
 /*
- * Once, before everything else: tables in an arena that is never given back.
- * Not TAL_ADMITTED: nothing may be judged.
- */
-struct tal_report *tal_judge_init(void *arena, size_t size, void *floor,
-				  struct tal_report *report);
-
-/*
  * Judges @file.  The arena, aligned to 16, and what tal_judge_more() adds to it mean
  * nothing afterwards.  The stack reaches down to @floor: what would come near it is
  * refused.  Calls on several threads at once are fine, each with its arena.

@@ -2,10 +2,9 @@
 //! the host what it gets and what it owes.
 //!
 //! One call is one judging, inside one arena that the host hands in and throws away afterwards.
-//! Nothing outlives it and nothing else is written, apart from the tables of the decoder, which
-//! [`tal_judge_init`] makes once in an arena that is kept. That is why running out of memory, a
-//! panic and an interruption may all leave by the host's non-local exit: there is nothing to clean
-//! up, and until the very end the report says no.
+//! Nothing outlives it and nothing else is written. That is why running out of memory, a panic and
+//! an interruption may all leave by the host's non-local exit: there is nothing to clean up, and
+//! until the very end the report says no.
 #![no_std]
 #![allow(unsafe_code, reason = "a C interface takes addresses; each block says why it may")]
 #![cfg_attr(not(target_os = "none"), allow(dead_code, reason = "only the kernel allocates here"))]
@@ -16,7 +15,6 @@ mod division;
 mod pausing;
 mod report;
 
-use alloc::vec::Vec;
 use arena::Arena;
 use core::ffi::c_int;
 use core::{fmt, ptr, slice};
@@ -24,7 +22,6 @@ use loader::{Refusal, interface};
 use pausing::Pausing;
 use report::{Reason, Report};
 use tal_core::error::Error;
-use tal_core::image::Image;
 
 unsafe extern "C" {
     /// The arena of the judging that goes on on this thread.
@@ -40,56 +37,12 @@ unsafe extern "C" {
     fn tal_judge_leave();
 }
 
-/// Makes the tables of the decoder in an arena that is never given back.
-///
-/// # Safety
-/// `arena` is `size` bytes for this library alone for ever, aligned to 16; it is what
-/// `tal_judge_arena` returns meanwhile; nobody else calls anything of this library meanwhile. The
-/// stack reaches down to `floor`.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn tal_judge_init(
-    arena: *mut u8,
-    size: usize,
-    floor: usize,
-    report: *mut Report,
-) -> *mut Report {
-    // SAFETY: the caller's.
-    unsafe {
-        Arena::place(arena, size, floor, report);
-        (*report).clear();
-    }
-    let works = decoder_works() && interface::embedded().is_ok();
-    // SAFETY: the caller's.
-    unsafe {
-        (*report).finish(arena.cast());
-        if works {
-            (*report).admit();
-        }
-    }
-    report
-}
-
-/// Decodes one instruction, for which the decoder makes all of its tables.
-fn decoder_works() -> bool {
-    let image = Image {
-        text: &[0x90],
-        text_address: 0,
-        types: Vec::new(),
-        sigs: Vec::new(),
-        functions: Vec::new(),
-        labels: Vec::new(),
-        data: Vec::new(),
-        imports: Vec::new(),
-        start: None,
-    };
-    tal_core::decode::decode(&image, 0).is_ok_and(|one| one.length == 1)
-}
-
 /// Judges the bytes of a file by the interface that is compiled in.
 ///
 /// # Safety
-/// `file` is `file_size` bytes that nobody changes meanwhile; `arena` as for `tal_judge_init`, for
-/// the time of the call; `report` is for the call to write. `tal_judge_init` said yes before.
+/// `file` is `file_size` bytes that nobody changes meanwhile; `arena` is `size` bytes for this
+/// call alone, aligned to 16; it is what `tal_judge_arena` returns meanwhile. The stack reaches down
+/// to `floor`. `report` is for the call to write.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn tal_judge_verify(
     file: *const u8,

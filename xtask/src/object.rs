@@ -28,7 +28,7 @@ const OWED: &[&str] = &[
 ];
 
 /// What it gives the kernel.
-const GIVEN: &[&str] = &["tal_judge_import", "tal_judge_init", "tal_judge_verify"];
+const GIVEN: &[&str] = &["tal_judge_import", "tal_judge_verify"];
 
 /// The object among what the kernel's build has left.
 pub(crate) struct Object {
