@@ -395,7 +395,7 @@ fn in_sight(state: &State) -> bool {
 /// The codes that a block is made of.
 fn codes() -> Vec<Code> {
     let stack = ROWS.iter().filter(|r| matches!(r.form, Form::Push | Form::Pop));
-    let stack = stack.flat_map(codes_of).copied();
+    let stack = stack.flat_map(super::codes_of).copied();
     // Pushes and pops as often as a family of rows.
     let stack: Vec<Code> = stack.flat_map(|c| [c; 8]).collect();
     alone().map(|(_, c)| c).chain(stack).collect()

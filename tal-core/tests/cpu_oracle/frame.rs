@@ -84,7 +84,7 @@ fn what_the_rows_claim_of_the_frame_is_true() {
         .filter(|c| c.op_code().mnemonic() != Mnemonic::Lea && forms::takes_memory(*c).is_some())
         .collect();
     let stack = ROWS.iter().filter(|r| matches!(r.form, Form::Push | Form::Pop | Form::Leave));
-    codes.extend(stack.flat_map(codes_of).copied());
+    codes.extend(stack.flat_map(super::codes_of).copied());
     let (mut ran, mut far, mut lent) = (0, 0, 0);
     for code in codes {
         for round in 0..ROUNDS / 2 {
