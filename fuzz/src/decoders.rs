@@ -1,9 +1,9 @@
-//! Not trusted: a test. Our decoder against two others, over all opcodes: the one that the judge had
-//! before, by iced-x86, which has to accept the same strings and make the same of them; and
+//! Not trusted: a test. Our decoder against two others, over all opcodes: the one that the judge
+//! had before, by iced-x86, which has to accept the same strings and make the same of them; and
 //! yaxpeax-x86, which has to agree with what is accepted.
 //!
-//! Two sweeps. The first tries every opcode of one to three bytes with every ModRM byte behind every
-//! sequence of prefixes. The second goes on where something was accepted: every SIB byte, the
+//! Two sweeps. The first tries every opcode of one to three bytes with every ModRM byte behind
+//! every sequence of prefixes. The second goes on where something was accepted: every SIB byte, the
 //! displacements and immediates at the edges. Every accepted string, cut short, must be refused.
 
 use crate::bytes::ADDRESS;

@@ -16,7 +16,7 @@ use tal_check::interface::Host;
 use tal_check::lower::lower;
 use tal_core::decode::{Decoded, Op, Rm, decode_at};
 use tal_core::image::Interface;
-use tal_core::ty::Reg;
+use tal_core::ty::{self, Bounds, Reg};
 
 /// The first fault of a kind that is found in so many trials.
 fn first<S: Subject>(subject: &S, corpus: &Corpus, kind: Kind, count: u64) -> Option<Fault> {
@@ -154,10 +154,12 @@ fn lying(interface: &Interface) -> Interface {
     let mut interface = interface.clone();
     let getpid = loader::interface::names().position(|name| name == "getpid").unwrap();
     let sig = Rc::make_mut(&mut interface.imports[getpid]);
-    let facts = &mut sig.post.as_mut().unwrap().state.facts;
-    let largest = 0x7fff_ffff;
-    let bound = facts.iter_mut().find(|f| f.term.constant() == largest).unwrap();
-    bound.term = bound.term.plus(4 - largest).unwrap();
+    let given = &mut sig.post.as_mut().unwrap().vars;
+    let bounds = given.iter_mut().find_map(|kind| match kind {
+        ty::Kind::Int(bounds) if bounds.high() == Some(0x7fff_ffff) => Some(bounds),
+        _ => None,
+    });
+    *bounds.unwrap() = Bounds::new(Some(0), Some(4)).unwrap();
     interface
 }
 

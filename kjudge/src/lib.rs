@@ -41,8 +41,8 @@ unsafe extern "C" {
 ///
 /// # Safety
 /// `file` is `file_size` bytes that nobody changes meanwhile; `arena` is `size` bytes for this
-/// call alone, aligned to 16; it is what `tal_judge_arena` returns meanwhile. The stack reaches down
-/// to `floor`. `report` is for the call to write.
+/// call alone, aligned to 16; it is what `tal_judge_arena` returns meanwhile. The stack reaches
+/// down to `floor`. `report` is for the call to write.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn tal_judge_verify(
     file: *const u8,

@@ -16,8 +16,8 @@ use tal_core::error::Error;
 use tal_core::hint::{Forward, Ghost, Hints as _, Site};
 use tal_core::image::Interface;
 use tal_core::limits;
-use tal_core::state::{FlagKind, State};
-use tal_core::term::Term;
+use tal_core::state::{FlagKind, Scope, State};
+use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Cap, Entry, FieldTy, Guard, Mem, Mode, Reg, Region, View, Word};
 use tal_core::wire::{self, Stream};
 
@@ -177,8 +177,23 @@ fn show(state: &State) -> String {
     group(&mut text, "stack  ", slots.chain(lent));
     group(&mut text, "views  ", state.views.iter().map(view));
     group(&mut text, "owns   ", state.caps.iter().map(cap));
+    let integers = (0..).zip(&state.scope).filter_map(|(i, scope)| bounds(Var::Free(i), scope));
+    group(&mut text, "bounds ", integers);
     group(&mut text, "facts  ", state.facts.iter().map(|f| ShowFact(f).to_string()));
     text
+}
+
+/// `0 <= v3 <= 255`, if there are any.
+fn bounds(v: Var, scope: &Scope) -> Option<String> {
+    let (low, high) = (scope.bounds.low(), scope.bounds.high());
+    let v = ShowVar(v);
+    Some(match (low, high) {
+        (None, None) => return None,
+        (Some(low), Some(high)) if low == high => format!("{v} = {low}"),
+        (Some(low), Some(high)) => format!("{low} <= {v} <= {high}"),
+        (Some(low), None) => format!("{low} <= {v}"),
+        (None, Some(high)) => format!("{v} <= {high}"),
+    })
 }
 
 /// One line, or nothing.

@@ -5,6 +5,7 @@ use core::fmt;
 use tal_core::error::{Error, Kind};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Fact, Rel, Word};
+use tal_core::wire::VERSION;
 
 /// `rule[load-entry] at text offset 0x10: ..`
 ///
@@ -52,6 +53,11 @@ fn kind(kind: &Kind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Kind::BadTarget(target) => write!(f, "{target:#x} cannot be jumped to or called"),
         Kind::IllFormed => f.write_str("a type or a declaration is not well formed"),
         Kind::Malformed(at) => write!(f, "the annotations are malformed at offset {at:#x}"),
+        Kind::Version(version) => write!(
+            f,
+            "the annotations are of version {version}, and this judge reads version {VERSION}: \
+             assemble the program again"
+        ),
     }
 }
 

@@ -190,3 +190,21 @@ fn gdb_stops_at_the_lines_of_the_source() {
         assert!(output.contains(wanted), "no {wanted:?} in {all}");
     }
 }
+
+/// Annotations of another version are not read, and it is said what to do.
+#[test]
+fn another_version_is_named() {
+    let place = Place::new();
+    let program = place.program("answer", &ends_with(42));
+    let mut bytes = fs::read(&program).unwrap();
+    let magic = bytes.windows(4).rposition(|at| at == tal_core::wire::MAGIC).unwrap();
+    assert_eq!(bytes[magic + 4], tal_core::wire::VERSION);
+    bytes[magic + 4] = 1;
+    fs::write(&program, bytes).unwrap();
+    let (status, _, words) = outcome(&mut load(&["verify", text(&program)]));
+    assert_eq!(status.code(), Some(1), "{words}");
+    assert!(
+        words.contains("version 1,") && words.contains("assemble the program again"),
+        "{words}"
+    );
+}

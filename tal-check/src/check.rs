@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tal_core::error::Error;
 use tal_core::image::{Image, Label};
 use tal_core::judge::Judge;
-use tal_core::ty::{FnId, LabelState, Word};
+use tal_core::ty::{FnId, Kind, LabelState, Word};
 use tal_core::wire::{self, Recorder};
 
 /// A program that the judge accepted, with its annotations.
@@ -294,11 +294,19 @@ fn near(value: i128) -> Vec<i128> {
 /// Constants of the facts of the signature and of the written states.
 fn written_constants(lowered: &Lowered, function: &FnInfo) -> Vec<i128> {
     let sig = lowered.sigs.get(function.sig as usize);
-    let post = sig.and_then(|s| s.post.as_ref()).map(|p| &p.state.facts);
-    let declared = sig.map(|s| &s.pre.facts).into_iter().chain(post).flatten();
+    let post = sig.and_then(|s| s.post.as_ref());
+    let (facts, later) = (sig.map(|s| &s.pre.facts), post.map(|p| &p.state.facts));
+    let declared = facts.into_iter().chain(later).flatten();
+    let kinds = sig.map(|s| &s.vars).into_iter().chain(post.map(|p| &p.vars)).flatten();
+    let bounds = kinds.filter_map(|kind| match kind {
+        Kind::Int(bounds) => Some([bounds.low(), bounds.high()]),
+        _ => None,
+    });
+    let bounds = bounds.flatten().flatten();
     let states = function.labels.iter().filter_map(|l| l.state.as_ref());
     let written = states.flat_map(|w| w.facts.iter().map(|(fact, _)| fact));
-    declared.chain(written).flat_map(|fact| near(fact.term.constant())).collect()
+    let constants = declared.chain(written).map(|fact| fact.term.constant());
+    constants.chain(bounds).flat_map(near).collect()
 }
 
 #[cfg(test)]

@@ -11,13 +11,15 @@
 
 use crate::ghosts;
 use crate::lowered::GhostLine;
-use crate::prove::{self, Known};
+use crate::prove::{Given, Known};
 use crate::theta::Sizes;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use tal_core::decode::{self, Op};
 use tal_core::error::{Error, Kind as ErrorKind, Rule};
-use tal_core::hint::{Forward, Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
+use tal_core::hint::{
+    Comb, Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through,
+};
 use tal_core::image::{Image, Interface};
 use tal_core::judge::{Judge, Own, range_goals};
 use tal_core::state::State;
@@ -89,66 +91,67 @@ pub struct Finder<'a> {
     pub(crate) plan: Option<(Site, VecDeque<Ghost>)>,
     /// Regions made for a call at this offset, over when it is done.
     pub(crate) ends: BTreeMap<u32, Vec<Var>>,
-    proof: Option<(Term, usize, VecDeque<Proof>)>,
+    /// The rest of a certificate: what it proves, and how many steps the block has when it goes on.
+    proof: Option<(Term, u32, VecDeque<Proof>)>,
     pub(crate) memo: Memo,
 }
 
-/// Certificates found, for the last few lists of facts.
+/// Certificates found, for what was known in the last few states.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     /// The latest last.
     known: Vec<Found>,
 }
 
-/// What was asked about one list of facts.
+/// What was asked of one state.
 #[derive(Debug)]
 struct Found {
-    facts: Known,
+    known: Known,
     proofs: BTreeMap<Term, Option<Rc<Vec<Proof>>>>,
 }
 
-/// How many lists of facts are remembered: rehearsals go back and forth between a few.
+/// How many states are remembered: rehearsals go back and forth between a few.
 const REMEMBERED: usize = 6;
 
 impl Memo {
     /// The certificate of `goal >= 0`.
-    fn prove(&mut self, facts: &[Fact], goal: &Term) -> Option<Rc<Vec<Proof>>> {
-        let found = self.found(facts);
+    fn prove(&mut self, st: &State, goal: &Term) -> Option<Rc<Vec<Proof>>> {
+        let found = self.found(st);
         if let Some(known) = found.proofs.get(goal) {
             return known.clone();
         }
-        let proof = found.facts.prove(goal).map(Rc::new);
+        let proof = found.known.prove(goal).map(Rc::new);
         found.proofs.insert(goal.clone(), proof.clone());
         proof
     }
 
-    fn found(&mut self, facts: &[Fact]) -> &mut Found {
-        let at = match self.known.iter().rposition(|k| k.facts.facts() == facts) {
+    fn found(&mut self, st: &State) -> &mut Found {
+        let at = match self.known.iter().rposition(|k| k.known.given().is_of(st)) {
             Some(at) => at,
-            None => self.learn(facts),
+            None => self.learn(st),
         };
         &mut self.known[at]
     }
 
-    /// What follows from these facts.
-    pub(crate) fn known(&mut self, facts: &[Fact]) -> &mut Known {
-        &mut self.found(facts).facts
+    /// What follows from what is known in this state.
+    pub(crate) fn known(&mut self, st: &State) -> &mut Known {
+        &mut self.found(st).known
     }
 
-    /// A new list of facts. What followed from a prefix still follows, by the same certificate if
-    /// that has no steps; what did not may follow now.
-    fn learn(&mut self, facts: &[Fact]) -> usize {
-        let prefix = self.known.iter().rev().find(|k| facts.starts_with(k.facts.facts()));
-        let proofs = prefix.map_or_else(BTreeMap::new, |k| {
-            let kept = |p: &Option<Rc<Vec<Proof>>>| p.as_ref().is_some_and(|p| p.len() == 1);
+    /// A new state. What followed on the way to it still follows, by the same certificate if that
+    /// has no steps; what did not may follow now.
+    fn learn(&mut self, st: &State) -> usize {
+        let before = self.known.iter().rev().find(|k| k.known.given().leads_to(st));
+        let proofs = before.map_or_else(BTreeMap::new, |k| {
+            let kept = |p: &Option<Rc<Vec<Proof>>>| p.as_ref().is_some_and(|p| p.len() <= 1);
             k.proofs.iter().filter(|(_, p)| kept(p)).map(|(g, p)| (g.clone(), p.clone())).collect()
         });
-        let mut known = prefix.map_or_else(Known::default, |k| k.facts.clone());
-        known.extend(&facts[known.facts().len()..]);
+        let mut known = before.map_or_else(Known::default, |k| k.known.clone());
+        known.grow(Given::of(st));
         if self.known.len() == REMEMBERED {
             self.known.remove(0);
         }
-        self.known.push(Found { facts: known, proofs });
+        self.known.push(Found { known, proofs });
         self.known.len() - 1
     }
 }
@@ -226,13 +229,12 @@ impl<'a> Finder<'a> {
             };
         }
         match fact.rel {
-            Rel::Ge => self.memo.prove(&st.facts, &fact.term).is_some(),
+            Rel::Ge => self.memo.prove(st, &fact.term).is_some(),
             Rel::Eq => {
                 let Ok(negated) = fact.term.scale(-1) else { return false };
-                self.memo.prove(&st.facts, &fact.term).is_some()
-                    && self.memo.prove(&st.facts, &negated).is_some()
+                self.memo.prove(st, &fact.term).is_some() && self.memo.prove(st, &negated).is_some()
             }
-            Rel::Ne => self.how_ne(st, &fact.term).is_some(),
+            Rel::Ne => self.differs(st, &fact.term),
         }
     }
 
@@ -251,17 +253,19 @@ impl<'a> Finder<'a> {
         b.sub(a).is_ok_and(|d| self.ge(st, &d))
     }
 
-    fn how_ne(&mut self, st: &State, term: &Term) -> Option<Option<bool>> {
-        let negated = term.scale(-1).ok()?;
-        let listed = |f: &Fact| f.rel == Rel::Ne && (f.term == *term || f.term == negated);
-        // Guards are refuted by a side, so sides come first.
+    /// On which side of zero the term is.
+    fn side(&mut self, st: &State, term: &Term) -> Option<bool> {
         if term.plus(-1).is_ok_and(|t| self.ge(st, &t)) {
-            return Some(Some(true));
+            return Some(true);
         }
-        if negated.plus(-1).is_ok_and(|t| self.ge(st, &t)) {
-            return Some(Some(false));
-        }
-        st.facts.iter().any(listed).then_some(None)
+        let negated = term.scale(-1).ok()?;
+        negated.plus(-1).is_ok_and(|t| self.ge(st, &t)).then_some(false)
+    }
+
+    fn differs(&mut self, st: &State, term: &Term) -> bool {
+        let Ok(negated) = term.scale(-1) else { return false };
+        let listed = |f: &Fact| f.rel == Rel::Ne && (f.term == *term || f.term == negated);
+        st.facts.iter().any(listed) || self.side(st, term).is_some()
     }
 
     /// Is the region live, as the function at the site sees it?
@@ -273,24 +277,24 @@ impl<'a> Finder<'a> {
     }
 
     fn answer_prove(&mut self, st: &State, goal: &Fact) -> Proof {
-        if let Some((term, facts, rest)) = &mut self.proof
+        if let Some((term, steps, rest)) = &mut self.proof
             && *term == goal.term
-            && *facts == st.facts.len()
+            && *steps == st.steps
             && let Some(next) = rest.pop_front()
         {
-            *facts += usize::from(matches!(next, Proof::Step(_)));
+            *steps += u32::from(matches!(next, Proof::Step(_)));
             return next;
         }
         self.proof = None;
-        let Some(found) = self.memo.prove(&st.facts, &goal.term) else {
+        let Some(found) = self.memo.prove(st, &goal.term) else {
             self.trouble.push(Trouble::Fact(goal.clone()));
-            return Proof::Lookup;
+            return nothing();
         };
         let mut rest: VecDeque<Proof> = found.iter().cloned().collect();
-        let first = rest.pop_front().unwrap_or(Proof::Lookup);
-        let facts = st.facts.len() + usize::from(matches!(first, Proof::Step(_)));
+        let first = rest.pop_front().unwrap_or_else(nothing);
+        let steps = st.steps + u32::from(matches!(first, Proof::Step(_)));
         if !rest.is_empty() {
-            self.proof = Some((goal.term.clone(), facts, rest));
+            self.proof = Some((goal.term.clone(), steps, rest));
         }
         first
     }
@@ -374,9 +378,10 @@ impl<'a> Finder<'a> {
         let found = match address.as_int() {
             Some(c) => holding(c),
             None => {
-                let low = prove::lower_bound(&st.facts, address);
+                let mut known = Known::of(st);
+                let low = known.lower_bound(address);
                 let high = address.scale(-1).ok();
-                let high = high.and_then(|t| prove::lower_bound(&st.facts, &t)).map(|h| -h);
+                let high = high.and_then(|t| known.lower_bound(&t)).map(|h| -h);
                 let (a, z) = (low.and_then(holding), high.and_then(holding));
                 // An index that runs to the end, or from before the start, is inside at one end.
                 match (a, z) {
@@ -446,6 +451,14 @@ impl Hints for Finder<'_> {
 
     fn worked(&mut self, _: usize) {}
 
+    fn seen(&mut self, _: &State, what: Seen<'_>) {
+        // The steps were enough: what was left of the certificate is for nobody else.
+        let done = |(goal, ..): &(Term, u32, VecDeque<Proof>)| what == Seen::NotNegative(goal);
+        if self.proof.as_ref().is_some_and(done) {
+            self.proof = None;
+        }
+    }
+
     fn ghost(&mut self, st: &State, site: Site) -> Result<Option<Ghost>, Error> {
         if self.plan.as_ref().is_none_or(|(planned, _)| *planned != site) {
             self.arrive(site);
@@ -463,12 +476,12 @@ impl Hints for Finder<'_> {
         Ok(self.answer_prove(st, goal))
     }
 
-    fn prove_ne(&mut self, st: &State, term: &Term) -> Result<Option<bool>, Error> {
-        let how = self.how_ne(st, term);
-        if how.is_none() {
+    fn prove_ne(&mut self, st: &State, term: &Term) -> Result<bool, Error> {
+        let side = self.side(st, term);
+        if side.is_none() {
             self.trouble.push(Trouble::Fact(Fact { rel: Rel::Ne, term: term.clone() }));
         }
-        Ok(how.flatten())
+        Ok(side.unwrap_or(true))
     }
 
     fn in_range(&mut self, st: &State, term: &Term, bits: u8, signed: bool) -> Result<bool, Error> {
@@ -539,6 +552,11 @@ impl Hints for Finder<'_> {
         // Room is kept for what rows, edges and certificates add.
         Ok(st.facts.len() + facts.len() < tal_core::limits::FACTS - 80)
     }
+}
+
+/// A certificate of nothing: the goal itself must be what is left of it.
+fn nothing() -> Proof {
+    Proof::Comb(Comb { scale: 1, premises: Vec::new() })
 }
 
 /// The refusal of a question that has no answer at all.

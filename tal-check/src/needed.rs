@@ -9,15 +9,17 @@ use crate::check::finder;
 use crate::find::Finder;
 use crate::lowered::Lowered;
 use crate::theta::{Space, Theta};
-use std::collections::VecDeque;
-use std::ops::Range;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use tal_core::error::Error;
-use tal_core::hint::{Comb, Forward, Ghost, Hints, Inst, Proof, Site, Start, Step};
+use tal_core::hint::{Comb, Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Step};
 use tal_core::image::{Image, Label};
 use tal_core::judge::Judge;
+use tal_core::learn::{Told, told};
+use tal_core::prove::by_bounds;
 use tal_core::state::State;
-use tal_core::term::Term;
-use tal_core::ty::{Fact, LabelState, Rel};
+use tal_core::term::{Term, Var};
+use tal_core::ty::{Bounds, Fact, Kind, LabelState, Rel, Sig};
 
 /// What is to be written.
 #[derive(Debug)]
@@ -46,18 +48,64 @@ pub fn needed(lowered: &Lowered, labels: &[Label]) -> Result<Needed, Error> {
         let Some(written) = &local.state else { continue };
         let at = labels.binary_search_by_key(&local.offset, |l| l.offset);
         let Some(label) = at.ok().and_then(|at| u32::try_from(at).ok()) else { continue };
-        let facts = 0..u16::try_from(written.facts.len()).unwrap_or(u16::MAX);
-        uses.need(facts.map(|fact| Place::Fact(label, fact)).collect());
+        let said = |fact: &Fact| written.facts.iter().any(|(f, _)| f == fact);
+        uses.need(uses.facts_that(label, said));
     }
     let kept = labels.iter().zip(&uses.needed).map(|(label, needed)| only(label, needed)).collect();
     Ok(Needed { labels: kept, ghosts: uses.ghosts() })
 }
 
-/// The number of a fact of a state when facts of its label are gone.
-fn behind_dropped(number: u16, first: usize, needed: &[bool]) -> u16 {
-    let before = usize::from(number).saturating_sub(first);
-    let dropped = needed.iter().take(before).filter(|needed| !**needed).count();
-    number.saturating_sub(u16::try_from(dropped).unwrap_or(u16::MAX))
+/// The block of a label.
+#[derive(Clone, Debug)]
+struct Block {
+    label: u32,
+    /// Those of its facts that are facts of the state: number there, number in the label.
+    numbers: BTreeMap<usize, u16>,
+    /// Those that became bounds: of which variable.
+    bounds: Vec<(Var, u16)>,
+}
+
+impl Block {
+    /// As the judge learns what the signature and the label say.
+    fn new(label: u32, sig: &Sig, state: &LabelState) -> Block {
+        let mut block = Block { label, numbers: BTreeMap::new(), bounds: Vec::new() };
+        let of = |kind: &Kind| match kind {
+            Kind::Int(bounds) => Some(*bounds),
+            _ => None,
+        };
+        let mut now: Vec<Option<Bounds>> = sig.vars.iter().chain(&state.vars).map(of).collect();
+        let mut next = 0;
+        let own = (0..).map(Some).zip(&state.facts);
+        for (own, fact) in sig.pre.facts.iter().map(|fact| (None, fact)).chain(own) {
+            let index = |v: Var| match v {
+                Var::Free(i) => usize::from(i),
+                _ => usize::MAX,
+            };
+            let told = told(fact.rel, &fact.term, |v| now.get(index(v)).copied().flatten());
+            match told {
+                Told::Nothing => {}
+                Told::Within(v, bounds) => {
+                    if let Some(Some(old)) = now.get_mut(index(v)) {
+                        *old = old.and(bounds);
+                    }
+                    block.bounds.extend(own.map(|own| (v, own)));
+                }
+                Told::Relation => {
+                    block.numbers.extend(own.map(|own| (next, own)));
+                    next += 1;
+                }
+            }
+        }
+        block
+    }
+
+    /// The number of a fact of the state when facts of the label are gone.
+    fn behind_dropped(&self, number: u16, needed: &[bool]) -> u16 {
+        let before = self.numbers.range(..usize::from(number));
+        let gone = |own: &u16| needed.get(usize::from(*own)).is_some_and(|needed| !needed);
+        let dropped = before.filter(|(_, own)| gone(own)).count();
+        number.saturating_sub(u16::try_from(dropped).unwrap_or(u16::MAX))
+    }
 }
 
 /// The label with these of its facts.
@@ -84,8 +132,7 @@ enum Place {
 struct Found {
     /// How many questions came before.
     asked: usize,
-    /// The label whose block it is in, and where its facts stand in the state.
-    block: Option<(u32, Range<usize>)>,
+    block: Option<Rc<Block>>,
     ghost: Ghost,
     /// Do we need it?
     needed: bool,
@@ -99,17 +146,19 @@ struct Uses<'a> {
     needed: Vec<Vec<bool>>,
     /// What the proofs of the fact rest on, wherever they stand.
     rests: Vec<Vec<Vec<Place>>>,
-    /// The label whose block runs, and where its facts stand in the state.
-    block: Option<(u32, Range<usize>)>,
+    /// The one that runs, if it is a label's.
+    block: Option<Rc<Block>>,
     /// Facts that certificates and ghosts drew: number in the state, what it rests on.
     drawn: Vec<(usize, Vec<Place>)>,
+    /// Bounds that they narrowed: place in the trail, whose, what it rests on.
+    narrowed: Vec<(usize, Var, Vec<Place>)>,
     /// The way to a label on which the judge is.
     way: Option<Way>,
     /// How often a ghost was asked for.
     asked: usize,
     found: Vec<Found>,
-    /// The sizes that are being drawn, and how many facts there were before.
-    sizes: Option<(usize, usize)>,
+    /// What is being drawn: how many facts and narrowed bounds there were before, what it rests on.
+    drawing: Option<(usize, usize, Vec<Place>)>,
 }
 
 /// A way into a label while it is being checked.
@@ -135,10 +184,11 @@ impl<'a> Uses<'a> {
             rests,
             block: None,
             drawn: Vec::new(),
+            narrowed: Vec::new(),
             way: None,
             asked: 0,
             found: Vec::new(),
-            sizes: None,
+            drawing: None,
         }
     }
 
@@ -185,12 +235,30 @@ impl<'a> Uses<'a> {
         if let Some((_, on)) = self.drawn.iter().rfind(|(drawn, _)| *drawn == number) {
             return on.clone();
         }
-        let Some((label, facts)) = &self.block else { return Vec::new() };
-        if !facts.contains(&number) {
-            return Vec::new();
+        let Some(block) = &self.block else { return Vec::new() };
+        let own = block.numbers.get(&number);
+        own.map_or_else(Vec::new, |own| vec![Place::Fact(block.label, *own)])
+    }
+
+    /// What the bounds of the variables of a term rest on.
+    fn behind_bounds(&self, term: &Term) -> Vec<Place> {
+        let mut places = Vec::new();
+        for v in term.vars() {
+            if let Some(block) = &self.block {
+                let own = block.bounds.iter().filter(|(of, _)| *of == v);
+                places.extend(own.map(|(_, own)| Place::Fact(block.label, *own)));
+            }
+            let drawn = self.narrowed.iter().filter(|(_, of, _)| *of == v);
+            places.extend(drawn.flat_map(|(_, _, on)| on.iter().copied()));
         }
-        let fact = u16::try_from(number - facts.start);
-        fact.map_or_else(|_| Vec::new(), |fact| vec![Place::Fact(*label, fact)])
+        places
+    }
+
+    /// The facts of a label of which this holds.
+    fn facts_that(&self, label: u32, is: impl Fn(&Fact) -> bool) -> Vec<Place> {
+        let facts = self.labels.get(label as usize).map_or(&[][..], |l| &l.state.facts);
+        let all = (0..).zip(facts).filter(|(_, fact)| is(fact));
+        all.map(|(own, _)| Place::Fact(label, own)).collect()
     }
 
     fn behind_all(&self, numbers: &[u16]) -> Vec<Place> {
@@ -210,6 +278,13 @@ impl<'a> Uses<'a> {
         found.into_iter().min_by_key(more).unwrap_or_default()
     }
 
+    fn behind_step(&self, step: &Step) -> Vec<Place> {
+        match step {
+            Step::Bound(v, _) => self.behind_bounds(&Term::var(*v)),
+            _ => self.behind_all(&premises(step)),
+        }
+    }
+
     /// The judge asked this, and the answer rests on these facts. `open`: it asks more for it.
     fn ask(&mut self, goal: Fact, on: Vec<Place>, open: bool) {
         let Some(way) = &mut self.way else { return self.need(on) };
@@ -220,11 +295,15 @@ impl<'a> Uses<'a> {
         way.open = open;
     }
 
-    /// The facts that sizes gave rest on their ghost.
-    fn sized(&mut self, state: &State) {
-        let Some((ghost, before)) = self.sizes.take() else { return };
-        let drawn = (before..state.facts.len()).map(|number| (number, vec![Place::Sizes(ghost)]));
-        self.drawn.extend(drawn);
+    /// What was drawn is known now; what was cut is not any more.
+    fn look(&mut self, state: &State) {
+        self.drawn.retain(|(number, _)| *number < state.facts.len());
+        self.narrowed.retain(|(at, ..)| *at < state.trail.len());
+        let Some((facts, trail, on)) = self.drawing.take() else { return };
+        self.drawn.extend((facts..state.facts.len()).map(|number| (number, on.clone())));
+        for (at, narrowed) in state.trail.iter().enumerate().skip(trail) {
+            self.narrowed.push((at, Var::Free(narrowed.variable), on.clone()));
+        }
     }
 
     /// The ghosts that we need. Steps count facts, so where there are any, all stay.
@@ -237,9 +316,10 @@ impl<'a> Uses<'a> {
                 continue;
             }
             let ghost = match (ghost, block) {
-                (Ghost::Step(step), Some((label, facts))) => {
-                    let needed = self.needed.get(label as usize).map_or(&[][..], Vec::as_slice);
-                    Ghost::Step(renumbered(&step, |n| behind_dropped(n, facts.start, needed)))
+                (Ghost::Step(step), Some(block)) => {
+                    let needed = self.needed.get(block.label as usize);
+                    let needed = needed.map_or(&[][..], Vec::as_slice);
+                    Ghost::Step(renumbered(&step, |n| block.behind_dropped(n, needed)))
                 }
                 (ghost, _) => ghost,
             };
@@ -288,10 +368,21 @@ fn renumbered(step: &Step, mut to: impl FnMut(u16) -> u16) -> Step {
             Step::Comb { premises, slack: *slack }
         }
         Step::Cut { fact, divisor } => Step::Cut { fact: to(*fact), divisor: *divisor },
-        Step::Neq { fact, other } => Step::Neq { fact: to(*fact), other: to(*other) },
+        Step::Neq { fact, positive } => Step::Neq { fact: to(*fact), positive: *positive },
         Step::Product(a, b) => Step::Product(to(*a), to(*b)),
         Step::Scale(fact, by) => Step::Scale(to(*fact), by.clone()),
+        Step::Bound(v, end) => Step::Bound(*v, *end),
     }
+}
+
+/// What a sum leaves of a goal.
+fn rest(state: &State, goal: &Fact, comb: &Comb) -> Option<Term> {
+    let mut rest = goal.term.scale(i128::from(comb.scale)).ok()?;
+    for (at, factor) in &comb.premises {
+        let fact = state.facts.get(usize::from(*at))?;
+        rest = rest.add_scaled(&fact.term, factor.checked_neg()?).ok()?;
+    }
+    Some(rest)
 }
 
 /// rule[prove-lookup].
@@ -331,13 +422,13 @@ impl<'a> Forward for Uses<'a> {
     fn block(&mut self, start: Start) -> Result<(), Error> {
         self.arrive();
         self.drawn.clear();
+        self.narrowed.clear();
         self.block = match start {
             Start::Entry(_) => None,
-            Start::Label(number) => self.labels.get(number as usize).map(|label| {
+            Start::Label(number) => self.labels.get(number as usize).and_then(|label| {
                 let function = self.finder.function(label.offset);
-                let sig = function.and_then(|f| self.finder.sig(f));
-                let first = sig.map_or(0, |sig| sig.pre.facts.len());
-                (number, first..first + label.state.facts.len())
+                let sig = function.and_then(|f| self.finder.sig(f))?;
+                Some(Rc::new(Block::new(number, sig, &label.state)))
             }),
         };
         self.finder.block(start)
@@ -350,17 +441,17 @@ impl<'a> Forward for Uses<'a> {
 
     fn ghost(&mut self, state: &State, site: Site) -> Result<Option<Ghost>, Error> {
         self.arrive();
-        self.drawn.retain(|(number, _)| *number < state.facts.len());
-        self.sized(state);
+        self.look(state);
         let answer = self.finder.ghost(state, site)?;
         if let Some(ghost) = &answer {
             let written = matches!(site, Site::At(at) if self.finder.written.contains_key(&at));
             let sizes = matches!(ghost, Ghost::SizeFacts { .. }) && !written;
             if sizes {
-                self.sizes = Some((self.found.len(), state.facts.len()));
+                let on = vec![Place::Sizes(self.found.len())];
+                self.drawing = Some((state.facts.len(), state.trail.len(), on));
             }
             if let Ghost::Step(step) = ghost {
-                self.need(self.behind_all(&premises(step)));
+                self.need(self.behind_step(step));
             }
             let (asked, block, ghost) = (self.asked, self.block.clone(), ghost.clone());
             self.found.push(Found { asked, block, ghost, needed: !sizes });
@@ -369,32 +460,54 @@ impl<'a> Forward for Uses<'a> {
         Ok(answer)
     }
 
+    fn seen(&mut self, state: &State, what: Seen<'_>) {
+        self.look(state);
+        let (rel, term, on) = match what {
+            Seen::NotNegative(term) if by_bounds(state, term) => {
+                (Rel::Ge, term, self.behind_bounds(term))
+            }
+            Seen::NotNegative(term) => {
+                (Rel::Ge, term, self.listed(state, |fact| implies(fact, term)))
+            }
+            Seen::NotZero(term) => {
+                let opposite = term.scale(-1).ok();
+                let same = |t: &Term| t == term || Some(t) == opposite.as_ref();
+                let on = self.listed(state, |fact| fact.rel == Rel::Ne && same(&fact.term));
+                let on = if on.is_empty() { self.behind_bounds(term) } else { on };
+                (Rel::Ne, term, on)
+            }
+            // No question of a fact.
+            Seen::InRange(term) => return self.need(self.behind_bounds(term)),
+        };
+        self.ask(Fact { rel, term: term.clone() }, on, false);
+    }
+
     fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error> {
         let proof = self.finder.prove(state, goal)?;
-        self.drawn.retain(|(number, _)| *number < state.facts.len());
+        self.look(state);
         let on = match &proof {
-            Proof::Lookup => self.listed(state, |fact| implies(fact, &goal.term)),
-            Proof::Comb(Comb { premises, .. }) => {
-                self.behind_all(&premises.iter().map(|p| p.0).collect::<Vec<_>>())
+            Proof::Comb(comb) => {
+                let premises: Vec<u16> = comb.premises.iter().map(|p| p.0).collect();
+                let mut on = self.behind_all(&premises);
+                if let Some(rest) = rest(state, goal, comb) {
+                    on.extend(self.behind_bounds(&rest));
+                }
+                on
             }
-            Proof::Step(step) => self.behind_all(&premises(step)),
+            Proof::Step(step) => self.behind_step(step),
         };
         let step = matches!(proof, Proof::Step(_));
         if step {
-            self.drawn.push((state.facts.len(), on.clone()));
+            self.drawing = Some((state.facts.len(), state.trail.len(), on.clone()));
         }
         self.ask(goal.clone(), on, step);
         Ok(proof)
     }
 
-    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>, Error> {
-        let how = self.finder.prove_ne(state, term)?;
-        let opposite = term.scale(-1).ok();
-        let says =
-            |f: &Fact| f.rel == Rel::Ne && (f.term == *term || Some(&f.term) == opposite.as_ref());
-        let on = if how.is_none() { self.listed(state, says) } else { Vec::new() };
-        self.ask(Fact { rel: Rel::Ne, term: term.clone() }, on, how.is_some());
-        Ok(how)
+    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<bool, Error> {
+        let side = self.finder.prove_ne(state, term)?;
+        self.ask(Fact { rel: Rel::Ne, term: term.clone() }, Vec::new(), true);
+        Ok(side)
     }
 
     fn label(

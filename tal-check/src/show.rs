@@ -116,7 +116,7 @@ fn one(
         depth: state.stack.delta,
         owned: state.caps.iter().map(|c| names.cap(c)).collect(),
         views: state.views.iter().map(|v| names.view(v)).collect(),
-        facts: names.facts(&state.facts),
+        facts: names.facts(&crate::prove::facts_of(state)),
         needs: ran.needs.iter().map(|n| (names.fact(&n.goal), how(&names, n))).collect(),
         refused: trace.failure.as_ref().is_some_and(|f| f.offset == ran.offset),
     };
@@ -162,7 +162,7 @@ fn value(names: &Names<'_>, state: &State, word: &Word, place: &str) -> String {
     };
     let Some(var) = var else { return format!("= {shown}") };
     let what = match scope(state, var) {
-        Some((Kind::Int, _)) => range(names, &state.facts, var),
+        Some((Kind::Int(_), _)) => range(names, &crate::prove::facts_of(state), var),
         Some((kind @ Kind::Addr { .. }, set)) => {
             let known = match kind {
                 Kind::Addr { block, .. } => Kind::Addr { set, block: block.clone() },

@@ -49,7 +49,7 @@ impl Theta {
     /// Integers only: for packages and named types.
     #[must_use]
     pub fn ints(space: Space, count: u16) -> Self {
-        Theta::new(space, vec![Kind::Int; usize::from(count)])
+        Theta::new(space, vec![Kind::INT; usize::from(count)])
     }
 
     /// Which variables are sought.
@@ -191,6 +191,18 @@ impl Theta {
     #[must_use]
     pub fn seeks(&self, v: Var) -> bool {
         self.slot(v).is_some()
+    }
+
+    /// What the pattern says of numbers: the bounds of what is sought as facts, and these.
+    #[must_use]
+    pub(crate) fn told(&self, facts: &[Fact]) -> Vec<Fact> {
+        let var = |i: u16| match self.space {
+            Space::Free(first) => Var::Free(first.saturating_add(i)),
+            Space::Inner => Var::Inner(i),
+            Space::Bound => Var::Bound(i),
+            Space::Param => Var::Param(i),
+        };
+        crate::prove::declared(&self.kinds, var, facts)
     }
 
     fn kind(&self, v: Var) -> Option<&Kind> {
@@ -476,9 +488,9 @@ impl Theta {
         }
         let low = e.plus(-i128::from(a));
         let high = Term::int(i64::from(b)).sub(e);
-        [low, high].into_iter().all(|t| {
-            t.is_ok_and(|t| crate::prove::holds(&st.facts, &Fact { rel: Rel::Ge, term: t }))
-        })
+        [low, high]
+            .into_iter()
+            .all(|t| t.is_ok_and(|t| crate::prove::holds_in(st, &Fact { rel: Rel::Ge, term: t })))
     }
 
     fn guards(&self, st: &State, guards: &[Guard]) -> Option<Guarded<Vec<Guard>>> {
@@ -677,7 +689,7 @@ mod tests {
     #[test]
     fn variables_are_read_off_linear_terms() {
         // Pattern variables Free(2), Free(3); the state's own Free(0), Free(1) mean themselves.
-        let mut theta = Theta::new(Space::Free(2), vec![Kind::Int, Kind::Int]);
+        let mut theta = Theta::new(Space::Free(2), vec![Kind::INT, Kind::INT]);
         let pattern = v(2).scale(8).unwrap().add(&v(3)).unwrap();
         // Two open variables: kept for later.
         assert!(theta.unify(&pattern, &v(0).scale(8).unwrap().add(&v(1)).unwrap()));
@@ -688,7 +700,7 @@ mod tests {
 
     #[test]
     fn what_does_not_divide_stays_open() {
-        let mut theta = Theta::new(Space::Free(2), vec![Kind::Int]);
+        let mut theta = Theta::new(Space::Free(2), vec![Kind::INT]);
         assert!(theta.unify(&v(2).scale(8).unwrap(), &v(0).scale(4).unwrap()));
         assert_eq!(theta.open(), Some(0));
         assert!(!theta.unify(&Term::int(1), &Term::int(2)));

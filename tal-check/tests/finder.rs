@@ -60,7 +60,7 @@ fn with_heap(b: &mut Bench) {
         b.import(
             if zero { "calloc" } else { "malloc" },
             sig(
-                vec![Kind::Int],
+                vec![Kind::INT],
                 assertion(range.clone(), &[("rdi", word(n.clone()))], vec![], vec![]),
                 post(
                     vec![nullable(n.clone())],
@@ -73,7 +73,7 @@ fn with_heap(b: &mut Bench) {
     b.import(
         "free",
         sig(
-            vec![Kind::Int, nullable(n)],
+            vec![Kind::INT, nullable(n)],
             assertion(vec![], &[("rdi", name(1))], vec![], caps),
             post(vec![], assertion(vec![], &[], vec![], vec![])),
         ),
@@ -97,7 +97,7 @@ fn list_push() {
     let after =
         assertion(vec![], &[("rax", name(2)), ("rdx", name(0))], vec![], vec![head(f(2)), back]);
     let s =
-        sig(vec![nullable(sixteen.clone()), Kind::Int], pre, post(vec![nullable(sixteen)], after));
+        sig(vec![nullable(sixteen.clone()), Kind::INT], pre, post(vec![nullable(sixteen)], after));
     b.function(
         "list_push",
         s,
@@ -146,9 +146,9 @@ fn field_sum_and_store() {
         vec![],
     );
     let s = sig(
-        vec![addr(), Kind::Int, Kind::Region],
+        vec![addr(), Kind::INT, Kind::Region],
         pre,
-        post(vec![Kind::Int], assertion(vec![], &[("rax", word(int(3)))], vec![], vec![])),
+        post(vec![Kind::INT], assertion(vec![], &[("rax", word(int(3)))], vec![], vec![])),
     );
     b.function(
         "f",
@@ -181,7 +181,7 @@ fn split_owned_array_and_back() {
         vec![whole.clone()],
     );
     let s = sig(
-        vec![addr(), Kind::Int],
+        vec![addr(), Kind::INT],
         pre,
         post(vec![], assertion(vec![], &[], vec![], vec![whole])),
     );
@@ -246,14 +246,14 @@ fn table_insert() {
     facts.extend(facts_u64(2));
     let r = vec![ge(int(3)), ge(Term::int(1).sub(&int(3)).unwrap())];
     let s = sig(
-        vec![addr(), Kind::Int, Kind::Int],
+        vec![addr(), Kind::INT, Kind::INT],
         assertion(
             facts,
             &[("rdi", name(0)), ("rsi", word(int(1))), ("rdx", word(int(2)))],
             vec![],
             vec![t.clone()],
         ),
-        post(vec![Kind::Int], assertion(r, &[("rax", word(int(3)))], vec![], vec![t])),
+        post(vec![Kind::INT], assertion(r, &[("rax", word(int(3)))], vec![], vec![t])),
     );
     b.function(
         "table_insert",
@@ -307,7 +307,7 @@ fn table_find() {
         mem: Rc::new(mem.clone()),
     };
     let s = sig(
-        vec![addr(), Kind::Int, Kind::Region],
+        vec![addr(), Kind::INT, Kind::Region],
         assertion(
             facts_u64(1),
             &[("rdi", name(0)), ("rsi", word(int(1)))],
@@ -390,7 +390,7 @@ fn arena_alloc() {
     let q16 = int(2).scale(16).unwrap();
     let got = entry(vec![Guard::IsAddress(f(3))], f(3), Mem::Zero(q16.clone()));
     let s = sig(
-        vec![addr(), Kind::Int],
+        vec![addr(), Kind::INT],
         assertion(
             vec![ge(add(&n, -1)), ge(Term::int(1 << 40).sub(&n).unwrap())],
             &[("rdi", name(0)), ("rsi", word(n.clone()))],
@@ -398,7 +398,7 @@ fn arena_alloc() {
             vec![h.clone()],
         ),
         post(
-            vec![Kind::Int, Kind::Addr { set: NameSet::NULLABLE, block: None }],
+            vec![Kind::INT, Kind::Addr { set: NameSet::NULLABLE, block: None }],
             assertion(vec![ge(q16.sub(&n).unwrap())], &[("rax", name(3))], vec![], vec![got, h]),
         ),
     );
@@ -437,7 +437,7 @@ fn arena_init() {
     b.import(
         "mmap",
         sig(
-            vec![Kind::Int],
+            vec![Kind::INT],
             assertion(limits(&int(0)), &[("rdi", word(bytes.clone()))], vec![], vec![]),
             post(
                 vec![Kind::Addr { set: errno, block: claim }],
@@ -453,7 +453,7 @@ fn arena_init() {
     let r = int(2);
     let range = |a, z| Guard::Range(int(2), a, z);
     let s = sig(
-        vec![addr(), Kind::Int],
+        vec![addr(), Kind::INT],
         assertion(
             limits(&int(1)),
             &[("rdi", name(0)), ("rsi", word(int(1).scale(4096).unwrap()))],
@@ -461,7 +461,7 @@ fn arena_init() {
             vec![entry(vec![], f(0), Mem::Junk(Term::int(16)))],
         ),
         post(
-            vec![Kind::Int],
+            vec![Kind::INT],
             assertion(
                 vec![ge(add(&r, 4095)), ge(r.scale(-1).unwrap())],
                 &[("rax", word(r))],
@@ -536,7 +536,7 @@ fn total_lends_its_frame() {
     );
     let whole = entry(vec![], f(0), array(int(1), i64s()));
     let each = sig(
-        vec![addr(), Kind::Int, Kind::Word, Kind::Code(sigma), Kind::Store],
+        vec![addr(), Kind::INT, Kind::Word, Kind::Code(sigma), Kind::Store],
         assertion(
             vec![],
             &[("rdi", name(0)), ("rsi", word(int(1))), ("rdx", name(3)), ("rcx", name(2))],
@@ -575,7 +575,7 @@ fn total_lends_its_frame() {
     );
     let i = int(5);
     let mut l = bench::label_state(
-        vec![Kind::Int],
+        vec![Kind::INT],
         vec![ge(i.clone()), ge(int(1).sub(&i).unwrap())],
         &[
             ("r12", tal_core::ty::Word::Ptr(Base::Name(f(0)), i.scale(8).unwrap())),
@@ -601,10 +601,10 @@ fn total_lends_its_frame() {
     b.label("for_each.test", l);
     b.function("add_to", g, "endbr64\nmov rax, [rdi]\nadd [rsi], rax\ninc qword [rsi + 8]\nret");
     let s = sig(
-        vec![addr(), Kind::Int],
+        vec![addr(), Kind::INT],
         assertion(vec![], &[("rdi", name(0)), ("rsi", word(int(1)))], vec![], vec![whole.clone()]),
         post(
-            vec![Kind::Int, Kind::Int],
+            vec![Kind::INT, Kind::INT],
             assertion(vec![], &[("rax", word(int(2))), ("rdx", word(int(3)))], vec![], vec![whole]),
         ),
     );
@@ -639,7 +639,7 @@ fn lower_bound_cmov() {
     };
     let r = int(4);
     let s = sig(
-        vec![addr(), Kind::Int, Kind::Int, Kind::Region],
+        vec![addr(), Kind::INT, Kind::INT, Kind::Region],
         assertion(
             vec![],
             &[("rdi", name(0)), ("rsi", word(n.clone())), ("rdx", word(int(2)))],
@@ -647,7 +647,7 @@ fn lower_bound_cmov() {
             vec![],
         ),
         post(
-            vec![Kind::Int],
+            vec![Kind::INT],
             assertion(
                 vec![ge(r.clone()), ge(n.sub(&r).unwrap())],
                 &[("rax", word(r))],
@@ -688,7 +688,7 @@ fn lower_bound_cmov() {
     use tal_core::ty::{Reg, Word as W};
     let (k, m) = (int(4), int(5));
     let mut l = bench::label_state(
-        vec![Kind::Int, Kind::Int],
+        vec![Kind::INT, Kind::INT],
         vec![ge(k.clone()), ge(add(&m, -1)), ge(n.sub(&k).unwrap().sub(&m).unwrap())],
         &[
             ("rax", W::Ptr(Base::Name(f(0)), k.scale(8).unwrap())),
@@ -721,7 +721,7 @@ fn lends_owned_array_and_takes_it_back() {
     b.import(
         "write",
         sig(
-            vec![addr(), Kind::Int, Kind::Region],
+            vec![addr(), Kind::INT, Kind::Region],
             assertion(
                 vec![],
                 &[("rsi", name(0)), ("rdx", word(int(1)))],
@@ -733,7 +733,7 @@ fn lends_owned_array_and_takes_it_back() {
     );
     let whole = entry(vec![], f(0), array(int(1), i64s()));
     let s = sig(
-        vec![addr(), Kind::Int],
+        vec![addr(), Kind::INT],
         assertion(
             vec![ge(add(&int(1), -4))],
             &[("rdi", name(0)), ("rsi", word(int(1)))],
@@ -792,7 +792,7 @@ fn args_are_opened() {
     b.import(
         "write",
         sig(
-            vec![addr(), Kind::Int, Kind::Region],
+            vec![addr(), Kind::INT, Kind::Region],
             assertion(
                 vec![],
                 &[("rsi", name(0)), ("rdx", word(int(1)))],
@@ -803,7 +803,7 @@ fn args_are_opened() {
         ),
     );
     let s = sig(
-        vec![addr(), Kind::Int, Kind::Int],
+        vec![addr(), Kind::INT, Kind::INT],
         assertion(
             vec![ge(int(2)), ge(add(&int(1).sub(&int(2)).unwrap(), -1))],
             &[
@@ -872,14 +872,14 @@ fn vec_push() {
     let v = entry(vec![], f(0), vec);
     let r = vec![ge(int(2)), ge(Term::int(1).sub(&int(2)).unwrap())];
     let s = sig(
-        vec![addr(), Kind::Int],
+        vec![addr(), Kind::INT],
         assertion(
             facts_u64(1),
             &[("rdi", name(0)), ("rsi", word(int(1)))],
             vec![],
             vec![v.clone()],
         ),
-        post(vec![Kind::Int], assertion(r, &[("rax", word(int(2)))], vec![], vec![v])),
+        post(vec![Kind::INT], assertion(r, &[("rax", word(int(2)))], vec![], vec![v])),
     );
     b.function(
         "vec_push",
@@ -976,7 +976,7 @@ fn table_new() {
     let m = int(0);
     let got = entry(vec![Guard::IsAddress(f(1))], f(1), table);
     let s = sig(
-        vec![Kind::Int],
+        vec![Kind::INT],
         assertion(
             vec![ge(add(&m, -1)), ge(Term::int(1 << 32).sub(&m).unwrap())],
             &[("rdi", word(m))],

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tal_check::lower::{Outcome, lower};
 use tal_check::lowered::{LocalLabel, Lowered};
 use tal_check::resolve::Disk;
-use tal_core::ty::Kind;
+use tal_core::ty::{Bounds, Kind};
 
 fn programs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
@@ -106,7 +106,8 @@ fn listing(program: &Lowered) -> String {
 
 fn kind(kind: &Kind) -> String {
     match kind {
-        Kind::Int => "int".into(),
+        Kind::Int(Bounds::NONE) => "int".into(),
+        Kind::Int(bounds) => format!("int {bounds:?}"),
         Kind::Addr { set, block } => {
             format!("addr{:?}{}", set.small, if block.is_some() { " block" } else { "" })
         }

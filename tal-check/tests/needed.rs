@@ -28,8 +28,8 @@ fn accepted(lowered: Lowered) -> Checked {
 /// How many facts with two variables these labels of the first function have.
 fn relations(lowered: &Lowered, labels: &[Label], name: &str) -> usize {
     let local = lowered.functions.first().unwrap().labels.iter();
-    let local = local.filter(|l| l.names.iter().any(|n| n.0 == name)).map(|l| l.offset);
-    let offset = local.last().unwrap_or_else(|| panic!("no {name}"));
+    let mut local = local.filter(|l| l.names.iter().any(|n| n.0 == name)).map(|l| l.offset);
+    let offset = local.next_back().unwrap_or_else(|| panic!("no {name}"));
     let label = labels.iter().find(|l| l.offset == offset).unwrap();
     label.state.facts.iter().filter(|f| f.term.monomials().len() == 2).count()
 }

@@ -9,7 +9,7 @@ use tal_check::lowered::{FnInfo, Lowered, Origin};
 use tal_core::hint::Place;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Cap, FieldTy, Guard, Kind, Mem, Mode, NameSet, Reg, Region, Rel, Sig, Word,
+    Base, Bounds, Cap, FieldTy, Guard, Kind, Mem, Mode, NameSet, Reg, Region, Rel, Sig, Word,
 };
 
 fn program(text: &str) -> Lowered {
@@ -88,7 +88,9 @@ fn integers_have_the_range_that_is_written() {
     );
     let (sig, f) = sig(&p, "f");
     assert_eq!(f.names, ["v", "w", "k", "rax"]);
-    assert_eq!(sig.pre.facts.len(), 4, "two of v, two of k, none of w");
+    assert_eq!(sig.pre.facts, []);
+    let within = |low, high| Kind::Int(Bounds::new(Some(low), Some(high)).unwrap());
+    assert_eq!(sig.vars, [Kind::Int(Bounds::of_bits(64, false)), Kind::INT, within(1, 1 << 28)]);
     assert_eq!(sig.pre.regs[Reg::Rdx as usize], Word::Int(var(2).scale(4096).unwrap()));
     let post = sig.post.as_ref().unwrap();
     let low = var(3).sub(&var(0)).unwrap().plus(1).unwrap();
@@ -129,7 +131,9 @@ fn integer_alternatives_guard_by_range() {
     }
     found.sort_unstable();
     assert_eq!(found, [(-4095, -1, true), (0, 0, false)]);
-    assert_eq!(post.state.facts.len(), 2, "-4095 <= rax <= 0");
+    assert_eq!(post.state.facts, []);
+    let status = Bounds::new(Some(-4095), Some(0)).unwrap();
+    assert!(matches!(post.vars[..], [Kind::Int(bounds)] if bounds == status), "{:?}", post.vars);
 }
 
 #[test]

@@ -36,10 +36,11 @@ fn target(t: &Target) -> String {
 const ENCODINGS: &str = "
 ## Encodings
 
-As the manual writes them, each with its widths in bits: 16 by prefix 66; 64 by REX.W, or by themselves where no other
-is listed and the instruction is one of the stack or a transfer. `r` and `m` at the end: registers only, memory only.
-`id` is two bytes at 16 bits, `iv` as long as the operand. `[F3]` may be there or not. 90 itself exchanges only with r8
-to r15. Bytes alone are accepted exactly so. Prefixes stand in the order 66, F2 or F3, REX.
+As the manual writes them, each with its widths in bits: 16 by prefix 66; 64 by REX.W, or by
+themselves where no other is listed and the instruction is one of the stack or a transfer. `r` and
+`m` at the end: registers only, memory only. `id` is two bytes at 16 bits, `iv` as long as the
+operand. `[F3]` may be there or not. 90 itself exchanges only with r8 to r15. Bytes alone are
+accepted exactly so. Prefixes stand in the order 66, F2 or F3, REX.
 
 | Instruction | Encodings |
 |---|---|

@@ -7,7 +7,6 @@ use crate::image::{Contents, DataKind, Image, Interface};
 use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::rules::apply::Callee;
-use crate::rules::transfer::empty_state;
 use crate::state::{FlagKind, Mark, State};
 use crate::table::Feature;
 use crate::term::Term;
@@ -82,7 +81,7 @@ impl<H: Hints> Judge<'_, H> {
         premise!(self.tables());
         let starts = self.starts()?;
         let mut reached = 0;
-        let mut state = Box::new(empty_state());
+        let mut state = Box::new(State::empty());
         for (at, start) in starts.iter().enumerate() {
             let (offset, which) = *start;
             let next = starts.get(at.saturating_add(1)).copied();
@@ -219,7 +218,7 @@ impl<H: Hints> Judge<'_, H> {
             let mark = Mark::of(state);
             self.edge(state, cc, true)?;
             premise!(self.follow(state, from, to));
-            mark.restore(state)?;
+            mark.cut(state)?;
         }
         self.edge(state, cc, false)
     }
@@ -474,7 +473,7 @@ impl<H: Hints> Judge<'_, H> {
                 general.insert(place, label);
             }
             premise!(self.follow(state, from, Target::Label(label)));
-            mark.restore(state)?;
+            mark.cut(state)?;
         }
         Ok(())
     }
@@ -503,6 +502,7 @@ pub(crate) fn size(state: &State) -> usize {
     [
         state.scope.len(),
         state.facts.len(),
+        state.trail.len(),
         state.regs.len(),
         state.stack.slots.len(),
         state.views.len(),

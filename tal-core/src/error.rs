@@ -28,10 +28,10 @@ macro_rules! rules {
 rules! {
     // 4.1, 4.2
     TermForm "term-form", TermSubst "term-subst", FactSource "fact-source",
-    SizeFacts "size-facts", RangeFacts "range-facts",
-    ProveConstant "prove-constant", ProveLookup "prove-lookup", ProveComb "prove-comb",
-    ProveNe "prove-ne", StepComb "step-comb", StepCut "step-cut", StepNeq "step-neq",
-    StepProd "step-prod",
+    Learn "learn", Cut "cut", SizeFacts "size-facts", RangeFacts "range-facts",
+    ProveConstant "prove-constant", ProveBounds "prove-bounds", ProveLookup "prove-lookup",
+    ProveComb "prove-comb", ProveNe "prove-ne", StepComb "step-comb", StepCut "step-cut",
+    StepNeq "step-neq", StepProd "step-prod", StepBound "step-bound",
     // 4.3
     WfSize "wf-size", WfStruct "wf-struct", WfNamed "wf-named", WfEx "wf-ex",
     WfWordType "wf-word-type", WfGuard "wf-guard", WfSig "wf-sig", WfLabel "wf-label",
@@ -124,6 +124,8 @@ pub enum Kind {
     IllFormed,
     /// Annotation bytes are malformed at this offset of the section.
     Malformed(u32),
+    /// The annotations are of this version, which is not ours.
+    Version(u8),
 }
 
 /// A refusal.

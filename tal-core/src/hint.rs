@@ -48,15 +48,24 @@ pub enum Start {
     Label(u32),
 }
 
-/// Answer to a proof obligation (core.md 4.2).
+/// Answer to a proof obligation that neither bounds nor a fact decide (core.md 4.2).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Proof {
-    /// Some fact has the same variable part and no larger constant.
-    Lookup,
-    /// `scale * goal = sum of factor * fact + constant`, constant not negative.
+    /// `scale * goal = sum of factor * fact + rest`, the rest not negative by bounds.
     Comb(Comb),
     /// First append this consequence of the facts, then ask again.
     Step(Step),
+}
+
+/// What the judge sees without a question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seen<'t> {
+    /// `term >= 0`, by bounds or a fact.
+    NotNegative(&'t Term),
+    /// `term /= 0`, by bounds or a fact.
+    NotZero(&'t Term),
+    /// The term lies in the range that is asked for, by bounds.
+    InRange(&'t Term),
 }
 
 /// Farkas' lemma: multipliers for facts by number.
@@ -87,17 +96,31 @@ pub enum Step {
         /// Positive.
         divisor: i128,
     },
-    /// `e >= 0` (fact) and `e /= 0` or `-e /= 0` (other) give `e - 1 >= 0`.
+    /// `e /= 0` (the fact) and `e >= 0` give `e - 1 >= 0`; or the same of `-e`.
     Neq {
-        /// The inequality.
-        fact: u16,
         /// The disequality.
-        other: u16,
+        fact: u16,
+        /// Of `e`, not of `-e`? That it is not negative is asked next, unless it is known, and
+        /// answered by a [`Comb`].
+        positive: bool,
     },
     /// Product of two `>=` facts of at most three atoms, degree 1.
     Product(u16, u16),
     /// `a = 0` times any term of degree 1.
     Scale(u16, Term),
+    /// A bound of this variable as a fact: for products, cuts and sums, which take facts only.
+    Bound(Var, End),
+}
+
+/// Which bound.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum End {
+    /// `v - low >= 0`
+    Low,
+    /// `high - v >= 0`
+    High,
+    /// `v - low = 0`, where both are the same.
+    Both,
 }
 
 /// The memory that an access, a rep instruction or a call argument goes through.
@@ -221,19 +244,23 @@ pub trait Hints {
     /// # Errors
     /// As said above; so for each method.
     fn ghost(&mut self, state: &State, site: Site) -> Result<Option<Ghost>, Error>;
-    /// Certificate for `goal` (`>=` or `=`; for `/=` see [`Hints::prove_ne`]).
+    /// The judge sees this by bounds or a fact: no question, but who tells a person how things were
+    /// proved, or wants to know what is needed for it, hears of it.
+    fn seen(&mut self, state: &State, what: Seen<'_>);
+    /// Certificate for `goal`, a `>=` that neither bounds nor a fact decide.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
     fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error>;
-    /// How to show `term /= 0`: by a fact (`None`), or by proving it positive (`Some(true)`) or
-    /// negative (`Some(false)`), which is asked next by [`Hints::prove`].
+    /// On which side to show `term /= 0`: positive (true) or negative, which is asked next by
+    /// [`Hints::prove`] unless it is known.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
-    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>, Error>;
-    /// Rule operand-read: is `term` provably in the range of `bits` read `signed`? If true, the two
-    /// bounds are asked next by [`Hints::prove`]; if false, it is read as a fresh integer.
+    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<bool, Error>;
+    /// Rule operand-read, where bounds do not decide: is `term` provably in the range of `bits`
+    /// read `signed`? If true, what is not known of it is asked next by [`Hints::prove`]; if false,
+    /// it is read as a fresh integer.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
@@ -245,12 +272,13 @@ pub trait Hints {
         signed: bool,
     ) -> Result<bool, Error>;
     /// Should the optional consequence of a rule be drawn (facts of compares and of rows that need
-    /// ranges)? Its premises are asked next.
+    /// ranges), though bounds do not show all of its premises? They are asked next.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
     fn want(&mut self, state: &State, goals: &[Fact]) -> Result<bool, Error>;
-    /// Rule range-facts: a load is about to append `facts` about the value that it read. Should it?
+    /// Rule range-facts: a load is about to append `facts` about the value that it read, which are
+    /// no bounds. Should it?
     ///
     /// # Errors
     /// See [`Hints::ghost`].

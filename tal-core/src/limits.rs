@@ -18,6 +18,8 @@ pub const NESTING: usize = 16;
 pub const ARITY: usize = 8;
 /// Facts in scope at one point.
 pub const FACTS: usize = 240;
+/// Bounds that are narrowed in a block.
+pub const TRAIL: usize = 1 << 14;
 /// Variables that a label declares.
 pub const LABEL_VARS: usize = 32;
 /// Variables that a signature declares (pre-state and post-state together).

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind as Evidence, Rule};
 use crate::judge::Result;
 use crate::term::{Term, Var};
-use crate::ty::{Cap, Fact, Kind, Lent, NameSet, Reg, View, Word};
+use crate::ty::{Bounds, Cap, Fact, Kind, Lent, NameSet, Reg, View, Word};
 use alloc::vec::Vec;
 
 /// A variable in scope with what is known of it now.
@@ -15,6 +15,18 @@ pub struct Scope {
     pub set: NameSet,
     /// For a name that turned out to be an integer: which (rule[name-narrow]).
     pub is: Option<Term>,
+    /// For integers: the bounds as they are known now, within those of the declaration. They only
+    /// ever shrink, and the old ones go on the trail.
+    pub bounds: Bounds,
+}
+
+/// Bounds that were narrowed: whose, and what they were.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Narrowed {
+    /// Place in the scope.
+    pub variable: u16,
+    /// Before.
+    pub bounds: Bounds,
 }
 
 /// Flags by bit: the set of those that may be read.
@@ -61,8 +73,11 @@ pub struct Stack {
 pub struct State {
     /// `Free(i)` is `scope[i]`: the function's variables, the label's, the fresh ones.
     pub scope: Vec<Scope>,
-    /// Facts: the function's, the label's, those of the block. Append-only in a block.
+    /// Facts that are no bounds: the function's, the label's, those of the block. Append-only in a
+    /// block.
     pub facts: Vec<Fact>,
+    /// Bounds that were narrowed in this block, the latest last.
+    pub trail: Vec<Narrowed>,
     /// By encoding number; that of rsp is always `Frame(delta)`.
     pub regs: [Word; 16],
     /// Flags.
@@ -78,6 +93,35 @@ pub struct State {
 }
 
 impl State {
+    /// A state in which nothing is known.
+    #[must_use]
+    pub fn empty() -> State {
+        let mut regs = [const { Word::Junk }; 16];
+        if let Some(rsp) = regs.get_mut(Reg::Rsp as usize) {
+            *rsp = Word::Frame(0);
+        }
+        State {
+            scope: Vec::new(),
+            facts: Vec::new(),
+            trail: Vec::new(),
+            regs,
+            flags: Flags { kind: FlagKind::None, readable: FlagSet::default() },
+            stack: Stack { delta: 0, touched: 0, slots: Vec::new(), lent: Vec::new() },
+            views: Vec::new(),
+            caps: Vec::new(),
+            steps: 0,
+        }
+    }
+
+    /// The bounds of an integer in scope as they are known now; of nothing else there are any.
+    #[must_use]
+    #[inline]
+    pub fn bounds(&self, v: Var) -> Option<Bounds> {
+        let Var::Free(i) = v else { return None };
+        let scope = self.scope.get(usize::from(i))?;
+        holds!(matches!(scope.kind, Kind::Int(_))).then_some(scope.bounds)
+    }
+
     /// What a register holds.
     #[must_use]
     pub fn reg(&self, reg: Reg) -> &Word {
@@ -137,13 +181,15 @@ impl Rest {
     }
 }
 
-/// What stays of a state when a way that leads out of it has been checked: only these grow there.
-/// `Judge::edge` without an undecided name learns facts (and `fresh`, `learn`, `add_view` append);
-/// `Judge::entail` puts the capabilities back that it takes. Whatever changes more goes by a copy:
-/// an edge that narrows a name (`picked`), one with ghosts or to an entry (`follow_changed`).
+/// What stays of a state when a way that leads out of it has been checked: only these grow there,
+/// and bounds shrink, with the old ones on the trail. `Judge::edge` without an undecided name
+/// learns facts (and `fresh`, `learn`, `add_view` append); `Judge::entail` puts the capabilities
+/// back that it takes. Whatever changes more goes by a copy: an edge that narrows a name
+/// (`picked`), one with ghosts or to an entry (`follow_changed`).
 pub(crate) struct Mark {
     scope: usize,
     facts: usize,
+    trail: usize,
     views: usize,
     rest: Rest,
 }
@@ -153,18 +199,28 @@ impl Mark {
         Mark {
             scope: state.scope.len(),
             facts: state.facts.len(),
+            trail: state.trail.len(),
             views: state.views.len(),
             rest: Rest::of(state),
         }
     }
 
+    /// rule[cut]: what was learnt since is not known any more.
+    ///
     /// # Errors
     /// When the way changed more than it may: a rule of the judge is wrong, and nothing is judged
     /// by it.
-    pub(crate) fn restore(&self, state: &mut State) -> Result<()> {
-        state.scope.truncate(self.scope);
-        state.facts.truncate(self.facts);
-        state.views.truncate(self.views);
+    pub(crate) fn cut(&self, state: &mut State) -> Result<()> {
+        // First the trail, the latest first: what it speaks of may lie above the mark.
+        let State { scope, trail, .. } = state;
+        for old in trail.drain(self.trail.min(trail.len())..).rev() {
+            if let Some(scope) = scope.get_mut(usize::from(old.variable)) {
+                forget!(scope.bounds = old.bounds);
+            }
+        }
+        forget!(state.scope.truncate(self.scope));
+        forget!(state.facts.truncate(self.facts));
+        forget!(state.views.truncate(self.views));
         premise!(self.rest == Rest::of(state), Error::new(Rule::Driver, Evidence::Capability));
         Ok(())
     }

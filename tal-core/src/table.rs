@@ -156,8 +156,8 @@ impl Entry {
     }
 }
 
-/// The encoding of an opcode, as [`Encoding::opcode`] writes it; of a group of opcodes, the one that
-/// the reg field of this ModRM byte chooses.
+/// The encoding of an opcode, as [`Encoding::opcode`] writes it; of a group of opcodes, the one
+/// that the reg field of this ModRM byte chooses.
 #[inline(always)]
 pub(crate) fn find(opcode: u16, modrm: u8) -> Option<&'static Entry> {
     let [low, map] = opcode.to_le_bytes();

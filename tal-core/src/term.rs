@@ -460,6 +460,21 @@ impl Term {
         }
     }
 
+    /// The variable of `c + v` (true) or `c - v` (false). A square is none, and neither is a
+    /// multiple.
+    #[must_use]
+    #[inline]
+    pub fn one_var(&self) -> Option<(Var, bool)> {
+        let Repr::Small(Small { parts: [one, Part { coefficient: 0, .. }], .. }) = &self.0 else {
+            return None;
+        };
+        match one.coefficient {
+            1 => Some((one.var(), true)),
+            -1 => Some((one.var(), false)),
+            _ => None,
+        }
+    }
+
     /// Every variable that occurs, with repetitions.
     pub fn vars(&self) -> impl Iterator<Item = Var> + '_ {
         self.monomials().flat_map(|m| core::iter::once(m.atom.0).chain(m.atom.1))

@@ -1,6 +1,7 @@
 //! TCB. Words, facts, memory types, capabilities, signatures, label states, images: the data that
 //! the rules speak about (core.md 2). Plain data; what makes it well formed is in `wf.rs`.
 
+use crate::limits;
 use crate::term::{Term, Var};
 use alloc::{rc::Rc, vec::Vec};
 
@@ -177,11 +178,105 @@ pub struct Block {
     pub extent: Term,
 }
 
+/// The least and the greatest value that an integer may have, each below [`limits::CONSTANT`] in
+/// magnitude; either may be missing. With the least above the greatest there is no such integer,
+/// and nothing is wrong with that: no execution is where one is declared.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bounds {
+    /// [`i128::MIN`]: missing.
+    low: i128,
+    /// [`i128::MAX`]: missing.
+    high: i128,
+}
+
+impl Bounds {
+    /// Neither.
+    pub const NONE: Bounds = Bounds { low: i128::MIN, high: i128::MAX };
+
+    /// Those that most integers have: of 8, 16, 32 and 64 bits, unsigned, then signed, and of a
+    /// truth value.
+    pub const COMMON: [Bounds; 9] = [
+        Bounds::of_bits(8, false),
+        Bounds::of_bits(16, false),
+        Bounds::of_bits(32, false),
+        Bounds::of_bits(64, false),
+        Bounds::of_bits(8, true),
+        Bounds::of_bits(16, true),
+        Bounds::of_bits(32, true),
+        Bounds::of_bits(64, true),
+        Bounds { low: 0, high: 1 },
+    ];
+
+    /// These bounds; `None` if one is too large.
+    #[must_use]
+    pub fn new(low: Option<i128>, high: Option<i128>) -> Option<Bounds> {
+        let fits = |bound: Option<i128>| {
+            bound.is_none_or(|b| -limits::CONSTANT < b && b < limits::CONSTANT)
+        };
+        let bounds = Bounds { low: low.unwrap_or(i128::MIN), high: high.unwrap_or(i128::MAX) };
+        (fits(low) && fits(high)).then_some(bounds)
+    }
+
+    /// The numbers of `bits` (at most 64) bits.
+    #[must_use]
+    pub const fn of_bits(bits: u8, signed: bool) -> Bounds {
+        let (low, high) = range(bits, signed);
+        Bounds { low, high }
+    }
+
+    /// The least value, if there is one.
+    #[must_use]
+    #[inline]
+    pub fn low(&self) -> Option<i128> {
+        (self.low != i128::MIN).then_some(self.low)
+    }
+
+    /// The greatest value, if there is one.
+    #[must_use]
+    #[inline]
+    pub fn high(&self) -> Option<i128> {
+        (self.high != i128::MAX).then_some(self.high)
+    }
+
+    /// What lies within both.
+    #[must_use]
+    pub fn and(self, other: Bounds) -> Bounds {
+        Bounds { low: self.low.max(other.low), high: self.high.min(other.high) }
+    }
+}
+
+impl core::fmt::Debug for Bounds {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match (self.low(), self.high()) {
+            (None, None) => f.write_str(".."),
+            (Some(low), None) => write!(f, "{low}.."),
+            (None, Some(high)) => write!(f, "..={high}"),
+            (Some(low), Some(high)) => write!(f, "{low}..={high}"),
+        }
+    }
+}
+
+/// Least and greatest value of `bits` (at most 64) bits.
+#[must_use]
+pub const fn range(bits: u8, signed: bool) -> (i128, i128) {
+    let bits = match bits {
+        1..=64 => bits,
+        0 => 1,
+        _ => 64,
+    };
+    if signed {
+        let half = 1_i128 << bits.saturating_sub(1);
+        (half.saturating_neg(), half.saturating_sub(1))
+    } else {
+        (0, (1_i128 << bits).saturating_sub(1))
+    }
+}
+
 /// Declaration of a variable.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
-    /// A mathematical integer.
-    Int,
+    /// A mathematical integer within bounds.
+    Int(Bounds),
     /// An address or one of a few small integers; `set.address` is true in a declaration.
     Addr {
         /// The alternatives.
@@ -197,6 +292,11 @@ pub enum Kind {
     Region,
     /// An unknown set of entries.
     Store,
+}
+
+impl Kind {
+    /// Any integer.
+    pub const INT: Kind = Kind::Int(Bounds::NONE);
 }
 
 /// May memory be written through this view, by whom?

@@ -12,7 +12,8 @@ use crate::mem::{deeper, width};
 use crate::state::{Scope, State};
 use crate::term::{Term, Var};
 use crate::ty::{
-    Base, Entry, Fact, FieldTy, Guard, Kind, Mem, NameSet, OriginId, Region, TypeId, View, Word,
+    Base, Bounds, Entry, Fact, FieldTy, Guard, Kind, Mem, NameSet, OriginId, Region, TypeId, View,
+    Word,
 };
 use alloc::rc::Rc;
 
@@ -81,10 +82,18 @@ impl<'c> Ctx<'c> {
 
     fn is_int(&self, v: Var) -> bool {
         match v {
-            Var::Free(_) | Var::Inner(_) => holds!(self.kind(v) == Some(&Kind::Int)),
+            Var::Free(_) | Var::Inner(_) => holds!(matches!(self.kind(v), Some(Kind::Int(_)))),
             Var::Param(i) => holds!(i < self.params),
             Var::Bound(i) => holds!(i < self.bound),
             Var::Value => holds!(self.value),
+        }
+    }
+
+    /// The bounds of an integer, as declared.
+    fn bounds(&self, v: Var) -> Option<Bounds> {
+        match self.kind(v) {
+            Some(Kind::Int(bounds)) => Some(*bounds),
+            _ => None,
         }
     }
 

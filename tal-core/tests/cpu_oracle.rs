@@ -41,7 +41,7 @@ use machine::{Cpu, LOWEST, Machine, SLOTS};
 use model::{Values, compare, solve};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use support::{Prover, declare, empty_state, image_of, no_interface};
+use support::{Prover, declare, empty_state, image_of, learn, no_interface};
 use tal_core::decode::{Cc, Decoded, Op, Rm, Src, StringOp, Width, decode_at};
 use tal_core::hint::Hints;
 use tal_core::judge::Judge;
@@ -119,7 +119,7 @@ fn public_word(rng: &mut Rng, state: &mut State, values: &mut Values, v: u64) ->
         1 => return Word::Int(Term::constant_of(signed).unwrap()),
         _ => {}
     }
-    let n = declare(state, Kind::Int);
+    let n = declare(state, Kind::INT);
     // Any representative will do: the word is known modulo 2^64 only.
     let value = match rng.u8(0..8) {
         0 => unsigned + (1 << 64),
@@ -137,8 +137,8 @@ fn public_word(rng: &mut Rng, state: &mut State, values: &mut Values, v: u64) ->
         if (low..=high).contains(&exact) {
             let above = word.plus(-low).unwrap();
             let below = Term::constant_of(high).unwrap().sub(&word).unwrap();
-            state.facts.push(Fact { rel: Rel::Ge, term: above });
-            state.facts.push(Fact { rel: Rel::Ge, term: below });
+            learn(state, Fact { rel: Rel::Ge, term: above });
+            learn(state, Fact { rel: Rel::Ge, term: below });
         }
     };
     match rng.u8(0..4) {
@@ -220,14 +220,14 @@ fn for_divisor(rng: &mut Rng, c: &mut Case, bits: u8, divisor: Option<Reg>) {
     if rng.bool() {
         c.state.regs[d as usize] = Word::Int(Term::constant_of(i128::from(v)).unwrap());
     } else {
-        let n = declare(&mut c.state, Kind::Int);
+        let n = declare(&mut c.state, Kind::INT);
         c.values.free.push(i128::from(v));
         let n = Term::var(n);
         if v >= 1 {
-            c.state.facts.push(Fact { rel: Rel::Ge, term: n.plus(-1).unwrap() });
+            learn(&mut c.state, Fact { rel: Rel::Ge, term: n.plus(-1).unwrap() });
         }
         let high = Term::constant_of((1 << (bits - 1)) - 1).unwrap();
-        c.state.facts.push(Fact { rel: Rel::Ge, term: high.sub(&n).unwrap() });
+        learn(&mut c.state, Fact { rel: Rel::Ge, term: high.sub(&n).unwrap() });
         c.state.regs[d as usize] = Word::Int(n);
     }
     c.cpu.regs[d as usize] = v;

@@ -4,30 +4,49 @@
 //!
 //! Which files those are the compiler says itself: it writes them down for each crate.
 
-use crate::run::{cargo, root, run};
-use anyhow::{Context, Result, bail};
+use crate::run::{cargo, command, root, run};
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The crates of this repository, and those of others.
+/// The crates that are linked into it: all of this repository.
 const OURS: [&str; 3] = ["tal-core", "loader", "kjudge"];
-const OTHERS: [&str; 3] = ["iced-x86", "lazy_static", "spin"];
 
 /// Prints a line for each crate, and their sums.
 pub(crate) fn print() -> Result<()> {
     let built = root().join("target/trusted-lines");
     let to = built.to_string_lossy();
     run(&cargo(), &["check", "--release", "--package", "kjudge", "--target-dir", &to])?;
-    for (whose, crates) in [("this repository", OURS), ("others", OTHERS)] {
-        let mut sum = (0, 0);
-        for name in crates {
-            let (files, lines) = lines_of(&built.join("release/deps"), name)?;
-            println!("{name:<26} {files:>4} files {lines:>6} lines");
-            sum = (sum.0 + files, sum.1 + lines);
-        }
-        println!("{whose:<26} {:>4} files {:>6} lines", sum.0, sum.1);
+    let linked = linked()?;
+    ensure!(linked == BTreeSet::from(OURS.map(String::from)), "it links {linked:?}");
+    let mut sum = (0, 0);
+    for name in OURS {
+        let (files, lines) = lines_of(&built.join("release/deps"), name)?;
+        println!("{name:<26} {files:>4} files {lines:>6} lines");
+        sum = (sum.0 + files, sum.1 + lines);
     }
+    println!("{:<26} {:>4} files {:>6} lines", "together", sum.0, sum.1);
     Ok(())
+}
+
+/// The crates that are linked into the judge, by name.
+fn linked() -> Result<BTreeSet<String>> {
+    let arguments = [
+        "tree",
+        "--package",
+        "kjudge",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{lib}",
+    ];
+    let output = command(&cargo(), &arguments).output()?;
+    ensure!(output.status.success(), "cargo tree fails");
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().map(|name| name.trim().replace('_', "-")).collect())
 }
 
 /// How many files, and lines in them.
@@ -37,7 +56,7 @@ fn lines_of(deps: &Path, name: &str) -> Result<(usize, usize)> {
     for file in &files {
         let text =
             fs::read_to_string(root().join(file)).with_context(|| file.display().to_string())?;
-        lines += count(&text, OURS.contains(&name));
+        lines += count(&text);
     }
     Ok((files.len(), lines))
 }
@@ -62,7 +81,7 @@ fn files(deps: &Path, name: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// Lines of code. Of a crate without features what a feature brings is left out, too.
-fn count(text: &str, no_features: bool) -> usize {
+fn count(text: &str) -> usize {
     let mut count = 0;
     let mut comment = false;
     let mut lines = text.lines();
@@ -70,7 +89,7 @@ fn count(text: &str, no_features: bool) -> usize {
         let code = line.trim();
         if comment || code.starts_with("/*") {
             comment = !code.contains("*/");
-        } else if left_out(code, no_features) {
+        } else if left_out(code) {
             skip(line, &mut lines);
         } else if !code.is_empty() && !code.starts_with("//") {
             count += 1;
@@ -80,8 +99,8 @@ fn count(text: &str, no_features: bool) -> usize {
 }
 
 /// Is this an attribute that takes its item out of the judge?
-fn left_out(code: &str, no_features: bool) -> bool {
-    code == "#[cfg(test)]" || (no_features && code.starts_with("#[cfg(feature = "))
+fn left_out(code: &str) -> bool {
+    code == "#[cfg(test)]" || code.starts_with("#[cfg(feature = ")
 }
 
 /// Goes behind the item that follows the attribute, as rustfmt indents it.
@@ -106,7 +125,7 @@ mod tests {
     fn lines_of_code() {
         let text =
             "//! Head.\n\nuse a; // b\n/* long\ncomment */\nfn f() {\n    // why\n    g();\n}\n";
-        assert_eq!(count(text, true), 4);
+        assert_eq!(count(text), 4);
     }
 
     #[test]
@@ -114,7 +133,6 @@ mod tests {
         let text = "mod a;\n#[cfg(test)]\nmod tests;\n#[cfg(feature = \"user\")]\npub mod b {\n    \
                     fn g() {\n    }\n}\nstruct S {\n    #[cfg(feature = \"x\")]\n    a: u8,\n    \
                     b: u8,\n}\n#[cfg(test)]\n#[allow(x)]\nmod more {\n    fn h() {}\n}\n";
-        assert_eq!(count(text, true), 4);
-        assert_eq!(count(text, false), 11);
+        assert_eq!(count(text), 4);
     }
 }

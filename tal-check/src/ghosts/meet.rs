@@ -93,8 +93,12 @@ fn region_of(f: &mut Finder<'_>, st: &State, want: &View) -> Option<Region> {
 
 /// Integers that no register and no length shows: some value that makes the facts true.
 pub(super) fn guess(theta: &mut Theta, st: &State, facts: &[Fact]) {
-    while let Some(i) =
-        theta.values.iter().zip(&theta.kinds).position(|(v, k)| v.is_none() && *k == Kind::Int)
+    let facts = theta.told(facts);
+    while let Some(i) = theta
+        .values
+        .iter()
+        .zip(&theta.kinds)
+        .position(|(v, k)| v.is_none() && matches!(k, Kind::Int(_)))
     {
         let mut candidates = vec![Term::ZERO, Term::int(1)];
         candidates.extend(st.regs.iter().filter_map(|w| match w {
@@ -113,7 +117,7 @@ pub(super) fn guess(theta: &mut Theta, st: &State, facts: &[Fact]) {
             facts.iter().all(|f| {
                 with.fact(f).is_none_or(|f| match f.term.as_int() {
                     Some(_) => holds_constant(&f),
-                    None => crate::prove::holds(&st.facts, &f),
+                    None => crate::prove::holds_in(st, &f),
                 })
             })
         };
@@ -404,7 +408,8 @@ impl Planner<'_, '_> {
         if !theta.seeks(v) || self.number_at(place).is_none() {
             return;
         }
-        let about: Vec<&Fact> = facts.iter().filter(|f| f.term.vars().all(|x| x == v)).collect();
+        let told = theta.told(facts);
+        let about: Vec<&Fact> = told.iter().filter(|f| f.term.vars().all(|x| x == v)).collect();
         if self.all_hold(&about, theta) {
             return;
         }

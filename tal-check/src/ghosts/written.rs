@@ -116,10 +116,9 @@ impl Planner<'_, '_> {
         if !self.f.holds(&self.st, &known) {
             self.draw_for(&known);
         }
-        for proof in crate::prove::prove(&self.st.facts, goal)? {
+        for proof in crate::prove::prove_exactly(&self.st, goal)? {
             let step = match proof {
                 Proof::Step(step) => step,
-                Proof::Lookup => continue,
                 Proof::Comb(comb) => {
                     let mut sum = Term::ZERO;
                     for (i, factor) in &comb.premises {

@@ -9,7 +9,7 @@
 use super::zip::{Form, Value};
 use crate::prove::Known;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tal_core::state::State;
 use tal_core::term::{Atom, Monomial, Term, Var};
 use tal_core::ty::{Fact, Kind, Rel, Word};
@@ -29,12 +29,14 @@ pub(crate) struct Sides<'a> {
     pub(crate) right: &'a State,
     /// Variables of the function.
     pub(crate) fixed: usize,
-    /// Facts of the function; they stand before all others on both sides.
-    pub(crate) fixed_facts: usize,
-    /// Facts of the left side without those of sizes, which stand behind them.
-    pub(crate) unsized_facts: usize,
-    /// Facts of the right side that stood at the start of the block that reaches the label.
-    pub(crate) learned: usize,
+    /// What was known of them when the function was entered: it is wherever it runs.
+    pub(crate) entry: &'a BTreeSet<Fact>,
+    /// What sizes say on the left side.
+    pub(crate) sizes: Vec<Fact>,
+    /// What was known on the right side at the start of the block that reaches the label.
+    pub(crate) learned: &'a BTreeSet<Fact>,
+    /// What each side knows of numbers, as facts.
+    pub(crate) facts: [Vec<Fact>; 2],
     /// Bounds worth trying, sorted.
     pub(crate) thresholds: &'a [i128],
     /// How often the label was reached before; at the first time both sides are the same.
@@ -54,7 +56,7 @@ pub(crate) fn cover(
     let common = Common::new(form, sides);
     let covered = facts.iter().all(|f| common.holds(f, false));
     if covered {
-        for fact in common.translated(false, sides.fixed_facts) {
+        for fact in common.translated(false, sides.entry) {
             offer(offered, fact);
         }
     }
@@ -79,10 +81,8 @@ pub(crate) fn choose(
     // What the function's own facts and sizes say need not be said again.
     let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < sides.fixed);
     let whole = |f: &Fact| f.term.vars().all(fixed);
-    let own = sides.left.facts.iter().enumerate();
-    let base =
-        own.filter(|(i, f)| *i < sides.fixed_facts || (*i >= sides.unsized_facts && whole(f)));
-    let base: Vec<Fact> = base.map(|(_, f)| f.clone()).collect();
+    let sizes = sides.sizes.iter().filter(|f| whole(f));
+    let base: Vec<Fact> = sides.entry.iter().chain(sizes).cloned().collect();
     let mut known = Known::new(&base);
     known.extend(written);
     let mut chosen = Chosen { known, facts: written.to_vec(), written };
@@ -93,11 +93,11 @@ pub(crate) fn choose(
             chosen.add_if(fact, |f| common.holds(f, true) && (first || common.holds(f, false)));
         }
     }
-    for fact in common.translated(true, sides.fixed_facts) {
+    for fact in common.translated(true, sides.entry) {
         chosen.add_if(fact, |f| first || common.holds(f, false));
     }
     if first {
-        for fact in common.translated(false, sides.fixed_facts) {
+        for fact in common.translated(false, sides.entry) {
             offer(offered, fact);
         }
         common.zones(&mut chosen);
@@ -106,7 +106,7 @@ pub(crate) fn choose(
         // are.
         let precise = sides.visits < PRECISE_VISITS;
         let fresh = common.translated(false, sides.learned);
-        for fact in common.translated(false, sides.fixed_facts) {
+        for fact in common.translated(false, sides.entry) {
             let settled = precise || fresh.contains(&fact) || offered.contains(&fact);
             chosen.add_if(fact.clone(), |f| settled && common.holds(f, true));
             offer(offered, fact);
@@ -195,8 +195,9 @@ impl<'a> Common<'a> {
         Common { form, sides, left, right }
     }
 
-    fn state(&self, left: bool) -> &State {
-        if left { self.sides.left } else { self.sides.right }
+    /// What a side knows of numbers.
+    fn facts(&self, left: bool) -> &[Fact] {
+        &self.sides.facts[usize::from(!left)]
     }
 
     fn known(&self, left: bool) -> &RefCell<Known> {
@@ -266,12 +267,11 @@ impl<'a> Common<'a> {
         }
     }
 
-    /// Facts of one side that can be said in the variables of the label.
-    fn translated(&self, left: bool, from: usize) -> Vec<Fact> {
+    /// Facts of one side that can be said in the variables of the label, but for these.
+    fn translated(&self, left: bool, but: &BTreeSet<Fact>) -> Vec<Fact> {
         let map = self.inverse(left);
-        let state = self.state(left);
         let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
-        let own = state.facts.iter().skip(from);
+        let own = self.facts(left).iter().filter(|f| !but.contains(f));
         own.filter(|f| f.term.vars().all(|v| fixed(v) || map.contains_key(&v)))
             .filter_map(|f| {
                 let term = f.term.subst(&|v| map.get(&v).cloned()).ok()?;
@@ -289,9 +289,11 @@ impl<'a> Common<'a> {
             Word::Int(term) | Word::Ptr(_, term) => Some(term),
             _ => None,
         });
-        let mut fixed: Vec<Var> = sides
+        let mut fixed: Vec<Var> = self
+            .sides
+            .facts
             .iter()
-            .flat_map(|s| s.facts.iter().map(|f| &f.term))
+            .flat_map(|s| s.iter().map(|f| &f.term))
             .chain(words)
             .flat_map(Term::vars)
             .filter(|v| matches!(v, Var::Free(i) if usize::from(*i) < self.sides.fixed))
@@ -324,7 +326,9 @@ impl<'a> Common<'a> {
         }
         for (i, key) in self.form.keys.iter().enumerate() {
             let v = self.variable(i);
-            if key.kind == Kind::Int && !key.closed && !own.iter().any(|t| t.vars().any(|w| w == v))
+            if matches!(key.kind, Kind::Int(_))
+                && !key.closed
+                && !own.iter().any(|t| t.vars().any(|w| w == v))
             {
                 own.push(Term::var(v));
             }
@@ -342,17 +346,41 @@ impl<'a> Common<'a> {
                 self.zone(chosen, y, x);
             }
         }
+        for i in 0..self.sides.fixed {
+            self.hull(chosen, i);
+        }
+    }
+
+    /// The bounds of a variable of the function that hold on both sides.
+    fn hull(&self, chosen: &mut Chosen<'_>, i: usize) {
+        let bounds = |side: &State| side.scope.get(i).map(|s| s.bounds);
+        let (Some(l), Some(r)) = (bounds(self.sides.left), bounds(self.sides.right)) else {
+            return;
+        };
+        let Ok(v) = u16::try_from(i).map(|i| Term::var(Var::Free(i))) else { return };
+        if let (Some(a), Some(b)) = (l.low(), r.low()) {
+            self.widened(chosen, &v, a.min(b));
+        }
+        if let (Some(a), Some(b), Ok(v)) = (l.high(), r.high(), v.scale(-1)) {
+            self.widened(chosen, &v, a.max(b).saturating_neg());
+        }
     }
 
     /// `x - y >= c` for the greatest c that holds on both sides.
     fn zone(&self, chosen: &mut Chosen<'_>, x: &Term, y: &Term) {
         let Ok(difference) = x.sub(y) else { return };
-        let Some(low) = self.both(&difference) else { return };
+        if let Some(low) = self.both(&difference) {
+            self.widened(chosen, &difference, low);
+        }
+    }
+
+    /// The term does not fall below `low`, or, after a few visits, below the next threshold.
+    fn widened(&self, chosen: &mut Chosen<'_>, difference: &Term, low: i128) {
         let bound = if self.sides.visits < PRECISE_VISITS {
             low
         } else {
             let Some(threshold) = self.threshold(low) else { return };
-            chosen.bound(&difference).map_or(threshold, |known| known.max(threshold))
+            chosen.bound(difference).map_or(threshold, |known| known.max(threshold))
         };
         if let Ok(term) = difference.plus(-bound) {
             chosen.add(Fact { rel: Rel::Ge, term });
@@ -393,7 +421,7 @@ impl<'a> Common<'a> {
             columns.push(column);
         }
         for left in [true, false] {
-            for fact in self.state(left).facts.iter().filter(|f| f.rel == Rel::Eq) {
+            for fact in self.facts(left).iter().filter(|f| f.rel == Rel::Eq) {
                 let mut column = BTreeMap::new();
                 spread(&fact.term, left, &mut column);
                 columns.push(column);

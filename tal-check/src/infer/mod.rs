@@ -13,6 +13,7 @@ mod zip;
 
 use crate::ghosts::{Fit, Unfit};
 use crate::lowered::{DataInfo, Lowered, Written};
+use crate::prove::{Known, facts_of, settle};
 use facts::{Sides, choose, cover, strongest};
 use live::Flow as Paths;
 pub use settle::Settle;
@@ -25,7 +26,7 @@ use tal_core::image::{Contents, Image};
 use tal_core::judge::Judge;
 use tal_core::state::{FlagKind, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Cap, Fact, FnId, Kind, LabelState, Mem, NameSet, Reg, Rel, Word};
+use tal_core::ty::{Bounds, Cap, Fact, FnId, Kind, LabelState, Mem, NameSet, Reg, Rel, Word};
 use written::Seed;
 use zip::{Alone, Form, Mismatch, Unmatched};
 
@@ -125,13 +126,13 @@ pub fn infer<H: Settle>(
         id,
         fixed: entry.scope.len(),
         fixed_views: entry.views.len(),
-        fixed_facts: entry.facts.len(),
+        entry: facts_of(&entry).into_iter().collect(),
         declared: entry.scope.iter().map(|s| s.set).collect(),
         labels: labels.iter().map(|l| (l.index, l)).collect(),
         starts: labels.iter().map(|l| (l.offset, l.index)).collect(),
         paths,
         begin: range.0,
-        learned: 0,
+        learned: BTreeSet::new(),
         thresholds,
         candidates: BTreeMap::new(),
         presumed: BTreeMap::new(),
@@ -149,11 +150,21 @@ pub fn infer<H: Settle>(
         let written = site.map_or(0, |w| w.facts.len());
         (l, LabelState { facts: strongest(c.state.facts, written), ..c.state })
     };
+    let fixed = engine.fixed;
     let presumed = std::mem::take(&mut engine.presumed);
     let mut labels: BTreeMap<u32, LabelState> =
         std::mem::take(&mut engine.candidates).into_iter().map(stated).collect();
     for (label, state) in presumed {
         labels.entry(label).or_insert(state);
+    }
+    // What is known of one variable of the label alone is declared with it.
+    for state in labels.values_mut() {
+        let own = |v: Var| match v {
+            Var::Free(i) => usize::from(i).checked_sub(fixed),
+            _ => None,
+        };
+        settle(&mut state.vars, own, &mut state.facts);
+        bound_above(judge, id, fixed, state);
     }
     Inferred { labels, troubles: engine.troubles.into_values().collect() }
 }
@@ -167,18 +178,18 @@ struct Candidate {
 
 struct Engine<'a> {
     id: FnId,
-    /// Variables, views and facts of the function.
+    /// Variables and views of the function, and what is known of numbers at its entry.
     fixed: usize,
     fixed_views: usize,
-    fixed_facts: usize,
+    entry: BTreeSet<Fact>,
     declared: Vec<NameSet>,
     labels: BTreeMap<u32, &'a LabelSite>,
     /// Label index by offset.
     starts: BTreeMap<u32, u32>,
     paths: Paths,
-    /// Start of the running block, and how many facts it began with.
+    /// Start of the running block, and what was known of numbers there.
     begin: u32,
-    learned: usize,
+    learned: BTreeSet<Fact>,
     thresholds: Vec<i128>,
     candidates: BTreeMap<u32, Candidate>,
     /// States of labels whose written state holds on no way; nothing is run from them.
@@ -236,7 +247,7 @@ impl Engine<'_> {
         begin: u32,
     ) {
         self.troubles.remove(&(begin, 0));
-        self.learned = state.facts.len();
+        self.learned = facts_of(&state).into_iter().collect();
         self.begin = begin;
         let (mut offset, mut last) = (begin, begin);
         let result = loop {
@@ -304,14 +315,15 @@ impl Engine<'_> {
             let mut state = state.clone();
             let value = i64::try_from(place).map(Term::int);
             if let Ok(term) = value.map_err(|_| ()).and_then(|v| index.sub(&v).map_err(|_| ())) {
-                state.facts.push(Fact { rel: Rel::Eq, term });
+                // Where that is too much, the edge goes without it.
+                let _ = judge.learn(&mut state, Rel::Eq, term);
             }
             self.edge(judge, from, label, state);
         }
     }
 
     fn edge<H: Settle>(&mut self, judge: &mut Judge<'_, H>, from: u32, label: u32, state: State) {
-        if judge.hints.known(&state.facts).contradictory() {
+        if judge.hints.known(&state).contradictory() {
             self.postponed.push((from, label, state));
         } else {
             self.merge(judge, from, label, state);
@@ -362,16 +374,18 @@ impl Engine<'_> {
             written::put_in(&mut form, written);
         }
         // What the sizes of memory say is known wherever that memory is.
-        let unsized_facts = left.facts.len();
+        let before: BTreeSet<Fact> = facts_of(&left).into_iter().collect();
         let (left, state) = (sized(judge, &left), sized(judge, &state));
-        let known = [&left, &state].map(|side| judge.hints.known(&side.facts).clone());
+        let known = [&left, &state].map(|side| judge.hints.known(side).clone());
+        let facts = [facts_of(&left), facts_of(&state)];
         let sides = Sides {
             left: &left,
             right: &state,
             fixed: self.fixed,
-            fixed_facts: self.fixed_facts,
-            unsized_facts,
-            learned: self.learned,
+            entry: &self.entry,
+            sizes: facts[0].iter().filter(|f| !before.contains(f)).cloned().collect(),
+            learned: &self.learned,
+            facts,
             thresholds: &self.thresholds,
             visits: if widens { visits } else { visits.min(1) },
             known,
@@ -582,6 +596,35 @@ impl Engine<'_> {
     }
 }
 
+/// A variable that other facts keep within the numbers of 64 bits is declared so: then its ranges
+/// are seen without them, and often nothing else needs them.
+fn bound_above<H: Settle>(
+    judge: &mut Judge<'_, H>,
+    id: FnId,
+    fixed: usize,
+    state: &mut LabelState,
+) {
+    let open =
+        |kind: &Kind| matches!(kind, Kind::Int(b) if b.high().is_none() && b.low().is_some());
+    if !state.vars.iter().any(open) {
+        return;
+    }
+    let Ok(at) = judge.state_at(id, state) else { return };
+    let mut known = Known::of(&at);
+    for (i, kind) in state.vars.iter_mut().enumerate() {
+        let Kind::Int(bounds) = kind else { continue };
+        let Ok(v) = u16::try_from(fixed.saturating_add(i)).map(|i| Term::var(Var::Free(i))) else {
+            continue;
+        };
+        let range = Bounds::of_bits(64, bounds.low().is_some_and(|low| low < 0));
+        let below = range.high().and_then(|high| Term::constant_of(high).ok()?.sub(&v).ok());
+        let holds = below.is_some_and(|term| known.holds(&Fact { rel: Rel::Ge, term }));
+        if bounds.high().is_none() && bounds.low().is_some() && holds {
+            *bounds = bounds.and(range);
+        }
+    }
+}
+
 /// Makes what is owned on one side what it is on the other, or both of a named type.
 fn reshape<H: Settle>(
     judge: &mut Judge<'_, H>,
@@ -616,7 +659,8 @@ fn sized<H: Hints>(judge: &mut Judge<'_, H>, state: &State) -> State {
         let mut with = sized.clone();
         if judge.ghost(&mut with, &Ghost::SizeFacts { of }).is_ok() {
             let new = with.facts.split_off(sized.facts.len());
-            sized.facts.extend(new.into_iter().filter(|f| !state.facts.contains(f)));
+            with.facts.extend(new.into_iter().filter(|f| !state.facts.contains(f)));
+            sized = with;
         }
     }
     sized

@@ -8,7 +8,7 @@ use tal_core::error::Error;
 use tal_core::hint::{Ghost, Hints};
 use tal_core::judge::Judge;
 use tal_core::state::State;
-use tal_core::ty::{Cap, Fact, Lent, Mem};
+use tal_core::ty::{Cap, Lent, Mem};
 
 /// What inference asks of whoever answers the judge's questions.
 pub trait Settle: Hints + Sized {
@@ -57,8 +57,8 @@ pub trait Settle: Hints + Sized {
     /// Lends the same part of the frame. False if it cannot be.
     fn lend(judge: &mut Judge<'_, Self>, state: &mut State, from: u32, lent: Lent) -> bool;
 
-    /// What follows from these facts, with what was computed of them.
-    fn known(&mut self, facts: &[Fact]) -> &mut Known;
+    /// What follows in this state, with what was computed of it.
+    fn known(&mut self, state: &State) -> &mut Known;
 }
 
 impl Settle for Finder<'_> {
@@ -104,7 +104,7 @@ impl Settle for Finder<'_> {
         judge.ghost(state, &carve).is_ok()
     }
 
-    fn known(&mut self, facts: &[Fact]) -> &mut Known {
-        self.memo.known(facts)
+    fn known(&mut self, state: &State) -> &mut Known {
+        self.memo.known(state)
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn itself(written: &Written, fixed: usize) -> Fit {
     let value = |(j, var): (usize, &WrittenVar)| {
         let name = number(fixed, j);
         match var.kind {
-            Kind::Int => Inst::Int(Term::var(name)),
+            Kind::Int(_) => Inst::Int(Term::var(name)),
             Kind::Addr { .. } => Inst::Ptr(Base::Name(name), Term::ZERO),
             Kind::Code(_) | Kind::Word | Kind::Region | Kind::Store => Inst::Code(Base::Name(name)),
         }

@@ -218,7 +218,7 @@ impl Zip<'_> {
             shifted.floor_div(stride).ok()
         };
         let (l, r) = (quotient(left)?, quotient(right)?);
-        let v = self.key(Kind::Int, Value::Int(l), Value::Int(r));
+        let v = self.key(Kind::INT, Value::Int(l), Value::Int(r));
         Term::var(v).scale(stride).ok()?.add(&rest).ok()
     }
 
@@ -895,8 +895,8 @@ fn known(state: &State, term: &Term) -> Option<Term> {
     if term.as_int().is_some() {
         return Some(term.clone());
     }
-    let low = lower_bound(&state.facts, term)?;
-    let high = lower_bound(&state.facts, &term.scale(-1).ok()?)?;
+    let low = lower_bound(state, term)?;
+    let high = lower_bound(state, &term.scale(-1).ok()?)?;
     if low == -high { Term::constant_of(low).ok() } else { None }
 }
 

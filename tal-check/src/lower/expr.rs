@@ -163,7 +163,7 @@ impl Scope {
 
     /// Kinds of the own variables; what nothing told is an integer.
     pub(crate) fn kinds(&self) -> Vec<Kind> {
-        self.vars.iter().map(|v| v.kind.clone().unwrap_or(Kind::Int)).collect()
+        self.vars.iter().map(|v| v.kind.clone().unwrap_or(Kind::INT)).collect()
     }
 
     /// The variables for a written state or ghost.
@@ -171,7 +171,7 @@ impl Scope {
         (self.vars.iter())
             .map(|v| WrittenVar {
                 name: v.name.clone(),
-                kind: v.kind.clone().unwrap_or(Kind::Int),
+                kind: v.kind.clone().unwrap_or(Kind::INT),
                 origin: v.origin,
             })
             .collect()
@@ -358,7 +358,7 @@ impl Elab {
             }
             (None, Registers::Here) => {
                 let name = place_name(place);
-                let v = scope.declare(&name, Some(Kind::Int), Origin::Place(place), span);
+                let v = scope.declare(&name, Some(Kind::INT), Origin::Place(place), span);
                 scope.words.push((place, Word::Int(Term::var(v)), span));
                 Ok(Value::int(Term::var(v)))
             }

@@ -84,7 +84,9 @@ impl Elab {
                 let at = *at;
                 return Err(self.only_in_one(at));
             }
-            let open = |d: &super::expr::Declared| d.kind.is_none() || d.kind == Some(Kind::Int);
+            let open = |d: &super::expr::Declared| {
+                d.kind.is_none() || matches!(d.kind, Some(Kind::Int(_)))
+            };
             if let Some(d) = scope.vars.get(before..).into_iter().flatten().find(|d| open(d)) {
                 let at = d.span;
                 return Err(self.only_in_one(at));
@@ -194,7 +196,7 @@ impl Elab {
             scope.words.push((place, Word::Ptr(Base::Name(v), Term::ZERO), span));
             return Ok((v, said));
         }
-        let v = scope.declare(&name, Some(Kind::Int), Origin::Place(place), span);
+        let v = scope.declare(&name, Some(Kind::INT), Origin::Place(place), span);
         let value = Term::var(v);
         let low = ranges.first().map_or(0, |r| r.0);
         let high = ranges.iter().map(|r| r.1).max().unwrap_or(0);

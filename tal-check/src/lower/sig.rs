@@ -7,6 +7,7 @@ use super::expr::{Class, Registers, Scope, Value, gpr, place_name};
 use super::types::ge;
 use super::{Elab, Res};
 use crate::lowered::Origin;
+use crate::prove::settle;
 use std::rc::Rc;
 use tal_core::hint::Place;
 use tal_core::term::{Term, Var};
@@ -82,6 +83,21 @@ struct Later<'a> {
     scope: Scope,
 }
 
+/// What is said of one variable alone becomes its bounds, in the state that declares it.
+fn settled(mut sig: Sig, class: Class) -> Sig {
+    let index = |v: Var| match (v, class) {
+        (Var::Free(i), Class::Free) | (Var::Inner(i), Class::Inner) => Some(usize::from(i)),
+        _ => None,
+    };
+    let first = sig.vars.len();
+    settle(&mut sig.vars, index, &mut sig.pre.facts);
+    if let Some(post) = &mut sig.post {
+        let later = |v| index(v).and_then(|i| i.checked_sub(first));
+        settle(&mut post.vars, later, &mut post.state.facts);
+    }
+    sig
+}
+
 impl Elab {
     /// A signature of a function.
     pub(crate) fn signature(
@@ -117,7 +133,8 @@ impl Elab {
         };
         self.count_vars(names.len(), sig.span)?;
         let params = before.words.iter().map(|(p, _, s)| (*p, *s)).collect();
-        Ok(Named { sig: Rc::new(Sig { vars, pre, post }), names, params, scope: before })
+        let sig = Rc::new(settled(Sig { vars, pre, post }, Class::Free));
+        Ok(Named { sig, names, params, scope: before })
     }
 
     fn count_vars(&mut self, n: usize, span: Span) -> Res<()> {
@@ -130,14 +147,14 @@ impl Elab {
     fn binders(&mut self, binders: &[ast::Binder], scope: &mut Scope) -> Res<()> {
         for b in binders {
             let kind = match b.kind.map_or(BinderKind::Int, |(k, _)| k) {
-                BinderKind::Int => Kind::Int,
+                BinderKind::Int => Kind::INT,
                 BinderKind::Loc => Kind::Addr { set: NameSet::ADDRESS, block: None },
                 BinderKind::Word => Kind::Word,
                 BinderKind::Caps => Kind::Store,
                 BinderKind::Region => Kind::Region,
                 BinderKind::Type => return Err(self.stage(b.span, "type parameters")),
             };
-            let plain = matches!(kind, Kind::Int | Kind::Addr { .. });
+            let plain = matches!(kind, Kind::Int(_) | Kind::Addr { .. });
             let v = scope.declare(&b.name.text, Some(kind), Origin::Named, b.name.span);
             if !plain {
                 // Not a value: found by its name only where its kind can stand.
@@ -183,7 +200,7 @@ impl Elab {
             _ => Some(self.post(&[], &said, &mut scope, span)?),
         };
         self.count_vars(scope.vars.len(), span)?;
-        Ok(Rc::new(Sig { vars, pre, post }))
+        Ok(Rc::new(settled(Sig { vars, pre, post }, Class::Inner)))
     }
 
     /// One item list as an assertion.
@@ -340,7 +357,7 @@ impl Elab {
                     let name = place_name(at);
                     Word::Int(Term::var(scope.declare(
                         &name,
-                        Some(Kind::Int),
+                        Some(Kind::INT),
                         Origin::Place(at),
                         span,
                     )))
@@ -386,7 +403,7 @@ impl Elab {
                         let name = place_name(at);
                         let label = cx.at == Where::Label;
                         let origin = if label { Origin::Typed(at) } else { Origin::Place(at) };
-                        Term::var(scope.declare(&name, Some(Kind::Int), origin, item.span))
+                        Term::var(scope.declare(&name, Some(Kind::INT), origin, item.span))
                     }
                 };
                 let own = ty.kind == expanded.ty.kind;

@@ -1,8 +1,11 @@
 //! Not trusted: a bug here can reject, never admit. Derived facts, and how they were.
 
+use super::given::{Given, Place, place};
 use super::web::{Least, Part};
+use std::collections::BTreeMap;
 use std::rc::Rc;
-use tal_core::hint::{Comb, Proof, Step};
+use tal_core::hint::{Comb, End, Proof, Step};
+use tal_core::learn::{Told, told};
 use tal_core::term::Term;
 use tal_core::ty::{Fact, Rel};
 
@@ -40,44 +43,11 @@ impl How {
             How::Product(a, b) => vec![*a, *b],
         }
     }
-
-    /// For the judge, when each number has become the `place` of a fact in the state.
-    fn step(&self, place: impl Fn(usize) -> Option<u16>) -> Option<Step> {
-        Some(match self {
-            How::Sum { weights, slack } => {
-                Step::Comb { premises: premises(weights, place)?, slack: *slack }
-            }
-            How::Cut { of, divisor } => Step::Cut { fact: place(*of)?, divisor: *divisor },
-            How::Sharpen { fact, other } => {
-                Step::Neq { fact: place(*fact)?, other: place(*other)? }
-            }
-            How::Product(a, b) => Step::Product(place(*a)?, place(*b)?),
-        })
-    }
-}
-
-/// Multipliers by places; equal ones added, zeros dropped.
-fn premises(
-    weights: &[(usize, i128)],
-    place: impl Fn(usize) -> Option<u16>,
-) -> Option<Vec<(u16, i128)>> {
-    let placed: Option<Vec<_>> = weights.iter().map(|(i, w)| Some((place(*i)?, *w))).collect();
-    let mut sorted = placed?;
-    sorted.sort_unstable();
-    let mut out: Vec<(u16, i128)> = Vec::new();
-    for (i, w) in sorted {
-        match out.last_mut() {
-            Some((last, sum)) if *last == i => *sum = sum.checked_add(w)?,
-            _ => out.push((i, w)),
-        }
-    }
-    out.retain(|(_, w)| *w != 0);
-    Some(out)
 }
 
 /// What is being derived from given facts and from what is derived in parts already.
 pub(super) struct Ledger<'a> {
-    pub(super) facts: &'a [Fact],
+    pub(super) facts: &'a Given,
     pub(super) parts: &'a [Rc<Part>],
     /// The number of the first fact derived here.
     pub(super) first: usize,
@@ -85,7 +55,7 @@ pub(super) struct Ledger<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    pub(super) fn new(facts: &'a [Fact], parts: &'a [Rc<Part>], first: usize) -> Self {
+    pub(super) fn new(facts: &'a Given, parts: &'a [Rc<Part>], first: usize) -> Self {
         Ledger { facts, parts, first, derived: Vec::new() }
     }
 
@@ -96,11 +66,11 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    pub(super) fn fact(&self, number: usize) -> Option<&Fact> {
+    pub(super) fn fact(&self, number: usize) -> Option<Fact> {
         if number < DERIVED {
-            return self.facts.get(number);
+            return self.facts.fact(number);
         }
-        self.entry(number).map(|d| &d.fact)
+        self.entry(number).map(|d| d.fact.clone())
     }
 
     /// The number that the next derived fact gets.
@@ -148,7 +118,11 @@ impl<'a> Ledger<'a> {
         }
         let rounded = self.round(least)?;
         let lack = term.constant().checked_sub(self.fact(rounded)?.term.constant())?;
-        if lack == 0 { Some(rounded) } else { self.sum(&[(rounded, 1)], lack) }
+        match lack {
+            0 => Some(rounded),
+            1.. => self.sum(&[(rounded, 1)], lack),
+            _ => None,
+        }
     }
 
     /// rule[step-neq]: from `side >= 0` and the disequality; also divided, if that can be.
@@ -170,8 +144,13 @@ impl<'a> Ledger<'a> {
     }
 
     /// Writes down the derived facts that are used, in order, and the final answer.
-    pub(super) fn finish(&self, scale: u64, weights: &[(usize, i128)]) -> Option<Vec<Proof>> {
-        let given = self.facts.len();
+    /// `exact`: bounds are premises, too, and not left to the judge.
+    pub(super) fn finish(
+        &self,
+        scale: u64,
+        weights: &[(usize, i128)],
+        exact: bool,
+    ) -> Option<Vec<Proof>> {
         // What is used directly or through others. Premises have smaller numbers.
         let mut used: Vec<usize> = Vec::new();
         let mut open: Vec<usize> = weights.iter().map(|(i, _)| *i).collect();
@@ -182,19 +161,124 @@ impl<'a> Ledger<'a> {
             }
         }
         used.sort_unstable();
-        if given + used.len() > tal_core::limits::FACTS {
+        let mut written = Written::new(self);
+        for number in &used {
+            written.step(*number)?;
+        }
+        let premises = written.sum(weights, exact)?;
+        written.proofs.push(Proof::Comb(Comb { scale, premises }));
+        Some(written.proofs)
+    }
+}
+
+/// A certificate while it is written down: what the judge knows behind its steps.
+struct Written<'l, 'a> {
+    ledger: &'l Ledger<'a>,
+    proofs: Vec<Proof>,
+    /// Facts that the judge has by now.
+    facts: usize,
+    /// Where derived facts and bounds stand that are facts of the judge by now.
+    places: BTreeMap<usize, u16>,
+}
+
+impl<'l, 'a> Written<'l, 'a> {
+    fn new(ledger: &'l Ledger<'a>) -> Self {
+        let facts = ledger.facts.facts.len();
+        Written { ledger, proofs: Vec::new(), facts, places: BTreeMap::new() }
+    }
+
+    /// One more fact of the judge.
+    fn append(&mut self, number: usize) -> Option<u16> {
+        if self.facts >= tal_core::limits::FACTS {
             return None;
         }
-        let place = |number: usize| {
-            let at =
-                if number < DERIVED { number } else { given + used.binary_search(&number).ok()? };
-            u16::try_from(at).ok()
-        };
-        let mut proofs = Vec::with_capacity(used.len() + 1);
-        for number in &used {
-            proofs.push(Proof::Step(self.entry(*number)?.how.step(place)?));
+        let at = u16::try_from(self.facts).ok()?;
+        self.facts += 1;
+        self.places.insert(number, at);
+        Some(at)
+    }
+
+    /// What a number is now: a fact, or a bound, also one that was derived.
+    fn place(&self, number: usize) -> Option<Place> {
+        if let Some(at) = self.places.get(&number) {
+            return Some(Place::Fact(usize::from(*at)));
         }
-        proofs.push(Proof::Comb(Comb { scale, premises: premises(weights, place)? }));
-        Some(proofs)
+        if number < DERIVED {
+            return place(number);
+        }
+        let fact = self.ledger.fact(number)?;
+        let (v, positive) = fact.term.one_var()?;
+        let end = match (fact.rel, positive) {
+            (Rel::Eq, _) => End::Both,
+            (_, true) => End::Low,
+            (_, false) => End::High,
+        };
+        Some(Place::Bound(v, end))
+    }
+
+    /// The place of a fact; what is a bound is made one.
+    fn fact(&mut self, number: usize) -> Option<u16> {
+        match self.place(number)? {
+            Place::Fact(at) => u16::try_from(at).ok(),
+            Place::Bound(v, end) => {
+                self.proofs.push(Proof::Step(Step::Bound(v, end)));
+                self.append(number)
+            }
+        }
+    }
+
+    /// Multipliers by places; equal ones added, zeros dropped. `exact`: bounds are premises, too,
+    /// and not left to the judge.
+    fn sum(&mut self, weights: &[(usize, i128)], exact: bool) -> Option<Vec<(u16, i128)>> {
+        let mut placed: Vec<(u16, i128)> = Vec::new();
+        for (number, weight) in weights {
+            match self.place(*number)? {
+                Place::Bound(..) if !exact && self.is_left(*number, *weight) => {}
+                _ => placed.push((self.fact(*number)?, *weight)),
+            }
+        }
+        placed.sort_unstable();
+        let mut out: Vec<(u16, i128)> = Vec::new();
+        for (i, w) in placed {
+            match out.last_mut() {
+                Some((last, sum)) if *last == i => *sum = sum.checked_add(w)?,
+                _ => out.push((i, w)),
+            }
+        }
+        out.retain(|(_, w)| *w != 0);
+        Some(out)
+    }
+
+    /// May so many times this bound be left to the judge, which subtracts the other premises first?
+    /// What is left must be a term.
+    fn is_left(&self, number: usize, weight: i128) -> bool {
+        // Several may add up.
+        let limit = tal_core::limits::COEFFICIENT / 16;
+        let room = limit << 12;
+        let bound = self.ledger.fact(number).map_or(i128::MAX, |f| f.term.constant());
+        weight.abs() < limit && bound.checked_mul(weight).is_some_and(|b| b.abs() < room)
+    }
+
+    /// The step that makes a derived fact known.
+    fn step(&mut self, number: usize) -> Option<()> {
+        let derived = self.ledger.entry(number)?;
+        let step = match &derived.how {
+            How::Sum { weights, slack } => {
+                Step::Comb { premises: self.sum(weights, true)?, slack: *slack }
+            }
+            How::Cut { of, divisor } => Step::Cut { fact: self.fact(*of)?, divisor: *divisor },
+            How::Sharpen { fact, other } => {
+                let positive = self.ledger.fact(*fact)?.term == self.ledger.fact(*other)?.term;
+                Step::Neq { fact: self.fact(*other)?, positive }
+            }
+            How::Product(a, b) => Step::Product(self.fact(*a)?, self.fact(*b)?),
+        };
+        self.proofs.push(Proof::Step(step));
+        let Derived { fact, .. } = derived;
+        // What became a bound has no number.
+        if told(fact.rel, &fact.term, |_| None) == Told::Relation {
+            self.append(number)?;
+        }
+        Some(())
     }
 }

@@ -3,6 +3,7 @@
 //! Facts that share no atom, directly or through others, do not bear on each other, and linear
 //! programs of parts add up. Most parts are a variable or two with their bounds.
 
+use super::given::Given;
 use super::ledger::{Derived, Ledger, first_of};
 use crate::simplex::Polyhedron;
 use num_integer::Integer;
@@ -88,7 +89,7 @@ impl Part {
 
     /// Integer consequences that depend on no goal: cuts, and sides of disequalities that are
     /// excluded.
-    fn sharpen(&mut self, facts: &[Fact], first: usize) -> &mut Sharp {
+    fn sharpen(&mut self, facts: &Given, first: usize) -> &mut Sharp {
         let sharp = match self.sharp.take() {
             Some(known) => known,
             None => self.sharp(facts, first),
@@ -96,7 +97,7 @@ impl Part {
         self.sharp.insert(sharp)
     }
 
-    fn sharp(&mut self, facts: &[Fact], first: usize) -> Sharp {
+    fn sharp(&mut self, facts: &Given, first: usize) -> Sharp {
         let mut ledger = Ledger::new(facts, &[], first);
         let mut polyhedron = self.polyhedron().clone();
         let mut seen = 0;
@@ -226,7 +227,7 @@ impl Web {
     }
 
     /// The least value of the term under all facts; `None` if it is unbounded.
-    pub(super) fn least(&mut self, facts: &[Fact], term: &Term, depth: Depth) -> Option<Least> {
+    pub(super) fn least(&mut self, facts: &Given, term: &Term, depth: Depth) -> Option<Least> {
         let shares = self.shares(term)?;
         if let [(part, _)] = shares.as_slice() {
             return self.least_of(facts, *part, term, depth);
@@ -242,7 +243,7 @@ impl Web {
     }
 
     /// The polyhedron of a part.
-    fn polyhedron(&mut self, facts: &[Fact], part: usize, depth: Depth) -> &mut Polyhedron {
+    fn polyhedron(&mut self, facts: &Given, part: usize, depth: Depth) -> &mut Polyhedron {
         let first = first_of(part);
         let part = Rc::make_mut(&mut self.parts[part]);
         match depth {
@@ -251,13 +252,7 @@ impl Web {
         }
     }
 
-    fn least_of(
-        &mut self,
-        facts: &[Fact],
-        part: usize,
-        term: &Term,
-        depth: Depth,
-    ) -> Option<Least> {
+    fn least_of(&mut self, facts: &Given, part: usize, term: &Term, depth: Depth) -> Option<Least> {
         let polyhedron = self.polyhedron(facts, part, depth);
         let falsehood = polyhedron.falsehood().is_some();
         let least = polyhedron.least(term)?;
@@ -267,7 +262,7 @@ impl Web {
     /// Multipliers that make a negative constant of facts that bear on the term.
     pub(super) fn falsehood(
         &mut self,
-        facts: &[Fact],
+        facts: &Given,
         term: &Term,
         depth: Depth,
     ) -> Option<Vec<(usize, i128)>> {
@@ -278,7 +273,7 @@ impl Web {
     }
 
     /// Can all facts not hold together?
-    pub(super) fn contradictory(&mut self, facts: &[Fact]) -> bool {
+    pub(super) fn contradictory(&mut self, facts: &Given) -> bool {
         (0..self.parts.len()).any(|at| {
             let part = &self.parts[at];
             // One fact contradicts nothing, and most parts are as they were at the last question.
@@ -326,7 +321,7 @@ impl Web {
     }
 
     /// Does [`Depth::Sharp`] know more about the term than the facts say?
-    pub(super) fn sharpen(&mut self, facts: &[Fact], term: &Term) -> bool {
+    pub(super) fn sharpen(&mut self, facts: &Given, term: &Term) -> bool {
         let mut more = false;
         for part in self.touched(term) {
             Rc::make_mut(&mut self.parts[part]).sharpen(facts, first_of(part));

@@ -238,7 +238,10 @@ fn fails(scene: &Scene<'_>, call: &crate::lowered::Inst) -> bool {
     let Some(post) = sig.as_ref().and_then(|s| s.post.as_ref()) else { return false };
     let Some(Word::Int(t)) = post.state.regs.first() else { return false };
     // A range that begins below zero, and not where all numbers begin.
-    let low = crate::prove::lower_bound(&post.state.facts, t);
+    let first = sig.as_ref().map_or(0, |s| s.vars.len());
+    let var = |i: u16| Var::Free(u16::try_from(first).unwrap_or(u16::MAX).saturating_add(i));
+    let told = crate::prove::declared(&post.vars, var, &post.state.facts);
+    let low = crate::prove::Known::new(&told).lower_bound(t);
     low.is_some_and(|low| (-4095..0).contains(&low))
 }
 
@@ -305,7 +308,7 @@ pub(super) fn lower_help(scene: &Scene<'_>, diag: Diag, fact: &Fact) -> Diag {
         let ran = scene.trace.ran.iter().find(|r| r.offset == inst.offset)?;
         let reg = general(code.op0_register()).filter(|_| signless(jcc.condition_code()))?;
         let Word::Int(t) = ran.before.reg(reg) else { return None };
-        let negative = crate::prove::lower_bound(&ran.before.facts, t).is_none_or(|low| low < 0);
+        let negative = crate::prove::lower_bound(&ran.before, t).is_none_or(|low| low < 0);
         negative.then_some((inst.span, reg))
     });
     match compare {

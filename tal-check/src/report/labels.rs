@@ -123,19 +123,7 @@ fn lost(lowered: &Lowered, id: FnId, cap: &Cap) -> String {
     if let Some(shape) = shape {
         return shape.to_owned();
     }
-    let state = State {
-        scope: Vec::new(),
-        facts: Vec::new(),
-        regs: [const { tal_core::ty::Word::Junk }; 16],
-        flags: tal_core::state::Flags {
-            kind: tal_core::state::FlagKind::None,
-            readable: tal_core::state::FlagSet(0),
-        },
-        stack: tal_core::state::Stack { delta: 0, touched: 0, slots: Vec::new(), lent: Vec::new() },
-        views: Vec::new(),
-        caps: Vec::new(),
-        steps: 0,
-    };
+    let state = State::empty();
     let names = Names::new(lowered, function, &state, &[], &[]);
     format!("own {}", names.mem(&entry.mem))
 }

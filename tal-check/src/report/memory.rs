@@ -651,7 +651,7 @@ fn places_compared(
         let object = Term::constant_of(tal_core::limits::OBJECT).ok();
         let goal =
             if high { object.and_then(|o| o.sub(offset).ok()) } else { Some(offset.clone()) };
-        let low = goal.and_then(|g| crate::prove::lower_bound(&before.facts, &g));
+        let low = goal.and_then(|g| crate::prove::lower_bound(before, &g));
         low.is_some_and(|low| low >= 0)
     };
     let sides = [(a, s, true), (b, t, true), (a, s, false), (b, t, false)];

@@ -8,13 +8,12 @@ use crate::find::{Finder, Trouble};
 use crate::lowered::Lowered;
 use tal_core::driver::{Flow, Target};
 use tal_core::error::Error;
-use tal_core::hint::{Comb, Forward, Hints, Proof, Start, Step};
+use tal_core::hint::{Comb, End, Forward, Hints, Proof, Seen, Start, Step};
 use tal_core::image::Label;
 use tal_core::judge::Judge;
 use tal_core::rules::apply::Callee;
 use tal_core::state::State;
-use tal_core::term::Term;
-use tal_core::ty::{Fact, FnId, LabelState, Rel, Word};
+use tal_core::ty::{Bounds, Fact, FnId, LabelState, Rel};
 
 /// Something that the judge wanted proved, and how it was.
 #[derive(Clone, Debug)]
@@ -282,19 +281,7 @@ fn fail(
 
 /// A state to speak of when there is none.
 fn nothing(judge: &mut Judge<'_, Watch<'_>>, id: FnId) -> State {
-    judge.entry_state(id).unwrap_or_else(|_| State {
-        scope: Vec::new(),
-        facts: Vec::new(),
-        regs: [const { Word::Junk }; 16],
-        flags: tal_core::state::Flags {
-            kind: tal_core::state::FlagKind::None,
-            readable: tal_core::state::FlagSet(0),
-        },
-        stack: tal_core::state::Stack { delta: 0, touched: 0, slots: Vec::new(), lent: Vec::new() },
-        views: Vec::new(),
-        caps: Vec::new(),
-        steps: 0,
-    })
+    judge.entry_state(id).unwrap_or_else(|_| State::empty())
 }
 
 /// A finder that is watched.
@@ -305,35 +292,45 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Keeps how a goal was proved.
-    fn note(&mut self, state: &State, goal: &Fact, proof: &Proof) {
+    /// The goal that is being proved; a new one if the last question was about another.
+    fn need(&mut self, state: &State, goal: &Fact) -> Option<&mut Need> {
         let again = self.needs.last().is_some_and(|n| n.goal == *goal && n.known > 0);
         if !again {
             let known = state.facts.len();
             let (goal, premises) = (goal.clone(), Vec::new());
             self.needs.push(Need { goal, premises, cut: false, lookup: false, known });
         }
-        let Some(need) = self.needs.last_mut() else { return };
+        self.needs.last_mut()
+    }
+
+    /// Keeps how a goal was proved.
+    fn note(&mut self, state: &State, goal: &Fact, proof: &Proof) {
+        let Some(need) = self.need(state, goal) else { return };
         let mut used: Vec<u16> = Vec::new();
+        let mut told: Vec<Fact> = Vec::new();
         match proof {
-            Proof::Lookup => need.lookup = need.premises.is_empty(),
-            Proof::Comb(Comb { premises, .. }) | Proof::Step(Step::Comb { premises, .. }) => {
-                used.extend(premises.iter().map(|p| p.0));
+            Proof::Comb(comb) => {
+                used.extend(comb.premises.iter().map(|p| p.0));
+                told.extend(bounds_of_rest(state, goal, comb).unwrap_or_default());
             }
+            Proof::Step(Step::Comb { premises, .. }) => used.extend(premises.iter().map(|p| p.0)),
             Proof::Step(Step::Cut { fact, .. }) => {
                 need.cut = true;
                 used.push(*fact);
             }
-            Proof::Step(Step::Neq { fact, other }) => used.extend([*fact, *other]),
+            Proof::Step(Step::Neq { fact, .. }) => used.push(*fact),
             Proof::Step(Step::Product(a, b)) => used.extend([*a, *b]),
             Proof::Step(Step::Scale(a, _)) => used.push(*a),
+            Proof::Step(Step::Bound(v, end)) => {
+                let bounds = state.bounds(*v).unwrap_or(Bounds::NONE);
+                told.extend(crate::prove::bound(*v, bounds, *end));
+            }
         }
-        for at in used {
-            if usize::from(at) < need.known
-                && let Some(fact) = state.facts.get(usize::from(at))
-                && !need.premises.contains(fact)
-            {
-                need.premises.push(fact.clone());
+        let given = used.iter().filter(|at| usize::from(**at) < need.known);
+        let facts = given.filter_map(|at| state.facts.get(usize::from(*at)).cloned());
+        for fact in facts.chain(told) {
+            if !need.premises.contains(&fact) {
+                need.premises.push(fact);
             }
         }
         if !matches!(proof, Proof::Step(_)) {
@@ -343,6 +340,23 @@ impl Watch<'_> {
     }
 }
 
+/// The bounds by which what a sum leaves of a goal is not negative.
+fn bounds_of_rest(state: &State, goal: &Fact, comb: &Comb) -> Option<Vec<Fact>> {
+    let mut rest = goal.term.scale(i128::from(comb.scale)).ok()?;
+    for (at, factor) in &comb.premises {
+        rest = rest.add_scaled(&state.facts.get(usize::from(*at))?.term, -factor).ok()?;
+    }
+    let mut told = Vec::new();
+    for m in rest.monomials() {
+        let (v, other) = m.atom.factors();
+        for v in std::iter::once(v).chain(other) {
+            let end = if m.coefficient > 0 { End::Low } else { End::High };
+            told.extend(crate::prove::bound(v, state.bounds(v)?, end));
+        }
+    }
+    Some(told)
+}
+
 impl<'a> Forward for Watch<'a> {
     type Inner = Finder<'a>;
 
@@ -350,18 +364,18 @@ impl<'a> Forward for Watch<'a> {
         &mut self.finder
     }
 
+    fn seen(&mut self, state: &State, what: Seen<'_>) {
+        let Seen::NotNegative(term) = what else { return };
+        let goal = Fact { rel: Rel::Ge, term: term.clone() };
+        if let Some(need) = self.need(state, &goal) {
+            need.lookup = need.premises.is_empty();
+            need.known = 0;
+        }
+    }
+
     fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error> {
         let proof = self.finder.prove(state, goal)?;
         self.note(state, goal, &proof);
         Ok(proof)
-    }
-
-    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>, Error> {
-        let how = self.finder.prove_ne(state, term)?;
-        if how.is_none() {
-            let goal = Fact { rel: Rel::Ne, term: term.clone() };
-            self.note(state, &goal, &Proof::Lookup);
-        }
-        Ok(how)
     }
 }

@@ -109,7 +109,7 @@ pub fn code(error: &Error) -> Code {
         Kind::Limit => LIMIT,
         Kind::Refused(_) => REFUSED,
         Kind::Undecided(_) => MAYBE_NULL,
-        Kind::Malformed(_) | Kind::Undecodable => OURS,
+        Kind::Malformed(_) | Kind::Version(_) | Kind::Undecodable => OURS,
         _ => of_rule(error.rule),
     }
 }

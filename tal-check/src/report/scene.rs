@@ -195,7 +195,7 @@ impl<'a> Scene<'a> {
 
     /// What is known about the sides of a fact that is missing.
     pub(super) fn known(&self, goal: &Fact) -> String {
-        known(&self.names, &self.failure.state.facts, goal)
+        known(&self.names, &self.failure.state, goal)
     }
 
     /// The range of a register in which a variable of the fact stands: `4096 <= rbp <= 65536`.
@@ -211,9 +211,9 @@ impl<'a> Scene<'a> {
             Reg::ALL.into_iter().partition(|r| r.callee_saved());
         let reg = kept.into_iter().chain(rest).find(about)?;
         let Word::Int(t) = self.before().reg(reg) else { return None };
-        let facts = &self.failure.state.facts;
-        let low = lower_bound(facts, t)?;
-        let high = lower_bound(facts, &t.scale(-1).ok()?)?;
+        let state = &self.failure.state;
+        let low = lower_bound(state, t)?;
+        let high = lower_bound(state, &t.scale(-1).ok()?)?;
         Some(format!("{low} <= {} <= {}", reg_name(reg), -high))
     }
 
@@ -238,14 +238,14 @@ impl<'a> Scene<'a> {
     /// Does the fact follow from what is known in the end? Then it was looked for too early, and is
     /// not what is missing.
     pub(super) fn holds(&self, fact: &Fact) -> bool {
-        let facts = &self.failure.state.facts;
-        let at_least = |term: &Term| lower_bound(facts, term).is_some_and(|low| low >= 0);
+        let state = &self.failure.state;
+        let at_least = |term: &Term| lower_bound(state, term).is_some_and(|low| low >= 0);
         match fact.rel {
             Rel::Ge => at_least(&fact.term),
             Rel::Eq => {
                 at_least(&fact.term) && fact.term.scale(-1).is_ok_and(|term| at_least(&term))
             }
-            Rel::Ne => facts.contains(fact),
+            Rel::Ne => crate::prove::holds_in(state, fact),
         }
     }
 
@@ -344,10 +344,10 @@ fn origin_of(lowered: &Lowered, trace: &Trace, failure: &Failure, var: usize) ->
 }
 
 /// What is known about the sides of a fact that is missing.
-pub(super) fn known(names: &Names<'_>, facts: &[Fact], goal: &Fact) -> String {
+pub(super) fn known(names: &Names<'_>, state: &State, goal: &Fact) -> String {
     let mut known = Vec::new();
     if goal.rel == Rel::Ge
-        && let Some(bound) = lower_bound(facts, &goal.term)
+        && let Some(bound) = lower_bound(state, &goal.term)
         && let Ok(term) = goal.term.plus(-bound)
     {
         let nearest = Fact { rel: Rel::Ge, term };
@@ -358,11 +358,11 @@ pub(super) fn known(names: &Names<'_>, facts: &[Fact], goal: &Fact) -> String {
     let need = names.fact(goal);
     known.retain(|fact| names.fact(fact) != need);
     let vars: Vec<Var> = goal.term.vars().collect();
-    for fact in facts {
+    for fact in crate::prove::facts_of(state) {
         let about = fact.term.vars().all(|v| vars.contains(&v));
-        let same = names.fact(fact) == need;
-        if about && !same && !Names::trivial(fact) && !known.contains(fact) {
-            known.push(fact.clone());
+        let same = names.fact(&fact) == need;
+        if about && !same && !Names::trivial(&fact) && !known.contains(&fact) {
+            known.push(fact);
         }
     }
     known.truncate(6);
@@ -457,6 +457,7 @@ pub(super) fn in_general(error: &Error) -> String {
         Kind::BadTarget(_) => "this is no place to go to".to_owned(),
         Kind::IllFormed => "this is not well formed".to_owned(),
         Kind::Malformed(_) => "the annotations are malformed".to_owned(),
+        Kind::Version(_) => "the annotations are of another version".to_owned(),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn unfit(
     let diag = match &unfit.lack {
         Lack::Fact(fact) => diag
             .with_primary(format!("needs {}", names.fact(fact)))
-            .with_note(known(&names, &unfit.state.facts, fact)),
+            .with_note(known(&names, &unfit.state, fact)),
         Lack::Word(place, word) => {
             diag.with_primary(format!("{} holds {} here", place_name(*place), class(word)))
         }

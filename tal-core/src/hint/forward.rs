@@ -1,6 +1,6 @@
 //! Not trusted: a bug here can reject, never admit. Hints that pass questions on to others.
 
-use super::{Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
+use super::{Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
 use crate::judge::Result;
 use crate::state::State;
 use crate::term::Term;
@@ -30,6 +30,10 @@ pub trait Forward {
     fn worked(&mut self, units: usize) {
         self.inner().worked(units);
     }
+    /// [`Hints::seen`], passed on.
+    fn seen(&mut self, state: &State, what: Seen<'_>) {
+        self.inner().seen(state, what);
+    }
     /// [`Hints::ghost`], passed on.
     fn ghost(&mut self, state: &State, site: Site) -> Result<Option<Ghost>> {
         self.inner().ghost(state, site)
@@ -39,7 +43,7 @@ pub trait Forward {
         self.inner().prove(state, goal)
     }
     /// [`Hints::prove_ne`], passed on.
-    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>> {
+    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<bool> {
         self.inner().prove_ne(state, term)
     }
     /// [`Hints::in_range`], passed on.
@@ -128,13 +132,16 @@ impl<F: Forward> Hints for F {
     fn worked(&mut self, units: usize) {
         Forward::worked(self, units);
     }
+    fn seen(&mut self, state: &State, what: Seen<'_>) {
+        Forward::seen(self, state, what);
+    }
     fn ghost(&mut self, state: &State, site: Site) -> Result<Option<Ghost>> {
         Forward::ghost(self, state, site)
     }
     fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof> {
         Forward::prove(self, state, goal)
     }
-    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>> {
+    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<bool> {
         Forward::prove_ne(self, state, term)
     }
     fn in_range(&mut self, state: &State, term: &Term, bits: u8, signed: bool) -> Result<bool> {

@@ -416,7 +416,7 @@ impl<H: Hints> Judge<'_, H> {
                 ty::Kind::Addr { set: *set, block }
             }
             ty::Kind::Code(sig) => ty::Kind::Code(self.subst_sig(sig, s)?),
-            ty::Kind::Int
+            ty::Kind::Int(_)
             | ty::Kind::Addr { block: None, .. }
             | ty::Kind::Word
             | ty::Kind::Region

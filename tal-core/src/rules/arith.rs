@@ -224,9 +224,7 @@ impl<H: Hints> Judge<'_, H> {
             return Ok(());
         };
         let out = if minus_itself && width == Width::W64 {
-            let n = self.fresh_int(state)?;
-            self.learn_range(state, &n, -1, 0)?;
-            Out::int(n)
+            Out::int(self.fresh_between(state, -1, 0)?)
         } else {
             Out::unsigned(self.fresh_in(state, width.bits(), false)?)
         };

@@ -3,14 +3,14 @@
 use crate::decode::{Alu, BitCount, BitTest, Rm, Shift, Src, Width};
 use crate::error::{OrRefuse, Rule};
 use crate::hint::Hints;
-use crate::judge::{Judge, Result, range};
+use crate::judge::{Judge, Result};
 use crate::rules::arith::same_register;
 use crate::rules::flags::{FlagsOut, pick, set_flags, write_flags};
 use crate::rules::operand::{Manner, Out, reg_word, wrap};
 use crate::state::{FlagKind, FlagSet, State};
 use crate::table::Row;
 use crate::term::Term;
-use crate::ty::{Reg, Rel, Word};
+use crate::ty::{Reg, Rel, Word, range};
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[row-and], rule[row-or]
@@ -99,8 +99,7 @@ impl<H: Hints> Judge<'_, H> {
         let a = self.in_range(state, a, width.bits(), false)?;
         let c = self.in_range(state, c, width.bits(), false)?;
         let x = if op == Alu::And {
-            let x = self.fresh_int(state)?;
-            self.learn(state, Rel::Ge, x.clone())?;
+            let x = self.fresh_in(state, width.bits(), false)?;
             self.learn(state, Rel::Ge, a.sub(&x).or_refuse(rule)?)?;
             self.learn(state, Rel::Ge, c.sub(&x).or_refuse(rule)?)?;
             x
@@ -142,17 +141,19 @@ impl<H: Hints> Judge<'_, H> {
         if step.count_ones() != 1 || step < 2 {
             return Ok(None);
         }
-        let narrow = width != Width::W64;
-        let a = if narrow { self.in_range(state, a, width.bits(), false)? } else { a.clone() };
-        let m = self.fresh_int(state)?;
+        if width == Width::W64 {
+            let m = self.fresh_int(state)?;
+            let rounded = m.scale(step).or_refuse(rule)?;
+            self.learn_floor_of(state, a, &rounded, step, rule)?;
+            return Ok(Some(Out::int(rounded)));
+        }
+        let a = self.in_range(state, a, width.bits(), false)?;
+        // As many steps as there are in the range, which the step divides.
+        let last = range(width.bits(), false).1.checked_div(step).or_refuse(rule)?;
+        let m = self.fresh_between(state, 0, last)?;
         let rounded = m.scale(step).or_refuse(rule)?;
         self.learn_floor_of(state, &a, &rounded, step, rule)?;
-        if narrow {
-            let (low, high) = range(width.bits(), false);
-            self.learn_range(state, &rounded, low, high)?;
-            return Ok(Some(Out::unsigned(rounded)));
-        }
-        Ok(Some(Out::int(rounded)))
+        Ok(Some(Out::unsigned(rounded)))
     }
 
     /// `rounded <= v <= rounded + step - 1`.
@@ -236,10 +237,10 @@ impl<H: Hints> Judge<'_, H> {
         let x = match v.as_int().and_then(|v| v.checked_div_euclid(step)) {
             Some(x) => Term::constant_of(x).or_refuse(rule)?,
             None => {
-                let x = self.fresh_int(state)?;
-                self.learn_floor(state, v, &x, count, rule)?;
                 let (low, high) = range(width.bits(), op == Shift::Sar);
-                self.learn_range(state, &x, low >> count.min(63), high >> count.min(63))?;
+                let count = count.min(63);
+                let x = self.fresh_between(state, low >> count, high >> count)?;
+                self.learn_floor(state, v, &x, count, rule)?;
                 x
             }
         };
@@ -264,8 +265,7 @@ impl<H: Hints> Judge<'_, H> {
             Shift::Shl | Shift::Sar => self.fresh_in(state, width.bits(), false)?,
             Shift::Shr => {
                 let v = self.in_range(state, &v, width.bits(), false)?;
-                let x = self.fresh_int(state)?;
-                self.learn(state, Rel::Ge, x.clone())?;
+                let x = self.fresh_in(state, width.bits(), false)?;
                 self.learn(state, Rel::Ge, v.sub(&x).or_refuse(Rule::RowShiftCl)?)?;
                 x
             }
@@ -330,8 +330,7 @@ impl<H: Hints> Judge<'_, H> {
         let word = self.source(state, &Src::from(*src), width)?;
         let dest = super::operand::Dest::Reg(dst);
         let Word::Int(_) = word else { return self.secret(state, row, &dest, width) };
-        let n = self.fresh_int(state)?;
-        self.learn_range(state, &n, 0, i128::from(width.bits()))?;
+        let n = self.fresh_between(state, 0, i128::from(width.bits()))?;
         self.put(state, &dest, width, Out::unsigned(n))?;
         set_flags(state, row, FlagsOut::PLAIN);
         Ok(())

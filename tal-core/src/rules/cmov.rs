@@ -17,8 +17,7 @@ impl<H: Hints> Judge<'_, H> {
     /// rule[row-setcc]: 0 or 1, in the low byte only (traps 6, 22).
     pub(super) fn row_setcc(&mut self, state: &mut State, cc: Cc, dst: Reg) -> Result<()> {
         premise!(readable(state, cc));
-        let n = self.fresh_int(state)?;
-        self.learn_range(state, &n, 0, 1)?;
+        let n = self.fresh_between(state, 0, 1)?;
         self.write(state, dst, Width::W8, Out::unsigned(n))
     }
 
@@ -69,7 +68,7 @@ impl<H: Hints> Judge<'_, H> {
         } else {
             let mark = Mark::of(state);
             self.on_edge(state, edge, width, word, template)?;
-            mark.restore(state)?;
+            mark.cut(state)?;
         }
         Ok(())
     }

@@ -68,9 +68,7 @@ impl<H: Hints> Judge<'_, H> {
             None
         } else {
             let hull = hull(&set).or_refuse(rule)?;
-            let n = self.fresh_int(st)?;
-            self.learn_range(st, &n, i128::from(hull.0), i128::from(hull.1))?;
-            Some(n)
+            Some(self.fresh_between(st, i128::from(hull.0), i128::from(hull.1))?)
         };
         let scope = st.scope.get_mut(usize::from(index)).or_refuse(rule)?;
         let named = matches!(scope.kind, ty::Kind::Addr { .. });
@@ -238,18 +236,15 @@ impl<H: Hints> Judge<'_, H> {
         };
         let above = term.plus(i128::from(high).saturating_add(1).saturating_neg());
         let below = Term::int(low).plus(-1).and_then(|l| l.sub(&term));
-        let side = match term.as_int() {
-            Some(c) => Some(c > i128::from(high)),
+        let is_above = match term.as_int() {
+            Some(c) => c > i128::from(high),
             None => {
                 let from_low = term.plus(i128::from(low).saturating_neg()).or_refuse(rule)?;
                 self.hints.prove_ne(st, &from_low)?
             }
         };
-        match side {
-            Some(true) => self.prove_ge(st, &above.or_refuse(rule)?, rule),
-            Some(false) => self.prove_ge(st, &below.or_refuse(rule)?, rule),
-            None => refuse!(Error::new(rule, Kind::BadHint)),
-        }
+        let side = if is_above { above } else { below };
+        self.prove_ge(st, &side.or_refuse(rule)?, rule)
     }
 }
 

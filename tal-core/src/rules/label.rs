@@ -8,7 +8,7 @@ use crate::judge::{Judge, Own, Result};
 use crate::mem::{Subst, Value};
 use crate::rules::apply::{check_limits, register_evidence};
 use crate::rules::theta::within;
-use crate::rules::transfer::{clear, empty_state, scope_of};
+use crate::rules::transfer::{clear, scope_of};
 use crate::state::State;
 use crate::term::Var;
 use crate::ty::{Base, FnId, LabelState, Lent, NameSet, Reg, Word};
@@ -37,7 +37,7 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When the label does not exist or declares more than the limits allow.
     pub fn label_state(&mut self, label: u32) -> Result<State> {
-        let mut state = empty_state();
+        let mut state = State::empty();
         self.begin_label(&mut state, label)?;
         Ok(state)
     }
@@ -56,7 +56,7 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When the declaration does not fit the function or the limits.
     pub fn state_at(&mut self, function: FnId, declared: &LabelState) -> Result<State> {
-        let mut state = empty_state();
+        let mut state = State::empty();
         self.begin_at(&mut state, function, declared)?;
         Ok(state)
     }
@@ -66,7 +66,8 @@ impl<H: Hints> Judge<'_, H> {
         let sig = self.function_sig(function)?;
         clear(state);
         state.scope.extend(sig.vars.iter().chain(&declared.vars).map(scope_of));
-        state.facts.extend(sig.pre.facts.iter().chain(&declared.facts).cloned());
+        self.learn_all(state, &sig.pre.facts)?;
+        self.learn_all(state, &declared.facts)?;
         state.views.extend(sig.pre.views.iter().chain(&declared.views).cloned());
         state.caps.clone_from(&declared.caps);
         state.regs.clone_from(&declared.regs);
@@ -99,7 +100,7 @@ impl<H: Hints> Judge<'_, H> {
         self.burn(size(state).saturating_add(wanted.vars.len().saturating_mul(words) >> 2))?;
         let first = u16::try_from(self.own.sig.vars.len()).ok().or_refuse(Rule::Entail)?;
         let insts = self.hints.label(state, *offset, first, wanted)?;
-        let values = self.values(state, &wanted.vars, insts, false)?;
+        let values = self.values(state, &wanted.vars, insts, false, Rule::Entail)?;
         let subst = Subst::Free(first, &values);
         premise!(self.claims(state, &wanted.vars, &values, subst, None));
         premise!(self.entail_frame(state, wanted, subst));

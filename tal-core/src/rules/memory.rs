@@ -14,8 +14,8 @@ use crate::rules::operand::reg_word;
 use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{
-    Base, Block, Cap, DataId, Entry, Fact, Field, FieldTy, Guard, Kind as Decl, Mem, Mode, NameSet,
-    OriginId, Reg, Region, View, Word,
+    Base, Block, Bounds, Cap, DataId, Entry, Fact, Field, FieldTy, Guard, Kind as Decl, Mem, Mode,
+    NameSet, OriginId, Reg, Region, View, Word,
 };
 use alloc::{boxed::Box, rc::Rc, vec::Vec};
 
@@ -339,18 +339,15 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::RangeFacts;
         let known = exact(facts);
         let fresh = known.is_none();
-        let e = match known {
-            Some(e) => e,
-            None => self.fresh_int(st)?,
-        };
-        let mut offered: Vec<Fact> = range_goals(&e, bits, signed).or_refuse(rule)?.into();
-        offered.extend(self.subst_facts(facts, Subst::Value(&e))?);
-        offered.retain(|f| f.term.as_int().is_none());
-        if !offered.is_empty() && self.hints.range_facts(st, &offered)? {
-            for fact in offered {
-                self.learn(st, fact.rel, fact.term)?;
+        let (e, mut told) = match known {
+            None => (self.fresh_within(st, Bounds::of_bits(bits, signed))?, Vec::new()),
+            Some(e) => {
+                let range = range_goals(&e, bits, signed).or_refuse(rule)?;
+                (e, Vec::from(range))
             }
-        }
+        };
+        told.extend(self.subst_facts(facts, Subst::Value(&e))?);
+        self.learn_told(st, told)?;
         Ok((e, fresh))
     }
 

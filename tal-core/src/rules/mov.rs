@@ -70,7 +70,7 @@ impl<H: Hints> Judge<'_, H> {
         let h = match a.as_int() {
             Some(c) => Term::int(if c < 0 { -1 } else { 0 }),
             None => {
-                let h = self.fresh_int(state)?;
+                let h = self.fresh_between(state, -1, 0)?;
                 self.learn_floor(state, &a, &h, width.bits().saturating_sub(1), rule)?;
                 h
             }

@@ -90,9 +90,8 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::RowDiv;
         let (a, high, d) = self.division(state, width, src, (Manner::Unsigned, rule))?;
         premise!(self.prove_eq(state, &high, rule));
-        let (q, r) = (self.fresh_int(state)?, self.fresh_int(state)?);
-        self.learn(state, Rel::Ge, q.clone())?;
-        self.learn(state, Rel::Ge, r.clone())?;
+        let q = self.fresh_in(state, width.bits(), false)?;
+        let r = self.fresh_in(state, width.bits(), false)?;
         self.learn(state, Rel::Ge, d.plus(-1).and_then(|t| t.sub(&r)).or_refuse(rule)?)?;
         self.learn(state, Rel::Ge, a.sub(&q).or_refuse(rule)?)?;
         self.learn_division(state, &a, &d, &q, &r, true)?;

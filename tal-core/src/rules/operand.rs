@@ -3,12 +3,13 @@
 
 use crate::decode::{Rm, Src, Width};
 use crate::error::{Error, Kind, OrRefuse, Rule};
-use crate::hint::{Hints, Place};
-use crate::judge::{Judge, Result, range};
+use crate::hint::{Hints, Place, Seen};
+use crate::judge::{Judge, Result};
+use crate::prove::lies_within;
 use crate::rules::memory::Address;
 use crate::state::State;
 use crate::term::Term;
-use crate::ty::{Reg, Word};
+use crate::ty::{Bounds, Reg, Word, range};
 
 /// How a term stands for the operand's bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -166,19 +167,35 @@ impl<H: Hints> Judge<'_, H> {
         if let Some(c) = term.as_int() {
             return Term::constant_of(wrap(c, bits, signed)).or_refuse(Rule::OperandRead);
         }
-        if self.hints.in_range(state, term, bits, signed)? {
-            premise!(self.prove_range(state, term, bits, signed, Rule::OperandRead));
+        if self.is_in_range(state, term, (bits, signed), Rule::OperandRead)? {
             return Ok(term.clone());
         }
         self.fresh_in(state, bits, signed)
     }
 
+    /// Is the term in the range: by bounds, or as the hints say and a certificate proves?
+    fn is_in_range(
+        &mut self,
+        state: &mut State,
+        term: &Term,
+        (bits, signed): (u8, bool),
+        rule: Rule,
+    ) -> Result<bool> {
+        let range = Bounds::of_bits(bits, signed);
+        if lies_within(state, term, range) {
+            self.hints.seen(state, Seen::InRange(term));
+            return Ok(true);
+        }
+        let claimed = self.hints.in_range(state, term, bits, signed)?;
+        if claimed {
+            premise!(self.prove_within(state, term, range, rule));
+        }
+        Ok(claimed)
+    }
+
     /// A fresh integer in the range.
     pub(super) fn fresh_in(&mut self, state: &mut State, bits: u8, signed: bool) -> Result<Term> {
-        let (low, high) = range(bits, signed);
-        let n = self.fresh_int(state)?;
-        self.learn_range(state, &n, low, high)?;
-        Ok(n)
+        self.fresh_within(state, Bounds::of_bits(bits, signed))
     }
 
     /// Writes a word of which only congruence modulo 2^width is known, if it is an integer.
@@ -233,13 +250,7 @@ impl<H: Hints> Judge<'_, H> {
         };
         let upper_zero = match old.as_int() {
             Some(c) => holds!((0..1_i128 << bits).contains(&c)),
-            None => {
-                let zero = self.hints.in_range(state, &old, bits, false)?;
-                if zero {
-                    premise!(self.prove_range(state, &old, bits, false, Rule::WritePart));
-                }
-                zero
-            }
+            None => self.is_in_range(state, &old, (bits, false), Rule::WritePart)?,
         };
         let value = match (upper_zero, out.ranged) {
             (false, _) => self.fresh_in(state, 64, false)?,

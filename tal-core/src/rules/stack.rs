@@ -6,15 +6,15 @@
 use crate::decode::{Src, Width};
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Place};
-use crate::judge::{Judge, Result, range_goals};
+use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::mem::{resolve, weight};
 use crate::rules::operand::{Out, reg_word};
 use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{
-    self, Base, Cap, Entry, Fact, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, Reg, Region,
-    View, Word,
+    self, Base, Bounds, Cap, Entry, Fact, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, Reg,
+    Region, View, Word,
 };
 use alloc::{boxed::Box, rc::Rc, vec::Vec};
 
@@ -280,18 +280,14 @@ impl<H: Hints> Judge<'_, H> {
     /// A 64-bit integer field: a fresh integer with rule[range-facts].
     fn field_int(&mut self, state: &mut State, signed: bool, facts: &[Fact]) -> Result<Word> {
         let rule = Rule::RangeFacts;
-        let n = self.fresh_int(state)?;
+        let n = self.fresh_within(state, Bounds::of_bits(64, signed))?;
         let value = |v: Var| (v == Var::Value).then(|| n.clone());
-        let mut known = Vec::from(range_goals(&n, 64, signed).or_refuse(rule)?);
+        let mut known = Vec::with_capacity(facts.len());
         for fact in facts {
             let term = fact.term.subst(&value).or_refuse(rule)?;
             known.push(Fact { rel: fact.rel, term });
         }
-        if self.hints.range_facts(state, &known)? {
-            for fact in known {
-                self.learn(state, fact.rel, fact.term)?;
-            }
-        }
+        self.learn_told(state, known)?;
         Ok(Word::Int(n))
     }
 

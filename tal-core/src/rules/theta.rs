@@ -23,7 +23,8 @@ fn refused<T>() -> Result<T> {
 
 impl<H: Hints> Judge<'_, H> {
     /// What the hints say, each value of its variable's kind and about things that exist here.
-    /// `live`: regions must be live (rule[apply]), capabilities may be handed over as a set.
+    /// `live`: regions must be live (rule[apply]), capabilities may be handed over as a set. An
+    /// integer outside of its bounds is a refusal of the `rule` that asks.
     /// What needs theta as a whole is left to [`Judge::claims`].
     pub(crate) fn values(
         &mut self,
@@ -31,13 +32,18 @@ impl<H: Hints> Judge<'_, H> {
         kinds: &[Kind],
         insts: Vec<Inst>,
         live: bool,
+        rule: Rule,
     ) -> Result<Vec<Value>> {
         premise!(kinds.len() == insts.len(), refusal());
         self.burn(insts.len())?;
         let mut values = Vec::with_capacity(insts.len());
         for (kind, inst) in kinds.iter().zip(insts) {
             values.push(match (kind, inst) {
-                (Kind::Int, Inst::Int(term)) => Value::Int(known(state, term)?),
+                (Kind::Int(bounds), Inst::Int(term)) => {
+                    let term = known(state, term)?;
+                    premise!(self.prove_within(state, &term, *bounds, rule));
+                    Value::Int(term)
+                }
                 (Kind::Addr { set, .. }, Inst::Ptr(base, offset)) => {
                     self.address_value(state, *set, base, known(state, offset)?)?
                 }
@@ -71,7 +77,7 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<Value> {
         match base {
             Base::Name(name) => {
-                let Some(Scope { kind: Kind::Addr { .. }, set: have, is: None }) =
+                let Some(Scope { kind: Kind::Addr { .. }, set: have, is: None, .. }) =
                     scope(state, name)
                 else {
                     return refused();
@@ -182,7 +188,7 @@ impl<H: Hints> Judge<'_, H> {
                 }
                 // A claim speaks of addresses only; the rest was checked by kind.
                 (Kind::Addr { .. }, Value::Small(..))
-                | (Kind::Int, Value::Int(_))
+                | (Kind::Int(_), Value::Int(_))
                 | (Kind::Word, Value::Word(_))
                 | (Kind::Region, Value::Region(_))
                 | (Kind::Store, Value::Store(_)) => {}

@@ -6,9 +6,9 @@ use crate::hint::{Ghost, Hints, Site};
 use crate::judge::{Judge, Own, Result};
 use crate::mem::Subst;
 use crate::rules::apply::{Callee, check_limits};
-use crate::state::{FlagKind, FlagSet, Flags, Scope, Stack, State};
-use crate::ty::{FnId, Kind, NameSet, Reg, Sig, Word};
-use alloc::{boxed::Box, rc::Rc, vec::Vec};
+use crate::state::{FlagKind, FlagSet, Flags, Scope, State};
+use crate::ty::{Bounds, FnId, Kind, NameSet, Reg, Sig, Word};
+use alloc::{boxed::Box, rc::Rc};
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[entry-state]: the state at the start of this function. Sets `self.own`.
@@ -16,7 +16,7 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When the function does not exist.
     pub fn entry_state(&mut self, function: FnId) -> Result<State> {
-        let mut state = empty_state();
+        let mut state = State::empty();
         self.begin_entry(&mut state, function)?;
         Ok(state)
     }
@@ -28,7 +28,7 @@ impl<H: Hints> Judge<'_, H> {
         state.regs.fill(Word::Junk);
         state.set_reg(Reg::Rsp, Word::Frame(0));
         state.scope.extend(sig.vars.iter().map(scope_of));
-        enter(state, &sig);
+        self.enter(state, &sig)?;
         self.burn(size(state))?;
         check_limits(state)?;
         self.own = Own::function(Some(function), sig);
@@ -120,7 +120,7 @@ impl<H: Hints> Judge<'_, H> {
         let own = u16::try_from(sig.vars.len()).ok().and_then(|n| n.checked_add(self.own.base));
         let own = own.or_refuse(rule)?;
         let insts = self.hints.post(state, own, &post.vars, &post.state)?;
-        let values = self.values(state, &post.vars, insts, false)?;
+        let values = self.values(state, &post.vars, insts, false, rule)?;
         let subst = Subst::Free(own, &values);
         premise!(self.claims(state, &post.vars, &values, subst, None));
         let wanted = self.instantiated(state, &post.state, subst)?;
@@ -176,28 +176,11 @@ impl<H: Hints> Judge<'_, H> {
     }
 }
 
-/// A state in which nothing is known.
-pub(crate) fn empty_state() -> State {
-    let mut regs = [const { Word::Junk }; 16];
-    if let Some(rsp) = regs.get_mut(Reg::Rsp as usize) {
-        *rsp = Word::Frame(0);
-    }
-    State {
-        scope: Vec::new(),
-        facts: Vec::new(),
-        regs,
-        flags: Flags { kind: FlagKind::None, readable: FlagSet::default() },
-        stack: Stack { delta: 0, touched: 0, slots: Vec::new(), lent: Vec::new() },
-        views: Vec::new(),
-        caps: Vec::new(),
-        steps: 0,
-    }
-}
-
 /// Nothing is known any more, but what the registers hold; the room stays.
 pub(crate) fn clear(state: &mut State) {
     state.scope.clear();
     state.facts.clear();
+    state.trail.clear();
     state.flags = Flags { kind: FlagKind::None, readable: FlagSet::default() };
     state.stack.delta = 0;
     state.stack.touched = 0;
@@ -210,31 +193,35 @@ pub(crate) fn clear(state: &mut State) {
 
 /// A variable as it is declared.
 pub(crate) fn scope_of(kind: &Kind) -> Scope {
-    let set = match kind {
-        Kind::Addr { set, .. } => *set,
-        Kind::Int | Kind::Code(_) | Kind::Word | Kind::Region | Kind::Store => NameSet::ADDRESS,
+    let (set, bounds) = match kind {
+        Kind::Addr { set, .. } => (*set, Bounds::NONE),
+        Kind::Int(bounds) => (NameSet::ADDRESS, *bounds),
+        Kind::Code(_) | Kind::Word | Kind::Region | Kind::Store => (NameSet::ADDRESS, Bounds::NONE),
     };
-    Scope { kind: kind.clone(), set, is: None }
+    Scope { kind: kind.clone(), set, is: None, bounds }
 }
 
-/// The pre-state of a signature, seen from inside: registers, return address, arguments, facts,
-/// views, capabilities. Its variables are in scope already.
-pub(crate) fn enter(state: &mut State, sig: &Sig) {
-    let returning = sig.post.is_some();
-    for (reg, word) in Reg::ALL.into_iter().zip(&sig.pre.regs) {
-        match reg {
-            Reg::Rsp => {}
-            _ if returning && reg.callee_saved() => state.set_reg(reg, Word::Saved(reg)),
-            _ => state.set_reg(reg, word.clone()),
+impl<H: Hints> Judge<'_, H> {
+    /// The pre-state of a signature, seen from inside: registers, return address, arguments, facts,
+    /// views, capabilities. Its variables are in scope already.
+    pub(crate) fn enter(&mut self, state: &mut State, sig: &Sig) -> Result<()> {
+        let returning = sig.post.is_some();
+        for (reg, word) in Reg::ALL.into_iter().zip(&sig.pre.regs) {
+            match reg {
+                Reg::Rsp => {}
+                _ if returning && reg.callee_saved() => state.set_reg(reg, Word::Saved(reg)),
+                _ => state.set_reg(reg, word.clone()),
+            }
         }
+        if returning {
+            state.set_slot(0, Word::ReturnAddress);
+        }
+        for (at, word) in &sig.pre.args {
+            state.set_slot(i64::from(*at), word.clone());
+        }
+        self.learn_all(state, &sig.pre.facts)?;
+        state.views.extend(sig.pre.views.iter().cloned());
+        state.caps.extend(sig.pre.caps.iter().cloned());
+        Ok(())
     }
-    if returning {
-        state.set_slot(0, Word::ReturnAddress);
-    }
-    for (at, word) in &sig.pre.args {
-        state.set_slot(i64::from(*at), word.clone());
-    }
-    state.facts.extend(sig.pre.facts.iter().cloned());
-    state.views.extend(sig.pre.views.iter().cloned());
-    state.caps.extend(sig.pre.caps.iter().cloned());
 }

@@ -9,7 +9,8 @@ use crate::rules::guard::{checked, entry_at};
 use crate::state::State;
 use crate::term::Var;
 use crate::ty::{
-    self, Base, Cap, Entry, FieldTy, Guard, Mem, Mode, NameSet, OriginId, Region, View, Word,
+    self, Base, Bounds, Cap, Entry, FieldTy, Guard, Mem, Mode, NameSet, OriginId, Region, View,
+    Word,
 };
 use alloc::{rc::Rc, vec::Vec};
 
@@ -142,7 +143,7 @@ impl<H: Hints> Judge<'_, H> {
             return Ok(());
         }
         if proved != Some(range) {
-            premise!(self.prove_range(st, e, range.0, range.1, rule));
+            premise!(self.prove_within(st, e, Bounds::of_bits(range.0, range.1), rule));
         }
         for goal in self.subst_facts(facts, Subst::Value(e))? {
             premise!(self.prove(st, &goal, rule));

@@ -26,7 +26,7 @@ fn tail(ours: Sig, theirs: Sig, theta: Vec<Inst>) -> Program {
     });
     let mut program = Program::new(text, vec![(offsets[0], ours), (offsets[1], theirs.clone())]);
     let same = (0..).zip(&theirs.vars).map(|(i, kind)| match kind {
-        Kind::Int => Inst::Int(t(i)),
+        Kind::Int(_) => Inst::Int(t(i)),
         Kind::Region => Inst::Region(Region::Var(Var::Free(i))),
         Kind::Store => {
             let store = |c: &Cap| *c == Cap::Store(Var::Free(i));

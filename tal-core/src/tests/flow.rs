@@ -622,7 +622,7 @@ fn the_start_is_the_hosts() {
 fn passes(k: i128) -> Program {
     let inner = |i: u16| Term::var(Var::Inner(i));
     let sigma = Sig {
-        vars: vec![Kind::Int],
+        vars: vec![Kind::INT],
         pre: assertion(&[(Reg::Rdi, Word::Int(inner(0)))]),
         post: Some(Post {
             vars: Vec::new(),
@@ -665,7 +665,7 @@ fn code_parameters_take_entries_that_fit() {
 /// h [n](rdi = n) -> never passes `inc` to g [f : code [x](rdi = x) -> never], which calls it.
 fn never_passes(inc: Sig) -> Program {
     let sigma = Sig {
-        vars: vec![Kind::Int],
+        vars: vec![Kind::INT],
         pre: assertion(&[(Reg::Rdi, Word::Int(Term::var(Var::Inner(0))))]),
         post: None,
     };
@@ -765,14 +765,13 @@ pub(super) fn programs() -> Vec<Program> {
 /// What is checked in place, without a copy of the state, changes nothing but what is taken back.
 #[test]
 fn a_way_that_changes_more_than_it_may_is_refused() {
-    use crate::rules::transfer::empty_state;
     use crate::state::Mark;
     use crate::ty::Lent;
     let way = |change: &dyn Fn(&mut State)| {
-        let mut state = empty_state();
+        let mut state = State::empty();
         let mark = Mark::of(&state);
         change(&mut state);
-        mark.restore(&mut state)
+        mark.cut(&mut state)
     };
     way(&|_| {}).unwrap();
     way(&|st| st.facts.push(Fact { rel: Rel::Ge, term: Term::ZERO })).unwrap();

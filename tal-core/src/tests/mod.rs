@@ -1,6 +1,7 @@
 //! Not trusted: tests. Hand-made images and an oracle that answers the judge's questions.
 
 mod attacks;
+mod bounds;
 mod flow;
 mod owned;
 mod page;
@@ -8,9 +9,10 @@ mod section;
 
 use crate::driver;
 use crate::error::{Error, Kind as Evidence, Rule};
-use crate::hint::{Comb, Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
+use crate::hint::{Comb, Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
 use crate::image::{Contents, Data, DataKind, Function, Image, Interface, Label, Segment};
 use crate::judge::Result;
+use crate::prove::by_bounds;
 use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{
@@ -29,6 +31,8 @@ pub(super) struct Oracle {
     pub(super) ghosts: BTreeMap<Site, VecDeque<Ghost>>,
     pub(super) insts: VecDeque<Vec<Inst>>,
     pub(super) asked: Vec<Site>,
+    /// The facts of table entries are not wanted.
+    pub(super) drops: bool,
 }
 
 fn unanswered<T>(rule: Rule) -> Result<T> {
@@ -47,17 +51,18 @@ impl Oracle {
     }
 }
 
-/// A sum of at most two facts that is not above the goal.
-fn sum_of_two(facts: &[Fact], goal: &Term) -> Option<Comb> {
+/// A sum of at most two facts that is not above the goal, by bounds.
+fn sum_of_two(state: &State, goal: &Term) -> Option<Comb> {
+    let facts = &state.facts;
     let usable = |f: &&Fact| f.rel != Rel::Ne;
     for (i, a) in (0_u16..).zip(facts).filter(|(_, f)| usable(f)) {
         for (j, b) in (0_u16..).zip(facts).filter(|(_, f)| usable(f)) {
             let rest = goal.sub(&a.term).ok()?;
-            if i == j && rest.as_int().is_some_and(|c| c >= 0) {
+            if i == j && by_bounds(state, &rest) {
                 return Some(Comb { scale: 1, premises: vec![(i, 1)] });
             }
             let rest = rest.sub(&b.term).ok()?;
-            if i < j && rest.as_int().is_some_and(|c| c >= 0) {
+            if i < j && by_bounds(state, &rest) {
                 return Some(Comb { scale: 1, premises: vec![(i, 1), (j, 1)] });
             }
         }
@@ -73,29 +78,23 @@ impl Hints for Oracle {
         Ok(())
     }
     fn worked(&mut self, _: usize) {}
+    fn seen(&mut self, _: &State, _: Seen<'_>) {}
     fn ghost(&mut self, _: &State, site: Site) -> Result<Option<Ghost>> {
         self.asked.push(site);
         Ok(self.ghosts.get_mut(&site).and_then(VecDeque::pop_front))
     }
     fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof> {
-        let known = |f: &Fact| {
-            f.rel == Rel::Ge
-                && f.term.same_shape(&goal.term)
-                && f.term.constant() <= goal.term.constant()
-        };
-        if state.facts.iter().any(known) {
-            return Ok(Proof::Lookup);
-        }
-        Ok(sum_of_two(&state.facts, &goal.term).map_or(Proof::Lookup, Proof::Comb))
+        let nothing = || Comb { scale: 1, premises: vec![] };
+        Ok(Proof::Comb(sum_of_two(state, &goal.term).unwrap_or_else(nothing)))
     }
-    fn prove_ne(&mut self, _: &State, _: &Term) -> Result<Option<bool>> {
-        Ok(None)
+    fn prove_ne(&mut self, _: &State, _: &Term) -> Result<bool> {
+        Ok(true)
     }
     fn in_range(&mut self, state: &State, term: &Term, bits: u8, signed: bool) -> Result<bool> {
         let goals = crate::judge::range_goals(term, bits, signed);
         Ok(goals.is_ok_and(|goals| {
             goals.iter().all(|g| {
-                g.term.as_int().is_some_and(|c| c >= 0)
+                by_bounds(state, &g.term)
                     || state.facts.iter().any(|f| {
                         f.rel == Rel::Ge
                             && f.term.same_shape(&g.term)
@@ -105,10 +104,13 @@ impl Hints for Oracle {
         }))
     }
     fn want(&mut self, state: &State, goals: &[Fact]) -> Result<bool> {
+        // Of the entry of a table: nothing is to be proved.
+        let told = |g: &Fact| g.rel == Rel::Eq && !self.drops;
         let holds = |g: &Fact| {
-            g.term.as_int().is_some_and(|c| c >= 0)
+            told(g)
+                || g.term.as_int().is_some_and(|c| c >= 0)
                 || state.facts.contains(g)
-                || sum_of_two(&state.facts, &g.term).is_some()
+                || sum_of_two(state, &g.term).is_some()
         };
         Ok(goals.iter().all(holds))
     }
@@ -323,7 +325,7 @@ pub(super) fn assertion(regs: &[(Reg, Word)]) -> Assertion {
 }
 
 pub(super) fn never(ints: usize, regs: &[(Reg, Word)]) -> Sig {
-    Sig { vars: vec![Kind::Int; ints], pre: assertion(regs), post: None }
+    Sig { vars: vec![Kind::INT; ints], pre: assertion(regs), post: None }
 }
 
 pub(super) fn function(
@@ -332,14 +334,14 @@ pub(super) fn function(
     results: usize,
     after: &[(Reg, Word)],
 ) -> Sig {
-    let post = Post { vars: vec![Kind::Int; results], state: assertion(after) };
+    let post = Post { vars: vec![Kind::INT; results], state: assertion(after) };
     Sig { post: Some(post), ..never(ints, regs) }
 }
 
 /// A label of a returning function without frame.
 pub(super) fn label(ints: usize, regs: &[(Reg, Word)]) -> LabelState {
     let mut state = LabelState {
-        vars: vec![Kind::Int; ints],
+        vars: vec![Kind::INT; ints],
         refinements: Vec::new(),
         facts: Vec::new(),
         regs: assertion(regs).regs,

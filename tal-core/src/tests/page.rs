@@ -72,6 +72,7 @@ fn the_page_states_the_constants() {
         ("nesting of types", limits::NESTING),
         ("arguments of a named type", limits::ARITY),
         ("facts", limits::FACTS),
+        ("bounds narrowed in a block", limits::TRAIL),
         ("variables of a label", limits::LABEL_VARS),
         ("variables of a signature", limits::SIG_VARS),
         ("variables in scope", limits::SCOPE_VARS),

@@ -1,11 +1,11 @@
 //! Not trusted: tests. Sections: one form for each value, total reading, bounded memory.
 
 use super::*;
-use crate::hint::{Place, Step};
+use crate::hint::{End, Place, Step};
 use crate::limits;
 use crate::ty::{
-    Block, Entry, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, NamedType, OriginId, Region,
-    TypeId,
+    Block, Bounds, Entry, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, NamedType, OriginId,
+    Region, TypeId,
 };
 use crate::wire::put::Writer;
 use crate::wire::read::Reader;
@@ -278,6 +278,15 @@ impl Gen {
             _ => NameSet { address: self.0.bool(), small: [Some(first), Some((5, 7))] },
         }
     }
+    fn bounds(&mut self) -> Bounds {
+        let far = (1 << 80) - 1;
+        let mut end = || {
+            let end = [self.0.i128(-300..300), far, -far, 0, 1, 255, i128::from(u64::MAX)];
+            self.0.choice(end).filter(|_| self.0.bool())
+        };
+        let bounds = Bounds::new(end(), end()).unwrap();
+        if self.0.bool() { bounds } else { self.0.choice(Bounds::COMMON).unwrap() }
+    }
     fn kind(&mut self, depth: usize) -> Kind {
         match self.0.u8(0..7) {
             0 => Kind::Word,
@@ -289,7 +298,7 @@ impl Gen {
                 let block = self.0.bool().then_some(Block { origin: OriginId(1), extent });
                 Kind::Addr { set: self.set(), block }
             }
-            _ => Kind::Int,
+            _ => Kind::Int(self.bounds()),
         }
     }
     fn assertion(&mut self) -> Assertion {
@@ -428,13 +437,16 @@ pub(super) fn every_ghost(g: &mut Gen) -> Vec<Ghost> {
     let of = g.0.choice([Through::Entry(3), Through::View(300), Through::Data(DataId(2))]).unwrap();
     let place = g.0.choice([Place::Reg(Reg::R9), Place::Slot(-8)]).unwrap();
     let (entry, view, guard) = (g.0.u16(..), g.0.u16(..), g.0.u16(..));
+    let (positive, of_var) = (g.0.bool(), g.var());
+    let end = g.0.choice([End::Low, End::High, End::Both]).unwrap();
     let step =
         g.0.choice([
             Step::Comb { premises: vec![(0, 1), (7, -2), (9, 1 << 70)], slack: 3 },
             Step::Cut { fact: 4, divisor: 8 },
-            Step::Neq { fact: 4, other: 300 },
+            Step::Neq { fact: 300, positive },
             Step::Product(1, 2),
             Step::Scale(5, t(3)),
+            Step::Bound(of_var, end),
         ])
         .unwrap();
     vec![

@@ -3,8 +3,9 @@
 use super::{Ctx, Vars, ill, wf_set};
 use crate::error::{OrRefuse, Rule};
 use crate::hint::Hints;
-use crate::judge::{Judge, Result, implies};
+use crate::judge::{Judge, Result};
 use crate::limits;
+use crate::prove::{implies, low_of};
 use crate::term::{Term, Var};
 use crate::ty::{Assertion, Cap, Fact, Kind, LabelState, NameSet, Reg, Rel, Sig, Word};
 
@@ -48,7 +49,7 @@ impl<H: Hints> Judge<'_, H> {
         for kind in &end.vars {
             premise!(self.wf_kind(post, kind, rule));
             // No region: a view of the post-state stands on `always` or on one of the pre-state.
-            premise!(matches!(kind, Kind::Int | Kind::Addr { .. } | Kind::Word), ill(rule));
+            premise!(matches!(kind, Kind::Int(_) | Kind::Addr { .. } | Kind::Word), ill(rule));
         }
         premise!(self.wf_assertion(post, &end.state));
         // A callee leaves words in the slots that it was given, and in no other.
@@ -66,7 +67,7 @@ impl<H: Hints> Judge<'_, H> {
     fn wf_kind(&mut self, ctx: Ctx, kind: &Kind, rule: Rule) -> Result<()> {
         self.burn(1)?;
         match kind {
-            Kind::Int | Kind::Word | Kind::Region | Kind::Store => Ok(()),
+            Kind::Int(_) | Kind::Word | Kind::Region | Kind::Store => Ok(()),
             Kind::Addr { set, block } => {
                 premise!(wf_set(set), ill(rule));
                 let Some(block) = block else { return Ok(()) };
@@ -226,7 +227,9 @@ impl<H: Hints> Judge<'_, H> {
         let interface = self.interface;
         premise!(interface.start.post.is_none(), ill(Rule::WfSig));
         premise!(self.wf_sig(&interface.start));
-        premise!(self.some_bytes(&interface.start.vars, &[&interface.start.pre.facts]));
+        let start = &interface.start;
+        let ctx = Ctx::over(Vars::Declared(&start.vars, &[]));
+        premise!(self.some_bytes(ctx, &start.vars, &[&start.pre.facts]));
         for sig in &interface.imports {
             premise!(self.wf_sig(sig));
             premise!(self.gives_bytes(sig));
@@ -239,27 +242,31 @@ impl<H: Hints> Judge<'_, H> {
     /// and nothing, each of which would be the whole block. All other claims come from these: a
     /// name has one because another has it, or because a field owns the whole block of one.
     pub(crate) fn gives_bytes(&mut self, sig: &Sig) -> Result<()> {
+        let (before, after) = variables(sig);
         if let Some(post) = &sig.post {
             let facts = [&sig.pre.facts[..], &post.state.facts[..]];
-            premise!(self.some_bytes(&post.vars, &facts));
+            premise!(self.some_bytes(Ctx::over(after), &post.vars, &facts));
         }
         for kind in &sig.vars {
             if let Kind::Code(called) = kind {
                 let facts = [&sig.pre.facts[..], &called.pre.facts[..]];
-                premise!(self.some_bytes(&called.vars, &facts));
+                let inner = Vars::Declared(&called.vars, &[]);
+                let ctx = Ctx { inner, ..Ctx::over(before) };
+                premise!(self.some_bytes(ctx, &called.vars, &facts));
             }
         }
         Ok(())
     }
 
-    /// The extents of blocks are at least 1: as constants, or by one of the facts.
-    fn some_bytes(&mut self, kinds: &[Kind], facts: &[&[Fact]]) -> Result<()> {
+    /// The extents of blocks are at least 1: as constants, by declared bounds, or by one of the
+    /// facts.
+    fn some_bytes(&mut self, ctx: Ctx, kinds: &[Kind], facts: &[&[Fact]]) -> Result<()> {
         let rule = Rule::Import;
         let reduced = |t: &Term| t.floor_div(t.gcd().max(1)).or_refuse(rule);
         for kind in kinds {
             let Kind::Addr { block: Some(block), .. } = kind else { continue };
             let rest = reduced(&block.extent.plus(-1).or_refuse(rule)?)?;
-            let mut enough = rest.as_int().is_some_and(|c| c >= 0);
+            let mut enough = low_of(&rest, |v| ctx.bounds(v)).is_some_and(|least| least >= 0);
             for fact in facts.iter().copied().flatten().filter(|f| f.rel == Rel::Ge) {
                 self.burn(1)?;
                 enough |= implies(&reduced(&fact.term)?, &rest);

@@ -2,7 +2,7 @@
 
 use super::put::Writer;
 use super::read::Reader;
-use crate::hint::{Comb, Ghost, Inst, Place, Proof, Step, Template, Through};
+use crate::hint::{Comb, End, Ghost, Inst, Place, Proof, Step, Template, Through};
 use crate::judge::Result;
 use crate::limits;
 use crate::ty::DataId;
@@ -121,11 +121,8 @@ impl Reader<'_> {
         Ok(if self.bit()? { Place::Slot(self.i64()?) } else { Place::Reg(self.reg()?) })
     }
 
-    /// One bit for the commonest.
+    /// A bit for a step, then one for a scale that is not 1.
     pub(crate) fn proof(&mut self) -> Result<Proof> {
-        if !self.bit()? {
-            return Ok(Proof::Lookup);
-        }
         if self.bit()? {
             return Ok(Proof::Step(self.step()?));
         }
@@ -152,12 +149,15 @@ impl Reader<'_> {
     }
 
     fn step(&mut self) -> Result<Step> {
-        Ok(match self.tag(5)? {
+        Ok(match self.tag(8)? {
             0 => Step::Comb { premises: self.premises()?, slack: self.int()? },
             1 => Step::Cut { fact: self.u16()?, divisor: self.int()? },
-            2 => Step::Neq { fact: self.u16()?, other: self.u16()? },
+            2 => Step::Neq { fact: self.u16()?, positive: self.bit()? },
             3 => Step::Product(self.u16()?, self.u16()?),
-            _ => Step::Scale(self.u16()?, self.term()?),
+            4 => Step::Scale(self.u16()?, self.term()?),
+            5 => Step::Bound(self.var()?, End::Low),
+            6 => Step::Bound(self.var()?, End::High),
+            _ => Step::Bound(self.var()?, End::Both),
         })
     }
 
@@ -403,9 +403,7 @@ impl Writer {
     }
 
     pub(crate) fn proof(&mut self, proof: &Proof) {
-        self.bit(*proof != Proof::Lookup);
         match proof {
-            Proof::Lookup => {}
             Proof::Step(step) => {
                 self.bit(true);
                 self.step(step);
@@ -442,10 +440,10 @@ impl Writer {
                 self.uint(*fact);
                 self.int(*divisor);
             }
-            Step::Neq { fact, other } => {
+            Step::Neq { fact, positive } => {
                 self.uint(2_u8);
                 self.uint(*fact);
-                self.uint(*other);
+                self.bit(*positive);
             }
             Step::Product(a, b) => {
                 self.uint(3_u8);
@@ -456,6 +454,14 @@ impl Writer {
                 self.uint(4_u8);
                 self.uint(*fact);
                 self.term(by);
+            }
+            Step::Bound(v, end) => {
+                self.uint(match end {
+                    End::Low => 5_u8,
+                    End::High => 6,
+                    End::Both => 7,
+                });
+                self.var(*v);
             }
         }
     }

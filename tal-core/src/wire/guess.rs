@@ -109,7 +109,7 @@ fn is_var(word: &Word, v: Var) -> bool {
 /// The word as a value of this kind.
 fn inst(kind: &Kind, word: &Word) -> Option<Inst> {
     match (kind, word) {
-        (Kind::Int, Word::Int(term)) => Some(Inst::Int(term.clone())),
+        (Kind::Int(_), Word::Int(term)) => Some(Inst::Int(term.clone())),
         (Kind::Addr { .. }, Word::Int(term)) => Some(Inst::Small(term.clone())),
         (Kind::Addr { .. }, Word::Ptr(base, offset)) => Some(Inst::Ptr(*base, offset.clone())),
         (Kind::Word, Word::Int(_) | Word::Ptr(..)) => Some(Inst::Word(word.clone())),
@@ -121,12 +121,15 @@ fn inst(kind: &Kind, word: &Word) -> Option<Inst> {
 /// The variable itself, if it is in scope at this kind.
 fn itself(state: &State, kind: &Kind, v: Var) -> Option<Inst> {
     let Var::Free(i) = v else { return None };
-    if state.scope.get(usize::from(i))?.kind != *kind {
-        return None;
+    match (&state.scope.get(usize::from(i))?.kind, kind) {
+        // Whatever its bounds.
+        (Kind::Int(_), Kind::Int(_)) => {}
+        (have, want) if have == want => {}
+        _ => return None,
     }
     let name = || Word::Ptr(Base::Name(v), Term::ZERO);
     Some(match kind {
-        Kind::Int => Inst::Int(Term::var(v)),
+        Kind::Int(_) => Inst::Int(Term::var(v)),
         Kind::Addr { .. } => Inst::Ptr(Base::Name(v), Term::ZERO),
         Kind::Word => Inst::Word(name()),
         Kind::Code(_) => Inst::Code(Base::Name(v)),

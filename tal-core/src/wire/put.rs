@@ -3,8 +3,8 @@
 use super::read::{has_short_form, single_int};
 use crate::term::{Monomial, Term, Var};
 use crate::ty::{
-    Assertion, Base, Cap, Entry, Fact, Field, FieldTy, Guard, Kind, Lent, Mem, Mode, NameSet, Reg,
-    Region, Rel, Sig, TypeId, View, Word,
+    Assertion, Base, Bounds, Cap, Entry, Fact, Field, FieldTy, Guard, Kind, Lent, Mem, Mode,
+    NameSet, Reg, Region, Rel, Sig, TypeId, View, Word,
 };
 use alloc::vec::Vec;
 
@@ -378,9 +378,22 @@ impl Writer {
         }
     }
 
+    fn bounds(&mut self, bounds: Bounds) {
+        let tag = |number: usize| u64::try_from(number).unwrap_or(0).saturating_add(11);
+        let common = Bounds::COMMON.iter().position(|b| *b == bounds);
+        let ends = usize::from(bounds.high().is_some()) << 1 | usize::from(bounds.low().is_some());
+        self.uint(tag(
+            common.unwrap_or(Bounds::COMMON.len().saturating_add(ends).saturating_sub(1))
+        ));
+        if common.is_none() {
+            bounds.low().into_iter().chain(bounds.high()).for_each(|end| self.int(end));
+        }
+    }
+
     pub(crate) fn kind(&mut self, kind: &Kind) {
         match kind {
-            Kind::Int => self.uint(0_u8),
+            Kind::Int(Bounds::NONE) => self.uint(0_u8),
+            Kind::Int(bounds) => self.bounds(*bounds),
             Kind::Word => self.uint(1_u8),
             Kind::Region => self.uint(2_u8),
             Kind::Store => self.uint(3_u8),

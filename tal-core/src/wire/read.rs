@@ -6,13 +6,16 @@ use crate::judge::Result;
 use crate::limits;
 use crate::term::{Atom, Monomial, Term, Var};
 use crate::ty::{
-    Assertion, Base, Block, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind, Lent, Mem,
-    Mode, NameSet, OriginId, Post, Reg, Region, Rel, Sig, TypeId, View, Word,
+    Assertion, Base, Block, Bounds, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind,
+    Lent, Mem, Mode, NameSet, OriginId, Post, Reg, Region, Rel, Sig, TypeId, View, Word,
 };
 use alloc::{boxed::Box, rc::Rc, vec::Vec};
 
 /// What an allocation takes beside its contents: reference counts, the allocator, rounding.
 const ALLOCATION: usize = 48;
+/// Codes of bounds: the common ones, a low one, a high one, both.
+const BOUNDS: u64 = 12;
+const _: () = assert!(BOUNDS as usize == Bounds::COMMON.len() + 3);
 
 /// Where reading stands: bytes, and bits of a byte that was begun.
 #[derive(Clone, Debug)]
@@ -551,12 +554,29 @@ impl<'a> Reader<'a> {
         Ok(NameSet { address: header & 1 == 1, small })
     }
 
+    /// The common ones by their number; then a low one, a high one, both that are not common.
+    fn bounds(&mut self, number: u64) -> Result<Bounds> {
+        let common = usize::try_from(number).ok().and_then(|at| Bounds::COMMON.get(at));
+        if let Some(bounds) = common {
+            return Ok(*bounds);
+        }
+        let (low, high) = match number.saturating_sub(BOUNDS.saturating_sub(3)) {
+            0 => (Some(self.int()?), None),
+            1 => (None, Some(self.int()?)),
+            _ => (Some(self.int()?), Some(self.int()?)),
+        };
+        let bounds = self.some(Bounds::new(low, high))?;
+        self.need(!Bounds::COMMON.contains(&bounds))?;
+        Ok(bounds)
+    }
+
     /// 0 int, 1 word, 2 region, 3 store, 4 code; addresses from 5 on: `5 + 2 * (certain, or null,
-    /// other) + block`.
+    /// other) + block`; integers in bounds from 11 on.
     pub(crate) fn kind(&mut self) -> Result<Kind> {
-        let tag = self.tag(11)?;
+        let tag = self.tag(BOUNDS.saturating_add(11))?;
         Ok(match tag {
-            0 => Kind::Int,
+            0 => Kind::INT,
+            11.. => Kind::Int(self.bounds(tag.saturating_sub(11))?),
             1 => Kind::Word,
             2 => Kind::Region,
             3 => Kind::Store,

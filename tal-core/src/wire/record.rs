@@ -93,10 +93,9 @@ impl<F: Hints> Forward for Recorder<F> {
         Ok(answer)
     }
 
-    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>, Error> {
+    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<bool, Error> {
         let answer = self.inner.prove_ne(state, term)?;
-        self.bit(answer.is_some());
-        Ok(answer.map(|positive| self.bit(positive)))
+        Ok(self.bit(answer))
     }
 
     fn in_range(

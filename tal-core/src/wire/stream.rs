@@ -3,7 +3,7 @@
 
 use super::guess::{self, Own, Pattern};
 use super::read::Reader;
-use crate::hint::{Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
+use crate::hint::{Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
 use crate::judge::Result;
 use crate::state::State;
 use crate::term::Term;
@@ -49,6 +49,8 @@ impl Hints for Stream<'_> {
 
     fn worked(&mut self, _units: usize) {}
 
+    fn seen(&mut self, _state: &State, _what: Seen<'_>) {}
+
     fn end(&mut self) -> Result<()> {
         self.reader.end()
     }
@@ -61,8 +63,8 @@ impl Hints for Stream<'_> {
         self.reader.proof()
     }
 
-    fn prove_ne(&mut self, _state: &State, _term: &Term) -> Result<Option<bool>> {
-        Ok(if self.reader.bit()? { Some(self.reader.bit()?) } else { None })
+    fn prove_ne(&mut self, _state: &State, _term: &Term) -> Result<bool> {
+        self.reader.bit()
     }
 
     fn in_range(&mut self, _: &State, _: &Term, _bits: u8, _signed: bool) -> Result<bool> {

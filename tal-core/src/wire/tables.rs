@@ -65,7 +65,8 @@ pub(crate) fn interface(r: &mut Reader<'_>, hash: [u8; 32]) -> Result<Interface>
 
 fn header(r: &mut Reader<'_>, magic: [u8; 4]) -> Result<()> {
     premise!(r.take(4)? == magic, r.fault());
-    premise!(r.byte()? == VERSION, r.fault());
+    let version = r.byte()?;
+    premise!(version == VERSION, Error::new(Rule::Wire, Evidence::Version(version)));
     Ok(())
 }
 

@@ -42,7 +42,8 @@ fn an_integer_gets_a_refinement_by_proof() {
     let n = Term::var(Var::Free(1));
     ghosts(&mut st.clone(), &close(u(64, vec![]))).unwrap();
     assert_eq!(refusal(ghosts(&mut st.clone(), &close(u(64, at_most(7))))), Rule::HasInt);
-    st.facts.extend([ge(n.clone()), ge(k(7).sub(&n).unwrap())]);
+    learn(&mut st, ge(n.clone()));
+    learn(&mut st, ge(k(7).sub(&n).unwrap()));
     assert_eq!(refusal(ghosts(&mut st.clone(), &close(u(64, at_most(6))))), Rule::HasInt);
     // The width of a field does not change.
     assert_eq!(refusal(ghosts(&mut st.clone(), &close(u(32, at_most(7))))), Rule::FieldClose);
@@ -66,7 +67,8 @@ fn a_narrow_field_is_known_exactly() {
     ghosts(&mut st.clone(), &close(signed(vec![]))).unwrap();
     assert_eq!(refusal(ghosts(&mut st.clone(), &close(signed(small.clone())))), Rule::HasInt);
     assert_eq!(refusal(ghosts(&mut st.clone(), &close(u(32, vec![])))), Rule::HasInt);
-    st.facts.extend([ge(n.clone()), ge(k(9).sub(&n).unwrap())]);
+    learn(&mut st, ge(n.clone()));
+    learn(&mut st, ge(k(9).sub(&n).unwrap()));
     ghosts(&mut st.clone(), &close(signed(small))).unwrap();
     ghosts(&mut st, &close(u(32, vec![]))).unwrap();
 }
@@ -148,7 +150,7 @@ fn a_half_is_no_whole_block() {
     owned(&mut st, y, k(0), bytes(k(16)));
     let ty = own_ty(false, true, bytes(k(16)));
     assert_eq!(refusal(ghosts(&mut st.clone(), &close(ty.clone()))), Rule::HasOwn);
-    st.facts.push(eq(n.plus(-16).unwrap()));
+    learn(&mut st, eq(n.plus(-16).unwrap()));
     ghosts(&mut st.clone(), &close(ty)).unwrap();
     // Nor is the second half, standing at an offset.
     let mut st = parent(|st| ptr(block(st, NameSet::ADDRESS, k(16)), k(8)));
@@ -191,7 +193,7 @@ fn null_is_zero() {
         refusal(ghosts(&mut st.clone(), &close(own_ty(false, false, u64s())))),
         Rule::HasOwn
     );
-    st.facts.push(eq(Term::var(Var::Free(1))));
+    learn(&mut st, eq(Term::var(Var::Free(1))));
     ghosts(&mut st.clone(), &close(ref_ty(true, u64s()))).unwrap();
     ghosts(&mut st, &close(ty)).unwrap();
 }

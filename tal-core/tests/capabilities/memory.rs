@@ -8,7 +8,7 @@ use tal_core::image::{Contents, Data, DataKind};
 use tal_core::rules::memory::Address;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, DataId, FieldTy, FnId, Guard, Kind, Mode, NameSet, Reg, Word};
+use tal_core::ty::{Base, Bounds, DataId, FieldTy, FnId, Guard, Kind, Mode, NameSet, Reg, Word};
 
 fn load_as(teller: Teller, st: &mut State, x: Var, at: &Term, bytes: u8) -> Result<Word, Error> {
     let place = Address::Mem(Base::Name(x), at.clone());
@@ -87,12 +87,12 @@ fn bytes_are_bounded_over_z() {
     let last = n.sub(&i).unwrap();
     let get = |st: &State, bytes| load_as(Teller::default(), &mut st.clone(), x, &i, bytes);
     assert_eq!(refusal(get(&st, 1)), Rule::Shape);
-    st.facts.push(ge(last.plus(-1).unwrap()));
+    learn(&mut st, ge(last.plus(-1).unwrap()));
     assert_eq!(refusal(get(&st, 1)), Rule::Shape);
-    st.facts.push(ge(i.clone()));
+    learn(&mut st, ge(i.clone()));
     get(&st, 1).unwrap();
     assert_eq!(refusal(get(&st, 8)), Rule::Shape);
-    st.facts.push(ge(last.plus(-8).unwrap()));
+    learn(&mut st, ge(last.plus(-8).unwrap()));
     get(&st, 8).unwrap();
 }
 
@@ -106,7 +106,7 @@ fn the_hint_does_not_choose_the_field() {
     shared(&mut st, Mode::Rw, y, u64s());
     let element = record(16, vec![int(0, 64, false), reference(8, false, Mode::Rw, u64s())]);
     shared(&mut st, Mode::Rw, x, array(n.clone(), element));
-    st.facts.push(ge(n.sub(&i).unwrap().plus(-1).unwrap()));
+    learn(&mut st, ge(n.sub(&i).unwrap().plus(-1).unwrap()));
     let at = i.scale(16).unwrap();
     let tell = |j: &Term, c| Teller { element: Some((j.clone(), c)), ..Teller::default() };
     load_as(tell(&i, 0), &mut st.clone(), x, &at, 8).unwrap();
@@ -156,18 +156,25 @@ fn range_facts_come_from_fields_only() {
     let fields = vec![refined(0, 8, false, at_most(2)), known(8, Word::Int(i.clone()))];
     owned(&mut st, x, k(0), record(16, fields));
     let Word::Int(n) = load(&mut st, x, 0, 1).unwrap() else { panic!() };
-    assert!(st.facts.contains(&ge(n.clone())) && st.facts.contains(&ge(k(2).sub(&n).unwrap())));
+    assert_eq!(bounds(&st, &n), within(0, 2));
     // c43: a known word has no range.
-    let facts = st.facts.len();
-    assert_eq!(load(&mut st, x, 8, 8).unwrap(), Word::Int(i));
-    assert_eq!(st.facts.len(), facts);
-    // Nothing is kept unless asked for, so long blocks do not run out of facts.
+    assert_eq!(load(&mut st, x, 8, 8).unwrap(), Word::Int(i.clone()));
+    assert_eq!(bounds(&st, &i), Bounds::NONE);
+    assert!(st.facts.is_empty());
+    // What relates integers is kept only if asked for, so long blocks do not run out of facts.
     let mut fresh = state();
     let x = address(&mut fresh);
-    owned(&mut fresh, x, k(0), u64s());
-    let forgetful = Teller { forgetful: true, ..Teller::default() };
-    load_as(forgetful, &mut fresh, x, &k(0), 8).unwrap();
-    assert!(fresh.facts.is_empty());
+    let i = any(&mut fresh);
+    let relation = |n: &Term| ge(n.sub(&i).unwrap());
+    let facts = vec![relation(&Term::var(Var::Value)), ge(Term::var(Var::Value).plus(-1).unwrap())];
+    owned(&mut fresh, x, k(0), record(8, vec![refined(0, 8, false, facts)]));
+    for forgetful in [true, false] {
+        let mut st = fresh.clone();
+        let teller = Teller { forgetful, ..Teller::default() };
+        let Word::Int(n) = load_as(teller, &mut st, x, &k(0), 1).unwrap() else { panic!() };
+        assert_eq!(bounds(&st, &n), within(1, 255));
+        assert_eq!(st.facts, if forgetful { vec![] } else { vec![relation(&n)] });
+    }
 }
 
 /// Attacks t116, U16.

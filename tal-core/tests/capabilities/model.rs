@@ -17,8 +17,8 @@ use tal_core::rules::memory::Address;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Block, Cap, Entry, Fact, FieldTy, Guard, Kind, Mem, Mode, NameSet, NamedType, Reg,
-    Region, Rel, TypeId, Word,
+    Base, Block, Bounds, Cap, Entry, Fact, FieldTy, Guard, Kind, Mem, Mode, NameSet, NamedType,
+    Reg, Region, Rel, TypeId, Word,
 };
 
 const WORD: i128 = 1 << 64;
@@ -228,6 +228,11 @@ impl Heap {
         }
     }
 
+    /// Are the bounds those of a number like this?
+    fn in_bounds(bounds: Bounds, value: i128) -> bool {
+        bounds.low().is_none_or(|low| low <= value) && bounds.high().is_none_or(|h| value <= h)
+    }
+
     /// Where the entry stands, if it exists.
     fn place(entry: &Entry, env: &Env) -> Option<i128> {
         let exists = entry.guards.iter().all(|g| env.guard(g));
@@ -253,6 +258,9 @@ impl Heap {
             let right = scope.is.as_ref().is_none_or(|n| env.term(n) == *value);
             if matches!(scope.kind, Kind::Addr { .. }) && !(possible && right) {
                 return Err(format!("name {scope:?} is {value}"));
+            }
+            if !Heap::in_bounds(scope.bounds, *value) {
+                return Err(format!("integer {scope:?} is {value}"));
             }
         }
         let mut owned = self.shared.clone();
@@ -338,7 +346,7 @@ impl World<'_> {
     pub(crate) fn term(&mut self) -> Term {
         let ints: Vec<u16> = (0..)
             .zip(&self.st.scope)
-            .filter(|(_, s)| s.kind == Kind::Int)
+            .filter(|(_, s)| matches!(s.kind, Kind::Int(_)))
             .map(|(i, _)| i)
             .collect();
         let c = i64::try_from(self.dice.roll(34)).unwrap() - 1;
@@ -561,12 +569,11 @@ impl World<'_> {
     /// Values for the variables that a step introduced, and facts that say them.
     fn settle(&mut self, values: &[i128]) {
         self.env.free.extend(values);
-        for (i, scope) in self.st.scope.iter().enumerate().skip(self.env.free.len() - values.len())
-        {
+        for i in self.env.free.len() - values.len()..self.st.scope.len() {
             let v = Term::var(Var::Free(u16::try_from(i).unwrap()));
-            if scope.kind == Kind::Int {
+            if matches!(self.st.scope[i].kind, Kind::Int(_)) {
                 let value = Term::constant_of(self.env.free[i]).unwrap();
-                self.st.facts.push(eq(v.sub(&value).unwrap()));
+                learn(&mut self.st, eq(v.sub(&value).unwrap()));
             }
         }
     }
@@ -773,7 +780,7 @@ pub(crate) fn begin<'w>(seed: u64, image: &'w Image<'w>, interface: &'w Interfac
     for value in [2, 3, 16, 32] {
         let n = any(st);
         values.push(value);
-        st.facts.push(eq(n.plus(-value).unwrap()));
+        learn(st, eq(n.plus(-value).unwrap()));
     }
     let sixteen = Term::var(Var::Free(2));
     for (base, extent) in [(0x10_0000, 32), (0x20_0000, 16), (0x30_0000, 16)] {

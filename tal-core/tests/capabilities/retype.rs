@@ -66,9 +66,9 @@ fn no_part_of_a_new_type_is_negative() {
     let rest = k(16).sub(&n).unwrap();
     let shape = [Ghost::RetypeShape { entry: 0, mem: cat(junk(n.clone()), junk(rest.clone())) }];
     assert_eq!(refusal(ghosts(&mut st.clone(), &shape)), Rule::WfSize);
-    st.facts.push(ge(n.clone()));
+    learn(&mut st, ge(n.clone()));
     assert_eq!(refusal(ghosts(&mut st.clone(), &shape)), Rule::WfSize);
-    st.facts.push(ge(rest.clone()));
+    learn(&mut st, ge(rest.clone()));
     ghosts(&mut st, &shape).unwrap();
     // Nor hidden inside elements, whose parts are constants (U11).
     let hidden = array(k(1), cat(junk(n.clone()), junk(rest)));

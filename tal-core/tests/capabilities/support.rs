@@ -10,10 +10,11 @@ use tal_core::error::{Error, Rule};
 use tal_core::hint::{Comb, Forward, Ghost, Inst, Proof, Through};
 use tal_core::image::{Data, Image, Interface};
 use tal_core::judge::Judge;
+use tal_core::prove::{by_bounds, low};
 use tal_core::state::{FlagKind, FlagSet, Flags, Scope, Stack, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Block, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind,
+    Assertion, Base, Block, Bounds, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind,
     LabelState, Mem, Mode, NameSet, NamedType, OriginId, Reg, Region, Rel, Sig, TypeId, View, Word,
 };
 
@@ -44,16 +45,16 @@ pub(crate) struct Teller {
     pub(crate) silent: Silent,
 }
 
-/// Factors of facts whose sum is below `goal` by a constant.
-fn search(facts: &[Fact], goal: &Term, depth: u32) -> Option<Vec<(u16, i128)>> {
-    if let Some(c) = goal.as_int() {
-        return (c >= 0).then(Vec::new);
+/// Factors of facts whose sum is below `goal` by what bounds show not to be negative.
+fn search(state: &State, goal: &Term, depth: u32) -> Option<Vec<(u16, i128)>> {
+    if by_bounds(state, goal) {
+        return Some(Vec::new());
     }
     if depth == 0 {
         return None;
     }
-    let first = goal.monomials().first().unwrap();
-    for (number, fact) in (0..).zip(facts) {
+    let first = goal.monomials().first()?;
+    for (number, fact) in (0..).zip(&state.facts) {
         let Some(m) = fact.term.monomials().iter().find(|m| m.atom == first.atom) else {
             continue;
         };
@@ -63,7 +64,7 @@ fn search(facts: &[Fact], goal: &Term, depth: u32) -> Option<Vec<(u16, i128)>> {
             continue;
         }
         let rest = goal.add_scaled(&fact.term, -factor).unwrap();
-        if let Some(mut found) = search(facts, &rest, depth - 1) {
+        if let Some(mut found) = search(state, &rest, depth - 1) {
             match found.iter_mut().find(|(n, _)| *n == number) {
                 Some(twice) => twice.1 += factor,
                 None => found.push((number, factor)),
@@ -71,11 +72,14 @@ fn search(facts: &[Fact], goal: &Term, depth: u32) -> Option<Vec<(u16, i128)>> {
             return Some(found);
         }
     }
-    None
+    // The first part by its bound, the rest by facts.
+    let (v, None) = first.atom.factors() else { return None };
+    let part = Term::var(v).scale(first.coefficient).ok()?;
+    search(state, &goal.sub(&part).ok()?.plus(low(state, &part)?).ok()?, depth - 1)
 }
 
 fn found(state: &State, term: &Term) -> bool {
-    search(&state.facts, term, 4).is_some()
+    search(state, term, 4).is_some()
 }
 
 impl Forward for Teller {
@@ -89,16 +93,12 @@ impl Forward for Teller {
         self.worked += units;
     }
     fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error> {
-        let mut premises = search(&state.facts, &goal.term, 4).unwrap_or_default();
+        let mut premises = search(state, &goal.term, 4).unwrap_or_default();
         premises.sort_unstable();
         Ok(Proof::Comb(Comb { scale: 1, premises }))
     }
-    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>, Error> {
-        if found(state, &term.plus(-1).unwrap()) {
-            return Ok(Some(true));
-        }
-        let below = term.scale(-1).unwrap().plus(-1).unwrap();
-        Ok(found(state, &below).then_some(false))
+    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<bool, Error> {
+        Ok(found(state, &term.plus(-1).unwrap()))
     }
     fn in_range(&mut self, _: &State, _: &Term, _: u8, _: bool) -> Result<bool, Error> {
         Ok(self.in_range)
@@ -282,6 +282,7 @@ pub(crate) fn state() -> State {
     State {
         scope: vec![],
         facts: vec![],
+        trail: vec![],
         regs,
         flags: Flags { kind: FlagKind::None, readable: FlagSet::default() },
         stack: Stack { delta: 0, touched: 0, slots: vec![], lent: vec![] },
@@ -292,24 +293,50 @@ pub(crate) fn state() -> State {
 }
 
 pub(crate) fn declare(st: &mut State, kind: Kind) -> Var {
-    let set = match &kind {
-        Kind::Addr { set, .. } => *set,
-        _ => NameSet::ADDRESS,
+    let (set, bounds) = match &kind {
+        Kind::Addr { set, .. } => (*set, Bounds::NONE),
+        Kind::Int(bounds) => (NameSet::ADDRESS, *bounds),
+        _ => (NameSet::ADDRESS, Bounds::NONE),
     };
-    st.scope.push(Scope { kind, set, is: None });
+    st.scope.push(Scope { kind, set, is: None, bounds });
     Var::Free(u16::try_from(st.scope.len() - 1).unwrap())
 }
 
 /// A new integer, not negative.
 pub(crate) fn natural(st: &mut State) -> Term {
-    let n = any(st);
-    st.facts.push(ge(n.clone()));
-    n
+    Term::var(declare(st, Kind::Int(Bounds::new(Some(0), None).unwrap())))
+}
+
+/// A new integer from `low` to `high`.
+#[allow(dead_code, reason = "not every test needs one")]
+pub(crate) fn between(st: &mut State, low: i128, high: i128) -> Term {
+    Term::var(declare(st, Kind::Int(within(low, high))))
+}
+
+/// What is known of this integer.
+pub(crate) fn bounds(st: &State, n: &Term) -> Bounds {
+    st.bounds(n.as_var().unwrap()).unwrap()
+}
+
+/// Whatever was known of this integer is not.
+pub(crate) fn forget(st: &mut State, n: &Term) {
+    let Some(Var::Free(i)) = n.as_var() else { panic!("{n:?}") };
+    st.scope[usize::from(i)].bounds = Bounds::NONE;
+}
+
+/// These bounds.
+pub(crate) fn within(low: i128, high: i128) -> Bounds {
+    Bounds::new(Some(low), Some(high)).unwrap()
+}
+
+/// A fact that a rule established, or that is declared: a bound, or a fact.
+pub(crate) fn learn(st: &mut State, fact: Fact) {
+    judged(Teller::default(), |j| j.learn(st, fact.rel, fact.term)).unwrap();
 }
 
 /// A new integer.
 pub(crate) fn any(st: &mut State) -> Term {
-    Term::var(declare(st, Kind::Int))
+    Term::var(declare(st, Kind::INT))
 }
 
 pub(crate) fn name(st: &mut State, set: NameSet) -> Var {

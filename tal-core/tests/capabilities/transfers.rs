@@ -16,8 +16,8 @@ use tal_core::rules::apply::Callee;
 use tal_core::state::State;
 use tal_core::term::{Monomial, Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Block, Cap, Entry, Fact, Field, FieldTy, FnId, Guard, Kind, LabelState, Mem,
-    Mode, NameSet, Post, Reg, Region, Rel, Sig, View, Word,
+    Assertion, Base, Block, Bounds, Cap, Entry, Fact, Field, FieldTy, FnId, Guard, Kind,
+    LabelState, Mem, Mode, NameSet, Post, Reg, Region, Rel, Sig, View, Word,
 };
 
 /// Says each variable of a state as another one, and a name as another one with an offset.
@@ -179,7 +179,7 @@ impl Plan {
             plan.to.push((u16::try_from(common + plan.kinds.len()).unwrap(), by));
             plan.kinds.push(spoilt_kind(dice, scope));
             let inst = match (&scope.kind, &scope.is) {
-                (Kind::Int, _) => Inst::Int(Term::var(v)),
+                (Kind::Int(_), _) => Inst::Int(Term::var(v)),
                 (Kind::Addr { .. }, Some(n)) => Inst::Small(n.clone()),
                 (Kind::Addr { .. }, None) => Inst::Ptr(Base::Name(v), Term::int(by)),
                 (Kind::Region, _) => Inst::Region(Region::Var(v)),
@@ -223,7 +223,17 @@ impl Plan {
 
 /// The declaration as the state has it, with what is known now, or more or less of it.
 fn spoilt_kind(dice: &mut Dice, scope: &tal_core::state::Scope) -> Kind {
-    let Kind::Addr { set, block } = &scope.kind else { return scope.kind.clone() };
+    let (set, block) = match &scope.kind {
+        Kind::Addr { set, block } => (set, block),
+        Kind::Int(declared) => {
+            let known = scope.bounds;
+            let less = known.high().and_then(|h| Bounds::new(known.low(), Some(h - 1)));
+            let more = known.low().and_then(|l| Bounds::new(Some(l + 1), None));
+            let wrong = dice.pick(&[less, more]).unwrap_or(known);
+            return Kind::Int(dice.pick(&[*declared, known, known, known, known, wrong]));
+        }
+        other => return other.clone(),
+    };
     let known = if scope.set.address { scope.set } else { *set };
     let set = dice.pick(&[*set, *set, known, known, NameSet::ADDRESS, NameSet::NULLABLE]);
     let block = if dice.roll(6) == 0 { None } else { block.clone() };
@@ -311,10 +321,21 @@ struct Said {
     theta: Vec<Inst>,
 }
 
+/// What the bounds of the integers say.
+fn bounds_as_facts(st: &State) -> Vec<Fact> {
+    let of = |(i, scope): (usize, &tal_core::state::Scope)| {
+        let v = Term::var(Var::Free(u16::try_from(i).unwrap()));
+        let least = scope.bounds.low().map(|low| ge(v.plus(-low).unwrap()));
+        let most = scope.bounds.high().map(|h| Term::constant_of(h).unwrap().sub(&v).unwrap());
+        least.into_iter().chain(most.map(ge)).collect::<Vec<_>>()
+    };
+    st.scope.iter().enumerate().flat_map(of).collect()
+}
+
 fn say(world: &mut World<'_>, words: &[(Reg, Word)], caps: &[Cap], common: usize) -> Said {
     let mut plan = Plan::of(&mut world.dice, &world.st, common);
-    let facts: Vec<Fact> =
-        world.st.facts.clone().into_iter().filter(|_| world.dice.roll(8) != 0).collect();
+    let known = world.st.facts.clone().into_iter().chain(bounds_as_facts(&world.st));
+    let facts: Vec<Fact> = known.filter(|_| world.dice.roll(8) != 0).collect();
     let views: Vec<View> =
         world.st.views.clone().into_iter().filter(|_| world.dice.roll(3) != 0).collect();
     let mut facts = plan.rename(|r| r.facts(&facts));
@@ -484,7 +505,7 @@ fn call_step(world: &mut World<'_>) -> bool {
     let chosen: Vec<bool> = said
         .vars
         .iter()
-        .map(|k| matches!(k, Kind::Int | Kind::Addr { .. }) && world.dice.roll(3) == 0)
+        .map(|k| matches!(k, Kind::Int(_) | Kind::Addr { .. }) && world.dice.roll(3) == 0)
         .collect();
     let mut later = Vec::new();
     let mut to = Vec::new();
@@ -539,10 +560,10 @@ fn call_step(world: &mut World<'_>) -> bool {
     }
     // The model keeps facts that say the values of integers.
     for (i, scope) in world.st.scope.clone().iter().enumerate().skip(old.free.len()) {
-        if scope.kind == Kind::Int {
+        if matches!(scope.kind, Kind::Int(_)) {
             let v = Term::var(Var::Free(u16::try_from(i).unwrap()));
             let value = Term::constant_of(world.env.free[i]).unwrap();
-            world.st.facts.push(Fact { rel: Rel::Eq, term: v.sub(&value).unwrap() });
+            learn(&mut world.st, Fact { rel: Rel::Eq, term: v.sub(&value).unwrap() });
         }
     }
     true

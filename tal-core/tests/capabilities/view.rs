@@ -97,7 +97,7 @@ fn a_part_is_inside() {
     let part = [Ghost::ViewPart { view: 0, from: j.clone(), count: c.clone() }];
     for fact in [ge(j.clone()), ge(c.clone()), ge(n.sub(&j).unwrap().sub(&c).unwrap())] {
         assert_eq!(refusal(ghosts(&mut st.clone(), &part)), Rule::ViewPart);
-        st.facts.push(fact);
+        learn(&mut st, fact);
     }
     ghosts(&mut st, &part).unwrap();
     assert_eq!(st.views[1].offset, j.scale(8).unwrap());

@@ -170,7 +170,7 @@ fn signatures_are_closed() {
     let entry = |i| with_caps(vec![entry_at(Var::Free(i), u64s())]);
     wf(&sig(vec![addr()], entry(0), None)).unwrap();
     assert_eq!(refusal(wf(&sig(vec![addr()], entry(1), None))), Rule::WfGuard);
-    assert_eq!(refusal(wf(&sig(vec![Kind::Int], entry(0), None))), Rule::WfGuard);
+    assert_eq!(refusal(wf(&sig(vec![Kind::INT], entry(0), None))), Rule::WfGuard);
     // A pre-state does not mention what the callee chooses; a post-state does.
     let later = |i| Some(Post { vars: vec![addr()], state: entry(i) });
     wf(&sig(vec![], assertion(), later(0))).unwrap();
@@ -256,7 +256,7 @@ fn sets_of_names_are_small_and_do_not_cross_zero() {
     let claim = |origin, extent| {
         let block = Some(Block { origin: OriginId(origin), extent });
         let kind = Kind::Addr { set: NameSet::ADDRESS, block };
-        wf(&sig(vec![kind, Kind::Int], assertion(), None))
+        wf(&sig(vec![kind, Kind::INT], assertion(), None))
     };
     claim(0, v(1)).unwrap();
     assert_eq!(refusal(claim(1, v(1))), Rule::WfWordType);
@@ -308,14 +308,14 @@ fn label() -> LabelState {
 /// A function over a nullable name and an integer.
 fn wf_at(label: &LabelState) -> Result<(), Error> {
     let nullable = Kind::Addr { set: NameSet::NULLABLE, block: None };
-    let sig = sig(vec![nullable, Kind::Int], assertion(), None);
+    let sig = sig(vec![nullable, Kind::INT], assertion(), None);
     judged(Teller::default(), |judge| judge.wf_label(&sig, label))
 }
 
 #[test]
 fn labels_are_closed_and_within_their_limits() {
     let mut good = label();
-    good.vars = vec![Kind::Int, addr(), Kind::Region];
+    good.vars = vec![Kind::INT, addr(), Kind::Region];
     good.facts = vec![ge(v(2))];
     good.regs[Reg::Rax as usize] = Word::Saved(Reg::Rbx);
     good.slots = vec![(-32, Word::ReturnAddress), (-24, Word::Frame(-8)), (8, Word::Int(v(1)))];
@@ -333,7 +333,7 @@ fn labels_are_closed_and_within_their_limits() {
     assert_eq!(change(&|l| l.facts.push(ge(v(5)))), rule);
     assert_eq!(change(&|l| l.facts.push(ge(v(3)))), rule);
     assert_eq!(change(&|l| l.vars.push(Kind::Store)), rule);
-    assert_eq!(change(&|l| l.vars.extend(vec![Kind::Int; 40])), rule);
+    assert_eq!(change(&|l| l.vars.extend(vec![Kind::INT; 40])), rule);
     assert_eq!(change(&|l| l.delta = -28), rule);
     assert_eq!(change(&|l| l.delta = 8), rule);
     assert_eq!(change(&|l| l.delta = -(1 << 17)), rule);

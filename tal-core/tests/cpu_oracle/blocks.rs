@@ -10,7 +10,7 @@ use super::{
 use crate::forms::{self, WIDE, value};
 use crate::machine::{Cpu, LOWEST, Machine};
 use crate::model::{Values, solve};
-use crate::support::{Prover, declare, holds, image_of, no_interface};
+use crate::support::{Prover, declare, holds, image_of, int_in, no_interface};
 use fastrand::Rng;
 use iced_x86::{Code, MemoryOperand};
 use std::rc::Rc;
@@ -359,12 +359,8 @@ fn with_array(rng: &mut Rng, machine: &Machine, c: &mut Case) -> (u64, u64) {
     let count = [0_u64, 1, 2, 8, 15, 16][rng.usize(0..6)];
     let mut n = Term::int(count as i64);
     if rng.bool() {
-        let v = declare(&mut c.state, Kind::Int);
-        n = Term::var(v);
+        n = int_in(&mut c.state, 0, 16);
         c.values.free.push(i128::from(count));
-        c.state.facts.push(Fact { rel: Rel::Ge, term: n.clone() });
-        let most = Term::int(16).sub(&n).unwrap();
-        c.state.facts.push(Fact { rel: Rel::Ge, term: most });
     }
     c.state.regs[Reg::R13 as usize] = Word::Int(n.clone());
     c.cpu.regs[Reg::R13 as usize] = count;

@@ -5,7 +5,7 @@
 use super::{case, taken};
 use crate::machine::Cpu;
 use crate::placed::{DATA, Placed, TEXT};
-use crate::support::{Prover, declare, empty_state, no_interface, plain_sig, set};
+use crate::support::{Prover, empty_state, int_in, no_interface, plain_sig, set};
 use fastrand::Rng;
 use std::rc::Rc;
 use tal_core::decode::{Cc, Decoded, Flow, Op, decode_at};
@@ -13,8 +13,7 @@ use tal_core::driver;
 use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
 use tal_core::judge::{Judge, Own};
 use tal_core::state::FlagSet;
-use tal_core::term::Term;
-use tal_core::ty::{Fact, FnId, Kind, LabelState, Reg, Rel, Word};
+use tal_core::ty::{FnId, LabelState, Reg, Word};
 
 /// Where the instruction stands in the text.
 const AT: usize = 0x800;
@@ -226,15 +225,13 @@ fn jump_tables_go_where_the_rules_say() {
             let mut judge = Judge::new(&image, &interface, Prover::default(), 1 << 20);
             judge.own = Own::function(Some(FnId(0)), Rc::new(plain_sig()));
             let mut state = empty_state();
-            let v = Term::var(declare(&mut state, Kind::Int));
-            set(&mut state, reg, Word::Int(v.clone()));
-            state.facts.push(Fact { rel: Rel::Ge, term: v.clone() });
             // With a bound that is one too large it is refused.
-            let mut loose = state.clone();
-            let most = |n: u64| Term::int(n as i64).sub(&v).unwrap();
-            loose.facts.push(Fact { rel: Rel::Ge, term: most(count) });
+            let mut loose = empty_state();
+            let v = int_in(&mut loose, 0, count.into());
+            set(&mut loose, reg, Word::Int(v));
             refused += usize::from(judge.exec(&mut loose, AT as u32).is_err());
-            state.facts.push(Fact { rel: Rel::Ge, term: most(count - 1) });
+            let v = int_in(&mut state, 0, i128::from(count) - 1);
+            set(&mut state, reg, Word::Int(v.clone()));
             let flow = judge.exec(&mut state, AT as u32).unwrap();
             let driver::Flow::Table { table, index: term } = flow else { panic!("{flow:?}") };
             assert_eq!((table.0, term), (0, v));

@@ -6,7 +6,7 @@ use crate::machine::Cpu;
 use tal_core::rules::operand::wrap;
 use tal_core::state::{FlagKind, FlagSet, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Cap, Fact, FieldTy, Mem, Rel, Word};
+use tal_core::ty::{Base, Bounds, Cap, Fact, FieldTy, Mem, Rel, Word};
 
 /// Values of `Free(0..)`, as far as they are known.
 #[derive(Clone, Debug, Default)]
@@ -187,20 +187,29 @@ fn satisfied(values: &Values, state: &State, cpu: &Cpu) -> Option<bool> {
     for fact in &state.facts {
         all &= values.fact(fact)?;
     }
-    Some(all)
+    Some(all && in_bounds(values, state))
+}
+
+/// Are the integers that have a value within their bounds?
+fn in_bounds(values: &Values, state: &State) -> bool {
+    values.free.iter().zip(&state.scope).all(|(value, scope)| {
+        let bounds = scope.bounds;
+        bounds.low().is_none_or(|low| low <= *value) && bounds.high().is_none_or(|h| *value <= h)
+    })
 }
 
 /// Is nothing that can be said already false?
 fn plausible(values: &Values, state: &State, cpu: &Cpu) -> bool {
     let words = state.regs.iter().zip(cpu.regs);
-    state.facts.iter().all(|f| values.fact(f) != Some(false))
+    in_bounds(values, state)
+        && state.facts.iter().all(|f| values.fact(f) != Some(false))
         && words.into_iter().all(|(w, actual)| values.word(w, actual) != Some(false))
         && flags_fit(values, state, cpu.flags) != Some(false)
         && memory_fits(values, state, cpu) != Some(false)
 }
 
 /// Numbers that a fresh variable may stand for: `more` at any width, and the ends of its
-/// interval by the facts.
+/// interval by its bounds and by the facts.
 fn candidates(values: &Values, state: &State, more: &[u64]) -> Vec<i128> {
     let mut found: Vec<i128> = vec![0, 1, -1];
     for value in more {
@@ -210,6 +219,10 @@ fn candidates(values: &Values, state: &State, more: &[u64]) -> Vec<i128> {
         found.extend([i128::from(v as i16), i128::from(v as i8)]);
     }
     let next = Var::Free(values.free.len() as u16);
+    let bounds = state.bounds(next).unwrap_or(Bounds::NONE);
+    for end in bounds.low().into_iter().chain(bounds.high()) {
+        found.extend([end - 1, end, end + 1]);
+    }
     for fact in &state.facts {
         if fact.rel == Rel::Ne {
             continue;

@@ -3,7 +3,7 @@
 
 use super::{Case, alone, case, claims, divides, for_division, for_divisor, form, step};
 use crate::machine::Machine;
-use crate::support::{Prover, image_of, no_interface, set};
+use crate::support::{Prover, image_of, int_in, learn, no_interface, set};
 use fastrand::Rng;
 use iced_x86::Code;
 use tal_core::decode::{Op, decode_at};
@@ -13,7 +13,7 @@ use tal_core::judge::Judge;
 use tal_core::state::{FlagKind, State};
 use tal_core::table::Form;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Fact, Kind, Reg, Rel, Word};
+use tal_core::ty::{Base, Fact, Reg, Rel, Word};
 
 /// Rows that leave flags of every kind.
 const SETTERS: [Code; 12] = [
@@ -91,14 +91,9 @@ fn what_the_rows_claim_after_flags_of_every_kind_is_true() {
 /// A number in rax within bounds, both signs; the divisor in rcx.
 fn dividend(rng: &mut Rng, c: &mut Case, bits: u8) {
     let v = rng.i64(..) >> (64 - bits) >> rng.u32(0..u32::from(bits) - 1);
-    let n = crate::support::declare(&mut c.state, Kind::Int);
-    c.values.free.push(v.into());
     let half = 1_i128 << (bits - 1);
-    let n = Term::var(n);
-    let low = n.plus(half).unwrap();
-    let high = Term::constant_of(half - 1).unwrap().sub(&n).unwrap();
-    c.state.facts.push(Fact { rel: Rel::Ge, term: low });
-    c.state.facts.push(Fact { rel: Rel::Ge, term: high });
+    let n = int_in(&mut c.state, -half, half - 1);
+    c.values.free.push(v.into());
     set(&mut c.state, Reg::Rax, Word::Int(n));
     c.cpu.regs[0] = v as u64;
     for_divisor(rng, c, bits, Some(Reg::Rcx));
@@ -251,10 +246,10 @@ fn a_believed_template_is_noticed() {
         if judge.row(&mut after, &d).is_err() {
             continue;
         }
-        let Word::Int(t) = &after.regs[0] else { continue };
-        let below = Term::int(7).sub(t).unwrap();
-        after.facts.push(Fact { rel: Rel::Ge, term: below });
-        after.facts.push(Fact { rel: Rel::Ge, term: t.clone() });
+        let Word::Int(t) = after.regs[0].clone() else { continue };
+        let below = Term::int(7).sub(&t).unwrap();
+        learn(&mut after, Fact { rel: Rel::Ge, term: below });
+        learn(&mut after, Fact { rel: Rel::Ge, term: t });
         noticed += usize::from(claims(&mut machine, &bytes, &d, &c, &after).is_err());
     }
     assert!(noticed > 10, "{noticed}");

@@ -4,12 +4,12 @@
 use super::{Case, ROUNDS, case, public_word, step};
 use crate::machine::Machine;
 use crate::model::Values;
-use crate::support::{Prover, declare, set};
+use crate::support::{Prover, declare, int_in, set};
 use fastrand::Rng;
 use std::rc::Rc;
 use tal_core::decode::decode_at;
 use tal_core::term::Term;
-use tal_core::ty::{Base, Cap, Entry, Fact, Kind, Mem, NameSet, Reg, Rel, Word};
+use tal_core::ty::{Base, Cap, Entry, Kind, Mem, NameSet, Reg, Word};
 
 const ROWS: [&[u8]; 9] = [
     &[0xF3, 0xA4],
@@ -74,13 +74,8 @@ fn with_blocks(rng: &mut Rng, machine: &mut Machine, c: &mut Case, width: i64) {
     let word = if rng.bool() {
         Term::int(count)
     } else {
-        let n = declare(&mut c.state, Kind::Int);
         c.values.free.push(count.into());
-        let n = Term::var(n);
-        c.state.facts.push(Fact { rel: Rel::Ge, term: n.clone() });
-        let most = Term::int(count + rng.i64(0..2)).sub(&n).unwrap();
-        c.state.facts.push(Fact { rel: Rel::Ge, term: most });
-        n
+        int_in(&mut c.state, 0, (count + rng.i64(0..2)).into())
     };
     set(&mut c.state, Reg::Rcx, Word::Int(word));
     c.cpu.regs[Reg::Rcx as usize] = count.cast_unsigned();

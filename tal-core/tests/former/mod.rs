@@ -1,6 +1,6 @@
-//! Not trusted: a test. The decoder that the judge had before its own: iced-x86, with default deny by
-//! its names of encodings, and a check that the bytes are the canonical ones. What it accepts and
-//! what it makes of it is what ours has to (`cargo xtask decoders`).
+//! Not trusted: a test. The decoder that the judge had before its own: iced-x86, with default deny
+//! by its names of encodings, and a check that the bytes are the canonical ones. What it accepts
+//! and what it makes of it is what ours has to (`cargo xtask decoders`).
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part of it")]
 
 mod canon;

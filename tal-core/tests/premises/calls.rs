@@ -123,7 +123,7 @@ fn code_is_of_its_signature() {
     };
     let n = Term::var(Var::Free(2));
     let m = Term::var(Var::Free(3));
-    let usual = || sig(view(false, rho, Mode::Ro), n.clone(), Kind::Int);
+    let usual = || sig(view(false, rho, Mode::Ro), n.clone(), Kind::INT);
     let to = |wanted: Rc<Sig>| {
         let mut st = state();
         address(&mut st);
@@ -147,11 +147,13 @@ fn code_is_of_its_signature() {
     };
     to(usual()).unwrap();
     refused(to(Rc::new(never())), Rule::CodeSub);
-    refused(to(sig(view(true, rho, Mode::Ro), n.clone(), Kind::Int)), Rule::CodeSub);
-    refused(to(sig(view(false, Region::Always, Mode::Ro), n.clone(), Kind::Int)), Rule::CodeSub);
-    refused(to(sig(view(false, rho, Mode::Rw), n.clone(), Kind::Int)), Rule::CodeSub);
-    refused(to(sig(view(false, rho, Mode::Ro), m.clone(), Kind::Int)), Rule::CodeSub);
+    refused(to(sig(view(true, rho, Mode::Ro), n.clone(), Kind::INT)), Rule::CodeSub);
+    refused(to(sig(view(false, Region::Always, Mode::Ro), n.clone(), Kind::INT)), Rule::CodeSub);
+    refused(to(sig(view(false, rho, Mode::Rw), n.clone(), Kind::INT)), Rule::CodeSub);
+    refused(to(sig(view(false, rho, Mode::Ro), m.clone(), Kind::INT)), Rule::CodeSub);
     refused(to(sig(view(false, rho, Mode::Ro), n.clone(), Kind::Word)), Rule::CodeSub);
+    let bounded = Kind::Int(within(0, 9));
+    refused(to(sig(view(false, rho, Mode::Ro), n.clone(), bounded)), Rule::CodeSub);
 }
 
 /// A code name is called at its start, with regions that live; afterwards no flag is

@@ -37,7 +37,7 @@ fn entry(mem: Rc<Mem>) -> Cap {
 
 /// A function of one address and one integer.
 fn plain() -> Sig {
-    Sig { vars: vec![ADDRESS, Kind::Int], ..returns() }
+    Sig { vars: vec![ADDRESS, Kind::INT], ..returns() }
 }
 
 fn seen(mem: Rc<Mem>) -> Sig {
@@ -107,7 +107,7 @@ fn signatures_are_formed() {
     not(Rule::WfWordType, |s| s.pre.args = vec![(8, Word::Frame(0))]);
     not(Rule::WfWordType, |s| s.pre.args = vec![(8, Word::Ptr(Base::Data(DataId(0)), k(0)))]);
     not(Rule::WfWordType, |s| s.pre.args = vec![(8, Word::Ptr(Base::Code(FnId(0)), k(0)))]);
-    not(rule, |s| s.vars.resize(limits::SIG_VARS + 1, Kind::Int));
+    not(rule, |s| s.vars.resize(limits::SIG_VARS + 1, Kind::INT));
     not(rule, |s| {
         s.vars.extend([Kind::Store, Kind::Store]);
         s.pre.caps = vec![Cap::Store(Var::Free(2)), Cap::Store(Var::Free(3))];

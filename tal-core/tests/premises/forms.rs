@@ -19,7 +19,7 @@ fn view(base: Base, mem: Rc<Mem>) -> View {
 }
 
 fn seen(view: View) -> Sig {
-    let mut sig = Sig { vars: vec![ADDRESS, Kind::Int], ..never() };
+    let mut sig = Sig { vars: vec![ADDRESS, Kind::INT], ..never() };
     sig.pre.views = vec![view];
     sig
 }
@@ -58,7 +58,7 @@ fn a_store_is_declared_as_one() {
     let takes = |i: u16| {
         let mut called = never();
         called.pre.caps = vec![Cap::Store(Var::Free(i))];
-        let mut sig = Sig { vars: vec![Kind::Int, Kind::Store], ..never() };
+        let mut sig = Sig { vars: vec![Kind::INT, Kind::Store], ..never() };
         sig.pre.caps = vec![Cap::Store(Var::Free(1))];
         sig.vars.push(Kind::Code(Rc::new(called)));
         judged(Teller::default(), |j| j.wf_sig(&sig))
@@ -75,7 +75,7 @@ fn an_interface_is_well_formed() {
         let interface = Interface { start: Rc::new(start), imports, ..interface() };
         Judge::new(&bare(), &interface, Teller::default(), 1 << 20).wf_interface()
     };
-    let ill = || Sig { vars: vec![Kind::Int; limits::SIG_VARS + 1], ..never() };
+    let ill = || Sig { vars: vec![Kind::INT; limits::SIG_VARS + 1], ..never() };
     wf(never(), returns()).unwrap();
     refused(wf(returns(), never()), Rule::WfSig);
     refused(wf(ill(), never()), Rule::WfSig);
@@ -134,12 +134,19 @@ fn a_state_is_bounded() {
     };
     let entry = Cap::Entry(Entry { guards: vec![], name: Var::Free(0), offset: k(0), mem: u64s() });
     let named = view(Base::Name(Var::Free(0)), u64s());
+    let ints = || vec![Kind::INT; 2];
+    let apart = ge(Term::var(Var::Free(0)).sub(&Term::var(Var::Free(1))).unwrap());
+    // What speaks of one integer is no fact of the state.
+    let bounds = vec![ge(Term::var(Var::Free(0))); limits::FACTS + 1];
+    let begun = LabelState { facts: bounds, ..label(ints()) };
+    let st = judged_at(label(vec![]), Teller::default(), |j| j.state_at(FnId(0), &begun)).unwrap();
+    assert!(st.facts.is_empty() && st.bounds(Var::Free(0)).unwrap().low() == Some(0));
     for over in [0, 1] {
         for l in [
-            LabelState { facts: vec![ge(k(0)); limits::FACTS + over], ..label(vec![]) },
+            LabelState { facts: vec![apart.clone(); limits::FACTS + over], ..label(ints()) },
             LabelState { views: vec![named.clone(); limits::VIEWS + over], ..label(vec![]) },
             LabelState { caps: vec![entry.clone(); limits::CAPS + over], ..label(vec![]) },
-            label(vec![Kind::Int; limits::SCOPE_VARS + over]),
+            label(vec![Kind::INT; limits::SCOPE_VARS + over]),
         ] {
             if over == 0 {
                 begin(l).unwrap();

@@ -10,7 +10,7 @@ use tal_core::image::{Contents, Data, DataKind, Image, Interface};
 use tal_core::judge::Judge;
 use tal_core::limits;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Block, Cap, Entry, Guard, Kind, Mode, NameSet, Post, Reg, Sig, Word};
+use tal_core::ty::{Block, Bounds, Cap, Entry, Guard, Kind, Mode, NameSet, Post, Reg, Sig, Word};
 use tal_core::wire;
 
 fn v(i: u16) -> Term {
@@ -27,7 +27,7 @@ fn allocator(fact: Term, extent: Term) -> Sig {
         mem: junk(extent),
     };
     let mut sig = Sig {
-        vars: vec![Kind::Int],
+        vars: vec![Kind::INT],
         post: Some(Post {
             vars: vec![Kind::Addr { set: NameSet::NULLABLE, block }],
             state: assertion(),
@@ -92,6 +92,40 @@ fn a_block_that_is_handed_over_has_at_least_one_byte() {
     };
     starts(8).unwrap();
     refused(starts(0), Rule::Import);
+}
+
+/// That it has is told by the bounds of an integer as well: of the function's, of what it is
+/// called with, of the start's.
+#[test]
+fn the_size_of_a_block_is_known_by_bounds() {
+    let low = |low: i128| Kind::Int(Bounds::new(Some(low), None).unwrap());
+    let at = |extent: Term| Kind::Addr {
+        set: NameSet::NULLABLE,
+        block: Some(Block { origin: HEAP, extent }),
+    };
+    let (given, own) = (v(0), Term::var(Var::Inner(0)));
+    let returned =
+        |kind: Kind, extent: Term| imports(Sig { vars: vec![kind], ..allocator(k(0), extent) });
+    let called = |outer: Kind, inner: Kind, extent: &Term| {
+        let called = Sig { vars: vec![inner, at(extent.clone())], ..never() };
+        imports(Sig { vars: vec![outer, Kind::Code(Rc::new(called))], ..never() })
+    };
+    let started = |kind: Kind| {
+        let start = Rc::new(Sig { vars: vec![kind, at(v(0))], ..never() });
+        let interface = Interface { start, ..interface() };
+        Judge::new(&bare(), &interface, Teller::default(), 1 << 20).wf_interface()
+    };
+    returned(low(1), given.clone()).unwrap();
+    returned(low(1), given.scale(4096).unwrap()).unwrap();
+    called(low(1), Kind::INT, &given).unwrap();
+    called(Kind::INT, low(1), &own).unwrap();
+    started(low(1)).unwrap();
+    for kind in [Kind::INT, low(0), Kind::Int(Bounds::new(None, Some(9)).unwrap())] {
+        refused(returned(kind.clone(), given.clone()), Rule::Import);
+        refused(called(kind.clone(), low(1), &given), Rule::Import);
+        refused(called(low(1), kind.clone(), &own), Rule::Import);
+        refused(started(kind), Rule::Import);
+    }
 }
 
 /// The interface that loader and kernel embed passes the judge's own rules: `verify` believes what

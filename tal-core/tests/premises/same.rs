@@ -68,8 +68,9 @@ fn field(offset: u32, ty: FieldTy) -> tal_core::ty::Field {
 
 /// A signature with everything in it.
 fn full() -> Sig {
-    let mut sig = Sig { post: Some(Post { vars: vec![Kind::Int], state: assertion() }), ..never() };
-    sig.vars = vec![Kind::Addr { set: tal_core::ty::NameSet::ADDRESS, block: None }, Kind::Store];
+    let mut sig = Sig { post: Some(Post { vars: vec![Kind::INT], state: assertion() }), ..never() };
+    let address = Kind::Addr { set: tal_core::ty::NameSet::ADDRESS, block: None };
+    sig.vars = vec![address, Kind::Store, Kind::Int(within(0, 9))];
     for a in [&mut sig.pre, &mut sig.post.as_mut().unwrap().state] {
         a.facts = vec![ge(Term::var(Var::Inner(0)))];
         a.args = vec![(8, Word::Int(k(0)))];
@@ -97,8 +98,12 @@ fn a_signature_is_the_same_in_everything() {
     same(&full()).unwrap();
     let post = |sig: &mut Sig| sig.post.clone().unwrap();
     let changes: Vec<Change> = vec![
-        Box::new(|s| s.vars.push(Kind::Int)),
+        Box::new(|s| s.vars.push(Kind::INT)),
         Box::new(|s| s.vars[0] = Kind::Word),
+        Box::new(|s| s.vars[2] = Kind::Int(within(0, 8))),
+        Box::new(|s| s.vars[2] = Kind::Int(within(1, 9))),
+        Box::new(|s| s.vars[2] = Kind::INT),
+        Box::new(|s| s.post.as_mut().unwrap().vars[0] = Kind::Int(within(0, 9))),
         Box::new(|s| s.post = None),
         Box::new(move |s| s.post = Some(Post { vars: vec![], ..post(s) })),
         Box::new(move |s| s.post = Some(Post { vars: vec![Kind::Word], ..post(s) })),

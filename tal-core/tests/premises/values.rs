@@ -31,6 +31,7 @@ fn a_value_is_of_its_kind() {
     let mut st = state();
     let x = name(&mut st, NameSet { address: true, small: [Some((-4, -1)), None] });
     let n = any(&mut st);
+    let byte = between(&mut st, 0, 255);
     let to = |vars: Vec<Kind>, theta: Vec<Inst>| {
         judged_at(label(vars), teller(theta), |j| j.entail(&mut st.clone(), 0))
     };
@@ -48,11 +49,19 @@ fn a_value_is_of_its_kind() {
         Rule::Apply,
         &Evidence::Undecided(x),
     );
-    to(vec![Kind::Int], vec![Inst::Int(n.clone())]).unwrap();
-    refused(to(vec![Kind::Int], vec![]), Rule::Apply);
+    to(vec![Kind::INT], vec![Inst::Int(n.clone())]).unwrap();
+    let to_byte = |low: i128, high: i128| {
+        to(vec![Kind::Int(within(low, high))], vec![Inst::Int(byte.clone())])
+    };
+    to_byte(0, 255).unwrap();
+    to_byte(-1, 256).unwrap();
+    for (low, high) in [(1, 255), (0, 254), (256, 300), (255, 0)] {
+        refused(to_byte(low, high), Rule::Entail);
+    }
+    refused(to(vec![Kind::INT], vec![]), Rule::Apply);
     refused(to(vec![], vec![Inst::Int(n.clone())]), Rule::Apply);
-    refused(to(vec![Kind::Int], vec![Inst::Int(Term::var(Var::Free(9)))]), Rule::Apply);
-    refused(to(vec![Kind::Int], vec![Inst::Int(Term::var(x))]), Rule::Apply);
+    refused(to(vec![Kind::INT], vec![Inst::Int(Term::var(Var::Free(9)))]), Rule::Apply);
+    refused(to(vec![Kind::INT], vec![Inst::Int(Term::var(x))]), Rule::Apply);
     refused(to(vec![Kind::Region], vec![Inst::Region(Region::Var(x))]), Rule::Apply);
     let code = |base: Base| to(vec![Kind::Code(Rc::new(never()))], vec![Inst::Code(base)]);
     refused(code(Base::Name(x)), Rule::Apply);
@@ -103,7 +112,7 @@ fn a_fact_proves_what_it_says() {
         st.facts = facts;
         judged(Teller::default(), |j| j.step(&mut st, &step))
     };
-    let neq = || Step::Neq { fact: 0, other: 1 };
+    let neq = || Step::Neq { fact: 1, positive: true };
     step(vec![ge(n.clone()), ne(n.clone())], neq()).unwrap();
     refused(step(vec![ge(n.clone()), ge(n.clone())], neq()), Rule::StepNeq);
     let mut st = state();
@@ -203,7 +212,7 @@ fn a_pointer_is_wanted_under_theta() {
     let at = |t: &Term| Word::Ptr(Base::Data(DataId(0)), t.clone());
     st.regs[Reg::Rax as usize] = at(&n);
     let to = |theta: &Term| {
-        let mut l = label(vec![Kind::Int]);
+        let mut l = label(vec![Kind::INT]);
         l.regs[Reg::Rax as usize] = at(&Term::var(Var::Free(0)));
         entail(&st, l, vec![Inst::Int(theta.clone())])
     };
@@ -222,7 +231,7 @@ fn guards_are_what_is_known_of_names() {
     let n = any(&mut st);
     st.flags.kind = FlagKind::Pick(x, 0);
     let refine = |st: &mut State, v: Var| judged(Teller::default(), |j| j.refine(st, v, null));
-    let index = declare(&mut st, Kind::Int);
+    let index = declare(&mut st, Kind::INT);
     let word = declare(&mut st, Kind::Word);
     refused(refine(&mut st.clone(), index), Rule::NameNarrow);
     refused(refine(&mut st.clone(), word), Rule::NameNarrow);

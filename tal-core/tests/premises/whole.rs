@@ -45,7 +45,7 @@ fn tables_are_well_formed() {
     judged(image()).unwrap();
     let wide = LabelState { delta: -8192, ..label(vec![]) };
     refused(judged(loops(never(), wide)), Rule::WfLabel);
-    let vars = vec![Kind::Int; limits::SIG_VARS + 1];
+    let vars = vec![Kind::INT; limits::SIG_VARS + 1];
     refused(judged(loops(Sig { vars, ..never() }, label(vec![]))), Rule::WfSig);
     let named = |plain: bool| NamedType {
         arity: 0,

@@ -7,7 +7,9 @@ extern crate alloc;
 
 use alloc::{collections::VecDeque, vec::Vec};
 use tal_core::error::{Error, Kind as Refusal, Rule};
-use tal_core::hint::{Comb, Forward, Ghost, Hints, Inst, Proof, Site, Start, Template, Through};
+use tal_core::hint::{
+    Comb, Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through,
+};
 use tal_core::state::State;
 use tal_core::term::Term;
 use tal_core::ty::{Assertion, Base, Cap, DataId, Fact, Kind, LabelState, Sig, View, Word};
@@ -31,13 +33,14 @@ impl Hints for Silent {
         Ok(())
     }
     fn worked(&mut self, _: usize) {}
+    fn seen(&mut self, _: &State, _: Seen<'_>) {}
     fn ghost(&mut self, _: &State, _: Site) -> Result<Option<Ghost>> {
         Ok(None)
     }
     fn prove(&mut self, _: &State, _: &Fact) -> Result<Proof> {
         silent()
     }
-    fn prove_ne(&mut self, _: &State, _: &Term) -> Result<Option<bool>> {
+    fn prove_ne(&mut self, _: &State, _: &Term) -> Result<bool> {
         silent()
     }
     fn in_range(&mut self, _: &State, _: &Term, _: u8, _: bool) -> Result<bool> {
@@ -83,7 +86,7 @@ impl Hints for Silent {
 pub struct Script {
     proofs: VecDeque<Proof>,
     /// Answer to `prove_ne`.
-    side: Option<bool>,
+    positive: bool,
     silent: Silent,
 }
 
@@ -92,9 +95,9 @@ impl Script {
         Script { proofs: proofs.into(), ..Script::default() }
     }
 
-    /// `/= 0` is shown by a fact (`None`), by proving it positive or negative.
-    pub fn on(self, side: Option<bool>) -> Self {
-        Script { side, ..self }
+    /// `/= 0` is shown by proving it positive, or negative.
+    pub fn on(self, positive: bool) -> Self {
+        Script { positive, ..self }
     }
 }
 
@@ -109,8 +112,8 @@ impl Forward for Script {
         self.proofs.pop_front().map_or_else(silent, Ok)
     }
 
-    fn prove_ne(&mut self, _: &State, _: &Term) -> Result<Option<bool>> {
-        Ok(self.side)
+    fn prove_ne(&mut self, _: &State, _: &Term) -> Result<bool> {
+        Ok(self.positive)
     }
 }
 

@@ -14,10 +14,11 @@ use tal_core::error::{Error, Kind as Refusal, Rule};
 use tal_core::hint::{Comb, Forward, Proof, Template, Through};
 use tal_core::image::{Image, Interface};
 use tal_core::judge::{Judge, Own, range_goals};
+use tal_core::prove::{by_bounds, low};
 use tal_core::state::{FlagKind, FlagSet, Flags, Scope, Stack, State};
-use tal_core::term::{Term, Var};
+use tal_core::term::{Monomial, Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Cap, DataId, Fact, Kind, NameSet, Post, Reg, Rel, Sig, View, Word,
+    Assertion, Base, Bounds, Cap, DataId, Fact, Kind, NameSet, Post, Reg, Rel, Sig, View, Word,
 };
 
 /// Answers by search: linear combinations of few facts, the first capability of the right name.
@@ -31,16 +32,16 @@ pub struct Prover {
     pub silent: Silent,
 }
 
-/// Factors of facts whose sum differs from `goal` by a constant that is not negative.
-pub fn search(facts: &[Fact], goal: &Term, depth: u32) -> Option<Vec<(u16, i128)>> {
-    if let Some(c) = goal.as_int() {
-        return (c >= 0).then(Vec::new);
+/// Factors of facts whose sum differs from `goal` by what bounds show not to be negative.
+pub fn search(state: &State, goal: &Term, depth: u32) -> Option<Vec<(u16, i128)>> {
+    if by_bounds(state, goal) {
+        return Some(Vec::new());
     }
     let first = goal.monomials().first()?;
     if depth == 0 {
         return None;
     }
-    for (number, fact) in facts.iter().enumerate() {
+    for (number, fact) in state.facts.iter().enumerate() {
         let Some(m) = fact.term.monomials().iter().find(|m| m.atom == first.atom) else {
             continue;
         };
@@ -52,17 +53,26 @@ pub fn search(facts: &[Fact], goal: &Term, depth: u32) -> Option<Vec<(u16, i128)
             continue;
         }
         let Ok(rest) = goal.add_scaled(&fact.term, -factor) else { continue };
-        if let Some(mut found) = search(facts, &rest, depth - 1) {
+        if let Some(mut found) = search(state, &rest, depth - 1) {
             found.push((number as u16, factor));
             return Some(found);
         }
     }
-    None
+    // The first part by its bound, the rest by facts.
+    search(state, &without(state, goal, first)?, depth - 1)
+}
+
+/// The goal with the least value of this part in its place.
+fn without(state: &State, goal: &Term, part: Monomial) -> Option<Term> {
+    let (a, b) = part.atom.factors();
+    let atom = b.map_or(Ok(Term::var(a)), |b| Term::var(a).mul(&Term::var(b))).ok()?;
+    let part = atom.scale(part.coefficient).ok()?;
+    goal.sub(&part).ok()?.plus(low(state, &part)?).ok()
 }
 
 /// Is the fact found?
 pub fn holds(state: &State, fact: &Fact) -> bool {
-    let found = |t: &Term| search(&state.facts, t, 4).is_some();
+    let found = |t: &Term| search(state, t, 4).is_some();
     let negated = fact.term.scale(-1).unwrap();
     match fact.rel {
         Rel::Ge => found(&fact.term),
@@ -88,7 +98,7 @@ impl Forward for Prover {
     }
 
     fn prove(&mut self, state: &State, goal: &Fact) -> Result<Proof, Error> {
-        let mut premises = search(&state.facts, &goal.term, 4).unwrap_or_default();
+        let mut premises = search(state, &goal.term, 4).unwrap_or_default();
         premises.sort_unstable();
         let mut merged: Vec<(u16, i128)> = Vec::new();
         for (number, factor) in premises {
@@ -100,15 +110,8 @@ impl Forward for Prover {
         Ok(Proof::Comb(Comb { scale: 1, premises: merged }))
     }
 
-    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<Option<bool>, Error> {
-        let negated = term.scale(-1).unwrap();
-        if search(&state.facts, &term.plus(-1).unwrap(), 4).is_some() {
-            return Ok(Some(true));
-        }
-        if search(&state.facts, &negated.plus(-1).unwrap(), 4).is_some() {
-            return Ok(Some(false));
-        }
-        Ok(None)
+    fn prove_ne(&mut self, state: &State, term: &Term) -> Result<bool, Error> {
+        Ok(search(state, &term.plus(-1).unwrap(), 4).is_some())
     }
 
     fn in_range(&mut self, st: &State, t: &Term, bits: u8, signed: bool) -> Result<bool, Error> {
@@ -248,6 +251,7 @@ pub fn empty_state() -> State {
     State {
         scope: vec![],
         facts: vec![],
+        trail: vec![],
         regs,
         flags: Flags { kind: FlagKind::None, readable: FlagSet::NONE },
         stack: Stack { delta: 0, touched: 0, slots: vec![(0, Word::ReturnAddress)], lent: vec![] },
@@ -272,26 +276,33 @@ pub fn large_frame() -> State {
 
 /// A new variable.
 pub fn declare(state: &mut State, kind: Kind) -> Var {
-    let set = match &kind {
-        Kind::Addr { set, .. } => *set,
-        _ => NameSet::ADDRESS,
+    let (set, bounds) = match &kind {
+        Kind::Addr { set, .. } => (*set, Bounds::NONE),
+        Kind::Int(bounds) => (NameSet::ADDRESS, *bounds),
+        _ => (NameSet::ADDRESS, Bounds::NONE),
     };
-    state.scope.push(Scope { kind, set, is: None });
+    state.scope.push(Scope { kind, set, is: None, bounds });
     Var::Free((state.scope.len() - 1) as u16)
 }
 
 /// A new integer.
 pub fn int(state: &mut State) -> Term {
-    Term::var(declare(state, Kind::Int))
+    Term::var(declare(state, Kind::INT))
 }
 
-/// A new integer with `low <= n <= high`.
+/// A new integer with `low <= n <= high`, by its bounds.
 pub fn int_in(state: &mut State, low: i128, high: i128) -> Term {
-    let n = int(state);
-    state.facts.push(Fact { rel: Rel::Ge, term: n.plus(-low).unwrap() });
-    let above = Term::constant_of(high).unwrap().sub(&n).unwrap();
-    state.facts.push(Fact { rel: Rel::Ge, term: above });
-    n
+    Term::var(declare(state, Kind::Int(within(low, high))))
+}
+
+/// These bounds.
+pub fn within(low: i128, high: i128) -> Bounds {
+    Bounds::new(Some(low), Some(high)).unwrap()
+}
+
+/// A fact that a rule established, or that is declared: a bound, or a fact.
+pub fn learn(state: &mut State, fact: Fact) {
+    judged(|judge| judge.learn(state, fact.rel, fact.term)).unwrap();
 }
 
 /// A new name.

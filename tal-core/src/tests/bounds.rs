@@ -1,0 +1,495 @@
+//! Not trusted: tests. Bounds across transfers: what one way learns is not known on another, and
+//! what a signature or a label says of its integers is proved where it is entered.
+
+use super::*;
+use crate::learn::Told;
+use crate::prove::low;
+use crate::state::Mark;
+use crate::ty::{Bounds, Mem, Mode, NameSet, Region};
+use crate::wire::put::Writer;
+use crate::wire::read::Reader;
+use fastrand::Rng;
+use iced_x86::code_asm::*;
+
+const ADDRESS: Kind = Kind::Addr { set: NameSet::ADDRESS, block: None };
+const U64: i128 = (1 << 64) - 1;
+
+fn within(low: i128, high: i128) -> Bounds {
+    Bounds::new(Some(low), Some(high)).unwrap()
+}
+
+fn int_of(low: i128, high: i128) -> Kind {
+    Kind::Int(within(low, high))
+}
+
+/// `[x : addr, n : 0..=2^64-1](rdi = x, rcx = n; always ro bytes(8) at x)`
+fn reader() -> Sig {
+    let pointer = Word::Ptr(Base::Name(Var::Free(0)), Term::ZERO);
+    let mut sig = function(0, &[(Reg::Rdi, pointer), (Reg::Rcx, int(1))], 0, &[]);
+    sig.vars = vec![ADDRESS, int_of(0, U64)];
+    sig.pre.views = vec![View {
+        guards: vec![],
+        region: Region::Always,
+        mode: Mode::Ro,
+        base: Base::Name(Var::Free(0)),
+        offset: Term::ZERO,
+        mem: Rc::new(Mem::Bytes(Term::int(8))),
+    }];
+    sig
+}
+
+/// The label of a `ret`, where nothing is known.
+fn leaves() -> LabelState {
+    label(0, &[])
+}
+
+/// H7 with a bound: `cmp rcx,8; jcc M; mov al,[rdi+rcx]; M: ret`.
+#[test]
+fn what_the_taken_edge_learns_of_a_bound_the_other_does_not_know() {
+    let program = |jump: fn(&mut CodeAssembler, CodeLabel)| {
+        let (text, offsets) = asm(1, |a, l| {
+            let [out] = l else { unreachable!() };
+            a.cmp(rcx, 8).unwrap();
+            jump(a, *out);
+            a.mov(al, byte_ptr(rdi + rcx)).unwrap();
+            a.jmp(*out).unwrap();
+            a.set_label(out).unwrap();
+            a.ret().unwrap();
+        });
+        Program::new(text, vec![(0, reader())]).label(offsets[0], leaves())
+    };
+    // Left if it is 8 or more: what remains is below.
+    program(|a, out| a.jae(out).unwrap()).accepted();
+    // Left if it is below: nothing of that edge stays.
+    program(|a, out| a.jb(out).unwrap()).refused(Rule::Shape);
+    program(|a, out| a.je(out).unwrap()).refused(Rule::Shape);
+    // One edge after the other: below 8, and then not 0.
+    let twice = |text: fn(&mut CodeAssembler, CodeLabel)| {
+        let (text, offsets) = asm(1, |a, l| {
+            let [out] = l else { unreachable!() };
+            text(a, *out);
+            a.mov(al, byte_ptr(rdi + rcx - 1)).unwrap();
+            a.jmp(*out).unwrap();
+            a.set_label(out).unwrap();
+            a.ret().unwrap();
+        });
+        Program::new(text, vec![(0, reader())]).label(offsets[0], leaves())
+    };
+    twice(|a, out| {
+        a.cmp(rcx, 8).unwrap();
+        a.ja(out).unwrap();
+        a.test(rcx, rcx).unwrap();
+        a.je(out).unwrap();
+    })
+    .accepted();
+    twice(|a, out| {
+        a.cmp(rcx, 8).unwrap();
+        a.ja(out).unwrap();
+        a.test(rcx, rcx).unwrap();
+        a.jne(out).unwrap();
+    })
+    .refused(Rule::Shape);
+}
+
+/// The same where the edge goes to another function, which is judged on a copy.
+#[test]
+fn what_is_learned_on_the_way_to_another_function_stays_there() {
+    let program = |jump: fn(&mut CodeAssembler, CodeLabel)| {
+        let (text, offsets) = asm(2, |a, l| {
+            let [f, g] = l else { unreachable!() };
+            a.set_label(f).unwrap();
+            a.cmp(rcx, 8).unwrap();
+            jump(a, *g);
+            a.mov(al, byte_ptr(rdi + rcx)).unwrap();
+            a.ret().unwrap();
+            a.set_label(g).unwrap();
+            a.ret().unwrap();
+        });
+        let g = function(0, &[], 0, &[]);
+        Program::new(text, vec![(offsets[0], reader()), (offsets[1], g)])
+    };
+    program(|a, g| a.jae(g).unwrap()).accepted();
+    program(|a, g| a.jb(g).unwrap()).refused(Rule::Shape);
+}
+
+/// Each entry of a table has its own index, whichever was looked at before.
+#[test]
+fn entries_of_a_table_do_not_see_each_others_index() {
+    let program = |needs: [i64; 2], drops: bool| {
+        let (text, offsets) = asm(2, |a, l| {
+            let [zero, one] = l else { unreachable!() };
+            a.jmp(qword_ptr(rdi * 8 + TABLE)).unwrap();
+            for label in [zero, one] {
+                a.set_label(label).unwrap();
+                a.endbr64().unwrap();
+                a.ret().unwrap();
+            }
+        });
+        let mut sig = function(1, &[(Reg::Rdi, int(0))], 0, &[]);
+        sig.vars = vec![int_of(0, 1)];
+        let words = offsets.iter().flat_map(|o| u64::from(TEXT + o).to_le_bytes()).collect();
+        let mut program = Program::new(text, vec![(0, sig)]);
+        for (offset, needs) in offsets.iter().zip(needs) {
+            let mut state = label(0, &[(Reg::Rdi, int(0))]);
+            state.facts = vec![Fact { rel: Rel::Eq, term: t(0).plus(i128::from(-needs)).unwrap() }];
+            program = program.label(*offset, state);
+        }
+        program.table = Some((FnId(0), words));
+        program.oracle.drops = drops;
+        program
+    };
+    program([0, 1], false).accepted();
+    // With the index of the first still known, everything would follow at the second.
+    program([0, 0], false).refused(Rule::Entail);
+    program([1, 1], false).refused(Rule::Entail);
+    program([0, 7], false).refused(Rule::Entail);
+    // Without the fact none of them knows it.
+    program([0, 1], true).refused(Rule::Entail);
+}
+
+/// An edge proves the bounds of what a label declares, of the value that it has there: whatever
+/// has the same number on the way is something else.
+#[test]
+fn bounds_of_a_label_are_proved_of_its_values() {
+    // rsi: anything; the byte of rsi is variable 1 on the way, and in its bounds.
+    let program = |kind: Kind, facts: Vec<Fact>, source: AsmRegister64| {
+        let (text, offsets) = asm(1, |a, l| {
+            let [at] = l else { unreachable!() };
+            a.movzx(ecx, sil).unwrap();
+            a.mov(rax, source).unwrap();
+            a.jmp(*at).unwrap();
+            a.set_label(at).unwrap();
+            a.ret().unwrap();
+        });
+        let sig = function(1, &[(Reg::Rsi, int(0))], 0, &[]);
+        let mut state = label(0, &[(Reg::Rax, int(1))]);
+        state.vars = vec![kind];
+        state.facts = facts;
+        Program::new(text, vec![(0, sig)]).label(offsets[0], state)
+    };
+    let byte = || int_of(0, 255);
+    program(byte(), vec![], rcx).accepted();
+    program(Kind::INT, vec![ge(t(1))], rcx).accepted();
+    program(int_of(-1, 256), vec![], rcx).accepted();
+    // Its own variable has number 1, too, and is rsi.
+    program(Kind::INT, vec![], rsi).accepted();
+    program(byte(), vec![], rsi).refused(Rule::Entail);
+    program(Kind::INT, vec![ge(t(1))], rsi).refused(Rule::Entail);
+    program(Kind::Int(Bounds::new(Some(0), None).unwrap()), vec![], rsi).refused(Rule::Entail);
+    // Each bound by itself.
+    program(int_of(1, 255), vec![], rcx).refused(Rule::Entail);
+    program(int_of(0, 254), vec![], rcx).refused(Rule::Entail);
+    program(int_of(255, 0), vec![], rcx).refused(Rule::Entail);
+    // What the label declares it knows: of its value, not of the function's variable.
+    let knows = program(byte(), vec![ge(Term::int(255).sub(&t(1)).unwrap())], rcx);
+    knows.accepted();
+}
+
+/// A caller proves the bounds of what it gives, and knows those of what it gets.
+#[test]
+fn bounds_of_a_signature_are_proved_by_callers_and_known_inside() {
+    let program = |given: Kind, wanted: Kind, promised: Kind, returned: Kind| {
+        let (text, offsets) = asm(2, |a, l| {
+            let [f, g] = l else { unreachable!() };
+            a.set_label(f).unwrap();
+            a.sub(rsp, 8).unwrap();
+            a.call(*g).unwrap();
+            a.add(rsp, 8).unwrap();
+            a.ret().unwrap();
+            a.set_label(g).unwrap();
+            a.mov(rax, rdi).unwrap();
+            a.ret().unwrap();
+        });
+        let with = |before: Kind, after: Kind| {
+            let mut sig = function(1, &[(Reg::Rdi, int(0))], 1, &[(Reg::Rax, int(1))]);
+            sig.vars = vec![before];
+            sig.post.as_mut().unwrap().vars = vec![after];
+            sig
+        };
+        let (ours, theirs) = (with(given, returned), with(wanted, promised));
+        Program::new(text, vec![(offsets[0], ours), (offsets[1], theirs)])
+    };
+    let to = |high| int_of(0, high);
+    program(to(9), to(9), to(9), to(9)).accepted();
+    program(to(8), to(9), to(9), to(10)).accepted();
+    // The caller gives more than is wanted.
+    program(to(10), to(9), to(9), to(9)).refused(Rule::Call);
+    program(int_of(-1, 9), to(9), to(9), to(9)).refused(Rule::Call);
+    program(Kind::INT, to(9), to(9), to(9)).refused(Rule::Call);
+    // The callee returns more than it promises, the caller more than it got.
+    program(to(9), to(9), to(8), to(9)).refused(Rule::Return);
+    program(to(9), to(9), to(9), to(8)).refused(Rule::Return);
+    program(to(9), to(9), Kind::INT, to(9)).refused(Rule::Return);
+    // Nobody calls what wants a number that there is none of; inside, everything follows.
+    program(to(9), int_of(1, 0), to(9), to(9)).refused(Rule::Call);
+}
+
+/// An entry stands for a code parameter if it takes what that takes, and gives no more.
+#[test]
+fn bounds_of_code_parameters_are_proved_in_both_directions() {
+    // h passes `inc` as f : code [x](rdi = x) -> [y](rax = y) to g.
+    let program = |wanted: Kind, promised: Kind, takes: Kind, gives: Kind| {
+        let inner = |i: u16| Word::Int(Term::var(Var::Inner(i)));
+        let state = assertion(&[(Reg::Rax, inner(1))]);
+        let sigma = Sig {
+            vars: vec![wanted],
+            pre: assertion(&[(Reg::Rdi, inner(0))]),
+            post: Some(Post { vars: vec![promised], state }),
+        };
+        let code = Word::Ptr(Base::Name(Var::Free(0)), Term::ZERO);
+        let mut user = function(0, &[(Reg::Rsi, code)], 0, &[]);
+        user.vars.push(Kind::Code(Rc::new(sigma)));
+        let mut inc = function(1, &[(Reg::Rdi, int(0))], 1, &[(Reg::Rax, int(1))]);
+        inc.vars = vec![takes];
+        inc.post.as_mut().unwrap().vars = vec![gives];
+        let (text, offsets) = asm(3, |a, l| {
+            let [h, g, inc] = l else { unreachable!() };
+            a.set_label(h).unwrap();
+            a.lea(rsi, qword_ptr(*inc)).unwrap();
+            a.jmp(*g).unwrap();
+            a.set_label(g).unwrap();
+            a.ret().unwrap();
+            a.set_label(inc).unwrap();
+            a.endbr64().unwrap();
+            a.mov(rax, rdi).unwrap();
+            a.ret().unwrap();
+        });
+        let h = function(0, &[], 0, &[]);
+        Program::new(text, vec![(offsets[0], h), (offsets[1], user), (offsets[2], inc)])
+    };
+    let to = |high| int_of(0, high);
+    program(to(9), to(9), to(9), to(9)).accepted();
+    program(to(8), to(10), to(9), to(9)).accepted();
+    program(to(9), Kind::INT, to(9), to(9)).accepted();
+    // It wants less than it may get, or gives more than is promised.
+    program(to(9), to(9), to(8), to(9)).refused(Rule::TailCall);
+    program(Kind::INT, to(9), to(9), to(9)).refused(Rule::TailCall);
+    program(to(9), to(8), to(9), to(9)).refused(Rule::TailCall);
+    program(to(9), to(9), to(9), Kind::INT).refused(Rule::TailCall);
+}
+
+/// What a code parameter may assume when it is called is not known to who passes it.
+#[test]
+fn what_a_code_parameter_assumes_stays_there() {
+    let program = |promised: i128| {
+        // f is called only when k >= 5.
+        let at_least = |least: i128| ge(t(0).plus(-least).unwrap());
+        let mut sigma = function(0, &[], 0, &[]);
+        sigma.pre.facts = vec![at_least(5)];
+        let code = Word::Ptr(Base::Name(Var::Free(1)), Term::ZERO);
+        let mut user = function(1, &[(Reg::Rdi, int(0)), (Reg::Rsi, code)], 0, &[]);
+        user.vars.push(Kind::Code(Rc::new(sigma)));
+        let mut h = function(1, &[(Reg::Rdi, int(0))], 0, &[]);
+        h.vars = vec![int_of(0, 9)];
+        h.post.as_mut().unwrap().state.facts = vec![at_least(promised)];
+        let (text, offsets) = asm(3, |a, l| {
+            let [h, g, f] = l else { unreachable!() };
+            a.set_label(h).unwrap();
+            a.lea(rsi, qword_ptr(*f)).unwrap();
+            a.sub(rsp, 8).unwrap();
+            a.call(*g).unwrap();
+            a.add(rsp, 8).unwrap();
+            a.ret().unwrap();
+            a.set_label(g).unwrap();
+            a.ret().unwrap();
+            a.set_label(f).unwrap();
+            a.endbr64().unwrap();
+            a.ret().unwrap();
+        });
+        let f = function(0, &[], 0, &[]);
+        Program::new(text, vec![(offsets[0], h), (offsets[1], user), (offsets[2], f)])
+    };
+    program(0).accepted();
+    program(1).refused(Rule::Return);
+    program(5).refused(Rule::Return);
+}
+
+/// The host's start is the interface's in its bounds, too.
+#[test]
+fn the_start_has_the_bounds_of_the_interface() {
+    let judged = |ours: Bounds, hosts: Bounds| {
+        let (text, _) = asm(0, |a, _| a.db(&[0xEB, 0xFE]).unwrap()); // jmp to itself
+        let sig = |bounds| {
+            let mut sig = never(1, &[(Reg::Rdi, int(0))]);
+            sig.vars = vec![Kind::Int(bounds)];
+            sig
+        };
+        let mut program = Program::new(text, vec![(0, sig(ours))]);
+        program.imports = vec![];
+        program.start = Some(FnId(0));
+        let interface = Interface { start: Rc::new(sig(hosts)), ..interface() };
+        driver::verify(&program.image(), &interface, program.oracle.clone(), 1 << 12)
+    };
+    judged(within(0, 9), within(0, 9)).unwrap();
+    judged(Bounds::NONE, Bounds::NONE).unwrap();
+    for (ours, hosts) in [(within(0, 9), Bounds::NONE), (within(0, 8), within(0, 9))] {
+        assert!(judged(ours, hosts).is_err());
+    }
+}
+
+/// What an interface says of bounds is in its bytes, which its hash is of.
+#[test]
+fn bounds_are_part_of_what_is_hashed() {
+    let bytes = |kind: Kind| {
+        let mut start = never(1, &[(Reg::Rdi, int(0))]);
+        start.vars = vec![kind];
+        wire::write_interface(&Interface { start: Rc::new(start), ..interface() })
+    };
+    let kinds = [
+        Kind::INT,
+        int_of(0, 9),
+        int_of(0, 10),
+        int_of(-1, 9),
+        int_of(0, 255),
+        Kind::Int(Bounds::new(Some(0), None).unwrap()),
+        Kind::Int(Bounds::new(None, Some(9)).unwrap()),
+    ];
+    for (i, a) in kinds.iter().enumerate() {
+        let read = wire::read_interface(&bytes(a.clone()), [0; 32]).unwrap();
+        assert_eq!(read.start.vars.first(), Some(a));
+        for b in kinds.iter().skip(i + 1) {
+            assert_ne!(bytes(a.clone()), bytes(b.clone()));
+        }
+    }
+}
+
+/// Kinds have one form; no bound reaches 2^80 by reading.
+#[test]
+fn bounds_have_one_form() {
+    let far = crate::limits::CONSTANT;
+    let form = |kind: &Kind| {
+        let mut w = Writer::default();
+        w.kind(kind);
+        w.bytes
+    };
+    let read = |bytes: &[u8]| Reader::new(bytes, 0).kind();
+    let mut forms = Vec::new();
+    for bounds in Bounds::COMMON {
+        forms.push(form(&Kind::Int(bounds)));
+        assert_eq!(forms.last().unwrap().len(), 1);
+    }
+    for kind in [
+        Kind::INT,
+        int_of(0, 2),
+        int_of(1, 0),
+        int_of(1 - far, far - 1),
+        Kind::Int(Bounds::new(Some(0), None).unwrap()),
+        Kind::Int(Bounds::new(None, Some(0)).unwrap()),
+    ] {
+        assert_eq!(read(&form(&kind)), Ok(kind.clone()));
+        forms.push(form(&kind));
+    }
+    let all = forms.len();
+    forms.sort();
+    forms.dedup();
+    assert_eq!(forms.len(), all);
+    // A common one written out, or too large a bound, of each side.
+    let raw = |tag: u8, ends: &[i128]| {
+        let mut w = Writer::default();
+        w.uint(tag);
+        ends.iter().for_each(|end| w.int(*end));
+        read(&w.bytes).map_err(|e| e.rule)
+    };
+    assert_eq!(raw(22, &[0, 2]), Ok(int_of(0, 2)));
+    for common in Bounds::COMMON {
+        let ends = [common.low().unwrap(), common.high().unwrap()];
+        assert_eq!(raw(22, &ends), Err(Rule::Wire));
+    }
+    for ends in [[0, far], [-far, 0], [0, i128::MAX], [i128::MIN, 0], [i128::MAX, i128::MIN]] {
+        assert_eq!(raw(22, &ends), Err(Rule::Wire));
+    }
+    for tag in [20, 21] {
+        assert!(raw(tag, &[far - 1]).is_ok() && raw(tag, &[1 - far]).is_ok());
+        for end in [far, -far, i128::MAX, i128::MIN] {
+            assert_eq!(raw(tag, &[end]), Err(Rule::Wire));
+        }
+    }
+    assert_eq!(raw(23, &[0, 2]), Err(Rule::Wire));
+}
+
+/// Bounds narrowed twice are undone in the right order, those of variables made since as well.
+#[test]
+fn a_cut_undoes_the_latest_first() {
+    let mut state = State::empty();
+    let program = weak_image();
+    let (image, interface) = (program.image(), interface());
+    let oracle = program.oracle.clone();
+    let mut judge = crate::judge::Judge::new(&image, &interface, oracle, 1 << 12);
+    let n = judge.fresh_between(&mut state, 0, 9).unwrap();
+    let before = state.clone();
+    let mark = Mark::of(&state);
+    let at_least =
+        |state: &mut State, judge: &mut crate::judge::Judge<'_, Oracle>, n: &Term, k: i128| {
+            judge.learn(state, Rel::Ge, n.plus(-k).unwrap()).unwrap();
+        };
+    at_least(&mut state, &mut judge, &n, 2);
+    let second = Mark::of(&state);
+    let between = state.clone();
+    let m = judge.fresh_between(&mut state, 0, 9).unwrap();
+    at_least(&mut state, &mut judge, &m, 3);
+    at_least(&mut state, &mut judge, &n, 4);
+    judge.append(&mut state, ge(m.sub(&n).unwrap())).unwrap();
+    state.views.extend(reader().pre.views);
+    assert_eq!(low(&state, &n.add(&m).unwrap()), Some(7));
+    second.cut(&mut state).unwrap();
+    assert_eq!(state, between);
+    at_least(&mut state, &mut judge, &n, 6);
+    mark.cut(&mut state).unwrap();
+    assert_eq!(state, before);
+}
+
+fn weak_image() -> Program {
+    let (text, _) = asm(0, |a, _| a.ret().unwrap());
+    Program::new(text, vec![(0, function(0, &[], 0, &[]))])
+}
+
+/// A random walk of new variables, narrowings, facts and cuts against copies of the whole state.
+#[test]
+fn cuts_are_as_if_nothing_had_been() {
+    let program = weak_image();
+    let (image, interface) = (program.image(), interface());
+    let mut cuts = 0;
+    for seed in 0..300 {
+        let mut rng = Rng::with_seed(seed);
+        let oracle = program.oracle.clone();
+        let mut judge = crate::judge::Judge::new(&image, &interface, oracle, 1 << 12);
+        let mut state = State::empty();
+        let mut saved: Vec<(Mark, State)> = Vec::new();
+        for _ in 0..120 {
+            let any = |rng: &mut Rng, state: &State| {
+                t(rng.u16(0..u16::try_from(state.scope.len().max(1)).unwrap()))
+            };
+            match rng.u8(0..8) {
+                0 => saved.push((Mark::of(&state), state.clone())),
+                1 if !saved.is_empty() => {
+                    // Any mark, which takes those above it along.
+                    let at = rng.usize(0..saved.len());
+                    saved.truncate(at + 1);
+                    let (mark, copy) = saved.pop().unwrap();
+                    mark.cut(&mut state).unwrap();
+                    assert_eq!(state, copy, "seed {seed}");
+                    cuts += 1;
+                }
+                2 => {
+                    let low = rng.i128(-20..20);
+                    judge.fresh_between(&mut state, low, low + rng.i128(0..40)).unwrap();
+                }
+                _ if state.scope.is_empty() => {}
+                3 => {
+                    let term = any(&mut rng, &state).sub(&any(&mut rng, &state)).unwrap();
+                    judge.learn(&mut state, Rel::Ge, term).unwrap();
+                }
+                _ => {
+                    let sign = if rng.bool() { 1 } else { -1 };
+                    let v = any(&mut rng, &state).scale(sign).unwrap();
+                    let term = v.plus(rng.i128(-20..20)).unwrap();
+                    let rel = rng.choice([Rel::Ge, Rel::Ge, Rel::Eq, Rel::Ne]).unwrap();
+                    let told = crate::learn::told(rel, &term, |v| state.bounds(v));
+                    assert_ne!(told, Told::Nothing);
+                    judge.learn(&mut state, rel, term).unwrap();
+                }
+            }
+        }
+    }
+    assert!(cuts > 1000, "{cuts}");
+}
