@@ -14,9 +14,10 @@
 //!
 //! # Reading order
 //!
-//! [`term`], [`ty`], [`state`]: what is known. [`hint`]: what the judge is told. [`premise`]: how a
-//! rule says what it needs. `rules`: one function a rule. `driver`: one pass over the text.
-//! [`wire`]: the annotations as bytes. [`error`], [`limits`].
+//! [`term`], [`ty`], [`state`]: what is known. [`learn`], [`prove`]: of numbers, and what follows
+//! from that. [`hint`]: what the judge is told. [`premise`]: how a rule says what it needs.
+//! `rules`: one function a rule. `driver`: one pass over the text. [`wire`]: the annotations as
+//! bytes. [`error`], [`limits`].
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
