@@ -198,8 +198,8 @@ impl Harness {
         let names = String::from_utf8_lossy(&names.stdout).into_owned();
         let panic = names
             .split_whitespace()
-            .find(|name| name.starts_with("_ZN4core9panicking5panic17h"))
-            .context("the judge has no panics")?;
+            .find(|name| name.starts_with("_ZN4core9panicking18panic_bounds_check17h"))
+            .context("no check of an index can panic: take another way to panic")?;
         let status = Command::new("objcopy")
             .arg(format!("--redefine-sym={panic}=panic_here"))
             .arg("--globalize-symbol=panic_here")
