@@ -177,6 +177,15 @@ fn forbidden(words: &str) -> Option<&'static str> {
     }
 }
 
+/// Are these the words of a panic? Of a function with one caller the compiler knows the place that
+/// it tells, whatever the harness hands it.
+fn names_a_place(words: &str) -> bool {
+    let Some(place) = words.strip_prefix("the judge is broken: ") else { return false };
+    let mut parts = place.rsplit(':');
+    let number = |part: Option<&str>| part.is_some_and(|n| n.parse::<u32>().is_ok());
+    number(parts.next()) && number(parts.next()) && parts.next().is_some_and(|f| !f.is_empty())
+}
+
 /// The object in a process (`kjudge/tests/harness.c`).
 struct Harness {
     directory: TempDir,
@@ -288,7 +297,7 @@ impl Harness {
                 let expected = if free.pauses >= at { reason } else { 0 };
                 let words = String::from_utf8_lossy(&said.words);
                 ensure!(said.reason == expected, "reason {}: {words}", said.reason);
-                ensure!(expected != 6 || words == "the judge is broken: harness.c:7:1", "{words}");
+                ensure!(expected != 6 || names_a_place(&words), "{words}");
                 ended = ended.saturating_add(usize::from(expected != 0));
             }
         }
