@@ -298,11 +298,7 @@ fn written_constants(lowered: &Lowered, function: &FnInfo) -> Vec<i128> {
     let (facts, later) = (sig.map(|s| &s.pre.facts), post.map(|p| &p.state.facts));
     let declared = facts.into_iter().chain(later).flatten();
     let kinds = sig.map(|s| &s.vars).into_iter().chain(post.map(|p| &p.vars)).flatten();
-    let bounds = kinds.filter_map(|kind| match kind {
-        Kind::Int(bounds) => Some([bounds.low(), bounds.high()]),
-        _ => None,
-    });
-    let bounds = bounds.flatten().flatten();
+    let bounds = kinds.filter_map(Kind::bounds).flat_map(|b| [b.low(), b.high()]).flatten();
     let states = function.labels.iter().filter_map(|l| l.state.as_ref());
     let written = states.flat_map(|w| w.facts.iter().map(|(fact, _)| fact));
     let constants = declared.chain(written).map(|fact| fact.term.constant());

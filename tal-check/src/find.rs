@@ -378,7 +378,7 @@ impl<'a> Finder<'a> {
         let found = match address.as_int() {
             Some(c) => holding(c),
             None => {
-                let mut known = Known::of(st);
+                let known = self.memo.known(st);
                 let low = known.lower_bound(address);
                 let high = address.scale(-1).ok();
                 let high = high.and_then(|t| known.lower_bound(&t)).map(|h| -h);

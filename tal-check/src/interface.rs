@@ -139,7 +139,7 @@ impl Elab {
     }
 }
 
-fn nothing() -> Assertion {
+pub(crate) fn nothing() -> Assertion {
     Assertion {
         facts: Vec::new(),
         regs: std::array::from_fn(|_| Word::Junk),

@@ -8,15 +8,16 @@
 use crate::check::finder;
 use crate::find::Finder;
 use crate::lowered::Lowered;
+use crate::prove::rest;
 use crate::theta::{Space, Theta};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use tal_core::error::Error;
-use tal_core::hint::{Comb, Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Step};
+use tal_core::hint::{Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Step};
 use tal_core::image::{Image, Label};
 use tal_core::judge::Judge;
 use tal_core::learn::{Told, told};
-use tal_core::prove::by_bounds;
+use tal_core::prove::{by_bounds, shows};
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Bounds, Fact, Kind, LabelState, Rel, Sig};
@@ -69,11 +70,8 @@ impl Block {
     /// As the judge learns what the signature and the label say.
     fn new(label: u32, sig: &Sig, state: &LabelState) -> Block {
         let mut block = Block { label, numbers: BTreeMap::new(), bounds: Vec::new() };
-        let of = |kind: &Kind| match kind {
-            Kind::Int(bounds) => Some(*bounds),
-            _ => None,
-        };
-        let mut now: Vec<Option<Bounds>> = sig.vars.iter().chain(&state.vars).map(of).collect();
+        let kinds = sig.vars.iter().chain(&state.vars);
+        let mut now: Vec<Option<Bounds>> = kinds.map(Kind::bounds).collect();
         let mut next = 0;
         let own = (0..).map(Some).zip(&state.facts);
         for (own, fact) in sig.pre.facts.iter().map(|fact| (None, fact)).chain(own) {
@@ -375,30 +373,6 @@ fn renumbered(step: &Step, mut to: impl FnMut(u16) -> u16) -> Step {
     }
 }
 
-/// What a sum leaves of a goal.
-fn rest(state: &State, goal: &Fact, comb: &Comb) -> Option<Term> {
-    let mut rest = goal.term.scale(i128::from(comb.scale)).ok()?;
-    for (at, factor) in &comb.premises {
-        let fact = state.facts.get(usize::from(*at))?;
-        rest = rest.add_scaled(&fact.term, factor.checked_neg()?).ok()?;
-    }
-    Some(rest)
-}
-
-/// rule[prove-lookup].
-fn implies(fact: &Fact, goal: &Term) -> bool {
-    let same = fact.term.constant() <= goal.constant() && fact.term.same_shape(goal);
-    match fact.rel {
-        Rel::Ge => same,
-        Rel::Eq => {
-            let opposite = fact.term.scale(-1);
-            let implied = |t: Term| t.constant() <= goal.constant() && t.same_shape(goal);
-            same || opposite.is_ok_and(implied)
-        }
-        Rel::Ne => false,
-    }
-}
-
 /// The questions of [`Judge::prove`] about a fact.
 fn questions(fact: Fact) -> Vec<Fact> {
     if fact.term.as_int().is_some() {
@@ -467,7 +441,7 @@ impl<'a> Forward for Uses<'a> {
                 (Rel::Ge, term, self.behind_bounds(term))
             }
             Seen::NotNegative(term) => {
-                (Rel::Ge, term, self.listed(state, |fact| implies(fact, term)))
+                (Rel::Ge, term, self.listed(state, |fact| shows(fact, term)))
             }
             Seen::NotZero(term) => {
                 let opposite = term.scale(-1).ok();
@@ -489,7 +463,7 @@ impl<'a> Forward for Uses<'a> {
             Proof::Comb(comb) => {
                 let premises: Vec<u16> = comb.premises.iter().map(|p| p.0).collect();
                 let mut on = self.behind_all(&premises);
-                if let Some(rest) = rest(state, goal, comb) {
+                if let Some(rest) = rest(&state.facts, &goal.term, comb) {
                     on.extend(self.behind_bounds(&rest));
                 }
                 on

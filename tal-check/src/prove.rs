@@ -14,7 +14,7 @@ mod ledger;
 mod web;
 
 pub use given::facts_of;
-pub(crate) use given::{Given, bound, declared, settle};
+pub(crate) use given::{Given, bound, declared, rest, settle};
 use ledger::Ledger;
 use num_integer::Integer;
 use std::rc::Rc;
@@ -502,13 +502,7 @@ mod tests {
         proofs: Vec<Proof>,
         f: impl FnOnce(&mut Judge<'_, Answers<'_>>) -> R,
     ) -> (R, VecDeque<Proof>) {
-        let pre = tal_core::ty::Assertion {
-            facts: vec![],
-            regs: [const { tal_core::ty::Word::Junk }; 16],
-            args: vec![],
-            views: vec![],
-            caps: vec![],
-        };
+        let pre = crate::interface::nothing();
         let start = Rc::new(tal_core::ty::Sig { vars: vec![], pre, post: None });
         let (types, imports, hash) = (vec![], vec![], [0; 32]);
         let interface = Interface { types, origins: 0, imports, start, hash };

@@ -101,16 +101,27 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When too many facts are in scope, or too many bounds were narrowed.
     pub fn learn(&mut self, state: &mut State, rel: Rel, term: Term) -> Result<()> {
-        match told(rel, &term, |v| state.bounds(v)) {
-            Told::Nothing => Ok(()),
+        if self.relates(state, rel, &term)? {
+            self.append(state, Fact { rel, term })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What the statement says of bounds is known then. Does it relate variables instead?
+    #[inline]
+    fn relates(&mut self, state: &mut State, rel: Rel, term: &Term) -> Result<bool> {
+        match told(rel, term, |v| state.bounds(v)) {
+            Told::Nothing => Ok(false),
             Told::Within(v, bounds) => {
                 if rel == Rel::Ne {
                     // It is a bound because of another one.
-                    self.hints.seen(state, Seen::InRange(&term));
+                    self.hints.seen(state, Seen::InRange(term));
                 }
-                self.bound(state, v, bounds)
+                self.bound(state, v, bounds)?;
+                Ok(false)
             }
-            Told::Relation => self.append(state, Fact { rel, term }),
+            Told::Relation => Ok(true),
         }
     }
 
@@ -130,18 +141,13 @@ impl<H: Hints> Judge<'_, H> {
     ///
     /// # Errors
     /// As [`Judge::learn`].
-    pub(crate) fn learn_told(&mut self, state: &mut State, mut facts: Vec<Fact>) -> Result<()> {
-        let mut failed = Ok(());
-        facts.retain(|fact| match told(fact.rel, &fact.term, |v| state.bounds(v)) {
-            Told::Nothing => false,
-            Told::Within(v, bounds) => {
-                let learned = self.bound(state, v, bounds);
-                failed = core::mem::replace(&mut failed, Ok(())).and(learned);
-                false
+    pub(crate) fn learn_told(&mut self, state: &mut State, told: Vec<Fact>) -> Result<()> {
+        let mut facts = Vec::with_capacity(told.len());
+        for fact in told {
+            if self.relates(state, fact.rel, &fact.term)? {
+                facts.push(fact);
             }
-            Told::Relation => true,
-        });
-        failed?;
+        }
         if facts.is_empty() || !self.hints.range_facts(state, &facts)? {
             return Ok(());
         }

@@ -215,19 +215,10 @@ impl<H: Hints> Judge<'_, H> {
         Ok(true)
     }
 
-    /// rule[prove-lookup]: is there an inequality (`=` counts twice, `/=` never) with the same
-    /// variable part and a constant not larger? The newest first.
+    /// rule[prove-lookup]: does a fact show `goal >= 0`? The newest first.
     fn lookup(&mut self, state: &State, goal: &Term) -> Result<bool> {
         self.burn(state.facts.len() >> 3)?;
-        Ok(state.facts.iter().rev().any(|fact| match fact.rel {
-            Rel::Ne => holds!(false),
-            Rel::Ge => implies(&fact.term, goal),
-            Rel::Eq => {
-                implies(&fact.term, goal)
-                    || (holds!(fact.term.opposite_shape(goal))
-                        && holds!(fact.term.constant().saturating_neg() <= goal.constant()))
-            }
-        }))
+        Ok(state.facts.iter().rev().any(|fact| shows(fact, goal)))
     }
 
     /// rule[prove-comb]: what is left of the goal is not negative by bounds.
@@ -372,6 +363,22 @@ fn inequality(state: &State, number: u16, rule: Rule) -> Result<&Fact> {
     let fact = state.facts.get(usize::from(number)).or_refuse(rule)?;
     premise!(fact.rel != Rel::Ne, Error::new(rule, Kind::BadHint));
     Ok(fact)
+}
+
+/// rule[prove-lookup]: is the fact an inequality (`=` counts twice, `/=` never) with the variable
+/// part of the goal and a constant not larger?
+#[must_use]
+#[inline]
+pub fn shows(fact: &Fact, goal: &Term) -> bool {
+    match fact.rel {
+        Rel::Ne => holds!(false),
+        Rel::Ge => implies(&fact.term, goal),
+        Rel::Eq => {
+            implies(&fact.term, goal)
+                || (holds!(fact.term.opposite_shape(goal))
+                    && holds!(fact.term.constant().saturating_neg() <= goal.constant()))
+        }
+    }
 }
 
 /// `fact >= 0` implies `goal >= 0` without arithmetic.

@@ -297,6 +297,15 @@ pub enum Kind {
 impl Kind {
     /// Any integer.
     pub const INT: Kind = Kind::Int(Bounds::NONE);
+
+    /// The declared bounds of an integer; of nothing else there are any.
+    #[must_use]
+    pub fn bounds(&self) -> Option<Bounds> {
+        match self {
+            Kind::Int(bounds) => Some(*bounds),
+            Kind::Addr { .. } | Kind::Code(_) | Kind::Word | Kind::Region | Kind::Store => None,
+        }
+    }
 }
 
 /// May memory be written through this view, by whom?

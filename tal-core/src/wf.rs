@@ -91,10 +91,7 @@ impl<'c> Ctx<'c> {
 
     /// The bounds of an integer, as declared.
     fn bounds(&self, v: Var) -> Option<Bounds> {
-        match self.kind(v) {
-            Some(Kind::Int(bounds)) => Some(*bounds),
-            _ => None,
-        }
+        self.kind(v)?.bounds()
     }
 
     /// The set of a name of kind `Addr`, as declared.

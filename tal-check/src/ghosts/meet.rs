@@ -94,6 +94,7 @@ fn region_of(f: &mut Finder<'_>, st: &State, want: &View) -> Option<Region> {
 /// Integers that no register and no length shows: some value that makes the facts true.
 pub(super) fn guess(theta: &mut Theta, st: &State, facts: &[Fact]) {
     let facts = theta.told(facts);
+    let mut known = crate::prove::Known::of(st);
     while let Some(i) = theta
         .values
         .iter()
@@ -109,7 +110,7 @@ pub(super) fn guess(theta: &mut Theta, st: &State, facts: &[Fact]) {
             let v = Var::Free(u16::try_from(i).ok()?);
             tal_core::judge::is_int(st, v).then(|| Term::var(v))
         }));
-        let fits = |value: &Term| {
+        let mut fits = |value: &Term| {
             let mut with = theta.clone();
             if let Some(place) = with.values.get_mut(i) {
                 *place = Some(Inst::Int(value.clone()));
@@ -117,7 +118,7 @@ pub(super) fn guess(theta: &mut Theta, st: &State, facts: &[Fact]) {
             facts.iter().all(|f| {
                 with.fact(f).is_none_or(|f| match f.term.as_int() {
                     Some(_) => holds_constant(&f),
-                    None => crate::prove::holds_in(st, &f),
+                    None => known.holds(&f),
                 })
             })
         };

@@ -120,13 +120,7 @@ impl Planner<'_, '_> {
             let step = match proof {
                 Proof::Step(step) => step,
                 Proof::Comb(comb) => {
-                    let mut sum = Term::ZERO;
-                    for (i, factor) in &comb.premises {
-                        let fact = self.st.facts.get(usize::from(*i))?;
-                        sum = sum.add_scaled(&fact.term, *factor).ok()?;
-                    }
-                    let scaled = goal.scale(i128::from(comb.scale)).ok()?;
-                    let slack = scaled.sub(&sum).ok()?.as_int()?;
+                    let slack = crate::prove::rest(&self.st.facts, goal, &comb)?.as_int()?;
                     let step = Step::Comb { premises: comb.premises, slack };
                     self.emit(Ghost::Step(step)).then_some(())?;
                     if comb.scale == 1 {

@@ -5,7 +5,7 @@
 //! Every pair of values gets one variable, so what was equal on both sides stays equal. Joining a
 //! state with itself gives the state of a label that is reached for the first time.
 
-use crate::prove::lower_bound;
+use crate::prove::Known;
 use std::rc::Rc;
 use tal_core::limits;
 use tal_core::state::{Scope, State};
@@ -895,8 +895,9 @@ fn known(state: &State, term: &Term) -> Option<Term> {
     if term.as_int().is_some() {
         return Some(term.clone());
     }
-    let low = lower_bound(state, term)?;
-    let high = lower_bound(state, &term.scale(-1).ok()?)?;
+    let mut known = Known::of(state);
+    let low = known.lower_bound(term)?;
+    let high = known.lower_bound(&term.scale(-1).ok()?)?;
     if low == -high { Term::constant_of(low).ok() } else { None }
 }
 

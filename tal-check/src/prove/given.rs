@@ -3,9 +3,9 @@
 //! A fact has the number that it has in the state. Bounds have none there: the judge uses them by
 //! itself. Here they are facts like others, with numbers of their own.
 
-use tal_core::hint::{End, Proof};
+use tal_core::hint::{Comb, End, Proof};
 use tal_core::learn::{Told, told};
-use tal_core::prove::low_of;
+use tal_core::prove::{low_of, shows};
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Bounds, Fact, Kind, Rel};
@@ -65,19 +65,13 @@ impl Given {
     /// Does the judge see `goal >= 0` without a question (rule[prove-bounds], rule[prove-lookup])?
     pub(super) fn shows(&self, goal: &Term) -> bool {
         low_of(goal, |v| self.bounds(v)).is_some_and(|least| least >= 0)
-            || looked_up(&self.facts, goal)
+            || self.facts.iter().any(|fact| shows(fact, goal))
     }
 
     /// Do the numbers of a certificate without steps stay within the limits of terms?
     pub(super) fn has_room_for(&self, goal: &Term, proofs: &[Proof]) -> bool {
         let [Proof::Comb(comb)] = proofs else { return true };
-        let mut sum = Ok(Term::ZERO);
-        for (at, factor) in &comb.premises {
-            let Some(fact) = self.facts.get(usize::from(*at)) else { return false };
-            sum = sum.and_then(|sum| sum.add_scaled(&fact.term, *factor));
-        }
-        let scaled = goal.scale(i128::from(comb.scale));
-        scaled.and_then(|scaled| scaled.sub(&sum?)).is_ok()
+        rest(&self.facts, goal, comb).is_some()
     }
 
     /// The bounds of a variable.
@@ -116,6 +110,15 @@ impl Given {
     }
 }
 
+/// What a sum of facts leaves of a goal, as the judge computes it (rule[prove-comb]).
+pub(crate) fn rest(facts: &[Fact], goal: &Term, comb: &Comb) -> Option<Term> {
+    let mut sum = Term::ZERO;
+    for (at, factor) in &comb.premises {
+        sum = sum.add_scaled(&facts.get(usize::from(*at))?.term, *factor).ok()?;
+    }
+    goal.scale(i128::from(comb.scale)).ok()?.sub(&sum).ok()
+}
+
 /// What a number stands for.
 pub(super) fn place(number: usize) -> Option<Place> {
     let Some(of) = number.checked_sub(BOUNDS) else { return Some(Place::Fact(number)) };
@@ -125,7 +128,7 @@ pub(super) fn place(number: usize) -> Option<Place> {
 }
 
 /// The number of a bound.
-pub(super) fn number(i: u16, end: End) -> usize {
+fn number(i: u16, end: End) -> usize {
     let end = match end {
         End::Low => 0,
         End::High => 1,
@@ -168,9 +171,7 @@ fn bounds_as_facts(v: Var, bounds: Bounds) -> impl Iterator<Item = Fact> {
 pub(crate) fn declared(kinds: &[Kind], var: impl Fn(u16) -> Var, facts: &[Fact]) -> Vec<Fact> {
     let mut told = Vec::new();
     for (i, kind) in (0_u16..).zip(kinds) {
-        if let Kind::Int(bounds) = kind {
-            told.extend(bounds_as_facts(var(i), *bounds));
-        }
+        told.extend(kind.bounds().into_iter().flat_map(|bounds| bounds_as_facts(var(i), bounds)));
     }
     told.extend_from_slice(facts);
     told
@@ -208,21 +209,4 @@ fn all_bounds(state: &State) -> impl Iterator<Item = Option<Bounds>> {
 #[must_use]
 pub fn facts_of(state: &State) -> Vec<Fact> {
     Given::of(state).since(&Given::default()).into_iter().map(|(_, fact)| fact).collect()
-}
-
-/// rule[prove-lookup], as the judge does it.
-fn looked_up(facts: &[Fact], goal: &Term) -> bool {
-    facts.iter().any(|fact| {
-        let direct = fact.term.same_shape(goal) && fact.term.constant() <= goal.constant();
-        match fact.rel {
-            Rel::Ne => false,
-            Rel::Ge => direct,
-            Rel::Eq => {
-                direct
-                    || goal.scale(-1).is_ok_and(|n| {
-                        fact.term.same_shape(&n) && -fact.term.constant() <= goal.constant()
-                    })
-            }
-        }
-    })
 }

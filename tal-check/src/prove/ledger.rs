@@ -233,7 +233,7 @@ impl<'l, 'a> Written<'l, 'a> {
         let mut placed: Vec<(u16, i128)> = Vec::new();
         for (number, weight) in weights {
             match self.place(*number)? {
-                Place::Bound(..) if !exact && self.is_left(*number, *weight) => {}
+                Place::Bound(..) if !exact => {}
                 _ => placed.push((self.fact(*number)?, *weight)),
             }
         }
@@ -247,16 +247,6 @@ impl<'l, 'a> Written<'l, 'a> {
         }
         out.retain(|(_, w)| *w != 0);
         Some(out)
-    }
-
-    /// May so many times this bound be left to the judge, which subtracts the other premises first?
-    /// What is left must be a term.
-    fn is_left(&self, number: usize, weight: i128) -> bool {
-        // Several may add up.
-        let limit = tal_core::limits::COEFFICIENT / 16;
-        let room = limit << 12;
-        let bound = self.ledger.fact(number).map_or(i128::MAX, |f| f.term.constant());
-        weight.abs() < limit && bound.checked_mul(weight).is_some_and(|b| b.abs() < room)
     }
 
     /// The step that makes a derived fact known.

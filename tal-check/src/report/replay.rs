@@ -342,10 +342,7 @@ impl Watch<'_> {
 
 /// The bounds by which what a sum leaves of a goal is not negative.
 fn bounds_of_rest(state: &State, goal: &Fact, comb: &Comb) -> Option<Vec<Fact>> {
-    let mut rest = goal.term.scale(i128::from(comb.scale)).ok()?;
-    for (at, factor) in &comb.premises {
-        rest = rest.add_scaled(&state.facts.get(usize::from(*at))?.term, -factor).ok()?;
-    }
+    let rest = crate::prove::rest(&state.facts, &goal.term, comb)?;
     let mut told = Vec::new();
     for m in rest.monomials() {
         let (v, other) = m.atom.factors();
