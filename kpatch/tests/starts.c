@@ -269,7 +269,21 @@ static void share_table(void)
 	sleep_ms(rand() % 3);
 }
 
-/* Whatever becomes of it, the program never runs with that descriptor. */
+/* Who asks for what is in /proc of a process waits for locks of its exec. */
+static int answers(const char *path)
+{
+	pid_t pid = fork();
+	char to[100];
+
+	if (!pid)
+		_exit(readlink(path, to, sizeof(to)) < -1);
+	return finish(pid, 5000) != -1;
+}
+
+/*
+ * Whatever becomes of it, the program never runs with that descriptor; and what died
+ * in exec has kept no lock.
+ */
 static const char *shared_table(void)
 {
 	int i, refused = 0, killed = 0, ran = 0, had = 0, st;
@@ -283,11 +297,15 @@ static const char *shared_table(void)
 		srand(i);
 		pid = start(LIFE, "spin", -1, NULL, share_table);
 		sleep_ms(8);
+		snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+		if (!answers(path)) {
+			waitpid(pid, &st, 0);
+			return fail("status %x, and %s does not answer", st, path);
+		}
 		if (waitpid(pid, &st, WNOHANG) == pid) {
 			*(WIFEXITED(st) && WEXITSTATUS(st) == 126 ? &refused : &killed) += 1;
 			continue;
 		}
-		snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 		n = readlink(path, to, sizeof(to) - 1);
 		to[n < 0 ? 0 : n] = 0;
 		if (!strcmp(to, LIFE)) {
