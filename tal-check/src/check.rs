@@ -4,6 +4,7 @@ use crate::cuts;
 use crate::dead::dead;
 use crate::find::Finder;
 use crate::infer::{Inferred, LabelSite, Trouble, infer, live};
+use crate::joins;
 use crate::lowered::{FnInfo, Lowered, Written};
 use crate::needed::{Ghosts, Needed, Ready, needed};
 use crate::simplex;
@@ -56,8 +57,25 @@ pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal
     }
 }
 
-/// The labels with the facts that are needed, and the section.
+/// How often labels are given back that were left out.
+const ROUNDS: usize = 8;
+
+/// The labels that need a state, with the facts that are needed, and the section. A function that
+/// the judge refuses without some of its labels gets all of them.
 fn annotate(lowered: &Lowered, labels: &[Label]) -> Result<(Vec<Label>, Vec<u8>), Error> {
+    let mut whole = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let joins = joins::joins(lowered, labels, &whole);
+        let found = needed(lowered, &joins).and_then(|needed| written(lowered, &joins, needed));
+        let error = match found {
+            Err(error) if joins.len() < labels.len() => error,
+            found => return found,
+        };
+        let function = error.site.and_then(|site| lowered.function_at(site)).map(|(id, _)| id);
+        if !function.is_some_and(|function| whole.insert(function)) {
+            break;
+        }
+    }
     written(lowered, labels, needed(lowered, labels)?)
 }
 

@@ -48,6 +48,7 @@ fn limit_at(lowered: &Lowered, labels: &[Label], refusal: &Refusal) -> Option<(u
     let begin = match start {
         Start::Entry(id) => lowered.functions.get(id.0 as usize)?.offset,
         Start::Label(label) => labels.get(label as usize)?.offset,
+        Start::Block { to, .. } => to,
     };
     Some((begin, met))
 }

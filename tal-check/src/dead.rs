@@ -72,7 +72,7 @@ fn next_of(lowered: &Lowered, instruction: &Instruction) -> u32 {
 }
 
 /// Adds what these lead to, themselves included.
-fn flood(ways: &BTreeMap<u32, Vec<u32>>, mut work: Vec<u32>, found: &mut BTreeSet<u32>) {
+pub(crate) fn flood(ways: &BTreeMap<u32, Vec<u32>>, mut work: Vec<u32>, found: &mut BTreeSet<u32>) {
     while let Some(at) = work.pop() {
         if found.insert(at) {
             work.extend(ways.get(&at).into_iter().flatten());
@@ -81,7 +81,7 @@ fn flood(ways: &BTreeMap<u32, Vec<u32>>, mut work: Vec<u32>, found: &mut BTreeSe
 }
 
 /// Where control goes from an instruction, within the function.
-fn ways(
+pub(crate) fn ways(
     lowered: &Lowered,
     image: &Image<'_>,
     interface: &Interface,

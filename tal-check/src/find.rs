@@ -428,7 +428,7 @@ impl<'a> Forward for Probe<'_, 'a> {
     }
 
     /// A probe looks into the middle of a block.
-    fn block(&mut self, _: Start) -> Result<(), Error> {
+    fn block(&mut self, _: Start, _: &State) -> Result<(), Error> {
         Ok(())
     }
 
@@ -438,7 +438,11 @@ impl<'a> Forward for Probe<'_, 'a> {
 }
 
 impl Hints for Finder<'_> {
-    fn block(&mut self, _: Start) -> Result<(), Error> {
+    fn block(&mut self, start: Start, _: &State) -> Result<(), Error> {
+        if let Start::Block { from, to } = start {
+            // What the condition says is asked for here.
+            self.site = Some(Site::Edge { from, to });
+        }
         self.plan = None;
         self.ends.clear();
         self.trouble.clear();

@@ -406,6 +406,7 @@ pub fn offset_of(f: &Finder<'_>, to: Target) -> Option<u32> {
         Target::Entry(Callee::Function(g)) => {
             f.image.functions.get(usize::try_from(g.0).ok()?).map(|g| g.offset)
         }
+        Target::Block(to) => Some(to),
         Target::Entry(_) => None,
     }
 }

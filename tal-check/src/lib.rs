@@ -23,6 +23,7 @@ pub mod find;
 pub mod ghosts;
 pub mod infer;
 pub mod interface;
+mod joins;
 pub mod layout;
 pub mod lower;
 pub mod lowered;

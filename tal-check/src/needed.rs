@@ -393,11 +393,12 @@ impl<'a> Forward for Uses<'a> {
         &mut self.finder
     }
 
-    fn block(&mut self, start: Start) -> Result<(), Error> {
+    fn block(&mut self, start: Start, state: &State) -> Result<(), Error> {
         self.arrive();
-        self.drawn.clear();
-        self.narrowed.clear();
+        self.look(state);
         self.block = match start {
+            // That of the label or entry from where it comes.
+            Start::Block { .. } => self.block.take(),
             Start::Entry(_) => None,
             Start::Label(number) => self.labels.get(number as usize).and_then(|label| {
                 let function = self.finder.function(label.offset);
@@ -405,7 +406,7 @@ impl<'a> Forward for Uses<'a> {
                 Some(Rc::new(Block::new(number, sig, &label.state)))
             }),
         };
-        self.finder.block(start)
+        self.finder.block(start, state)
     }
 
     fn end(&mut self) -> Result<(), Error> {

@@ -134,6 +134,7 @@ impl<'a> Context<'a> {
         let begin = match start {
             Start::Entry(_) => self.lowered.functions.get(id.0 as usize).map(|f| f.offset),
             Start::Label(label) => self.replay.offset_of(label),
+            Start::Block { to, .. } => Some(to),
         };
         let span = error.site.or(begin).and_then(|at| self.lowered.span_at(at));
         plain(span.unwrap_or_default(), error)

@@ -57,8 +57,8 @@ const NOTHING: &str = "mov rax, rcx\n ret";
 /// There is an element before the index.
 const USE: &str = "test rcx, rcx\n jz .none\n mov rax, [rdi + rcx*8 - 8]\n.none: ret";
 /// The same behind one label more.
-const USE_BEHIND_A_LABEL: &str =
-    "test rcx, rcx\n jnz .some\n ret\n.some: mov rax, [rdi + rcx*8 - 8]\n ret";
+const USE_BEHIND_A_LABEL: &str = "cmp rcx, 1\n jb .none\n je .some\n jmp .some\n.none: ret\n\
+     .some: mov rax, [rdi + rcx*8 - 8]\n ret";
 
 #[test]
 fn a_fact_is_written_where_a_proof_rests_on_it() {

@@ -1,4 +1,10 @@
-//! TCB. One pass over the text (core.md 4.15), from pieces that inference uses too.
+//! TCB. The walk over the text (core.md 4.15), from pieces that inference uses too.
+//!
+//! The invariant: *of every way that waits, the variables, facts and views that were in scope when
+//! it was left are what they were then, but that more may be known of variables, with what was
+//! known before on the trail.* So a way that waits has copies of what changes (registers, flags,
+//! frame, capabilities) and a mark of what only grows, and is taken up when all that came later is
+//! done.
 
 use crate::decode::{self, Cc, Ea, Op};
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
@@ -7,11 +13,14 @@ use crate::image::{Contents, DataKind, Image, Interface};
 use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::rules::apply::Callee;
-use crate::state::{FlagKind, Mark, State};
+use crate::rules::transfer::clear;
+use crate::state::{FlagKind, Mark, State, Waiting};
 use crate::table::Feature;
 use crate::term::Term;
 use crate::ty::{Base, DataId, Fact, FnId, ImportId, Reg, Rel, Word};
-use alloc::{boxed::Box, vec::Vec};
+use alloc::collections::VecDeque;
+use alloc::{boxed::Box, vec, vec::Vec};
+use core::ops::Range;
 
 /// Where a transfer goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +29,104 @@ pub enum Target {
     Label(u32),
     /// An entry: a tail call.
     Entry(Callee),
+    /// The instruction at this offset of the running function, where no label stands and to which
+    /// no other way leads.
+    Block(u32),
+}
+
+/// Where a stretch goes on.
+enum Onward {
+    /// At the next instruction.
+    Next(u32),
+    /// At a block.
+    Jumped(u32),
+    /// Nowhere.
+    Ends,
+}
+
+/// A way that was left for later: the taken one of the condition at `from`.
+struct Left {
+    from: u32,
+    to: u32,
+    cc: Cc,
+    waiting: Waiting,
+}
+
+/// How far the judge has come.
+struct Walk {
+    /// A bit for each byte of the text: an instruction that was judged has it.
+    claimed: Vec<u64>,
+    /// By label: is it found?
+    reached: Vec<bool>,
+    /// Those that are yet to be walked, the first that was found first.
+    found: VecDeque<u32>,
+    /// The newest last.
+    left: Vec<Left>,
+    function: FnId,
+    /// Its text.
+    range: Range<u32>,
+}
+
+impl Walk {
+    fn new(image: &Image<'_>) -> Result<Walk> {
+        let (claimed, reached) = (image.text.len().div_ceil(64), image.labels.len());
+        Ok(Walk {
+            claimed: vec![0; claimed],
+            reached: vec![false; reached],
+            found: VecDeque::new(),
+            left: Vec::new(),
+            function: FnId(0),
+            range: 0..0,
+        })
+    }
+
+    fn enter(&mut self, range: Range<u32>, function: FnId) {
+        self.function = function;
+        self.range = range;
+    }
+
+    /// An edge leads to this label.
+    fn reach(&mut self, label: u32) {
+        let reached = usize::try_from(label).ok().and_then(|l| self.reached.get_mut(l));
+        if let Some(reached @ false) = reached {
+            *reached = true;
+            self.found.push_back(label);
+        }
+    }
+
+    /// The taken way of a condition to a block waits.
+    fn put_off(&mut self, state: &State, from: u32, to: u32, cc: Cc) -> Result<()> {
+        premise!(self.left.len() < limits::SCOPES, Error::new(Rule::Limit, Evidence::Limit));
+        let waiting = Waiting::open(state, self.left.last().map(|left| &left.waiting))?;
+        self.left.push(Left { from, to, cc, waiting });
+        Ok(())
+    }
+
+    /// rule[claim]: an instruction stands at these bytes. False if one of them was claimed before.
+    fn claim(&mut self, from: u32, to: u32) -> bool {
+        let length = to.saturating_sub(from).min(63);
+        let bits = 1_u64.checked_shl(length).unwrap_or(0).wrapping_sub(1);
+        let shift = from & 63;
+        let low = bits.checked_shl(shift).unwrap_or(0);
+        // What runs over into the next 64.
+        let high = bits.checked_shr(64_u32.saturating_sub(shift)).unwrap_or(0);
+        let Ok(at) = usize::try_from(from >> 6) else { return false };
+        let free = claim_in(self.claimed.get_mut(at), low);
+        let next = if high == 0 {
+            true
+        } else {
+            claim_in(self.claimed.get_mut(at.saturating_add(1)), high)
+        };
+        free && next
+    }
+}
+
+/// Sets the bits, none of which was set. False otherwise.
+fn claim_in(word: Option<&mut u64>, bits: u64) -> bool {
+    let Some(word) = word else { return false };
+    let free = *word & bits == 0;
+    *word |= bits;
+    free
 }
 
 /// What follows an instruction.
@@ -72,54 +179,39 @@ pub fn verify<H: Hints>(
 const ENDBR64: [u8; 4] = [0xF3, 0x0F, 0x1E, 0xFA];
 
 impl<H: Hints> Judge<'_, H> {
-    /// rule[driver]: tables, then every start of the text, reachable or not, then nothing may be
-    /// left of the hints.
+    /// rule[driver]: tables, then each function, then nothing may be left: of the text only
+    /// padding, of the hints nothing.
     ///
     /// # Errors
     /// Why the image is refused.
     pub fn verify(&mut self) -> Result<()> {
         premise!(self.tables());
-        let starts = self.starts()?;
-        let mut reached = 0;
+        premise!(self.starts());
+        let image = self.image;
+        let mut walk = Walk::new(image)?;
         let mut state = Box::new(State::empty());
-        for (at, start) in starts.iter().enumerate() {
-            let (offset, which) = *start;
-            let next = starts.get(at.saturating_add(1)).copied();
-            premise!(self.padding(reached, offset));
-            reached = self.block(&mut state, offset, which, next).map_err(|e| placed(e, offset))?;
+        for id in 0..image.functions.len() {
+            let id = FnId(u32::try_from(id).ok().or_refuse(Rule::Limit)?);
+            self.walk(&mut walk, &mut state, id)?;
         }
-        premise!(self.padding(reached, self.text_len()?));
+        premise!(self.padding(&walk));
         premise!(self.hints.end());
         Ok(())
     }
 
-    /// All starts in address order, an entry before a label at the same offset (redteam A5).
-    fn starts(&mut self) -> Result<Vec<(u32, Start)>> {
+    /// Functions and labels stand in address order inside the text. That a label is of a function
+    /// [`Judge::tables`] has seen.
+    fn starts(&mut self) -> Result<()> {
         let refuse = || Error::new(Rule::Driver, Evidence::IllFormed);
-        let image = self.image;
-        self.burn(image.functions.len().saturating_add(image.labels.len()))?;
-        premise!(image.functions.is_sorted_by(|a, b| a.offset < b.offset), refuse());
-        premise!(image.labels.is_sorted_by(|a, b| a.offset < b.offset), refuse());
-        let mut labels = (0..).zip(&image.labels).peekable();
-        let mut starts =
-            Vec::with_capacity(image.functions.len().saturating_add(image.labels.len()));
-        for (id, function) in (0..).zip(&image.functions) {
-            while let Some((label, l)) = labels.next_if(|(_, l)| l.offset < function.offset) {
-                starts.push((l.offset, Start::Label(label)));
-            }
-            starts.push((function.offset, Start::Entry(FnId(id))));
-        }
-        starts.extend(labels.map(|(label, l)| (l.offset, Start::Label(label))));
-        // A label belongs to the function before it, so the first start is an entry.
-        premise!(!matches!(starts.first(), Some((_, Start::Label(_)))), refuse());
-        premise!(self.last_inside(&starts)?, refuse());
-        Ok(starts)
-    }
-
-    /// Does the last start lie inside the text? As they are sorted, so do all.
-    fn last_inside(&self, starts: &[(u32, Start)]) -> Result<bool> {
+        let Image { functions, labels, .. } = self.image;
+        self.burn(functions.len().saturating_add(labels.len()))?;
+        premise!(functions.is_sorted_by(|a, b| a.offset < b.offset), refuse());
+        premise!(labels.is_sorted_by(|a, b| a.offset < b.offset), refuse());
         let length = self.text_len()?;
-        Ok(starts.last().is_none_or(|(offset, _)| *offset < length))
+        let inside = |last: Option<u32>| last.is_none_or(|offset| offset < length);
+        premise!(inside(functions.last().map(|f| f.offset)), refuse());
+        premise!(inside(labels.last().map(|l| l.offset)), refuse());
+        Ok(())
     }
 
     /// Bytes of the text.
@@ -127,97 +219,200 @@ impl<H: Hints> Judge<'_, H> {
         u32::try_from(self.image.text.len()).map_err(|_| Error::new(Rule::Driver, Evidence::Limit))
     }
 
-    /// Between blocks there is nothing but `int3` and the one-byte `nop`, never reached.
-    fn padding(&mut self, from: u32, to: u32) -> Result<()> {
-        let range = usize::try_from(from).ok().zip(usize::try_from(to).ok());
-        let bytes = range.and_then(|(from, to)| self.image.text.get(from..to));
-        let bytes = bytes.or_refuse(Rule::Driver)?;
-        self.burn(bytes.len())?;
-        let refuse = || placed(Error::new(Rule::Driver, Evidence::IllFormed), from);
-        premise!(bytes.iter().all(|b| matches!(b, 0xCC | 0x90)), refuse());
+    /// Where nothing was judged there is only `int3` and the one-byte `nop`, never reached.
+    fn padding(&mut self, walk: &Walk) -> Result<()> {
+        let text = self.image.text;
+        self.burn(text.len())?;
+        let words = walk.claimed.iter().zip(text.chunks(64)).zip(0_u32..);
+        for ((claimed, bytes), word) in words.filter(|((claimed, _), _)| **claimed != u64::MAX) {
+            for (bit, byte) in (0_u32..).zip(bytes) {
+                let judged = claimed.checked_shr(bit).is_some_and(|claimed| claimed & 1 == 1);
+                let lost = || {
+                    let at = word.saturating_mul(64).saturating_add(bit);
+                    placed(Error::new(Rule::Driver, Evidence::IllFormed), at)
+                };
+                premise!(judged || matches!(byte, 0xCC | 0x90), lost());
+            }
+        }
         Ok(())
     }
 
-    /// One block: from its start until control leaves it or reaches the next start. Returns the
-    /// offset behind it.
-    #[inline(never)]
-    fn block(
-        &mut self,
-        state: &mut State,
-        offset: u32,
-        start: Start,
-        next: Option<(u32, Start)>,
-    ) -> Result<u32> {
-        self.hints.block(start)?;
-        match start {
-            Start::Entry(f) => self.begin_entry(state, f)?,
-            Start::Label(l) => self.begin_label(state, l)?,
-        }
-        let end = match next {
-            Some((end, _)) => end,
+    /// The text of a function: from its entry to the next one.
+    fn range(&self, function: FnId) -> Result<Range<u32>> {
+        let at = usize::try_from(function.0).ok().or_refuse(Rule::Driver)?;
+        let start = self.image.functions.get(at).or_refuse(Rule::Driver)?.offset;
+        let end = match self.image.functions.get(at.saturating_add(1)) {
+            Some(next) => next.offset,
             None => self.text_len()?,
         };
-        let mut at = offset;
+        Ok(start..end)
+    }
+
+    /// rule[walk]: the function from its entry; then, until nothing is left, the way that was left
+    /// waiting last, or, if none waits, the label that was reached first. So what a way shares with
+    /// the state it was left in is there when it is taken up.
+    #[inline(never)]
+    fn walk(&mut self, walk: &mut Walk, state: &mut State, function: FnId) -> Result<()> {
+        let range = self.range(function)?;
+        let entry = range.start;
+        walk.enter(range, function);
+        clear(state);
+        self.hints.block(Start::Entry(function), state)?;
+        self.begin_entry(state, function).map_err(|e| placed(e, entry))?;
+        self.stretch(walk, state, entry, true)?;
         loop {
-            if at == end {
-                let to = self.fall_target(next).map_err(|e| placed(e, at))?;
-                premise!(self.follow(state, at, to).map_err(|e| placed(e, at)));
-                return Ok(at);
+            if let Some(Left { from, to, cc, waiting }) = walk.left.pop() {
+                waiting.take_up(state);
+                self.hints.block(Start::Block { from, to }, state)?;
+                self.edge(state, cc, true).map_err(|e| placed(e, from))?;
+                self.stretch(walk, state, to, true)?;
+            } else if let Some(label) = walk.found.pop_front() {
+                let at = self.offset_of(Target::Label(label));
+                clear(state);
+                self.hints.block(Start::Label(label), state)?;
+                self.begin_label(state, label).map_err(|e| placed(e, at))?;
+                self.stretch(walk, state, at, false)?;
+            } else {
+                break;
             }
-            let (flow, behind) = self.instruction(state, at).map_err(|e| placed(e, at))?;
-            // Blocks do not overlap (trap 127).
-            let overlaps = || placed(Error::new(Rule::Driver, Evidence::Undecodable), at);
-            premise!(behind <= end, overlaps());
-            match self.leave(state, at, flow).map_err(|e| placed(e, at))? {
-                Some(next) => at = next,
-                None => return Ok(behind),
-            }
+        }
+        premise!(self.all_reached(walk, function));
+        Ok(())
+    }
+
+    /// A label that nothing leads to was not judged.
+    fn all_reached(&mut self, walk: &Walk, function: FnId) -> Result<()> {
+        let range = self.range(function)?;
+        let labels = &self.image.labels;
+        let first = labels.partition_point(|l| l.offset < range.start);
+        let own = labels.iter().zip(&walk.reached).skip(first);
+        for (label, reached) in own.take_while(|(l, _)| l.offset < range.end) {
+            let lost = || placed(Error::new(Rule::Walk, Evidence::IllFormed), label.offset);
+            premise!(*reached, lost());
+        }
+        Ok(())
+    }
+
+    /// rule[walk]: what runs without interruption from here until control leaves it. `ask`:
+    /// whether there is a label here, which ends it.
+    fn stretch(
+        &mut self,
+        walk: &mut Walk,
+        state: &mut State,
+        start: u32,
+        mut ask: bool,
+    ) -> Result<()> {
+        let mut at = start;
+        loop {
+            let end = self.end_of_stretch(walk, at, ask);
+            ask = true;
+            let jumped = loop {
+                if at == end {
+                    let to = self.fall_target(walk, at).map_err(|e| placed(e, at))?;
+                    return self.go(walk, state, at, to).map_err(|e| placed(e, at));
+                }
+                let (flow, behind) = self.instruction(state, at).map_err(|e| placed(e, at))?;
+                // What is judged as one instruction is not judged as another (trap 127).
+                let twice = || placed(Error::new(Rule::Claim, Evidence::Undecodable), at);
+                premise!(behind <= end, twice());
+                premise!(walk.claim(at, behind), twice());
+                match self.leave(walk, state, at, flow).map_err(|e| placed(e, at))? {
+                    Onward::Next(next) => at = next,
+                    Onward::Jumped(to) => break to,
+                    Onward::Ends => return Ok(()),
+                }
+            };
+            at = jumped;
         }
     }
 
-    /// rule[fall]: what the block runs into. Never padding, never the end of the text.
-    fn fall_target(&self, next: Option<(u32, Start)>) -> Result<Target> {
-        match next {
-            Some((_, Start::Label(label))) => Ok(Target::Label(label)),
-            Some((_, Start::Entry(f))) => Ok(Target::Entry(Callee::Function(f))),
-            None => Err(Error::new(Rule::Fall, Evidence::IllFormed)),
+    /// The next label of the function at or, unless we `ask`, behind this offset; or its end.
+    fn end_of_stretch(&self, walk: &Walk, at: u32, ask: bool) -> u32 {
+        let labels = &self.image.labels;
+        let next = labels.partition_point(|l| l.offset < at || (!ask && l.offset == at));
+        labels.get(next).map_or(walk.range.end, |label| label.offset.min(walk.range.end))
+    }
+
+    /// rule[fall]: what the stretch runs into. Never padding, never the end of the text.
+    fn fall_target(&self, walk: &Walk, at: u32) -> Result<Target> {
+        if at < walk.range.end {
+            let label = self.image.labels.binary_search_by_key(&at, |l| l.offset).ok();
+            let label = label.and_then(|label| u32::try_from(label).ok());
+            return label.map(Target::Label).or_refuse(Rule::Fall);
         }
+        let next = walk.function.0.checked_add(1).map(FnId).or_refuse(Rule::Fall)?;
+        let exists = usize::try_from(next.0).is_ok_and(|f| f < self.image.functions.len());
+        premise!(exists, Error::new(Rule::Fall, Evidence::IllFormed));
+        Ok(Target::Entry(Callee::Function(next)))
+    }
+
+    /// [`Judge::follow`]; a label to which it leads is to be walked.
+    fn go(&mut self, walk: &mut Walk, state: &mut State, from: u32, to: Target) -> Result<()> {
+        premise!(self.follow(state, from, to));
+        if let Target::Label(label) = to {
+            walk.reach(label);
+        }
+        Ok(())
     }
 
     /// Checks all edges out of an instruction but the one to the next; that one is the result.
-    fn leave(&mut self, state: &mut State, from: u32, flow: Flow) -> Result<Option<u32>> {
+    fn leave(
+        &mut self,
+        walk: &mut Walk,
+        state: &mut State,
+        from: u32,
+        flow: Flow,
+    ) -> Result<Onward> {
         match flow {
-            Flow::Next(next) => Ok(Some(next)),
+            Flow::Next(next) => Ok(Onward::Next(next)),
+            // rule[edge-block]: the only way to there, so nothing is forgotten.
+            Flow::Jump(Target::Block(to)) => Ok(Onward::Jumped(to)),
             Flow::Jump(to) => {
-                premise!(self.follow(state, from, to));
-                Ok(None)
+                self.go(walk, state, from, to)?;
+                Ok(Onward::Ends)
+            }
+            Flow::Branch { cc, to: Target::Block(to), next } => {
+                // Before the fact of either way (H7).
+                self.burn(weight(state).saturating_mul(2))?;
+                walk.put_off(state, from, to, cc)?;
+                self.edge(state, cc, false)?;
+                Ok(Onward::Next(next))
             }
             Flow::Branch { cc, to, next } => {
-                self.cond(state, from, cc, to)?;
-                Ok(Some(next))
+                self.cond(walk, state, from, cc, to)?;
+                Ok(Onward::Next(next))
             }
             Flow::Table { table, index } => {
-                premise!(self.jump_table(state, from, table, &index));
-                Ok(None)
+                for label in self.jump_table(state, from, table, &index)? {
+                    walk.reach(label);
+                }
+                Ok(Onward::Ends)
             }
             Flow::Return => {
                 premise!(self.ret(state, from));
-                Ok(None)
+                Ok(Onward::Ends)
             }
-            Flow::Stop => Ok(None),
+            Flow::Stop => Ok(Onward::Ends),
         }
     }
 
     /// rule[cond]: the taken edge with its fact, then the other edge with its own. What one edge
     /// learns the other never sees.
-    fn cond(&mut self, state: &mut State, from: u32, cc: Cc, to: Target) -> Result<()> {
+    fn cond(
+        &mut self,
+        walk: &mut Walk,
+        state: &mut State,
+        from: u32,
+        cc: Cc,
+        to: Target,
+    ) -> Result<()> {
         if matches!(state.flags.kind, FlagKind::Pick(..)) {
-            // Only here does an edge change what is known of names.
-            state.steps = self.picked(state, from, cc, to)?;
+            // Only here does an edge rewrite words and capabilities.
+            state.steps = self.picked(walk, state, from, cc, to)?;
         } else {
             let mark = Mark::of(state);
             self.edge(state, cc, true)?;
-            premise!(self.follow(state, from, to));
+            self.go(walk, state, from, to)?;
             mark.cut(state)?;
         }
         self.edge(state, cc, false)
@@ -226,11 +421,18 @@ impl<H: Hints> Judge<'_, H> {
     /// The taken edge of a condition that decides a name, in a copy of the state; says how many
     /// steps were taken in the block by then.
     #[inline(never)]
-    fn picked(&mut self, state: &State, from: u32, cc: Cc, to: Target) -> Result<u32> {
+    fn picked(
+        &mut self,
+        walk: &mut Walk,
+        state: &State,
+        from: u32,
+        cc: Cc,
+        to: Target,
+    ) -> Result<u32> {
         self.burn(size(state))?;
         let mut taken = Box::new(state.clone());
         self.edge(&mut taken, cc, true)?;
-        premise!(self.follow(&mut taken, from, to));
+        self.go(walk, &mut taken, from, to)?;
         Ok(taken.steps)
     }
 
@@ -253,6 +455,8 @@ impl<H: Hints> Judge<'_, H> {
         match start {
             Start::Entry(f) => self.entry_state(f),
             Start::Label(l) => self.label_state(l),
+            // That of its condition, which only the walk has.
+            Start::Block { .. } => Err(Error::new(Rule::Driver, Evidence::BadHint)),
         }
     }
 
@@ -309,14 +513,21 @@ impl<H: Hints> Judge<'_, H> {
         })
     }
 
-    /// What stands at this address, as the target of `jmp` and `jcc`: a label of the running
-    /// function, else an entry. Anything else is refused (traps 125, 126, 131).
+    /// rule[jump]: what stands at this address, as the target of `jmp` and `jcc`: a label of the
+    /// running function, else an entry, else a block of the function. Anything else is refused
+    /// (traps 125, 126, 131).
     fn target(&self, address: u64) -> Result<Target> {
         let refuse = || bad_target(Rule::Jump, address);
         if let Some(label) = self.label_at(address) {
             return Ok(Target::Label(label));
         }
-        Ok(Target::Entry(self.entry_at(address).ok_or_else(refuse)?))
+        if let Some(callee) = self.entry_at(address) {
+            return Ok(Target::Entry(callee));
+        }
+        let offset = self.text_offset(address).ok_or_else(refuse)?;
+        let range = self.range(self.own.function.ok_or_else(refuse)?)?;
+        premise!(range.contains(&offset), refuse());
+        Ok(Target::Block(offset))
     }
 
     /// The label of the running function at this address.
@@ -361,6 +572,7 @@ impl<H: Hints> Judge<'_, H> {
             Target::Entry(Callee::Function(f)) => {
                 usize::try_from(f.0).ok().and_then(|f| Some(self.image.functions.get(f)?.offset))
             }
+            Target::Block(to) => Some(to),
             Target::Entry(Callee::Import(_) | Callee::Name(_)) => None,
         };
         offset.unwrap_or(u32::MAX)
@@ -447,7 +659,7 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// rule[jump-table]: each entry j with the fact `index - j = 0`; a target whose hint drops the
-    /// fact is checked once, without it.
+    /// fact is checked once, without it. Says where it leads.
     ///
     /// # Errors
     /// When a target is not entailed.
@@ -457,12 +669,12 @@ impl<H: Hints> Judge<'_, H> {
         from: u32,
         table: DataId,
         index: &Term,
-    ) -> Result<()> {
+    ) -> Result<Vec<u32>> {
         let rule = Rule::JumpTable;
         let labels = self.table_labels(table)?;
         // Sorted by label: those for which the fact was dropped, checked already.
         let mut general: Vec<u32> = Vec::new();
-        for (entry, label) in (0_i128..).zip(labels) {
+        for (entry, label) in (0_i128..).zip(labels.iter().copied()) {
             let Err(place) = general.binary_search(&label) else { continue };
             let term = index.plus(entry.saturating_neg()).or_refuse(rule)?;
             let fact = Fact { rel: Rel::Eq, term };
@@ -475,7 +687,7 @@ impl<H: Hints> Judge<'_, H> {
             premise!(self.follow(state, from, Target::Label(label)));
             mark.cut(state)?;
         }
-        Ok(())
+        Ok(labels)
     }
 }
 
@@ -495,6 +707,13 @@ fn bad_target(rule: Rule, address: u64) -> Error {
 /// Fills in the place of a refusal.
 fn placed(error: Error, offset: u32) -> Error {
     Error { site: error.site.or(Some(offset)), ..error }
+}
+
+/// What it costs to copy what changes of a state, or to put it back.
+fn weight(state: &State) -> usize {
+    let stack = &state.stack;
+    let lists = [stack.slots.len(), stack.lent.len(), state.caps.len()];
+    lists.iter().fold(8, |sum: usize, n| sum.saturating_add(*n))
 }
 
 /// What a pass over a state costs.

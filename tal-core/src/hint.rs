@@ -46,6 +46,13 @@ pub enum Start {
     Entry(FnId),
     /// At the label of this index.
     Label(u32),
+    /// At the target of a condition, which is no label: the state goes on.
+    Block {
+        /// Offset of the condition.
+        from: u32,
+        /// Its target.
+        to: u32,
+    },
 }
 
 /// Answer to a proof obligation that neither bounds nor a fact decide (core.md 4.2).
@@ -176,7 +183,7 @@ pub enum Ghost {
     Step(Step),
     SizeFacts { of: Through },
     GuardTrue { of: Through, guard: u16 },
-    GuardFalse { of: Through, guard: u16 },
+    GuardFalse { entry: u16, guard: u16 },
     GuardAdd { of: Through, guard: Guard },
     GuardVoid { entry: crate::ty::Entry, guard: u16 },
     Split { entry: u16, at: Term },
@@ -185,7 +192,6 @@ pub enum Ghost {
     One { of: Through, to_array: bool },
     Equal { of: Through, offset: Term, mem: Rc<Mem> },
     EqualWord { place: Place, word: Word },
-    EqualBlock { name: Var, extent: Term },
     RetypeJunk { entry: u16 },
     RetypeShape { entry: u16, mem: Rc<Mem> },
     RetypeZero { entry: u16, mem: Rc<Mem> },
@@ -206,7 +212,6 @@ pub enum Ghost {
     ViewUnfold { view: u16 },
     ViewOpen { view: u16 },
     ViewData { data: DataId },
-    ViewForget { view: u16 },
     Carve { offset: i64, size: i64 },
     Uncarve { name: Var, entry: u16 },
     FrameWord { place: Place, name: Var },
@@ -226,11 +231,12 @@ pub enum Place {
 /// that error (the finder uses it to say that it found nothing). No method has a default body: who
 /// answers nothing says so, and who passes questions on is a [`Forward`].
 pub trait Hints {
-    /// The driver begins a block.
+    /// The driver begins a block. What is known already: nothing at an entry or a label, whose
+    /// declaration comes now; all but its own condition at a block.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
-    fn block(&mut self, start: Start) -> Result<(), Error>;
+    fn block(&mut self, start: Start, state: &State) -> Result<(), Error>;
     /// The driver is done: nothing may be left.
     ///
     /// # Errors

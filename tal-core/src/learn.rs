@@ -6,7 +6,7 @@ use crate::hint::{Hints, Seen};
 use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::rules::transfer::scope_of;
-use crate::state::{Narrowed, State};
+use crate::state::{Before, State};
 use crate::term::{Term, Var};
 use crate::ty::{Bounds, Fact, Kind, Rel};
 use alloc::vec::Vec;
@@ -182,10 +182,7 @@ impl<H: Hints> Judge<'_, H> {
         if new == old {
             return Ok(());
         }
-        if state.trail.len() >= limits::TRAIL {
-            return Err(limit());
-        }
-        state.trail.push(Narrowed { variable, bounds: old });
+        state.narrows(variable, Before::Bounds(old))?;
         let scope = state.scope.get_mut(usize::from(variable)).or_refuse(Rule::Learn)?;
         scope.bounds = new;
         Ok(())

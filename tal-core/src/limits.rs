@@ -18,8 +18,13 @@ pub const NESTING: usize = 16;
 pub const ARITY: usize = 8;
 /// Facts in scope at one point.
 pub const FACTS: usize = 240;
-/// Bounds that are narrowed in a block.
+/// How often what is known of variables is narrowed on a way.
 pub const TRAIL: usize = 1 << 14;
+/// Ways that wait at a time.
+pub const SCOPES: usize = 256;
+/// What the copies of their states weigh together: registers, slots, lent parts, capabilities, and
+/// the nodes of each type that is not that of the same capability of the way below.
+pub const SAVED: usize = 1 << 15;
 /// Variables that a label declares.
 pub const LABEL_VARS: usize = 32;
 /// Variables that a signature declares (pre-state and post-state together).

@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Kind as Evidence, Rule};
 use crate::judge::Result;
+use crate::limits;
 use crate::term::{Term, Var};
-use crate::ty::{Bounds, Cap, Fact, Kind, Lent, NameSet, Reg, View, Word};
-use alloc::vec::Vec;
+use crate::ty::{Bounds, Cap, Fact, FieldTy, Kind, Lent, Mem, NameSet, Reg, View, Word};
+use alloc::{rc::Rc, vec::Vec};
 
 /// A variable in scope with what is known of it now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,13 +21,22 @@ pub struct Scope {
     pub bounds: Bounds,
 }
 
-/// Bounds that were narrowed: whose, and what they were.
+/// What is known of a variable was narrowed: of which one, and what it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Narrowed {
     /// Place in the scope.
     pub variable: u16,
     /// Before.
-    pub bounds: Bounds,
+    pub before: Before,
+}
+
+/// What was known of a variable before it was narrowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Before {
+    /// Of an integer.
+    Bounds(Bounds),
+    /// Of a name, which was no integer yet: its alternatives.
+    Name(NameSet),
 }
 
 /// Flags by bit: the set of those that may be read.
@@ -76,7 +86,7 @@ pub struct State {
     /// Facts that are no bounds: the function's, the label's, those of the block. Append-only in a
     /// block.
     pub facts: Vec<Fact>,
-    /// Bounds that were narrowed in this block, the latest last.
+    /// What was narrowed in this block, the latest last.
     pub trail: Vec<Narrowed>,
     /// By encoding number; that of rsp is always `Frame(delta)`.
     pub regs: [Word; 16],
@@ -122,6 +132,18 @@ impl State {
         holds!(matches!(scope.kind, Kind::Int(_))).then_some(scope.bounds)
     }
 
+    /// What is known of the variable is about to be narrowed.
+    ///
+    /// # Errors
+    /// When that happened too often.
+    pub(crate) fn narrows(&mut self, variable: u16, before: Before) -> Result<()> {
+        if self.trail.len() >= limits::TRAIL {
+            return Err(Error::new(Rule::Limit, Evidence::Limit));
+        }
+        self.trail.push(Narrowed { variable, before });
+        Ok(())
+    }
+
     /// What a register holds.
     #[must_use]
     pub fn reg(&self, reg: Reg) -> &Word {
@@ -163,7 +185,7 @@ impl State {
 }
 
 /// What no way changes that is checked in place.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, Debug)]
 struct Rest {
     caps: usize,
     slots: usize,
@@ -182,10 +204,12 @@ impl Rest {
 }
 
 /// What stays of a state when a way that leads out of it has been checked: only these grow there,
-/// and bounds shrink, with the old ones on the trail. `Judge::edge` without an undecided name
-/// learns facts (and `fresh`, `learn`, `add_view` append); `Judge::entail` puts the capabilities
-/// back that it takes. Whatever changes more goes by a copy: an edge that narrows a name
-/// (`picked`), one with ghosts or to an entry (`follow_changed`).
+/// and what is known of a variable shrinks, with what it was on the trail. `Judge::edge` without
+/// an undecided name learns facts (and `fresh`, `learn`, `add_view` append); `Judge::entail` puts
+/// the capabilities back that it takes. Whatever changes more goes by a copy: an edge that narrows
+/// a name (`picked`), one with ghosts or to an entry (`follow_changed`), one that waits
+/// ([`Waiting`]).
+#[derive(Debug)]
 pub(crate) struct Mark {
     scope: usize,
     facts: usize,
@@ -211,17 +235,105 @@ impl Mark {
     /// When the way changed more than it may: a rule of the judge is wrong, and nothing is judged
     /// by it.
     pub(crate) fn cut(&self, state: &mut State) -> Result<()> {
+        self.forget(state);
+        premise!(self.rest == Rest::of(state), Error::new(Rule::Driver, Evidence::Capability));
+        Ok(())
+    }
+
+    /// Takes back what was learnt.
+    fn forget(&self, state: &mut State) {
         // First the trail, the latest first: what it speaks of may lie above the mark.
         let State { scope, trail, .. } = state;
         for old in trail.drain(self.trail.min(trail.len())..).rev() {
-            if let Some(scope) = scope.get_mut(usize::from(old.variable)) {
-                forget!(scope.bounds = old.bounds);
+            let Some(scope) = scope.get_mut(usize::from(old.variable)) else { continue };
+            match old.before {
+                Before::Bounds(bounds) => forget!(scope.bounds = bounds),
+                Before::Name(set) => {
+                    forget!(scope.set = set);
+                    forget!(scope.is = None);
+                }
             }
         }
         forget!(state.scope.truncate(self.scope));
         forget!(state.facts.truncate(self.facts));
         forget!(state.views.truncate(self.views));
-        premise!(self.rest == Rest::of(state), Error::new(Rule::Driver, Evidence::Capability));
-        Ok(())
     }
+}
+
+/// rule[edge-block]: a way that waits until what is walked first has come to its ends. What only
+/// grows is shared with it, and cut to the mark when it is taken up; what changes in any way is
+/// copied.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    mark: Mark,
+    regs: [Word; 16],
+    flags: Flags,
+    stack: Stack,
+    caps: Vec<Cap>,
+    /// What the copies weigh: [`limits::SAVED`].
+    weight: usize,
+}
+
+impl Waiting {
+    /// The state as it is now. `below`: the way that was opened last, if one waits.
+    ///
+    /// # Errors
+    /// When the copies of all that wait weigh too much.
+    pub(crate) fn open(state: &State, below: Option<&Waiting>) -> Result<Waiting> {
+        let State { regs, flags, stack, caps, .. } = state;
+        let lists = [stack.slots.len(), stack.lent.len(), caps.len(), regs.len()];
+        let mut weight = lists.iter().fold(0, |sum: usize, n| sum.saturating_add(*n));
+        for (at, cap) in caps.iter().enumerate() {
+            let (Cap::Entry(entry) | Cap::Token(_, entry)) = cap else { continue };
+            let same = match below.and_then(|below| below.caps.get(at)) {
+                Some(Cap::Entry(other) | Cap::Token(_, other)) => {
+                    Rc::ptr_eq(&entry.mem, &other.mem)
+                }
+                Some(Cap::Store(_)) | None => false,
+            };
+            if !same {
+                weight = weight.saturating_add(nodes(&entry.mem));
+            }
+        }
+        let all = weight.saturating_add(below.map_or(0, |below| below.weight));
+        premise!(all <= limits::SAVED, Error::new(Rule::Limit, Evidence::Limit));
+        Ok(Waiting {
+            mark: Mark::of(state),
+            regs: regs.clone(),
+            flags: flags.clone(),
+            stack: stack.clone(),
+            caps: caps.clone(),
+            weight: all,
+        })
+    }
+
+    /// rule[cut], with all that was copied put back.
+    pub(crate) fn take_up(self, state: &mut State) {
+        self.mark.forget(state);
+        forget!(state.regs = self.regs);
+        forget!(state.flags = self.flags);
+        forget!(state.stack = self.stack);
+        forget!(state.caps = self.caps);
+        forget!(state.steps = 0);
+    }
+}
+
+/// Types, fields and facts of a memory type.
+fn nodes(mem: &Mem) -> usize {
+    let below = match mem {
+        Mem::Struct { fields, .. } => fields.iter().fold(0, |sum: usize, field| {
+            let inside = match &field.ty {
+                FieldTy::Own { mem, .. } | FieldTy::Ref { mem, .. } => nodes(mem),
+                FieldTy::Int { facts, .. } => facts.len(),
+                FieldTy::Known(_) | FieldTy::Junk(_) => 0,
+            };
+            sum.saturating_add(inside).saturating_add(1)
+        }),
+        Mem::Array(_, element) => nodes(element),
+        Mem::Cat(first, second) => nodes(first).saturating_add(nodes(second)),
+        Mem::Ex { facts, body, .. } => nodes(body).saturating_add(facts.len()),
+        Mem::Named(_, arguments) => arguments.len(),
+        Mem::Bytes(_) | Mem::Junk(_) | Mem::Zero(_) => 0,
+    };
+    below.saturating_add(1)
 }

@@ -20,7 +20,7 @@ pub const MAGIC: [u8; 4] = *b"\x7fTAL";
 /// First bytes of an interface.
 pub const INTERFACE_MAGIC: [u8; 4] = *b"\x7fTAI";
 /// Version of both.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// rule[wire]: the image that the section claims, and its hints.
 ///
 /// # Errors

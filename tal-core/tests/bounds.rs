@@ -15,7 +15,7 @@ use tal_core::judge::Judge;
 use tal_core::learn::{Told, told};
 use tal_core::limits;
 use tal_core::prove::{by_bounds, high, low};
-use tal_core::state::State;
+use tal_core::state::{Before, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Bounds, Fact, Kind, NameSet, Reg, Rel, Word};
 
@@ -153,7 +153,12 @@ fn learning_loses_no_value() {
             let hole = Fact { rel, term: fact };
             assert!(after.facts.is_empty() || (rel == Rel::Ne && after.facts == [hole]));
             assert_eq!(after.trail.len(), usize::from(now != within));
-            assert!(after.trail.iter().all(|old| old.variable == 0 && old.bounds == within));
+            assert!(
+                after
+                    .trail
+                    .iter()
+                    .all(|old| old.variable == 0 && old.before == Before::Bounds(within))
+            );
             narrowed += usize::from(now != within);
             appended += after.facts.len();
             idle += usize::from(now == within && after.facts.is_empty());

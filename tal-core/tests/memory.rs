@@ -296,7 +296,7 @@ fn unfolding(fields: usize) -> Section {
     }
     // No capabilities, no post-state; one function; no labels, data, imports, start.
     section = section.with(&[0, 0]).with(&[1, 0, 0]).with(&[0, 0, 0, 0]);
-    let unfold = |view: usize| [30, view as u8];
+    let unfold = |view: usize| [29, view as u8];
     let lists = [(0..limits::VIEWS / 2).map(unfold).collect()];
     section.with(&Hints::ghosts(&lists))
 }

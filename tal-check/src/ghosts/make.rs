@@ -229,11 +229,12 @@ impl Planner<'_, '_> {
                 continue;
             }
             for (k, g) in e.guards.clone().iter().enumerate() {
-                let (of, guard) = (Through::Entry(Self::number(i)), Self::number(k));
+                let (entry, guard) = (Self::number(i), Self::number(k));
+                let of = Through::Entry(entry);
                 if self.confirmed(g) && self.emit(Ghost::GuardTrue { of, guard }) {
                     return true;
                 }
-                if self.refuted(g) && self.emit(Ghost::GuardFalse { of, guard }) {
+                if self.refuted(g) && self.emit(Ghost::GuardFalse { entry, guard }) {
                     return true;
                 }
             }
@@ -262,8 +263,8 @@ impl Planner<'_, '_> {
                     continue;
                 }
                 for (k, g) in e.guards.iter().enumerate() {
-                    let (of, guard) = (Through::Entry(Self::number(i)), Self::number(k));
-                    if self.refuted(g) && self.emit(Ghost::GuardFalse { of, guard }) {
+                    let (entry, guard) = (Self::number(i), Self::number(k));
+                    if self.refuted(g) && self.emit(Ghost::GuardFalse { entry, guard }) {
                         continue 'again;
                     }
                 }

@@ -389,7 +389,7 @@ impl<'a> Forward for Given<'_, 'a> {
         self.finder
     }
 
-    fn block(&mut self, _: Start) -> Result<(), Error> {
+    fn block(&mut self, _: Start, _: &State) -> Result<(), Error> {
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! state with itself gives the state of a label that is reached for the first time.
 
 use crate::prove::Known;
+use crate::theta::name_set;
 use std::rc::Rc;
 use tal_core::limits;
 use tal_core::state::{Scope, State};
@@ -741,12 +742,16 @@ impl Zip<'_> {
         while progress {
             progress = false;
             for (i, a) in left.iter().enumerate() {
-                if done[i] || !self.worth(a, i < fixed_views) || views.len() >= limits::VIEWS / 2 {
+                if done[i]
+                    || outdated(self.left, a)
+                    || !self.worth(a, i < fixed_views)
+                    || views.len() >= limits::VIEWS / 2
+                {
                     continue;
                 }
                 // One that is there as surely, before one that is more or less sure.
                 let found = [true, false].into_iter().find_map(|alike| {
-                    right.iter().find_map(|b| {
+                    right.iter().filter(|b| !outdated(self.right, b)).find_map(|b| {
                         let fits = self.named(a.base, b.base) || a.base == b.base;
                         let same = a.guards.len() == b.guards.len();
                         if fits && same == alike { self.view(a, b) } else { None }
@@ -761,9 +766,11 @@ impl Zip<'_> {
                 }
             }
         }
-        for (view, is_left) in
-            left.iter().map(|v| (v, true)).chain(right.iter().map(|v| (v, false)))
-        {
+        let alone = left.iter().map(|v| (v, true)).chain(right.iter().map(|v| (v, false)));
+        for (view, is_left) in alone {
+            if outdated(if is_left { self.left } else { self.right }, view) {
+                continue;
+            }
             if views.len() < limits::VIEWS / 2
                 && let Some(common) = self.view_alone(view, is_left)
                 && !views.contains(&common)
@@ -859,6 +866,15 @@ impl Zip<'_> {
         }
         common
     }
+}
+
+/// Is a guard of the view decided? Then there is one more without it, or nothing.
+fn outdated(st: &State, view: &View) -> bool {
+    let decided = |x: Var| name_set(st, x).is_some_and(|set| set.is_address() || !set.address);
+    view.guards.iter().any(|guard| match guard {
+        Guard::IsAddress(x) | Guard::IsSmall(x, ..) => decided(*x),
+        Guard::Range(..) => false,
+    })
 }
 
 /// Is the number in the word, or its distance from its base, made of products?

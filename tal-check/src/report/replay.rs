@@ -144,7 +144,8 @@ impl<'a> Replay<'a> {
         let hints = Watch { finder: finder(self.lowered, &image), needs: Vec::new() };
         let mut judge = Judge::new(&image, &self.lowered.host.interface, hints, u64::MAX);
         let mut trace = Trace { function: id, start, begin, ran: Vec::new(), failure: None };
-        let started = Hints::block(&mut judge.hints, start).and_then(|()| judge.start_state(start));
+        let started = Hints::block(&mut judge.hints, start, &State::empty())
+            .and_then(|()| judge.start_state(start));
         match started {
             Ok(state) => self.run(&mut judge, &mut trace, state, next, edges),
             Err(error) => {
@@ -211,6 +212,8 @@ impl<'a> Replay<'a> {
         let checked = |to: &Target| match to {
             Target::Label(label) => edges && self.known(*label),
             Target::Entry(_) => edges,
+            // Every target has a label here.
+            Target::Block(_) => false,
         };
         match flow {
             Flow::Next(next) => return Some((state, next)),
@@ -257,6 +260,7 @@ fn follow(
     let part = match to {
         Target::Label(label) => Part::Edge(label),
         Target::Entry(callee) => Part::Tail(callee),
+        Target::Block(_) => return Some(()),
     };
     match judge.follow(&mut after, offset, to) {
         Ok(()) => Some(()),

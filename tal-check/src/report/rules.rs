@@ -198,7 +198,14 @@ fn of_instruction(rule: Rule) -> Code {
         R::JumpTable => TABLE_INDEX,
         R::Entail => LABEL_WORD,
         R::DataObject | R::DataInit | R::TableObject => DATA,
-        R::Driver | R::Decode | R::Wire | R::GhostPlace => OURS,
+        R::Driver
+        | R::Walk
+        | R::EdgeBlock
+        | R::Frozen
+        | R::Claim
+        | R::Decode
+        | R::Wire
+        | R::GhostPlace => OURS,
         R::Limit => LIMIT,
         // Every row that reads its operands.
         _ => UNREADABLE,

@@ -208,7 +208,7 @@ fn walk(image: &Image<'_>, interface: &Interface, given: &[u32]) -> Result<(), S
     for fun in 0..image.functions.len() {
         let id = FnId(u32::try_from(fun).unwrap());
         let start = Start::Entry(id);
-        judge.hints.block(start).unwrap();
+        judge.hints.block(start, &tal_core::state::State::empty()).unwrap();
         let first = judge.start_state(start).map_err(|e| format!("{e:?}"))?;
         let mut work = vec![(image.functions[fun].offset, first)];
         let mut seen: Vec<u32> = vec![];
@@ -293,6 +293,7 @@ fn edge<'a>(
             }
             Ok(())
         }
+        Target::Block(_) => unreachable!("every target has a label"),
         Target::Entry(_) => judge.follow(&mut st, from, to).map_err(|e| {
             (e, format!("edge {from:#x} {:?}\n{}", judge.hints.trouble, show::state(&st)))
         }),

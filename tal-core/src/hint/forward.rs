@@ -19,8 +19,8 @@ pub trait Forward {
     fn inner(&mut self) -> &mut Self::Inner;
 
     /// [`Hints::block`], passed on.
-    fn block(&mut self, start: Start) -> Result<()> {
-        self.inner().block(start)
+    fn block(&mut self, start: Start, state: &State) -> Result<()> {
+        self.inner().block(start, state)
     }
     /// [`Hints::end`], passed on.
     fn end(&mut self) -> Result<()> {
@@ -123,8 +123,8 @@ pub trait Forward {
 }
 
 impl<F: Forward> Hints for F {
-    fn block(&mut self, start: Start) -> Result<()> {
-        Forward::block(self, start)
+    fn block(&mut self, start: Start, state: &State) -> Result<()> {
+        Forward::block(self, start, state)
     }
     fn end(&mut self) -> Result<()> {
         Forward::end(self)

@@ -9,7 +9,7 @@ use crate::hint::{Hints, Through};
 use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::mem::{integer_of, resolve, scope_of};
-use crate::state::{FlagKind, State};
+use crate::state::{Before, FlagKind, State};
 use crate::term::{Term, Var};
 use crate::ty::{self, Cap, Entry, Guard, NameSet, View};
 use alloc::vec::Vec;
@@ -70,10 +70,12 @@ impl<H: Hints> Judge<'_, H> {
             let hull = hull(&set).or_refuse(rule)?;
             Some(self.fresh_between(st, i128::from(hull.0), i128::from(hull.1))?)
         };
-        let scope = st.scope.get_mut(usize::from(index)).or_refuse(rule)?;
+        let scope = st.scope.get(usize::from(index)).or_refuse(rule)?;
         let named = matches!(scope.kind, ty::Kind::Addr { .. });
         premise!(named, Error::new(rule, Kind::Undecided(name)));
         premise!(scope.is.is_none(), Error::new(rule, Kind::Undecided(name)));
+        st.narrows(index, Before::Name(scope.set))?;
+        let scope = st.scope.get_mut(usize::from(index)).or_refuse(rule)?;
         scope.set = set;
         scope.is = is;
         self.forget_name(st, name)?;
@@ -103,6 +105,10 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// Decides the guards of everything owned or lent. Tokens keep theirs until the region ends.
+    ///
+    /// rule[frozen]: views are shared with the states that wait, so none is rewritten: what is
+    /// decided of one is one more. One whose guard is false stays, and nobody can use it: whoever
+    /// takes the guard off proves it, and whoever wants the view wants it with the guard.
     fn decide_all(&mut self, st: &mut State) -> Result<()> {
         self.burn(st.caps.len().saturating_add(st.views.len()))?;
         let mut caps = Vec::with_capacity(st.caps.len());
@@ -112,15 +118,17 @@ impl<H: Hints> Judge<'_, H> {
                 Cap::Token(..) | Cap::Store(_) => caps.push(cap.clone()),
             }
         }
-        let mut views = Vec::with_capacity(st.views.len());
-        for view in &st.views {
-            let mut view = view.clone();
-            if self.decide_guards(st, &mut view.guards)? {
-                views.push(view);
+        st.caps = caps;
+        for at in 0..st.views.len() {
+            let Some(view) = st.views.get(at) else { break };
+            let mut guards = view.guards.clone();
+            if self.decide_guards(st, &mut guards)?
+                && let Some(view) = st.views.get(at).filter(|view| view.guards != guards)
+            {
+                let view = View { guards, ..view.clone() };
+                self.add_view(st, view)?;
             }
         }
-        st.caps = caps;
-        st.views = views;
         Ok(())
     }
 
@@ -155,24 +163,23 @@ impl<H: Hints> Judge<'_, H> {
         let rule = Rule::GuardTrue;
         let condition = guards_of(st, of, rule)?.get(usize::from(guard)).or_refuse(rule)?.clone();
         premise!(self.prove_guard(st, &condition, rule));
-        let guards = guards_mut(st, of, rule)?;
-        if usize::from(guard) < guards.len() {
-            guards.remove(usize::from(guard));
+        let mut guards = guards_of(st, of, rule)?.to_vec();
+        guards.remove(checked(guard, guards.len(), rule)?);
+        if let Through::Entry(i) = of {
+            entry_mut(st, i, rule)?.guards = guards;
+            return Ok(());
         }
-        Ok(())
+        let view = View { guards, ..self.view_through(st, of, rule)? };
+        self.add_view(st, view)
     }
 
-    /// rule[guard-false].
-    pub(crate) fn guard_false(&mut self, st: &mut State, of: Through, guard: u16) -> Result<()> {
+    /// rule[guard-false]: an entry that does not exist is not owned.
+    pub(crate) fn guard_false(&mut self, st: &mut State, entry: u16, guard: u16) -> Result<()> {
         let rule = Rule::GuardFalse;
-        let condition = guards_of(st, of, rule)?.get(usize::from(guard)).or_refuse(rule)?.clone();
+        let guards = &entry_at(st, entry, rule)?.guards;
+        let condition = guards.get(usize::from(guard)).or_refuse(rule)?.clone();
         premise!(self.refute_guard(st, &condition, rule));
-        match of {
-            Through::Entry(i) => drop(take_entry(st, i, rule)?),
-            Through::View(i) => drop(st.views.remove(checked(i, st.views.len(), rule)?)),
-            Through::Data(_) => return Err(Error::new(rule, Kind::BadHint)),
-        }
-        Ok(())
+        take_entry(st, entry, rule).map(drop)
     }
 
     /// rule[guard-add]: a condition that holds changes nothing; a view may be forgotten wherever
@@ -184,9 +191,9 @@ impl<H: Hints> Judge<'_, H> {
             return Err(Error::new(rule, Kind::Limit));
         }
         match of {
-            Through::Entry(_) => {
+            Through::Entry(i) => {
                 premise!(self.prove_guard(st, guard, rule));
-                guards_mut(st, of, rule)?.push(guard.clone());
+                entry_mut(st, i, rule)?.guards.push(guard.clone());
             }
             Through::View(i) => {
                 let mut view = view_at(st, i, rule)?.clone();
@@ -346,14 +353,6 @@ fn guards_of(st: &State, of: Through, rule: Rule) -> Result<&[Guard]> {
     match of {
         Through::Entry(i) => Ok(&entry_at(st, i, rule)?.guards),
         Through::View(i) => Ok(&view_at(st, i, rule)?.guards),
-        Through::Data(_) => Err(Error::new(rule, Kind::BadHint)),
-    }
-}
-
-fn guards_mut(st: &mut State, of: Through, rule: Rule) -> Result<&mut Vec<Guard>> {
-    match of {
-        Through::Entry(i) => Ok(&mut entry_mut(st, i, rule)?.guards),
-        Through::View(i) => Ok(&mut st.views.get_mut(usize::from(i)).or_refuse(rule)?.guards),
         Through::Data(_) => Err(Error::new(rule, Kind::BadHint)),
     }
 }

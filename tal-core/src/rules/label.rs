@@ -8,7 +8,7 @@ use crate::judge::{Judge, Own, Result};
 use crate::mem::{Subst, Value};
 use crate::rules::apply::{check_limits, register_evidence};
 use crate::rules::theta::within;
-use crate::rules::transfer::{clear, scope_of};
+use crate::rules::transfer::scope_of;
 use crate::state::State;
 use crate::term::Var;
 use crate::ty::{Base, FnId, LabelState, Lent, NameSet, Reg, Word};
@@ -42,7 +42,7 @@ impl<H: Hints> Judge<'_, H> {
         Ok(state)
     }
 
-    /// As [`Judge::label_state`], in the room of a state that is no more needed.
+    /// As [`Judge::label_state`], in a state that was cleared.
     pub(crate) fn begin_label(&mut self, state: &mut State, label: u32) -> Result<()> {
         let function = self.label_owner(label)?;
         let index = usize::try_from(label).ok().or_refuse(Rule::Driver)?;
@@ -61,10 +61,9 @@ impl<H: Hints> Judge<'_, H> {
         Ok(state)
     }
 
-    /// As [`Judge::state_at`], in the room of a state that is no more needed.
+    /// As [`Judge::state_at`], in a state that was cleared.
     fn begin_at(&mut self, state: &mut State, function: FnId, declared: &LabelState) -> Result<()> {
         let sig = self.function_sig(function)?;
-        clear(state);
         state.scope.extend(sig.vars.iter().chain(&declared.vars).map(scope_of));
         self.learn_all(state, &sig.pre.facts)?;
         self.learn_all(state, &declared.facts)?;

@@ -21,10 +21,9 @@ impl<H: Hints> Judge<'_, H> {
         Ok(state)
     }
 
-    /// As [`Judge::entry_state`], in the room of a state that is no more needed.
+    /// As [`Judge::entry_state`], in a state that was cleared.
     pub(crate) fn begin_entry(&mut self, state: &mut State, function: FnId) -> Result<()> {
         let sig = self.function_sig(function)?;
-        clear(state);
         state.regs.fill(Word::Junk);
         state.set_reg(Reg::Rsp, Word::Frame(0));
         state.scope.extend(sig.vars.iter().map(scope_of));
@@ -172,6 +171,8 @@ impl<H: Hints> Judge<'_, H> {
         match to {
             Target::Label(label) => self.entail(&mut edge, label),
             Target::Entry(callee) => self.tail_call(&mut edge, from, callee),
+            // The walk goes on there.
+            Target::Block(_) => refuse!(Error::new(Rule::Jump, Evidence::BadHint)),
         }
     }
 }

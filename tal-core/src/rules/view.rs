@@ -239,13 +239,6 @@ impl<H: Hints> Judge<'_, H> {
         self.add_view(st, view)
     }
 
-    /// A view may be forgotten.
-    pub(crate) fn view_forget(&mut self, st: &mut State, view: u16) -> Result<()> {
-        let at = checked(view, st.views.len(), Rule::ViewWeaken)?;
-        st.views.remove(at);
-        Ok(())
-    }
-
     /// `T[args]` to its body.
     pub(crate) fn body(&mut self, mem: &Mem, rule: Rule) -> Result<Rc<Mem>> {
         let Mem::Named(id, args) = mem else { return Err(Error::new(rule, Kind::BadHint)) };

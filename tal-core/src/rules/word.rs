@@ -272,32 +272,6 @@ impl<H: Hints> Judge<'_, H> {
             Place::Slot(at) => self.set_slot(st, at, word.clone()),
         }
     }
-
-    /// rule[entry-equal] for the extent of a block claim.
-    ///
-    /// # Errors
-    /// rule[entry-equal].
-    pub(crate) fn equal_block(
-        &mut self,
-        st: &mut State,
-        name: Var,
-        extent: &crate::term::Term,
-    ) -> Result<()> {
-        let rule = Rule::EntryEqual;
-        premise!(self.scoped(st, extent, rule));
-        let claim = scope_of(st, name).map(|s| &s.kind);
-        let Some(ty::Kind::Addr { block: Some(block), .. }) = claim else {
-            return Err(Error::new(rule, Kind::BadHint));
-        };
-        let difference = block.extent.sub(extent).or_refuse(rule)?;
-        premise!(self.prove_eq(st, &difference, rule));
-        let Var::Free(i) = name else { return Err(Error::new(rule, Kind::BadHint)) };
-        let scope = st.scope.get_mut(usize::from(i)).or_refuse(rule)?;
-        if let ty::Kind::Addr { block: Some(block), .. } = &mut scope.kind {
-            block.extent = extent.clone();
-        }
-        Ok(())
-    }
 }
 
 /// x is an address, or, where null is allowed, an address or null.

@@ -198,15 +198,16 @@ fn c35_a_never_is_entered_with_its_stack_touched() {
 }
 
 #[test]
-fn t140_what_is_not_reached_is_judged() {
-    let program = |good: bool| {
+fn t140_what_is_not_reached_is_refused() {
+    let program = |reached: bool| {
         let (text, offsets) = asm(1, |a, l| {
-            a.lea(rax, rdi + 1).unwrap();
-            a.ret().unwrap();
-            a.set_label(&mut l[0]).unwrap();
-            if !good {
-                a.mov(rax, qword_ptr(rdi)).unwrap();
+            if reached {
+                a.jmp(l[0]).unwrap();
+            } else {
+                a.lea(rax, rdi + 1).unwrap();
+                a.ret().unwrap();
             }
+            a.set_label(&mut l[0]).unwrap();
             a.lea(rax, rdi + 1).unwrap();
             a.ret().unwrap();
         });
@@ -216,7 +217,12 @@ fn t140_what_is_not_reached_is_judged() {
         Program::new(text, vec![(0, sig)]).label(offsets[0], state)
     };
     program(true).accepted();
-    assert!(program(false).verify().is_err());
+    let mut lost = program(false);
+    let at = lost.labels.first().map(|label| label.offset);
+    assert_eq!(lost.refused(Rule::Walk).site, at);
+    // And without the label nobody judges it.
+    lost.labels.clear();
+    assert_eq!(lost.refused(Rule::Driver).site, at);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod flow;
 mod owned;
 mod page;
 mod section;
+mod walk;
 
 use crate::driver;
 use crate::error::{Error, Kind as Evidence, Rule};
@@ -71,7 +72,7 @@ fn sum_of_two(state: &State, goal: &Term) -> Option<Comb> {
 }
 
 impl Hints for Oracle {
-    fn block(&mut self, _: Start) -> Result<()> {
+    fn block(&mut self, _: Start, _: &State) -> Result<()> {
         Ok(())
     }
     fn end(&mut self) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::ty::DataId;
 use alloc::vec::Vec;
 
 /// The ghosts in the order of their opcodes. docs/spec/format.md shows this list.
-pub(crate) const OPCODES: [&str; 38] = [
+pub(crate) const OPCODES: [&str; 36] = [
     "step",
     "size-facts",
     "guard-true",
@@ -22,7 +22,6 @@ pub(crate) const OPCODES: [&str; 38] = [
     "one",
     "equal",
     "equal-word",
-    "equal-block",
     "retype-junk",
     "retype-shape",
     "retype-zero",
@@ -43,7 +42,6 @@ pub(crate) const OPCODES: [&str; 38] = [
     "view-unfold",
     "view-open",
     "view-data",
-    "view-forget",
     "carve",
     "uncarve",
     "frame-word",
@@ -59,7 +57,7 @@ impl Reader<'_> {
             0 => Ghost::Step(r.step()?),
             1 => Ghost::SizeFacts { of: r.through()? },
             2 => Ghost::GuardTrue { of: r.through()?, guard: r.u16()? },
-            3 => Ghost::GuardFalse { of: r.through()?, guard: r.u16()? },
+            3 => Ghost::GuardFalse { entry: r.u16()?, guard: r.u16()? },
             4 => Ghost::GuardAdd { of: r.through()?, guard: r.guard()? },
             5 => Ghost::GuardVoid { entry: r.entry()?, guard: r.u16()? },
             6 => Ghost::Split { entry: r.u16()?, at: r.term()? },
@@ -68,39 +66,37 @@ impl Reader<'_> {
             9 => Ghost::One { of: r.through()?, to_array: r.bit()? },
             10 => Ghost::Equal { of: r.through()?, offset: r.term()?, mem: r.mem()? },
             11 => Ghost::EqualWord { place: r.place()?, word: r.word()? },
-            12 => Ghost::EqualBlock { name: r.var()?, extent: r.term()? },
-            13 => Ghost::RetypeJunk { entry: r.u16()? },
-            14 => Ghost::RetypeShape { entry: r.u16()?, mem: r.mem()? },
-            15 => Ghost::RetypeZero { entry: r.u16()?, mem: r.mem()? },
-            16 => Ghost::RetypePlain {
+            12 => Ghost::RetypeJunk { entry: r.u16()? },
+            13 => Ghost::RetypeShape { entry: r.u16()?, mem: r.mem()? },
+            14 => Ghost::RetypeZero { entry: r.u16()?, mem: r.mem()? },
+            15 => Ghost::RetypePlain {
                 entry: r.u16()?,
                 mem: if r.bit()? { Some(r.mem()?) } else { None },
             },
-            17 => Ghost::Unfold { entry: r.u16()? },
-            18 => {
+            16 => Ghost::Unfold { entry: r.u16()? },
+            17 => {
                 let entry = r.u16()?;
                 let (ty, args) = r.named()?;
                 Ghost::Fold { entry, ty, args }
             }
-            19 => Ghost::Open { entry: r.u16()? },
-            20 => Ghost::Pack { entry: r.u16()?, mem: r.mem()?, witnesses: r.terms()? },
-            21 => Ghost::FieldClose { entry: r.u16()?, field: r.u16()?, ty: r.field_ty()? },
-            22 => Ghost::Leak { cap: r.u16()? },
-            23 => Ghost::Borrow { entry: r.u16()?, mode: r.mode()? },
-            24 => Ghost::Share { entry: r.u16()?, mode: r.mode()? },
-            25 => Ghost::RegionEnd { token: r.u16()? },
-            26 => Ghost::ViewWeaken { view: r.u16()? },
-            27 => Ghost::ViewPart { view: r.u16()?, from: r.term()?, count: r.term()? },
-            28 => Ghost::ViewCat { view: r.u16()?, second: r.bit()? },
-            29 => Ghost::ViewPlain { view: r.u16()? },
-            30 => Ghost::ViewUnfold { view: r.u16()? },
-            31 => Ghost::ViewOpen { view: r.u16()? },
-            32 => Ghost::ViewData { data: DataId(r.u16()?) },
-            33 => Ghost::ViewForget { view: r.u16()? },
-            34 => Ghost::Carve { offset: r.i64()?, size: r.i64()? },
-            35 => Ghost::Uncarve { name: r.var()?, entry: r.u16()? },
-            36 => Ghost::FrameWord { place: r.place()?, name: r.var()? },
-            37 => Ghost::Renorm { place: r.place()?, signed: r.bit()? },
+            18 => Ghost::Open { entry: r.u16()? },
+            19 => Ghost::Pack { entry: r.u16()?, mem: r.mem()?, witnesses: r.terms()? },
+            20 => Ghost::FieldClose { entry: r.u16()?, field: r.u16()?, ty: r.field_ty()? },
+            21 => Ghost::Leak { cap: r.u16()? },
+            22 => Ghost::Borrow { entry: r.u16()?, mode: r.mode()? },
+            23 => Ghost::Share { entry: r.u16()?, mode: r.mode()? },
+            24 => Ghost::RegionEnd { token: r.u16()? },
+            25 => Ghost::ViewWeaken { view: r.u16()? },
+            26 => Ghost::ViewPart { view: r.u16()?, from: r.term()?, count: r.term()? },
+            27 => Ghost::ViewCat { view: r.u16()?, second: r.bit()? },
+            28 => Ghost::ViewPlain { view: r.u16()? },
+            29 => Ghost::ViewUnfold { view: r.u16()? },
+            30 => Ghost::ViewOpen { view: r.u16()? },
+            31 => Ghost::ViewData { data: DataId(r.u16()?) },
+            32 => Ghost::Carve { offset: r.i64()?, size: r.i64()? },
+            33 => Ghost::Uncarve { name: r.var()?, entry: r.u16()? },
+            34 => Ghost::FrameWord { place: r.place()?, name: r.var()? },
+            35 => Ghost::Renorm { place: r.place()?, signed: r.bit()? },
             _ => return r.malformed(),
         })
     }
@@ -207,9 +203,9 @@ impl Writer {
                 self.through(*of);
                 self.uint(*guard);
             }
-            Ghost::GuardFalse { of, guard } => {
+            Ghost::GuardFalse { entry, guard } => {
                 self.opcode(3);
-                self.through(*of);
+                self.uint(*entry);
                 self.uint(*guard);
             }
             Ghost::GuardAdd { of, guard } => {
@@ -252,27 +248,22 @@ impl Writer {
                 self.place(*place);
                 self.word(word);
             }
-            Ghost::EqualBlock { name, extent } => {
-                self.opcode(12);
-                self.var(*name);
-                self.term(extent);
-            }
             Ghost::RetypeJunk { entry } => {
-                self.opcode(13);
+                self.opcode(12);
                 self.uint(*entry);
             }
             Ghost::RetypeShape { entry, mem } => {
-                self.opcode(14);
+                self.opcode(13);
                 self.uint(*entry);
                 self.mem(mem);
             }
             Ghost::RetypeZero { entry, mem } => {
-                self.opcode(15);
+                self.opcode(14);
                 self.uint(*entry);
                 self.mem(mem);
             }
             Ghost::RetypePlain { entry, mem } => {
-                self.opcode(16);
+                self.opcode(15);
                 self.uint(*entry);
                 self.bit(mem.is_some());
                 if let Some(mem) = mem {
@@ -280,100 +271,96 @@ impl Writer {
                 }
             }
             Ghost::Unfold { entry } => {
-                self.opcode(17);
+                self.opcode(16);
                 self.uint(*entry);
             }
             Ghost::Fold { entry, ty, args } => {
-                self.opcode(18);
+                self.opcode(17);
                 self.uint(*entry);
                 self.named(*ty, args);
             }
             Ghost::Open { entry } => {
-                self.opcode(19);
+                self.opcode(18);
                 self.uint(*entry);
             }
             Ghost::Pack { entry, mem, witnesses } => {
-                self.opcode(20);
+                self.opcode(19);
                 self.uint(*entry);
                 self.mem(mem);
                 self.terms(witnesses);
             }
             Ghost::FieldClose { entry, field, ty } => {
-                self.opcode(21);
+                self.opcode(20);
                 self.uint(*entry);
                 self.uint(*field);
                 self.field_ty(ty);
             }
             Ghost::Leak { cap } => {
-                self.opcode(22);
+                self.opcode(21);
                 self.uint(*cap);
             }
             Ghost::Borrow { entry, mode } => {
-                self.opcode(23);
+                self.opcode(22);
                 self.uint(*entry);
                 self.mode(*mode);
             }
             Ghost::Share { entry, mode } => {
-                self.opcode(24);
+                self.opcode(23);
                 self.uint(*entry);
                 self.mode(*mode);
             }
             Ghost::RegionEnd { token } => {
-                self.opcode(25);
+                self.opcode(24);
                 self.uint(*token);
             }
             Ghost::ViewWeaken { view } => {
-                self.opcode(26);
+                self.opcode(25);
                 self.uint(*view);
             }
             Ghost::ViewPart { view, from, count } => {
-                self.opcode(27);
+                self.opcode(26);
                 self.uint(*view);
                 self.term(from);
                 self.term(count);
             }
             Ghost::ViewCat { view, second } => {
-                self.opcode(28);
+                self.opcode(27);
                 self.uint(*view);
                 self.bit(*second);
             }
             Ghost::ViewPlain { view } => {
-                self.opcode(29);
+                self.opcode(28);
                 self.uint(*view);
             }
             Ghost::ViewUnfold { view } => {
-                self.opcode(30);
+                self.opcode(29);
                 self.uint(*view);
             }
             Ghost::ViewOpen { view } => {
-                self.opcode(31);
+                self.opcode(30);
                 self.uint(*view);
             }
             Ghost::ViewData { data } => {
-                self.opcode(32);
+                self.opcode(31);
                 self.uint(data.0);
             }
-            Ghost::ViewForget { view } => {
-                self.opcode(33);
-                self.uint(*view);
-            }
             Ghost::Carve { offset, size } => {
-                self.opcode(34);
+                self.opcode(32);
                 self.int(*offset);
                 self.int(*size);
             }
             Ghost::Uncarve { name, entry } => {
-                self.opcode(35);
+                self.opcode(33);
                 self.var(*name);
                 self.uint(*entry);
             }
             Ghost::FrameWord { place, name } => {
-                self.opcode(36);
+                self.opcode(34);
                 self.place(*place);
                 self.var(*name);
             }
             Ghost::Renorm { place, signed } => {
-                self.opcode(37);
+                self.opcode(35);
                 self.place(*place);
                 self.bit(*signed);
             }

@@ -43,7 +43,7 @@ impl<'a> Stream<'a> {
 
 impl Hints for Stream<'_> {
     /// The stream says nothing of where it is.
-    fn block(&mut self, _start: Start) -> Result<()> {
+    fn block(&mut self, _start: Start, _state: &State) -> Result<()> {
         Ok(())
     }
 

@@ -87,7 +87,7 @@ fn guard_false_and_void_need_a_refutation() {
     let x = address(&mut st);
     let n = natural(&mut st);
     let e = guarded(&mut st, vec![Guard::Range(n.clone(), 0, 5)], x, k(0), bytes(k(8)));
-    let remove = [Ghost::GuardFalse { of: Through::Entry(e), guard: 0 }];
+    let remove = [Ghost::GuardFalse { entry: e, guard: 0 }];
     assert_eq!(refusal(ghosts(&mut st.clone(), &remove)), Rule::GuardFalse);
     let Cap::Entry(thing) = st.caps[0].clone() else { panic!() };
     let invent = [Ghost::GuardVoid { entry: thing, guard: 0 }];

@@ -557,7 +557,7 @@ impl World<'_> {
             24 => Ghost::ViewOpen { view },
             25 => Ghost::GuardAdd { of, guard },
             26 => Ghost::GuardTrue { of, guard: self.dice.position(1) },
-            27 => Ghost::GuardFalse { of, guard: self.dice.position(1) },
+            27 => Ghost::GuardFalse { entry, guard: self.dice.position(1) },
             _ => {
                 let (name, offset, mem) = (self.name(), self.term(), self.mem(1));
                 let guards = vec![guard];

@@ -282,22 +282,18 @@ fn a_word_gets_a_type_that_it_has() {
     wants(has(&st, at(2), refers(true)), Rule::HasRef, &Evidence::Undecided(Var::Free(2)));
 }
 
-/// Terms by which hints rename a word or an extent are over integers in scope.
+/// Terms by which hints rename a word are over integers in scope.
 #[test]
 fn other_terms_for_the_same_are_in_scope() {
     let far = Term::var(Var::Free(9));
     let mut st = state();
-    let x = block(&mut st, NameSet::ADDRESS, k(8));
     st.regs[Reg::Rax as usize] = Word::Int(k(8));
-    let extent = |t: &Term| Ghost::EqualBlock { name: x, extent: t.clone() };
     let word = |t: &Term| {
         let word = Word::Int(t.clone());
         Ghost::EqualWord { place: Place::Reg(Reg::Rax), word }
     };
-    ghosts(&mut st.clone(), &[extent(&k(8)), word(&k(8))]).unwrap();
-    for ghost in [extent(&far), word(&far)] {
-        wants(ghosts(&mut st.clone(), &[ghost]), Rule::EntryEqual, &Evidence::BadHint);
-    }
+    ghosts(&mut st.clone(), &[word(&k(8))]).unwrap();
+    wants(ghosts(&mut st, &[word(&far)]), Rule::EntryEqual, &Evidence::BadHint);
 }
 
 /// A named type has as many arguments as it says.

@@ -25,11 +25,11 @@ fn object(address: u32, size: u32, mem: Rc<Mem>, contents: Contents<'_>) -> Data
     Data { address, size, kind, contents, writable: false }
 }
 
-/// Loops that nobody leaves: a function and its label at 0, and this label, which none reaches.
+/// A loop that nobody leaves: a function and its label at 0, from there to this label.
 fn loops(sig: Sig, second: LabelState) -> Image<'static> {
     let at = |offset: u32, state: LabelState| Label { offset, state: state.into() };
     Image {
-        text: &[0xEB, 0xFE, 0xEB, 0xFE], // l: jmp l; m: jmp m
+        text: &[0xEB, 0x00, 0xEB, 0xFE], // l: jmp m; m: jmp m
         sigs: vec![Rc::new(sig)],
         functions: vec![Function { offset: 0, sig: 0 }],
         labels: vec![at(0, label(vec![])), at(2, second)],

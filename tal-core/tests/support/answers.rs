@@ -26,7 +26,7 @@ pub fn silent<T>() -> Result<T> {
 pub struct Silent;
 
 impl Hints for Silent {
-    fn block(&mut self, _: Start) -> Result<()> {
+    fn block(&mut self, _: Start, _: &State) -> Result<()> {
         Ok(())
     }
     fn end(&mut self) -> Result<()> {

@@ -1,0 +1,489 @@
+//! Not trusted: tests. The walk: blocks that only one way leads to, what waits for them, and that
+//! nothing is judged as two things. Each is an attack with its accepted twin.
+
+use super::*;
+use crate::limits;
+use crate::state::{FlagKind, FlagSet, Flags, State, Waiting};
+use crate::ty::{Bounds, Entry, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, Region};
+use iced_x86::code_asm::*;
+
+const U64: (i128, i128) = (0, (1 << 64) - 1);
+
+fn int_of((low, high): (i128, i128)) -> Kind {
+    Kind::Int(Bounds::new(Some(low), Some(high)).unwrap())
+}
+
+fn bytes(mem: Mem, guards: Vec<Guard>) -> View {
+    let base = Base::Name(Var::Free(0));
+    View {
+        guards,
+        region: Region::Always,
+        mode: Mode::Ro,
+        base,
+        offset: Term::ZERO,
+        mem: Rc::new(mem),
+    }
+}
+
+/// `[x : addr, n, m : 0..=2^64-1](rdi = x, rcx = n, rsi = m; always ro bytes(8) at x)`
+fn reader() -> Sig {
+    let pointer = Word::Ptr(Base::Name(Var::Free(0)), Term::ZERO);
+    let mut sig =
+        function(0, &[(Reg::Rdi, pointer), (Reg::Rcx, int(1)), (Reg::Rsi, int(2))], 0, &[]);
+    let address = Kind::Addr { set: NameSet::ADDRESS, block: None };
+    sig.vars = vec![address, int_of(U64), int_of(U64)];
+    sig.pre.views = vec![bytes(Mem::Bytes(Term::int(8)), vec![])];
+    sig
+}
+
+/// A function of that signature, and the offsets of its labels, none of which is declared.
+fn reads(labels: usize, code: impl FnOnce(&mut CodeAssembler, &mut [CodeLabel])) -> Program {
+    let (text, _) = asm(labels, code);
+    Program::new(text, vec![(0, reader())])
+}
+
+/// H7: the block learns its own condition, and the way that falls the opposite.
+#[test]
+fn a_block_knows_its_condition() {
+    let there = |jump: fn(&mut CodeAssembler, CodeLabel)| {
+        reads(1, |a, l| {
+            a.cmp(rcx, 8).unwrap();
+            jump(a, l[0]);
+            a.ret().unwrap();
+            a.set_label(&mut l[0]).unwrap();
+            a.mov(al, byte_ptr(rdi + rcx)).unwrap();
+            a.ret().unwrap();
+        })
+    };
+    there(|a, to| a.jb(to).unwrap()).accepted();
+    there(|a, to| a.jae(to).unwrap()).refused(Rule::Shape);
+    there(|a, to| a.je(to).unwrap()).refused(Rule::Shape);
+    let here = |jump: fn(&mut CodeAssembler, CodeLabel)| {
+        reads(1, |a, l| {
+            a.cmp(rcx, 8).unwrap();
+            jump(a, l[0]);
+            a.mov(al, byte_ptr(rdi + rcx)).unwrap();
+            a.ret().unwrap();
+            a.set_label(&mut l[0]).unwrap();
+            a.ret().unwrap();
+        })
+    };
+    here(|a, to| a.jae(to).unwrap()).accepted();
+    here(|a, to| a.jb(to).unwrap()).refused(Rule::Shape);
+}
+
+/// H7 with a relation instead of a bound.
+#[test]
+fn a_block_does_not_know_what_fell_through() {
+    let there = |jump: fn(&mut CodeAssembler, CodeLabel)| {
+        let mut program = reads(1, |a, l| {
+            a.cmp(rcx, rsi).unwrap();
+            jump(a, l[0]);
+            a.ret().unwrap();
+            a.set_label(&mut l[0]).unwrap();
+            a.mov(al, byte_ptr(rdi + rcx)).unwrap();
+            a.ret().unwrap();
+        });
+        // As many bytes as rsi says.
+        let mut sig = Sig::clone(&program.sigs[0]);
+        sig.pre.views = vec![bytes(Mem::Bytes(t(2)), vec![])];
+        program.sigs = vec![Rc::new(sig)];
+        program
+    };
+    there(|a, to| a.jb(to).unwrap()).accepted();
+    there(|a, to| a.jae(to).unwrap()).refused(Rule::Shape);
+}
+
+/// What one way narrowed is as wide as before on the one that waited, registers and all.
+#[test]
+fn what_waited_is_as_it_was() {
+    let after = |fall: fn(&mut CodeAssembler), block: fn(&mut CodeAssembler)| {
+        reads(1, |a, l| {
+            a.cmp(rsi, 1).unwrap();
+            a.jb(l[0]).unwrap();
+            fall(a);
+            a.ret().unwrap();
+            a.set_label(&mut l[0]).unwrap();
+            block(a);
+            a.mov(al, byte_ptr(rdi + rcx)).unwrap();
+            a.ret().unwrap();
+        })
+    };
+    after(|_| (), |a| a.and(ecx, 7).unwrap()).accepted();
+    // Bounds: of the block's own condition, and of those of the way that fell.
+    let narrowed = |a: &mut CodeAssembler| {
+        a.and(ecx, 7).unwrap();
+        a.mov(al, byte_ptr(rdi + rcx)).unwrap();
+    };
+    after(narrowed, |_| ()).refused(Rule::Shape);
+    after(|a| a.xor(ecx, ecx).unwrap(), |_| ()).refused(Rule::Shape);
+    let contradicts = reads(1, |a, l| {
+        a.cmp(rcx, 8).unwrap();
+        a.ja(l[0]).unwrap();
+        a.ret().unwrap();
+        a.set_label(&mut l[0]).unwrap();
+        a.mov(al, byte_ptr(rdi + rcx - 1)).unwrap();
+        a.ret().unwrap();
+    });
+    contradicts.refused(Rule::Shape);
+    // What was known before stays: 1.4a, with the label taken up after the block.
+    let program = |first: bool| {
+        let (text, offsets) = asm(2, |a, l| {
+            let [block, label] = l else { unreachable!() };
+            if first {
+                a.and(ecx, 7).unwrap();
+            }
+            a.cmp(rsi, 1).unwrap();
+            a.jb(*block).unwrap();
+            a.jmp(*label).unwrap();
+            a.set_label(block).unwrap();
+            a.mov(al, byte_ptr(rdi + rcx)).unwrap();
+            a.ret().unwrap();
+            a.set_label(label).unwrap();
+            a.lea(rax, rcx + 1).unwrap();
+            a.ret().unwrap();
+        });
+        let state = label(1, &[(Reg::Rcx, int(3))]);
+        Program::new(text, vec![(0, reader())]).label(offsets[1], state)
+    };
+    program(true).accepted();
+    program(false).refused(Rule::Shape);
+}
+
+/// The frame of the block is that of its condition.
+#[test]
+fn the_frame_of_what_waited_is_as_it_was() {
+    let program = |fall: fn(&mut CodeAssembler), block: fn(&mut CodeAssembler)| {
+        reads(1, |a, l| {
+            a.push(rcx).unwrap();
+            a.cmp(rsi, 1).unwrap();
+            a.jb(l[0]).unwrap();
+            fall(a);
+            a.ret().unwrap();
+            a.set_label(&mut l[0]).unwrap();
+            block(a);
+            a.ret().unwrap();
+        })
+    };
+    let pops = |a: &mut CodeAssembler| a.pop(rdx).unwrap();
+    program(pops, pops).accepted();
+    assert_eq!(program(pops, |_| ()).refused(Rule::Return).kind, Evidence::Depth(-8));
+    assert_eq!(program(|_| (), pops).refused(Rule::Return).kind, Evidence::Depth(-8));
+}
+
+/// A name that is decided on one way is not on the other, and a view that is there on one is not.
+#[test]
+fn what_is_known_of_a_name_waits_too() {
+    let program = |jump: fn(&mut CodeAssembler, CodeLabel), here: bool| {
+        let (text, _) = asm(1, |a, l| {
+            let load = |a: &mut CodeAssembler| a.mov(al, byte_ptr(rdi)).unwrap();
+            a.test(rdi, rdi).unwrap();
+            jump(a, l[0]);
+            if here {
+                load(a);
+            }
+            a.ret().unwrap();
+            a.set_label(&mut l[0]).unwrap();
+            if !here {
+                load(a);
+            }
+            a.ret().unwrap();
+        });
+        let mut sig = reader();
+        sig.vars[0] = Kind::Addr { set: NameSet::NULLABLE, block: None };
+        let guard = Guard::IsAddress(Var::Free(0));
+        sig.pre.views = vec![bytes(Mem::Bytes(Term::int(8)), vec![guard])];
+        Program::new(text, vec![(0, sig)])
+    };
+    type Jump = fn(&mut CodeAssembler, CodeLabel);
+    let zero: Jump = |a, to| a.jz(to).unwrap();
+    let other: Jump = |a, to| a.jnz(to).unwrap();
+    program(zero, true).accepted();
+    program(other, false).accepted();
+    assert!(program(other, true).verify().is_err());
+    assert!(program(zero, false).verify().is_err());
+}
+
+/// Flags stay readable where a block goes on, after a jump too; at a label they do not.
+#[test]
+fn a_block_reads_the_flags_of_its_condition() {
+    let program = |declared: bool| {
+        let (text, offsets) = asm(3, |a, l| {
+            let [first, second, last] = l else { unreachable!() };
+            a.cmp(rcx, 8).unwrap();
+            a.jbe(*first).unwrap();
+            a.ret().unwrap();
+            a.set_label(first).unwrap();
+            a.jmp(*second).unwrap();
+            a.int3().unwrap();
+            a.set_label(second).unwrap();
+            a.je(*last).unwrap();
+            a.mov(al, byte_ptr(rdi + rcx)).unwrap();
+            a.ret().unwrap();
+            a.set_label(last).unwrap();
+            a.ret().unwrap();
+        });
+        let program = Program::new(text, vec![(0, reader())]);
+        if declared { program.label(offsets[1], label(0, &[])) } else { program }
+    };
+    program(false).accepted();
+    program(true).refused(Rule::FlagsRead);
+}
+
+/// A block has one way into it, whatever is found first.
+#[test]
+fn no_other_way_leads_to_a_block() {
+    let twice = |a: &mut CodeAssembler, l: &mut [CodeLabel]| {
+        a.cmp(rcx, 8).unwrap();
+        a.jb(l[0]).unwrap();
+        a.cmp(rsi, 8).unwrap();
+        a.jb(l[0]).unwrap();
+        a.ret().unwrap();
+        a.set_label(&mut l[0]).unwrap();
+        a.ret().unwrap();
+    };
+    // The first is the last that is taken up.
+    let falls = |a: &mut CodeAssembler, l: &mut [CodeLabel]| {
+        a.cmp(rcx, 8).unwrap();
+        a.jb(l[0]).unwrap();
+        a.nop().unwrap();
+        a.set_label(&mut l[0]).unwrap();
+        a.ret().unwrap();
+    };
+    let jumps = |a: &mut CodeAssembler, l: &mut [CodeLabel]| {
+        a.cmp(rcx, 8).unwrap();
+        a.jb(l[0]).unwrap();
+        a.jmp(l[0]).unwrap();
+        a.set_label(&mut l[0]).unwrap();
+        a.ret().unwrap();
+    };
+    let itself = |a: &mut CodeAssembler, l: &mut [CodeLabel]| {
+        a.set_label(&mut l[0]).unwrap();
+        a.nop().unwrap();
+        a.jmp(l[0]).unwrap();
+    };
+    let back = |a: &mut CodeAssembler, l: &mut [CodeLabel]| {
+        a.nop().unwrap();
+        a.set_label(&mut l[0]).unwrap();
+        a.cmp(rcx, 8).unwrap();
+        a.jb(l[0]).unwrap();
+        a.ret().unwrap();
+    };
+    let both = |a: &mut CodeAssembler, l: &mut [CodeLabel]| {
+        a.cmp(rcx, 8).unwrap();
+        a.jb(l[0]).unwrap();
+        a.set_label(&mut l[0]).unwrap();
+        a.ret().unwrap();
+    };
+    type Code = fn(&mut CodeAssembler, &mut [CodeLabel]);
+    let programs: [(Code, bool); 6] = [
+        (twice, false),
+        (falls, false),
+        (jumps, false),
+        (itself, true),
+        (back, false),
+        (both, false),
+    ];
+    for (at, (code, entry)) in programs.into_iter().enumerate() {
+        let (text, offsets) = asm(1, code);
+        let program = Program::new(text, vec![(0, reader())]);
+        // Its own entry is a tail call.
+        let rule = if entry { continue } else { Rule::Claim };
+        let error = program.refused(rule);
+        assert_eq!((error.kind, error.site), (Evidence::Undecodable, Some(offsets[0])), "{at}");
+        // With a label there all is well.
+        let state = label(0, &[]);
+        let declared = program.clone().label(offsets[0], state);
+        assert!(at == 4 || declared.verify().is_ok(), "{at}: {:?}", declared.verify());
+    }
+}
+
+/// Overlapping instructions, one of them the middle of another, in either order.
+#[test]
+fn bytes_are_judged_as_one_instruction() {
+    // cmp rcx, 8; jb into the immediate of what falls, which would be a `ret`.
+    let falls = |byte: u8| {
+        let text = vec![0x48, 0x83, 0xF9, 8, 0x72, 1, 0xB8, byte, 0, 0, 0, 0xC3];
+        Program::new(text, vec![(0, reader())])
+    };
+    let error = falls(0xC3).refused(Rule::Claim);
+    assert_eq!((error.kind, error.site), (Evidence::Undecodable, Some(7)));
+    // The middle first, by a jump; then the block that is around it.
+    let text = vec![0x48, 0x83, 0xF9, 8, 0x72, 2, 0xEB, 1, 0xB8, 0xC3, 0, 0, 0, 0xC3];
+    let error = Program::new(text, vec![(0, reader())]).refused(Rule::Claim);
+    assert_eq!((error.kind, error.site), (Evidence::Undecodable, Some(8)));
+    // At the seam of two words of what is claimed.
+    for before in 56..72_usize {
+        let mut text = vec![0x90; before];
+        text.extend([0x48, 0x83, 0xF9, 8, 0x72, 3, 0x48, 0x89, 0xC8, 0xC3]);
+        Program::new(text.clone(), vec![(0, reader())]).refused(Rule::Claim);
+        text[before + 5] = 4;
+        text.push(0xC3);
+        Program::new(text, vec![(0, reader())]).accepted();
+    }
+}
+
+/// A block belongs to the function that leads to it.
+#[test]
+fn a_block_is_in_its_function() {
+    let program = |own: bool| {
+        let (text, offsets) = asm(3, |a, l| {
+            let [f, block, g] = l else { unreachable!() };
+            a.set_label(f).unwrap();
+            a.cmp(rcx, 8).unwrap();
+            a.jb(*block).unwrap();
+            a.ret().unwrap();
+            if !own {
+                a.set_label(g).unwrap();
+                a.ret().unwrap();
+            }
+            a.set_label(block).unwrap();
+            a.ret().unwrap();
+            if own {
+                a.set_label(g).unwrap();
+                a.ret().unwrap();
+            }
+        });
+        Program::new(text, vec![(offsets[0], reader()), (offsets[2], reader())])
+    };
+    program(true).accepted();
+    program(false).refused(Rule::Jump);
+}
+
+/// 257 ways do not wait at a time.
+#[test]
+fn only_so_many_ways_wait() {
+    let program = |count: usize| {
+        reads(count, |a, l| {
+            for (limit, to) in (1..).zip(l.iter()) {
+                a.cmp(rcx, limit).unwrap();
+                a.jb(*to).unwrap();
+            }
+            a.ret().unwrap();
+            for to in l {
+                a.set_label(to).unwrap();
+                a.ret().unwrap();
+            }
+        })
+    };
+    program(limits::SCOPES).accepted();
+    program(limits::SCOPES + 1).refused(Rule::Limit);
+}
+
+/// What their copies weigh is bounded; what they share is not counted twice.
+#[test]
+fn copies_of_what_waits_are_bounded() {
+    let record = |count: u32| {
+        let field = |i: u32| Field {
+            offset: 8 * i,
+            ty: FieldTy::Int { bits: 64, signed: false, facts: [].into() },
+            writable: true,
+        };
+        Rc::new(Mem::Struct { size: 8 * count, fields: (0..count).map(field).collect() })
+    };
+    let entry = |mem: &Rc<Mem>| {
+        let (guards, name, offset) = (vec![], Var::Free(0), Term::ZERO);
+        Cap::Entry(Entry { guards, name, offset, mem: Rc::clone(mem) })
+    };
+    let count = |fresh: bool| {
+        let mut state = State::empty();
+        state.caps = vec![entry(&record(256)); limits::CAPS];
+        let mut waiting: Vec<Waiting> = Vec::new();
+        while waiting.len() < 4096 {
+            if fresh {
+                state.caps = (0..limits::CAPS).map(|_| entry(&record(256))).collect();
+            }
+            match Waiting::open(&state, waiting.last()) {
+                Ok(open) => waiting.push(open),
+                Err(error) => {
+                    assert_eq!((error.rule, error.kind), (Rule::Limit, Evidence::Limit));
+                    break;
+                }
+            }
+        }
+        waiting.len()
+    };
+    assert_eq!(count(true), limits::SAVED / (limits::CAPS * 258 + 16));
+    assert!(count(false) > limits::SCOPES);
+}
+
+/// Random ways: whatever is done to a state behind a mark, it is what it was when it is taken up.
+#[test]
+fn what_is_taken_up_is_what_was_left() {
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut roll = |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    };
+    let interface = interface();
+    let image = Program::new(vec![0xC3], vec![(0, reader())]);
+    let image = image.image();
+    let mut deepest = 0;
+    for _ in 0..200 {
+        let mut judge = crate::judge::Judge::new(&image, &interface, Oracle::default(), 1 << 20);
+        let mut state = State::empty();
+        for i in 0..8 {
+            let set = NameSet { address: true, small: [Some((0, 0)), Some((-9, -1))] };
+            let kind = if i % 2 == 0 { int_of(U64) } else { Kind::Addr { set, block: None } };
+            judge.fresh(&mut state, kind).unwrap();
+        }
+        let mut left: Vec<(Waiting, State)> = Vec::new();
+        for _ in 0..120 {
+            let some = u16::try_from(roll(8)).unwrap();
+            let name = Var::Free(some | 1);
+            let number = t(some & !1);
+            match roll(13) {
+                0 => drop(judge.fresh_between(&mut state, 0, 9)),
+                1 => judge
+                    .learn(&mut state, Rel::Ge, number.plus(-1 - i128::from(some)).unwrap())
+                    .unwrap(),
+                2 => {
+                    let other = t(u16::try_from(roll(4)).unwrap() * 2);
+                    judge.learn(&mut state, Rel::Ge, number.sub(&other).unwrap()).unwrap();
+                }
+                3 => drop(judge.narrow(&mut state, name, |low, _| Some(low != 0))),
+                4 => drop(judge.narrow(&mut state, name, |low, _| Some(low <= 0))),
+                5 => {
+                    let guards = vec![Guard::IsAddress(name)];
+                    let view =
+                        View { base: Base::Name(name), ..bytes(Mem::Bytes(Term::int(8)), guards) };
+                    drop(judge.add_view(&mut state, view));
+                }
+                6 => state.set_reg(Reg::Rax, Word::Ptr(Base::Name(name), Term::ZERO)),
+                7 => state.set_slot(-8 * i64::from(some), Word::Int(number)),
+                8 => {
+                    let kind = FlagKind::Cmp(64, number, Term::int(3));
+                    state.flags = Flags { kind, readable: FlagSet(some as u8) };
+                }
+                9 if state.caps.len() < 8 => {
+                    let (guards, offset) = (vec![Guard::IsAddress(name)], Term::ZERO);
+                    let Var::Free(_) = name else { continue };
+                    let mem = Rc::new(Mem::Bytes(Term::int(8)));
+                    state.caps.push(Cap::Entry(Entry { guards, name, offset, mem }));
+                }
+                10 => {
+                    state.caps.pop();
+                    state.stack.lent.push(Lent { offset: -64, size: 8, name });
+                    state.stack.touched -= 8;
+                }
+                11 => {
+                    let open = Waiting::open(&state, left.last().map(|(waiting, _)| waiting));
+                    left.push((open.unwrap(), state.clone()));
+                    deepest = deepest.max(left.len());
+                }
+                _ => {
+                    let Some((waiting, model)) = left.pop() else { continue };
+                    waiting.take_up(&mut state);
+                    assert_eq!(state, model);
+                }
+            }
+        }
+        while let Some((waiting, model)) = left.pop() {
+            waiting.take_up(&mut state);
+            assert_eq!(state, model);
+        }
+    }
+    assert!(deepest > 8, "{deepest}");
+}
