@@ -6,7 +6,7 @@
 //! frame, capabilities) and a mark of what only grows, and is taken up when all that came later is
 //! done.
 
-use crate::decode::{self, Cc, Ea, Op};
+use crate::decode::{self, Cc, Decoded, Ea, Op};
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::hint::{Ghost, Hints, Site, Start};
 use crate::image::{Contents, DataKind, Image, Interface};
@@ -293,36 +293,48 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// rule[walk]: what runs without interruption from here until control leaves it. `ask`:
-    /// whether there is a label here, which ends it.
-    fn stretch(
+    /// rule[walk]: what runs without interruption from here until control leaves it. `ask`: whether
+    /// there may be a label here, which ends it.
+    fn stretch(&mut self, walk: &mut Walk, state: &mut State, start: u32, ask: bool) -> Result<()> {
+        let mut at = start;
+        self.run(walk, state, &mut at, ask).map_err(|e| placed(e, at))
+    }
+
+    /// As [`Judge::stretch`]; `at` is the instruction that is judged.
+    fn run(
         &mut self,
         walk: &mut Walk,
         state: &mut State,
-        start: u32,
+        at: &mut u32,
         mut ask: bool,
     ) -> Result<()> {
-        let mut at = start;
         loop {
-            let end = self.end_of_stretch(walk, at, ask);
+            let end = self.end_of_stretch(walk, *at, ask);
             ask = true;
-            let jumped = loop {
-                if at == end {
-                    let to = self.fall_target(walk, at).map_err(|e| placed(e, at))?;
-                    return self.go(walk, state, at, to).map_err(|e| placed(e, at));
+            *at = loop {
+                if *at == end {
+                    let to = self.fall_target(walk, end)?;
+                    return self.go(walk, state, end, to);
                 }
-                let (flow, behind) = self.instruction(state, at).map_err(|e| placed(e, at))?;
+                self.ghosts(state, Site::At(*at))?;
+                let decoded = decode::decode(self.image, *at)?;
+                let behind = self.behind(*at, &decoded)?;
                 // What is judged as one instruction is not judged as another (trap 127).
-                let twice = || placed(Error::new(Rule::Claim, Evidence::Undecodable), at);
+                let twice = || Error::new(Rule::Claim, Evidence::Undecodable);
                 premise!(behind <= end, twice());
-                premise!(walk.claim(at, behind), twice());
-                match self.leave(walk, state, at, flow).map_err(|e| placed(e, at))? {
-                    Onward::Next(next) => at = next,
-                    Onward::Jumped(to) => break to,
-                    Onward::Ends => return Ok(()),
+                premise!(walk.claim(*at, behind), twice());
+                if let Op::Flow(_) | Op::Int3 = decoded.op {
+                    let flow = self.transfer(state, *at, behind, &decoded.op)?;
+                    match self.leave(walk, state, *at, flow)? {
+                        Onward::Next(next) => *at = next,
+                        Onward::Jumped(to) => break to,
+                        Onward::Ends => return Ok(()),
+                    }
+                } else {
+                    self.row(state, &decoded)?;
+                    *at = behind;
                 }
             };
-            at = jumped;
         }
     }
 
@@ -466,36 +478,31 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When a premise fails.
     pub fn exec(&mut self, state: &mut State, offset: u32) -> Result<Flow> {
-        Ok(self.instruction(state, offset)?.0)
-    }
-
-    /// [`Judge::exec`], with the offset behind the instruction.
-    fn instruction(&mut self, state: &mut State, offset: u32) -> Result<(Flow, u32)> {
         self.ghosts(state, Site::At(offset))?;
         let decoded = decode::decode(self.image, offset)?;
+        let behind = self.behind(offset, &decoded)?;
+        if let Op::Flow(_) | Op::Int3 = decoded.op {
+            return self.transfer(state, offset, behind, &decoded.op);
+        }
+        self.row(state, &decoded)?;
+        Ok(Flow::Next(behind))
+    }
+
+    /// The offset behind the instruction, which is paid for, and whose feature is noted.
+    #[inline]
+    fn behind(&mut self, offset: u32, decoded: &Decoded) -> Result<u32> {
         self.burn(usize::from(decoded.length))?;
         self.features |= decoded.row.feature.map_or(0, Feature::bit);
-        let behind = offset.checked_add(u32::from(decoded.length)).or_refuse(Rule::Decode)?;
-        let flow = match decoded.op {
-            Op::Flow(transfer) => self.transfer(state, offset, behind, transfer)?,
-            // rule[row-nop]: never reached by fall-through: padding stands between blocks only.
-            Op::Int3 => return Err(Error::new(Rule::RowNop, Evidence::IllFormed)),
-            _ => {
-                self.row(state, &decoded)?;
-                Flow::Next(behind)
-            }
-        };
-        Ok((flow, behind))
+        offset.checked_add(u32::from(decoded.length)).or_refuse(Rule::Decode)
     }
 
     /// An instruction that transfers control.
-    fn transfer(
-        &mut self,
-        state: &mut State,
-        from: u32,
-        behind: u32,
-        transfer: decode::Flow,
-    ) -> Result<Flow> {
+    #[inline(never)]
+    fn transfer(&mut self, state: &mut State, from: u32, behind: u32, op: &Op) -> Result<Flow> {
+        let Op::Flow(transfer) = *op else {
+            // rule[row-nop]: never reached: padding stands where nothing is judged.
+            return Err(Error::new(Rule::RowNop, Evidence::IllFormed));
+        };
         Ok(match transfer {
             decode::Flow::Jmp(to) => Flow::Jump(self.target(to)?),
             decode::Flow::Jcc(cc, to) => Flow::Branch { cc, to: self.target(to)?, next: behind },
@@ -583,9 +590,10 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When a ghost is refused, or there are too many.
     pub fn ghosts(&mut self, state: &mut State, site: Site) -> Result<()> {
-        match self.hints.ghost(state, site)? {
-            None => Ok(()),
-            Some(first) => self.ghosts_from(state, site, first),
+        match self.hints.ghost(state, site) {
+            // Mostly. By `?` alone a ghost that is not there would be moved about.
+            Ok(None) => Ok(()),
+            found => self.ghosts_from(state, site, found?),
         }
     }
 
@@ -594,16 +602,16 @@ impl<H: Hints> Judge<'_, H> {
         &mut self,
         state: &mut State,
         site: Site,
-        first: Ghost,
+        first: Option<Ghost>,
     ) -> Result<()> {
-        self.burn(1)?;
-        self.ghost(state, &first)?;
-        for _ in 1..limits::GHOSTS {
-            let Some(ghost) = self.hints.ghost(state, site)? else { return Ok(()) };
+        let mut next = first;
+        for _ in 0..limits::GHOSTS {
+            let Some(ghost) = next else { return Ok(()) };
             self.burn(1)?;
             self.ghost(state, &ghost)?;
+            next = self.hints.ghost(state, site)?;
         }
-        match self.hints.ghost(state, site)? {
+        match next {
             None => Ok(()),
             Some(_) => Err(Error::new(Rule::GhostPlace, Evidence::Limit)),
         }

@@ -85,14 +85,17 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// `rule` with [`Kind::NotProved`] when the certificate does not check.
     pub fn prove_ge(&mut self, state: &mut State, term: &Term, rule: Rule) -> Result<()> {
+        if self.known(state, term, rule)? {
+            return Ok(());
+        }
         let goal = Fact { rel: Rel::Ge, term: term.clone() };
         loop {
-            if self.known(state, term, rule)? {
-                return Ok(());
-            }
             match self.hints.prove(state, &goal)? {
                 Proof::Comb(comb) => return self.comb(state, &goal, &comb, rule),
                 Proof::Step(step) => self.step(state, &step)?,
+            }
+            if self.known(state, term, rule)? {
+                return Ok(());
             }
         }
     }
@@ -185,6 +188,11 @@ impl<H: Hints> Judge<'_, H> {
         bounds: Bounds,
         rule: Rule,
     ) -> Result<()> {
+        self.burn(1)?;
+        if lies_within(state, term, bounds) {
+            self.hints.seen(state, Seen::InRange(term));
+            return Ok(());
+        }
         if let Some(l) = bounds.low() {
             let above = term.plus(l.saturating_neg()).or_refuse(rule)?;
             premise!(self.prove_ge(state, &above, rule));

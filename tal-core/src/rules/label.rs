@@ -12,7 +12,7 @@ use crate::rules::transfer::scope_of;
 use crate::state::State;
 use crate::term::Var;
 use crate::ty::{Base, FnId, LabelState, Lent, NameSet, Reg, Word};
-use alloc::vec::Vec;
+use alloc::{rc::Rc, vec::Vec};
 
 impl<H: Hints> Judge<'_, H> {
     /// The label of this index.
@@ -63,7 +63,11 @@ impl<H: Hints> Judge<'_, H> {
 
     /// As [`Judge::state_at`], in a state that was cleared.
     fn begin_at(&mut self, state: &mut State, function: FnId, declared: &LabelState) -> Result<()> {
-        let sig = self.function_sig(function)?;
+        // Mostly it is the one whose entry or label was there before.
+        if self.own.function != Some(function) {
+            self.own = Own::function(Some(function), self.function_sig(function)?);
+        }
+        let sig = Rc::clone(&self.own.sig);
         state.scope.extend(sig.vars.iter().chain(&declared.vars).map(scope_of));
         self.learn_all(state, &sig.pre.facts)?;
         self.learn_all(state, &declared.facts)?;
@@ -79,9 +83,7 @@ impl<H: Hints> Judge<'_, H> {
             self.refine(state, *name, *set)?;
         }
         check_limits(state)?;
-        self.burn(size(state))?;
-        self.own = Own::function(Some(function), sig);
-        Ok(())
+        self.burn(size(state))
     }
 
     /// rule[entail]: the state, with the fact and after the ghosts of the edge, fits the label of

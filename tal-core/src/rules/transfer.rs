@@ -165,9 +165,7 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         self.burn(size(state))?;
         let mut edge = Box::new(state.clone());
-        if let Some(first) = first {
-            self.ghosts_from(&mut edge, site, first)?;
-        }
+        self.ghosts_from(&mut edge, site, first)?;
         match to {
             Target::Label(label) => self.entail(&mut edge, label),
             Target::Entry(callee) => self.tail_call(&mut edge, from, callee),

@@ -54,6 +54,7 @@ const EFFECTS: &[&str] = &[
     "replace",
     "resume",
     "row",
+    "run",
     "secret",
     "set_field",
     "set_slot",
