@@ -14,7 +14,7 @@ use crate::lowered::GhostLine;
 use crate::prove::{Given, Known};
 use crate::theta::Sizes;
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::decode::{self, Op};
 use tal_core::error::{Error, Kind as ErrorKind, Rule};
 use tal_core::hint::{

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::image::Interface;
 use tal_core::ty::{Assertion, Sig, Word};
 use tal_syntax::Span;

@@ -27,7 +27,7 @@ use draft::{Draft, Symbol};
 use sig::Named;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::image::DataKind;
 use tal_core::ty::{DataId, FnId, Sig, TypeId};
 use tal_syntax::Span;

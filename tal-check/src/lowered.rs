@@ -15,7 +15,7 @@
 use crate::interface::Host;
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::hint::Place;
 use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
 use tal_core::term::{Term, Var};

@@ -11,7 +11,7 @@ use crate::lowered::Lowered;
 use crate::prove::rest;
 use crate::theta::{Space, Theta};
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Step};
 use tal_core::image::{Image, Label};

@@ -17,7 +17,7 @@ pub use given::facts_of;
 pub(crate) use given::{Given, bound, declared, rest, settle};
 use ledger::Ledger;
 use num_integer::Integer;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::hint::Proof;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};

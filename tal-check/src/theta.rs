@@ -4,7 +4,7 @@
 //! A declared state is a *pattern*. Its variables are read off the registers first, then off claims
 //! about blocks, then off the sizes of memory. What is left open is left open: the caller decides.
 
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::hint::Inst;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};

@@ -4,7 +4,7 @@
 mod bench;
 
 use bench::{Bench, add, array, assertion, facts_u64, int, name, own, post, sig, word};
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
     Base, Block, Cap, Entry, Fact, Field, FieldTy, Guard, Kind, Mem, Mode, NameSet, OriginId, Rel,

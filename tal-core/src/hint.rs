@@ -5,6 +5,7 @@
 //! in which they were asked, which *is* the stream. So there is one driver and one set of rules,
 //! and whatever the answers are, no wrong program passes: every rule checks what it was told.
 
+use crate::counted::Rc;
 use crate::error::Error;
 use crate::state::State;
 use crate::term::{Term, Var};
@@ -12,7 +13,7 @@ use crate::ty::{
     Assertion, Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, LabelState, Mem, Mode, Reg,
     Region, Sig, View, Word,
 };
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 
 mod forward;
 pub use forward::Forward;

@@ -1,8 +1,9 @@
 //! TCB. The image to be judged, as the loader or the assembler hands it over. An allegation:
 //! nothing in it is believed before the driver has checked it.
 
+use crate::counted::Rc;
 use crate::ty::{FnId, LabelState, Mem, Mode, NamedType, Sig, TypeId};
-use alloc::{boxed::Box, rc::Rc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 /// What the host offers: types, origins and imports. Comes from the host, never from the object.
 #[derive(Clone, PartialEq, Eq, Debug)]

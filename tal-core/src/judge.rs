@@ -9,9 +9,10 @@ use crate::state::State;
 use crate::term::Var;
 use crate::ty::{self, Cap, FnId, Region, Sig};
 
+use crate::counted::Rc;
 pub use crate::prove::range_goals;
 pub use crate::ty::range;
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 
 /// `Result` of a rule.
 pub type Result<T> = core::result::Result<T, Error>;

@@ -30,6 +30,7 @@ extern crate self as tal_core;
 pub mod premise;
 
 pub mod checked;
+pub mod counted;
 pub mod decode;
 pub mod driver;
 pub mod error;

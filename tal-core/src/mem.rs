@@ -8,6 +8,7 @@ mod subst;
 
 pub use subst::{Subst, Value};
 
+use crate::counted::Rc;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::judge::{Judge, Result};
@@ -15,7 +16,7 @@ use crate::limits;
 use crate::state::{Scope, State};
 use crate::term::{Atom, Term, Var};
 use crate::ty::{self, Fact, Field, FieldTy, Mem, NamedType, Rel, TypeId, Word};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 
 /// The declaration and present knowledge of a variable of the state.
 #[must_use]

@@ -1,11 +1,12 @@
 //! TCB. The state S at one program point (core.md 2 and 6).
 
+use crate::counted::Rc;
 use crate::error::{Error, Kind as Evidence, Rule};
 use crate::judge::Result;
 use crate::limits;
 use crate::term::{Term, Var};
 use crate::ty::{Bounds, Cap, Fact, FieldTy, Kind, Lent, Mem, NameSet, Reg, View, Word};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 
 /// A variable in scope with what is known of it now.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,8 +3,9 @@
 //! A [`Term`] denotes a mathematical integer. Every operation is checked: a result that leaves the
 //! bounds of `term-form` is [`TooBig`], never a wrapped number (redteam U17, traps 45).
 
+use crate::counted::Rc;
 use crate::limits;
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::fmt;

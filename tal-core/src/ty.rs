@@ -1,9 +1,10 @@
 //! TCB. Words, facts, memory types, capabilities, signatures, label states, images: the data that
 //! the rules speak about (core.md 2). Plain data; what makes it well formed is in `wf.rs`.
 
+use crate::counted::Rc;
 use crate::limits;
 use crate::term::{Term, Var};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 
 /// General registers in encoding order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

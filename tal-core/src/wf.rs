@@ -3,6 +3,7 @@
 
 mod sig;
 
+use crate::counted::Rc;
 use crate::error::{Error, Kind as Refusal, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::image::DataKind;
@@ -15,7 +16,6 @@ use crate::ty::{
     Base, Bounds, Entry, Fact, FieldTy, Guard, Kind, Mem, NameSet, OriginId, Region, TypeId, View,
     Word,
 };
-use alloc::rc::Rc;
 
 /// Facts of one integer field: copying a struct is paid by them, and nobody needs more.
 const REFINEMENTS: usize = 16;

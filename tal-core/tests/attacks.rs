@@ -450,7 +450,7 @@ fn c20_c22_c23_a_part_of_the_frame_comes_back_whole_and_once() {
 fn c44_code_is_no_memory() {
     let mut st = state();
     let x = address(&mut st);
-    let f = declare(&mut st, Kind::Code(std::rc::Rc::new(never())));
+    let f = declare(&mut st, Kind::Code(tal_core::counted::Rc::new(never())));
     let v = declare(&mut st, Kind::Word);
     for (word, fits) in [
         (ptr(x, k(8)), true),

@@ -40,8 +40,8 @@ use iced_x86::{
 use machine::{Cpu, LOWEST, Machine, SLOTS};
 use model::{Values, compare, solve};
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use support::{Prover, declare, empty_state, image_of, learn, no_interface};
+use tal_core::counted::Rc;
 use tal_core::decode::{Cc, Decoded, Op, Rm, Src, StringOp, Width, decode_at};
 use tal_core::hint::Hints;
 use tal_core::judge::Judge;

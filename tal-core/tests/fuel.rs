@@ -7,9 +7,9 @@ mod counting;
 mod support;
 
 use counting::peak;
-use std::rc::Rc;
 use support::Prover;
 use support::{image_of, int, judged, large_frame, name, no_interface, plain_sig, set};
+use tal_core::counted::Rc;
 use tal_core::decode::decode_at;
 use tal_core::judge::{Judge, Own};
 use tal_core::limits;

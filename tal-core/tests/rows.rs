@@ -9,10 +9,10 @@ use iced_x86::code_asm::{
     CodeAssembler, al, ax, bl, cl, cx, dx, eax, ecx, edi, edx, esi, ptr, rax, rbp, rbx, rcx, rdi,
     rdx, rsi, rsp, spl,
 };
-use std::rc::Rc;
 use support::{
     Prover, empty_state, get, holds, int, int_in, judged, large_frame, name, run, run_with, set,
 };
+use tal_core::counted::Rc;
 use tal_core::decode::{Cc, Decoded, Ea, Op, Width, decode_at};
 use tal_core::error::{Error, Kind, Rule};
 use tal_core::hint::{Place, Template};

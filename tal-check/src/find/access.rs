@@ -158,7 +158,7 @@ impl Finder<'_> {
     fn part(&mut self, st: &State, base: Base, offset: &Term) -> Option<Through> {
         use crate::theta::Sizes;
         let number = |i: usize| u16::try_from(i).unwrap_or(u16::MAX);
-        let mut all: Vec<(Through, Term, std::rc::Rc<Mem>)> = Vec::new();
+        let mut all: Vec<(Through, Term, tal_core::counted::Rc<Mem>)> = Vec::new();
         for (i, cap) in st.caps.iter().enumerate() {
             if let Cap::Entry(e) = cap
                 && Base::Name(e.name) == base

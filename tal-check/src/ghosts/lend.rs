@@ -79,7 +79,7 @@ impl Planner<'_, '_> {
             mode,
             base,
             offset: off.clone(),
-            mem: std::rc::Rc::new(mem.clone()),
+            mem: tal_core::counted::Rc::new(mem.clone()),
         };
         if let Base::Data(d) = base
             && self.f.data_view(d).is_some_and(|v| v == want)

@@ -3,7 +3,7 @@
 use super::{DEPTH, Planner};
 use crate::find::width_of;
 use crate::theta::{Guarded, Space, Theta, name_set, value_of};
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::hint::{Ghost, Inst, Through};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Cap, Entry, Field, FieldTy, Guard, Mem, Region, Word};

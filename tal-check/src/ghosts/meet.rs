@@ -367,7 +367,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn signature(&mut self, callee: Callee) -> Option<std::rc::Rc<Sig>> {
+    fn signature(&mut self, callee: Callee) -> Option<tal_core::counted::Rc<Sig>> {
         let (own, st) = (self.own.clone(), self.st.clone());
         self.f.judge(own).signature(&st, callee).ok()
     }
@@ -706,7 +706,7 @@ impl Planner<'_, '_> {
                 Mem::Junk(_) => {
                     let fields = Vec::new();
                     let mem = Mem::Struct { fields, size: u32::try_from(size).ok()? };
-                    Ghost::RetypeShape { entry, mem: std::rc::Rc::new(mem) }
+                    Ghost::RetypeShape { entry, mem: tal_core::counted::Rc::new(mem) }
                 }
                 _ => Ghost::RetypeJunk { entry },
             };

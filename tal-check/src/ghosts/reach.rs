@@ -3,7 +3,7 @@
 use super::Planner;
 use super::make::blank;
 use crate::find::{How, position, width_of};
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::decode::{Alu, Ea, Op, Rm, Src, StringOp};
 use tal_core::hint::{Ghost, Site, Through};
 use tal_core::rules::memory::Address;

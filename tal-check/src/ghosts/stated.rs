@@ -7,7 +7,7 @@ use crate::find::Finder;
 use crate::lowered::Written;
 use crate::theta::{Guarded, Theta, name_set};
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::{Error, Kind as ErrorKind};
 use tal_core::hint::{Forward, Ghost, Hints, Inst, Place, Site, Start};
 use tal_core::image::{Image, Label};

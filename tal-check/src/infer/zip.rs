@@ -7,7 +7,7 @@
 
 use crate::prove::Known;
 use crate::theta::name_set;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::limits;
 use tal_core::state::{Scope, State};
 use tal_core::term::{Term, Var};

@@ -5,7 +5,7 @@ use super::reach::{Order, Slot};
 use super::{Elab, Res, table_kind};
 use crate::lowered::{Fixup, FixupKind, FixupTarget};
 use crate::resolve::DeclId;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::image::DataKind;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, DataId, Fact, FieldTy, Mem, Mode, Rel, Word};

@@ -5,7 +5,7 @@ use super::sig::{Pointer, Reading, Said, Where, arguments, registers};
 use super::types::ge;
 use super::{Elab, Res};
 use crate::lowered::Origin;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::hint::Place;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Assertion, Base, Cap, Entry, Guard, Kind, NameSet, Post, Word};

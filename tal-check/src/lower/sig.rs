@@ -8,7 +8,7 @@ use super::types::ge;
 use super::{Elab, Res};
 use crate::lowered::Origin;
 use crate::prove::settle;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::hint::Place;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{

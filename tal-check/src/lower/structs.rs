@@ -5,7 +5,7 @@ use super::types::TYPE_NAMES;
 use super::{Elab, Layout, Res, StructState};
 use crate::lowered::{FieldInfo, TypeInfo};
 use crate::resolve::DeclId;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::limits::FIELDS;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Fact, Field, FieldTy, Mem, NamedType, Rel, TypeId, Word};

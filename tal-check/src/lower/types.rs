@@ -3,7 +3,7 @@
 use super::expr::{Declared, Scope, Value};
 use super::{Elab, Res};
 use crate::lowered::TypeInfo;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Fact, Field, FieldTy, Mem, Mode, OriginId, Rel, TypeId, Word};
 use tal_syntax::Span;

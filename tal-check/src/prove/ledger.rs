@@ -3,7 +3,7 @@
 use super::given::{Given, Place, place};
 use super::web::{Least, Part};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::hint::{Comb, End, Proof, Step};
 use tal_core::learn::{Told, told};
 use tal_core::term::Term;

@@ -8,7 +8,7 @@ use super::ledger::{Derived, Ledger, first_of};
 use crate::simplex::Polyhedron;
 use num_integer::Integer;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::term::{Atom, Monomial, Term};
 use tal_core::ty::{Fact, Rel};
 

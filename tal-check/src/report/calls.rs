@@ -6,7 +6,7 @@ use super::{bounds, memory, rules, stack};
 use crate::find::Trouble;
 use crate::lowered::Lowered;
 use iced_x86::{FlowControl, Instruction};
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::{Kind, Rule};
 use tal_core::hint::Place;
 use tal_core::limits;

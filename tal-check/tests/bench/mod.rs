@@ -4,9 +4,9 @@
 pub mod show;
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use tal_check::asm::{self, Arg, MemArg};
 use tal_check::find::Finder;
+use tal_core::counted::Rc;
 use tal_core::hint::Hints;
 use tal_core::image::{Data, Function, Image, Interface, Label};
 use tal_core::judge::Judge;

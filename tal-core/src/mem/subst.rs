@@ -5,6 +5,7 @@
 //! contain `Free` variables only, and no binder binds those.
 
 use super::deeper;
+use crate::counted::Rc;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::judge::{Judge, Result};
@@ -14,7 +15,7 @@ use crate::ty::{
     self, Assertion, Base, Cap, Entry, Fact, Field, FieldTy, Guard, Mem, Post, Region, Sig, View,
     Word,
 };
-use alloc::{boxed::Box, rc::Rc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 /// What a variable stands for: an [`crate::hint::Inst`] that was checked.
 #[derive(Clone, PartialEq, Eq, Debug)]

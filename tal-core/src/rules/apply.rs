@@ -1,6 +1,7 @@
 //! TCB. `apply`: what a transfer to an entry takes from the state of whoever makes it; calls, and
 //! the use of an entry at the signature of a code parameter (core.md 4.12).
 
+use crate::counted::Rc;
 use crate::driver::{Flow, size};
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::hint::{Hints, Site};
@@ -11,7 +12,7 @@ use crate::rules::transfer::scope_of;
 use crate::state::{FlagKind, FlagSet, Flags, State};
 use crate::term::{Term, Var};
 use crate::ty::{Assertion, Base, Cap, FnId, ImportId, Kind, Post, Reg, Region, Sig, View, Word};
-use alloc::{boxed::Box, rc::Rc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use core::mem;
 
 /// What is called or jumped to.

@@ -4,6 +4,7 @@
 //! them: a pointer in data is the address of an object with the very type that the field promises
 //! (trap 107).
 
+use crate::counted::Rc;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::image::{Contents, Data, DataKind};
@@ -13,7 +14,7 @@ use crate::mem::{Subst, deeper, holds_at, parts, width};
 use crate::term::{Term, Var};
 use crate::ty::{DataId, Fact, Field, FieldTy, FnId, Mem, Mode, Rel, Word};
 use crate::wf::{Ctx, ill};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 
 impl<'a, H: Hints> Judge<'a, H> {
     /// Every object: rule[data-object], rule[data-init], rule[table-object]; and that they are

@@ -3,6 +3,7 @@
 //! Each rule is an entailment of separation logic over memory that does not change. All of them act
 //! on entries without guards: what may not exist has no shape.
 
+use crate::counted::Rc;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Through};
 use crate::judge::{Judge, Result};
@@ -12,7 +13,7 @@ use crate::rules::guard::{checked, entry_at, entry_mut, view_at};
 use crate::state::State;
 use crate::term::Term;
 use crate::ty::{Cap, Entry, Mem, Rel, TypeId};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 
 impl<H: Hints> Judge<'_, H> {
     /// Adds to C.

@@ -1,5 +1,6 @@
 //! TCB. A word back into its field (rule[field-close]).
 
+use crate::counted::Rc;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::judge::{Judge, Result};
@@ -9,7 +10,6 @@ use crate::rules::guard::entry_mut;
 use crate::rules::memory::with_field;
 use crate::state::State;
 use crate::ty::{FieldTy, Mem, Word};
-use alloc::rc::Rc;
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[field-close]: the field, which holds a known word, has type `ty` of the same width.

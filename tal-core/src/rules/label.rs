@@ -1,5 +1,6 @@
 //! TCB. Labels and entailment (core.md 4.13).
 
+use crate::counted::Rc;
 use crate::driver::size;
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::hint::Hints;
@@ -12,7 +13,7 @@ use crate::rules::transfer::scope_of;
 use crate::state::State;
 use crate::term::Var;
 use crate::ty::{Base, FnId, LabelState, Lent, NameSet, Reg, Word};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 
 impl<H: Hints> Judge<'_, H> {
     /// The label of this index.

@@ -3,6 +3,7 @@
 //! An access is inside the bytes that an owned entry or a live view covers, by arithmetic over Z:
 //! whatever registers hold modulo 2^64, the address is then the one that was reasoned about.
 
+use crate::counted::Rc;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Through};
 use crate::judge::{Judge, Result, range_goals};
@@ -17,7 +18,7 @@ use crate::ty::{
     Base, Block, Bounds, Cap, DataId, Entry, Fact, Field, FieldTy, Guard, Kind as Decl, Mem, Mode,
     NameSet, OriginId, Reg, Region, View, Word,
 };
-use alloc::{boxed::Box, rc::Rc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 /// Where an operand stands.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,6 +4,7 @@
 //! to be proved of a new type is that none of its parts is negative: with several parts a negative
 //! one could hide in the sum (redteam U11).
 
+use crate::counted::Rc;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::judge::{Judge, Result};
@@ -12,7 +13,6 @@ use crate::rules::entry::unguarded;
 use crate::rules::guard::entry_mut;
 use crate::state::State;
 use crate::ty::{Field, FieldTy, Mem};
-use alloc::rc::Rc;
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[retype-junk]: what owns memory is not forgotten; the content is to be moved out first.

@@ -3,6 +3,7 @@
 //! `delta` is rsp minus the entry rsp, `touched` the lowest offset known to be touched; a slot that
 //! is not listed is unreadable; lent parts are linear (redteam U5, U6).
 
+use crate::counted::Rc;
 use crate::decode::{Src, Width};
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Place};
@@ -16,7 +17,7 @@ use crate::ty::{
     self, Base, Bounds, Cap, Entry, Fact, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, Reg,
     Region, View, Word,
 };
-use alloc::{boxed::Box, rc::Rc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 const WORD: i64 = 8;
 

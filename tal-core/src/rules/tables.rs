@@ -1,12 +1,13 @@
 //! TCB. The tables of an image (core.md 4.15): types, signatures, functions, labels, data, imports.
 
+use crate::counted::Rc;
 use crate::error::{Error, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::ty::TypeId;
 use crate::wf::ill;
-use alloc::{rc::Rc, vec};
+use alloc::vec;
 
 impl<H: Hints> Judge<'_, H> {
     /// Every table entry is well formed, and where things lie in memory is possible.

@@ -1,6 +1,7 @@
 //! TCB. Values for the variables of a signature or label: their kinds, sets and claims (the first
 //! premises of rule[apply] and rule[entail]).
 
+use crate::counted::Rc;
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::hint::{Hints, Inst, Through};
 use crate::image::DataKind;
@@ -9,7 +10,7 @@ use crate::mem::{Subst, Value};
 use crate::state::{Scope, State};
 use crate::term::{Term, Var};
 use crate::ty::{Base, Cap, DataId, Fact, Kind, NameSet, Region, Rel, Sig, Word};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 
 const RULE: Rule = Rule::Apply;
 

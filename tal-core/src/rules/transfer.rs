@@ -1,5 +1,6 @@
 //! TCB. Transfers of control other than calls (core.md 4.12).
 
+use crate::counted::Rc;
 use crate::driver::{Target, size};
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::hint::{Ghost, Hints, Site};
@@ -8,7 +9,7 @@ use crate::mem::Subst;
 use crate::rules::apply::{Callee, check_limits};
 use crate::state::{FlagKind, FlagSet, Flags, Scope, State};
 use crate::ty::{Bounds, FnId, Kind, NameSet, Reg, Sig, Word};
-use alloc::{boxed::Box, rc::Rc};
+use alloc::boxed::Box;
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[entry-state]: the state at the start of this function. Sets `self.own`.

@@ -3,6 +3,7 @@
 //! A view may be copied and forgotten freely, so each ghost here appends a new one. It may be used
 //! only while its region lives, which is asked at each use and never remembered.
 
+use crate::counted::Rc;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Through};
 use crate::image::DataKind;
@@ -13,7 +14,7 @@ use crate::rules::guard::{checked, take_entry, view_at};
 use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{Base, Cap, DataId, FieldTy, Kind as Decl, Mem, Mode, Region, View};
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 
 impl<H: Hints> Judge<'_, H> {
     /// Is `wanted` (after substitution) among the views of the state? The hint says which it is;

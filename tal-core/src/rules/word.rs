@@ -1,5 +1,6 @@
 //! TCB. Words: comparison, and the one place where a word gets a declared type (core.md 4.5, 4.13).
 
+use crate::counted::Rc;
 use crate::decode::Width;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Place};
@@ -12,7 +13,7 @@ use crate::ty::{
     self, Base, Bounds, Cap, Entry, FieldTy, Guard, Mem, Mode, NameSet, OriginId, Region, View,
     Word,
 };
-use alloc::{rc::Rc, vec::Vec};
+use alloc::vec::Vec;
 
 /// Words are known modulo this. Where a word is compared with one that a type or label states, both
 /// are the same 64 bits, so the terms may differ by a multiple; what is learnt of a term as a

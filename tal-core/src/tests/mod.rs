@@ -8,6 +8,7 @@ mod page;
 mod section;
 mod walk;
 
+use crate::counted::Rc;
 use crate::driver;
 use crate::error::{Error, Kind as Evidence, Rule};
 use crate::hint::{Comb, Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
@@ -21,7 +22,7 @@ use crate::ty::{
 };
 use crate::wire::{self, guess};
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::{rc::Rc, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use iced_x86::code_asm::{CodeAssembler, CodeLabel};
 
 pub(super) const TEXT: u32 = 0x40_0000;

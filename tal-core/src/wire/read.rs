@@ -1,6 +1,7 @@
 //! TCB. Reading the parts that tables and hints are made of. Every form is the only one of its
 //! value, every count is bounded by the bytes that are left, nesting by [`limits::NESTING`].
 
+use crate::counted::Rc;
 use crate::error::{Error, Kind as Evidence, Rule};
 use crate::judge::Result;
 use crate::limits;
@@ -9,7 +10,7 @@ use crate::ty::{
     Assertion, Base, Block, Bounds, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind,
     Lent, Mem, Mode, NameSet, OriginId, Post, Reg, Region, Rel, Sig, TypeId, View, Word,
 };
-use alloc::{boxed::Box, rc::Rc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 /// What an allocation takes beside its contents: reference counts, the allocator, rounding.
 const ALLOCATION: usize = 48;

@@ -2,12 +2,13 @@
 
 use super::read::Reader;
 use super::{INTERFACE_MAGIC, MAGIC, VERSION};
+use crate::counted::Rc;
 use crate::error::{Error, Kind as Evidence, Rule};
 use crate::image::{Contents, Data, DataKind, Function, Image, Interface, Label, Segment};
 use crate::judge::Result;
 use crate::limits;
 use crate::ty::{Cap, FnId, Guard, LabelState, NamedType, Reg, Sig, Word};
-use alloc::{boxed::Box, rc::Rc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 /// Flags of a label state: what is there, or is as at the function's entry.
 pub(crate) mod flag {

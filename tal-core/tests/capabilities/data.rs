@@ -1,7 +1,7 @@
 //! Not trusted. Data objects (core.md 4.14; redteam A13, A16; traps 52, 106, 107).
 
 use crate::support::*;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::{Error, Rule};
 use tal_core::image::{Contents, Data, DataKind, Image, Label};
 use tal_core::judge::Judge;

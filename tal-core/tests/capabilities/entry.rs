@@ -211,7 +211,7 @@ fn packing_proves_the_facts_of_the_package() {
         let n = Term::var(Var::Bound(0));
         let facts = vec![ge(n.plus(-c).unwrap())];
         let body = record(8, vec![known(0, Word::Int(n))]);
-        let mem = std::rc::Rc::new(Mem::Ex { vars: 1, facts, body });
+        let mem = tal_core::counted::Rc::new(Mem::Ex { vars: 1, facts, body });
         [Ghost::Pack { entry: 0, mem, witnesses: vec![k(4)] }]
     };
     assert_eq!(refusal(ghosts(&mut st.clone(), &at_least(5))), Rule::EntryPack);

@@ -2,7 +2,7 @@
 //! 9.24, 9.29, 9.43).
 
 use crate::support::*;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::Rule;
 use tal_core::hint::Ghost;
 use tal_core::state::State;

@@ -297,7 +297,7 @@ fn an_address_has_one_unscaled_pointer() {
     address_of(&st, rcx, Some((Reg::Rax, 1)), 16).unwrap();
     assert_eq!(refusal(address_of(&st, rcx, Some((Reg::Rax, 2)), 0)), Rule::EaForm);
     assert_eq!(refusal(address_of(&st, rax, Some((Reg::Rax, 1)), 0)), Rule::EaForm);
-    let k_ = Kind::Code(std::rc::Rc::new(never()));
+    let k_ = Kind::Code(tal_core::counted::Rc::new(never()));
     let f = declare(&mut st, k_);
     let v = declare(&mut st, Kind::Word);
     let z = name(&mut st, NameSet::NULLABLE);

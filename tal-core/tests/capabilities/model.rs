@@ -8,7 +8,7 @@
 
 use crate::support::*;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::Error;
 use tal_core::hint::{Ghost, Through};
 use tal_core::image::{Image, Interface};

@@ -80,7 +80,7 @@ fn only_plain_memory_is_copied_over() {
     let small = vec![ge(k(9).sub(&Term::var(Var::Value)).unwrap())];
     let mut ro = int(0, 64, false);
     ro.writable = false;
-    let bad: [(std::rc::Rc<Mem>, bool); 5] = [
+    let bad: [(tal_core::counted::Rc<Mem>, bool); 5] = [
         (record(8, vec![refined(0, 64, false, small)]), true),
         (record(8, vec![own(0, true, None, u64s())]), true),
         (record(8, vec![reference(0, true, Mode::Rw, u64s())]), true),

@@ -2,7 +2,7 @@
 //! core.md 9.3 to 9.5).
 
 use crate::support::*;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::{Error, Rule};
 use tal_core::judge::Judge;
 use tal_core::mem::{Subst, Value};

@@ -5,7 +5,7 @@ pub(crate) mod answers;
 
 use answers::{Silent, silent};
 use std::collections::VecDeque;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::{Error, Rule};
 use tal_core::hint::{Comb, Forward, Ghost, Inst, Proof, Through};
 use tal_core::image::{Data, Image, Interface};

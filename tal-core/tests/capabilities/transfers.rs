@@ -8,7 +8,7 @@
 use crate::model::{Dice, Env, World, begin};
 use crate::support::*;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::hint::Inst;
 use tal_core::image::{Function, Image, Label};
 use tal_core::judge::{Judge, Own};

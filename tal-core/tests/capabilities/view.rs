@@ -137,12 +137,12 @@ fn plain_memory_is_bytes_for_readers() {
 }
 
 /// A package of a length and what it bounds.
-fn package(length_writable: bool) -> std::rc::Rc<tal_core::ty::Mem> {
+fn package(length_writable: bool) -> tal_core::counted::Rc<tal_core::ty::Mem> {
     let n = Term::var(Var::Bound(0));
     let mut length = known(0, Word::Int(n.clone()));
     length.writable = length_writable;
     let body = record(16, vec![length, own(8, false, None, array(n.clone(), u64s()))]);
-    std::rc::Rc::new(tal_core::ty::Mem::Ex { vars: 1, facts: vec![ge(n)], body })
+    tal_core::counted::Rc::new(tal_core::ty::Mem::Ex { vars: 1, facts: vec![ge(n)], body })
 }
 
 /// Attacks t86, t88.

@@ -2,7 +2,7 @@
 //! core.md 9.27, 9.32).
 
 use crate::support::*;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::{Error, Rule};
 use tal_core::image::Image;
 use tal_core::judge::Judge;

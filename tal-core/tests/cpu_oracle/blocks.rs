@@ -13,7 +13,7 @@ use crate::model::{Values, solve};
 use crate::support::{Prover, declare, holds, image_of, int_in, no_interface};
 use fastrand::Rng;
 use iced_x86::{Code, MemoryOperand};
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::decode::{Cc, Decoded, Op, Rm, decode_at};
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Place, Template, Through};

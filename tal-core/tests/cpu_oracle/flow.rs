@@ -7,7 +7,7 @@ use crate::machine::Cpu;
 use crate::placed::{DATA, Placed, TEXT};
 use crate::support::{Prover, empty_state, int_in, no_interface, plain_sig, set};
 use fastrand::Rng;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::decode::{Cc, Decoded, Flow, Op, decode_at};
 use tal_core::driver;
 use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};

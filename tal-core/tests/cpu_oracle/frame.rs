@@ -7,7 +7,7 @@ use crate::machine::{LOWEST, Machine, SLOTS};
 use crate::support::{Prover, declare, set};
 use fastrand::Rng;
 use iced_x86::{Code, MemoryOperand, Mnemonic};
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::decode::decode_at;
 use tal_core::table::{Form, ROWS};
 use tal_core::term::Term;

@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use crate::model::Values;
 use crate::support::{Prover, declare, int_in, set};
 use fastrand::Rng;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::decode::decode_at;
 use tal_core::term::Term;
 use tal_core::ty::{Base, Cap, Entry, Kind, Mem, NameSet, Reg, Word};

@@ -4,7 +4,7 @@
 use crate::judges::*;
 use crate::support::*;
 use std::path::Path;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::{Error, Rule};
 use tal_core::image::{Contents, Data, DataKind, Image, Interface};
 use tal_core::judge::Judge;

@@ -1,7 +1,7 @@
 //! Not trusted. Images, labels and functions to begin with.
 
 use crate::support::*;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::{Error, Rule};
 use tal_core::hint::Inst;
 use tal_core::image::{Function, Image, Label};

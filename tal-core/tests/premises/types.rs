@@ -2,7 +2,7 @@
 
 use crate::judges::*;
 use crate::support::*;
-use std::rc::Rc;
+use tal_core::counted::Rc;
 use tal_core::error::{Error, Rule};
 use tal_core::hint::{Ghost, Through};
 use tal_core::image::Interface;

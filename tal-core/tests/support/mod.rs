@@ -7,8 +7,9 @@ extern crate alloc;
 
 pub mod answers;
 
-use alloc::{rc::Rc, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use answers::Silent;
+use tal_core::counted::Rc;
 use tal_core::decode::{Decoded, decode_at};
 use tal_core::error::{Error, Kind as Refusal, Rule};
 use tal_core::hint::{Comb, Forward, Proof, Template, Through};
