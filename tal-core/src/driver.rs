@@ -14,7 +14,7 @@ use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::rules::apply::Callee;
 use crate::rules::transfer::clear;
-use crate::state::{FlagKind, Mark, State, Waiting};
+use crate::state::{FlagKind, Mark, Saved, State, Waiting};
 use crate::table::Feature;
 use crate::term::Term;
 use crate::ty::{Base, DataId, Fact, FnId, ImportId, Reg, Rel, Word};
@@ -385,7 +385,7 @@ impl<H: Hints> Judge<'_, H> {
             }
             Flow::Branch { cc, to: Target::Block(to), next } => {
                 // Before the fact of either way (H7).
-                self.burn(weight(state).saturating_mul(2))?;
+                self.burn(Saved::cost(state))?;
                 walk.put_off(state, from, to, cc)?;
                 self.edge(state, cc, false)?;
                 Ok(Onward::Next(next))
@@ -420,7 +420,11 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         if matches!(state.flags.kind, FlagKind::Pick(..)) {
             // Only here does an edge rewrite words and capabilities.
-            state.steps = self.picked(walk, state, from, cc, to)?;
+            self.burn(Saved::cost(state))?;
+            let saved = Saved::of(state);
+            self.edge(state, cc, true)?;
+            self.go(walk, state, from, to)?;
+            saved.put_back(state);
         } else {
             let mark = Mark::of(state);
             self.edge(state, cc, true)?;
@@ -428,24 +432,6 @@ impl<H: Hints> Judge<'_, H> {
             mark.cut(state)?;
         }
         self.edge(state, cc, false)
-    }
-
-    /// The taken edge of a condition that decides a name, in a copy of the state; says how many
-    /// steps were taken in the block by then.
-    #[inline(never)]
-    fn picked(
-        &mut self,
-        walk: &mut Walk,
-        state: &State,
-        from: u32,
-        cc: Cc,
-        to: Target,
-    ) -> Result<u32> {
-        self.burn(size(state))?;
-        let mut taken = Box::new(state.clone());
-        self.edge(&mut taken, cc, true)?;
-        self.go(walk, &mut taken, from, to)?;
-        Ok(taken.steps)
     }
 
     /// The states of both edges of a branch, taken first, with their facts.
@@ -715,13 +701,6 @@ fn bad_target(rule: Rule, address: u64) -> Error {
 /// Fills in the place of a refusal.
 fn placed(error: Error, offset: u32) -> Error {
     Error { site: error.site.or(Some(offset)), ..error }
-}
-
-/// What it costs to copy what changes of a state, or to put it back.
-fn weight(state: &State) -> usize {
-    let stack = &state.stack;
-    let lists = [stack.slots.len(), stack.lent.len(), state.caps.len()];
-    lists.iter().fold(8, |sum: usize, n| sum.saturating_add(*n))
 }
 
 /// What a pass over a state costs.

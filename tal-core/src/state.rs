@@ -207,9 +207,8 @@ impl Rest {
 /// What stays of a state when a way that leads out of it has been checked: only these grow there,
 /// and what is known of a variable shrinks, with what it was on the trail. `Judge::edge` without
 /// an undecided name learns facts (and `fresh`, `learn`, `add_view` append); `Judge::entail` puts
-/// the capabilities back that it takes. Whatever changes more goes by a copy: an edge that narrows
-/// a name (`picked`), one with ghosts or to an entry (`follow_changed`), one that waits
-/// ([`Waiting`]).
+/// the capabilities back that it takes. Where a way changes more, the rest is [`Saved`]: an edge
+/// that narrows a name, one with ghosts or to an entry, one that waits.
 #[derive(Debug)]
 pub(crate) struct Mark {
     scope: usize,
@@ -261,17 +260,46 @@ impl Mark {
     }
 }
 
-/// rule[edge-block]: a way that waits until what is walked first has come to its ends. What only
-/// grows is shared with it, and cut to the mark when it is taken up; what changes in any way is
-/// copied.
+/// A state to come back to, whatever becomes of it meanwhile: what only grows is shared with it
+/// and cut to the mark, what changes in any other way is copied.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct Saved {
     mark: Mark,
     regs: [Word; 16],
     flags: Flags,
     stack: Stack,
     caps: Vec<Cap>,
-    /// What the copies weigh: [`limits::SAVED`].
+}
+
+impl Saved {
+    pub(crate) fn of(state: &State) -> Saved {
+        let State { regs, flags, stack, caps, .. } = state;
+        let (flags, stack) = (flags.clone(), stack.clone());
+        Saved { mark: Mark::of(state), regs: regs.clone(), flags, stack, caps: caps.clone() }
+    }
+
+    /// rule[cut], with all that was copied put back.
+    pub(crate) fn put_back(self, state: &mut State) {
+        self.mark.forget(state);
+        forget!(state.regs = self.regs);
+        forget!(state.flags = self.flags);
+        forget!(state.stack = self.stack);
+        forget!(state.caps = self.caps);
+    }
+
+    /// What it costs to copy all this, and to put it back.
+    pub(crate) fn cost(state: &State) -> usize {
+        let stack = &state.stack;
+        let lists = [stack.slots.len(), stack.lent.len(), state.caps.len()];
+        lists.iter().fold(8, |sum: usize, n| sum.saturating_add(*n)).saturating_mul(2)
+    }
+}
+
+/// rule[edge-block]: a way that waits until what is walked first has come to its ends.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    saved: Saved,
+    /// What the copies of this and those below weigh: [`limits::SAVED`].
     weight: usize,
 }
 
@@ -281,12 +309,12 @@ impl Waiting {
     /// # Errors
     /// When the copies of all that wait weigh too much.
     pub(crate) fn open(state: &State, below: Option<&Waiting>) -> Result<Waiting> {
-        let State { regs, flags, stack, caps, .. } = state;
+        let State { regs, stack, caps, .. } = state;
         let lists = [stack.slots.len(), stack.lent.len(), caps.len(), regs.len()];
         let mut weight = lists.iter().fold(0, |sum: usize, n| sum.saturating_add(*n));
         for (at, cap) in caps.iter().enumerate() {
             let (Cap::Entry(entry) | Cap::Token(_, entry)) = cap else { continue };
-            let same = match below.and_then(|below| below.caps.get(at)) {
+            let same = match below.and_then(|below| below.saved.caps.get(at)) {
                 Some(Cap::Entry(other) | Cap::Token(_, other)) => {
                     Rc::ptr_eq(&entry.mem, &other.mem)
                 }
@@ -298,23 +326,12 @@ impl Waiting {
         }
         let all = weight.saturating_add(below.map_or(0, |below| below.weight));
         premise!(all <= limits::SAVED, Error::new(Rule::Limit, Evidence::Limit));
-        Ok(Waiting {
-            mark: Mark::of(state),
-            regs: regs.clone(),
-            flags: flags.clone(),
-            stack: stack.clone(),
-            caps: caps.clone(),
-            weight: all,
-        })
+        Ok(Waiting { saved: Saved::of(state), weight: all })
     }
 
-    /// rule[cut], with all that was copied put back.
+    /// The state as it was left; its certificates begin anew.
     pub(crate) fn take_up(self, state: &mut State) {
-        self.mark.forget(state);
-        forget!(state.regs = self.regs);
-        forget!(state.flags = self.flags);
-        forget!(state.stack = self.stack);
-        forget!(state.caps = self.caps);
+        self.saved.put_back(state);
         forget!(state.steps = 0);
     }
 }

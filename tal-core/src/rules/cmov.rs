@@ -1,14 +1,13 @@
 //! TCB. Conditional moves and conditional bytes (core.md 4.9).
 
 use crate::decode::{Cc, Rm, Src, Width};
-use crate::driver::size;
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::{Hints, Template};
 use crate::judge::{Judge, Result, is_int};
 use crate::limits;
 use crate::rules::flags::readable;
 use crate::rules::operand::{Out, reg_word, wrap};
-use crate::state::{FlagKind, Mark, State};
+use crate::state::{FlagKind, Mark, Saved, State};
 use crate::term::{Term, Var};
 use crate::ty::{Base, Fact, Reg, Word};
 use alloc::boxed::Box;
@@ -60,11 +59,11 @@ impl<H: Hints> Judge<'_, H> {
         template: (&Template, &[Term]),
     ) -> Result<()> {
         if matches!(state.flags.kind, FlagKind::Pick(..)) {
-            // Only here does an edge change what is known of names.
-            self.burn(size(state))?;
-            let mut side = Box::new(state.clone());
-            self.on_edge(&mut side, edge, width, word, template)?;
-            state.steps = side.steps;
+            // Only here does an edge rewrite words and capabilities.
+            self.burn(Saved::cost(state))?;
+            let saved = Saved::of(state);
+            self.on_edge(state, edge, width, word, template)?;
+            saved.put_back(state);
         } else {
             let mark = Mark::of(state);
             self.on_edge(state, edge, width, word, template)?;

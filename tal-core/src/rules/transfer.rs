@@ -7,9 +7,8 @@ use crate::hint::{Ghost, Hints, Site};
 use crate::judge::{Judge, Own, Result};
 use crate::mem::Subst;
 use crate::rules::apply::{Callee, check_limits};
-use crate::state::{FlagKind, FlagSet, Flags, Scope, State};
+use crate::state::{FlagKind, FlagSet, Flags, Saved, Scope, State};
 use crate::ty::{Bounds, FnId, Kind, NameSet, Reg, Sig, Word};
-use alloc::boxed::Box;
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[entry-state]: the state at the start of this function. Sets `self.own`.
@@ -142,7 +141,7 @@ impl<H: Hints> Judge<'_, H> {
 
     /// rule[jump], rule[fall] and the taken edge of rule[cond]: the ghosts of the edge, then entail
     /// (a label) or tail-call (an entry). Afterwards `state` is as before, but for facts, variables
-    /// and views appended to it.
+    /// and views appended to it; where it fails, nobody goes on from it.
     ///
     /// # Errors
     /// When a premise fails.
@@ -154,25 +153,27 @@ impl<H: Hints> Judge<'_, H> {
         }
     }
 
-    /// As [`Judge::follow`], where the edge changes more of the state, which is copied.
+    /// As [`Judge::follow`], where the edge changes more of the state, which is put back.
     #[inline(never)]
     fn follow_changed(
         &mut self,
-        state: &State,
+        state: &mut State,
         site: Site,
         first: Option<Ghost>,
         from: u32,
         to: Target,
     ) -> Result<()> {
-        self.burn(size(state))?;
-        let mut edge = Box::new(state.clone());
-        self.ghosts_from(&mut edge, site, first)?;
+        self.burn(Saved::cost(state))?;
+        let saved = Saved::of(state);
+        self.ghosts_from(state, site, first)?;
         match to {
-            Target::Label(label) => self.entail(&mut edge, label),
-            Target::Entry(callee) => self.tail_call(&mut edge, from, callee),
+            Target::Label(label) => premise!(self.entail(state, label)),
+            Target::Entry(callee) => premise!(self.tail_call(state, from, callee)),
             // The walk goes on there.
-            Target::Block(_) => refuse!(Error::new(Rule::Jump, Evidence::BadHint)),
+            Target::Block(_) => return refuse!(Error::new(Rule::Jump, Evidence::BadHint)),
         }
+        saved.put_back(state);
+        Ok(())
     }
 }
 
