@@ -74,12 +74,13 @@ impl<H: Hints> Judge<'_, H> {
         let named = matches!(scope.kind, ty::Kind::Addr { .. });
         premise!(named, Error::new(rule, Kind::Undecided(name)));
         premise!(scope.is.is_none(), Error::new(rule, Kind::Undecided(name)));
+        let news = scope.set != set || is.is_some();
         st.narrows(index, Before::Name(scope.set))?;
         let scope = st.scope.get_mut(usize::from(index)).or_refuse(rule)?;
         scope.set = set;
         scope.is = is;
         self.forget_name(st, name)?;
-        self.decide_all(st)
+        self.decide_all(st, news.then_some(name))
     }
 
     /// `P(x,e)` reads as `I(n+e)` once x is n. Flags that speak of x say nothing any more.
@@ -105,11 +106,13 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// Decides the guards of everything owned or lent. Tokens keep theirs until the region ends.
+    /// `news`: the name of which more is known now, if one is.
     ///
     /// rule[frozen]: views are shared with the states that wait, so none is rewritten: what is
-    /// decided of one is one more. One whose guard is false stays, and nobody can use it: whoever
-    /// takes the guard off proves it, and whoever wants the view wants it with the guard.
-    fn decide_all(&mut self, st: &mut State) -> Result<()> {
+    /// decided of one is one more. Of a view without a guard on the name nothing new is: it would
+    /// be the same one more. One whose guard is false stays, and nobody can use it: whoever takes
+    /// the guard off proves it, and whoever wants the view wants it with the guard.
+    fn decide_all(&mut self, st: &mut State, news: Option<Var>) -> Result<()> {
         self.burn(st.caps.len().saturating_add(st.views.len()))?;
         let mut caps = Vec::with_capacity(st.caps.len());
         for cap in &st.caps {
@@ -119,8 +122,14 @@ impl<H: Hints> Judge<'_, H> {
             }
         }
         st.caps = caps;
+        let on = |guard: &Guard| match guard {
+            Guard::IsAddress(x) | Guard::IsSmall(x, ..) => news == Some(*x),
+            Guard::Range(..) => false,
+        };
         for at in 0..st.views.len() {
-            let Some(view) = st.views.get(at) else { break };
+            let Some(view) = st.views.get(at).filter(|view| view.guards.iter().any(on)) else {
+                continue;
+            };
             let mut guards = view.guards.clone();
             if self.decide_guards(st, &mut guards)?
                 && let Some(view) = st.views.get(at).filter(|view| view.guards != guards)
