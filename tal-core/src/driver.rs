@@ -18,7 +18,7 @@ use crate::state::{FlagKind, Mark, Saved, State, Waiting};
 use crate::table::Feature;
 use crate::term::Term;
 use crate::ty::{Base, DataId, Fact, FnId, ImportId, Reg, Rel, Word};
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::{boxed::Box, vec, vec::Vec};
 use core::ops::Range;
 
@@ -52,7 +52,8 @@ struct Left {
     waiting: Waiting,
 }
 
-/// How far the judge has come.
+/// How far the judge has come. Reading pays for the parts that grow with text and labels
+/// ([`BYTES_A_LABEL`]).
 struct Walk {
     /// A bit for each byte of the text: an instruction that was judged has it.
     claimed: Vec<u64>,
@@ -67,9 +68,15 @@ struct Walk {
     range: Range<u32>,
 }
 
+/// Bytes of text to a word of what is claimed.
+pub(crate) const CLAIMED: usize = 64;
+/// What is kept of a label: whether it is reached, its place among those that are found, which has
+/// up to three times the room while it grows, and its place in the set of a jump table.
+pub(crate) const BYTES_A_LABEL: usize = 1 + 3 * size_of::<u32>() + 24;
+
 impl Walk {
     fn new(image: &Image<'_>) -> Result<Walk> {
-        let (claimed, reached) = (image.text.len().div_ceil(64), image.labels.len());
+        let (claimed, reached) = (image.text.len().div_ceil(CLAIMED), image.labels.len());
         Ok(Walk {
             claimed: vec![0; claimed],
             reached: vec![false; reached],
@@ -94,12 +101,13 @@ impl Walk {
         }
     }
 
-    /// The taken way of a condition to a block waits.
-    fn put_off(&mut self, state: &State, from: u32, to: u32, cc: Cc) -> Result<()> {
+    /// The taken way of a condition to a block waits. Says what its copies weigh.
+    fn put_off(&mut self, state: &State, from: u32, to: u32, cc: Cc) -> Result<usize> {
         premise!(self.left.len() < limits::SCOPES, Error::new(Rule::Limit, Evidence::Limit));
         let waiting = Waiting::open(state, self.left.last().map(|left| &left.waiting))?;
+        let weight = waiting.own();
         self.left.push(Left { from, to, cc, waiting });
-        Ok(())
+        Ok(weight)
     }
 
     /// rule[claim]: an instruction stands at these bytes. False if one of them was claimed before.
@@ -178,7 +186,7 @@ pub fn verify<H: Hints>(
 /// The one instruction at which an indirect branch may arrive.
 const ENDBR64: [u8; 4] = [0xF3, 0x0F, 0x1E, 0xFA];
 
-impl<H: Hints> Judge<'_, H> {
+impl<'a, H: Hints> Judge<'a, H> {
     /// rule[driver]: tables, then each function, then nothing may be left: of the text only
     /// padding, of the hints nothing.
     ///
@@ -386,7 +394,8 @@ impl<H: Hints> Judge<'_, H> {
             Flow::Branch { cc, to: Target::Block(to), next } => {
                 // Before the fact of either way (H7).
                 self.burn(Saved::cost(state))?;
-                walk.put_off(state, from, to, cc)?;
+                let weight = walk.put_off(state, from, to, cc)?;
+                self.burn(weight >> limits::SAVED_A_UNIT.trailing_zeros())?;
                 self.edge(state, cc, false)?;
                 Ok(Onward::Next(next))
             }
@@ -395,9 +404,8 @@ impl<H: Hints> Judge<'_, H> {
                 Ok(Onward::Next(next))
             }
             Flow::Table { table, index } => {
-                for label in self.jump_table(state, from, table, &index)? {
-                    walk.reach(label);
-                }
+                let reach = |label| walk.reach(label);
+                premise!(self.jump_table(state, from, (table, &index), reach));
                 Ok(Onward::Ends)
             }
             Flow::Return => {
@@ -613,7 +621,7 @@ impl<H: Hints> Judge<'_, H> {
         let at = self.image.data.binary_search_by_key(&address, |d| d.address);
         let at = at.map_err(|_| bad_target(rule, u64::from(address)))?;
         let table = DataId(u16::try_from(at).ok().or_refuse(rule)?);
-        let count = i128::try_from(self.table_labels(table)?.len()).ok().or_refuse(rule)?;
+        let count = i128::try_from(self.table_words(table)?.len()).ok().or_refuse(rule)?;
         let Word::Int(index) = state.reg(reg).clone() else {
             let word = state.reg(reg).clone();
             return Err(Error::new(rule, Evidence::WrongRegister(reg, word.into())));
@@ -625,8 +633,8 @@ impl<H: Hints> Judge<'_, H> {
         Ok(Flow::Table { table, index })
     }
 
-    /// The labels that a jump table names, in its order; all are of the running function.
-    fn table_labels(&mut self, table: DataId) -> Result<Vec<u32>> {
+    /// The words of a jump table of the running function.
+    fn table_words(&self, table: DataId) -> Result<&'a [[u8; 8]]> {
         let rule = Rule::JumpTable;
         let image = self.image;
         let data = image.data.get(usize::from(table.0)).or_refuse(rule)?;
@@ -637,23 +645,25 @@ impl<H: Hints> Judge<'_, H> {
         premise!(Some(*function) == self.own.function, Error::new(rule, Evidence::IllFormed));
         premise!(!data.writable, Error::new(rule, Evidence::IllFormed));
         let (words, rest) = bytes.as_chunks::<8>();
-        self.burn(words.len())?;
         premise!(rest.is_empty(), Error::new(rule, Evidence::IllFormed));
-        let label = |word: &[u8; 8]| {
-            let address = u64::from_le_bytes(*word);
-            let refuse = || bad_target(rule, address);
-            let label = self.label_at(address).ok_or_else(refuse)?;
-            // The processor's branch tracking stops an indirect jump to anything else (trap 141).
-            let offset = self.text_offset(address).and_then(|o| usize::try_from(o).ok());
-            let marked = offset.and_then(|o| self.image.text.get(o..)?.get(..4));
-            premise!(marked == Some(&ENDBR64), refuse());
-            Ok(label)
-        };
-        words.iter().map(label).collect()
+        Ok(words)
+    }
+
+    /// The label that a word of a jump table names: one of the running function.
+    fn table_label(&self, word: [u8; 8]) -> Result<u32> {
+        let address = u64::from_le_bytes(word);
+        let refuse = || bad_target(Rule::JumpTable, address);
+        let label = self.label_at(address).ok_or_else(refuse)?;
+        // The processor's branch tracking stops an indirect jump to anything else (trap 141).
+        let offset = self.text_offset(address).and_then(|o| usize::try_from(o).ok());
+        let marked = offset.and_then(|o| self.image.text.get(o..)?.get(..4));
+        premise!(marked == Some(&ENDBR64), refuse());
+        Ok(label)
     }
 
     /// rule[jump-table]: each entry j with the fact `index - j = 0`; a target whose hint drops the
-    /// fact is checked once, without it. Says where it leads.
+    /// fact is checked once, without it. Says where each leads. A table is longer than what pays
+    /// for memory, so no list is made of it.
     ///
     /// # Errors
     /// When a target is not entailed.
@@ -661,27 +671,31 @@ impl<H: Hints> Judge<'_, H> {
         &mut self,
         state: &mut State,
         from: u32,
-        table: DataId,
-        index: &Term,
-    ) -> Result<Vec<u32>> {
+        (table, index): (DataId, &Term),
+        mut leads: impl FnMut(u32),
+    ) -> Result<()> {
         let rule = Rule::JumpTable;
-        let labels = self.table_labels(table)?;
-        // Sorted by label: those for which the fact was dropped, checked already.
-        let mut general: Vec<u32> = Vec::new();
-        for (entry, label) in (0_i128..).zip(labels.iter().copied()) {
-            let Err(place) = general.binary_search(&label) else { continue };
+        // Those for which the fact was dropped, checked already.
+        let mut general = BTreeSet::new();
+        for (entry, word) in (0_i128..).zip(self.table_words(table)?) {
+            self.burn(1)?;
+            let label = self.table_label(*word)?;
+            if general.contains(&label) {
+                continue;
+            }
             let term = index.plus(entry.saturating_neg()).or_refuse(rule)?;
             let fact = Fact { rel: Rel::Eq, term };
             let mark = Mark::of(state);
             if self.hints.want(state, core::slice::from_ref(&fact))? {
                 self.learn(state, Rel::Eq, fact.term)?;
             } else {
-                general.insert(place, label);
+                general.insert(label);
             }
             premise!(self.follow(state, from, Target::Label(label)));
             mark.cut(state)?;
+            leads(label);
         }
-        Ok(labels)
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use crate::error::{Error, Kind as Evidence, Rule};
 use crate::judge::Result;
 use crate::limits;
 use crate::term::{Term, Var};
-use crate::ty::{Bounds, Cap, Fact, FieldTy, Kind, Lent, Mem, NameSet, Reg, View, Word};
+use crate::ty::{Bounds, Cap, Fact, FieldTy, Guard, Kind, Lent, Mem, NameSet, Reg, View, Word};
 use alloc::vec::Vec;
 
 /// A variable in scope with what is known of it now.
@@ -299,8 +299,10 @@ impl Saved {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     saved: Saved,
-    /// What the copies of this and those below weigh: [`limits::SAVED`].
+    /// What the copies weigh, with those of all ways below: [`limits::SAVED`].
     weight: usize,
+    /// Without those.
+    own: usize,
 }
 
 impl Waiting {
@@ -309,24 +311,26 @@ impl Waiting {
     /// # Errors
     /// When the copies of all that wait weigh too much.
     pub(crate) fn open(state: &State, below: Option<&Waiting>) -> Result<Waiting> {
-        let State { regs, stack, caps, .. } = state;
-        let lists = [stack.slots.len(), stack.lent.len(), caps.len(), regs.len()];
-        let mut weight = lists.iter().fold(0, |sum: usize, n| sum.saturating_add(*n));
-        for (at, cap) in caps.iter().enumerate() {
-            let (Cap::Entry(entry) | Cap::Token(_, entry)) = cap else { continue };
-            let same = match below.and_then(|below| below.saved.caps.get(at)) {
-                Some(Cap::Entry(other) | Cap::Token(_, other)) => {
-                    Rc::ptr_eq(&entry.mem, &other.mem)
-                }
-                Some(Cap::Store(_)) | None => false,
-            };
-            if !same {
-                weight = weight.saturating_add(nodes(&entry.mem));
-            }
-        }
-        let all = weight.saturating_add(below.map_or(0, |below| below.weight));
-        premise!(all <= limits::SAVED, Error::new(Rule::Limit, Evidence::Limit));
-        Ok(Waiting { saved: Saved::of(state), weight: all })
+        let State { regs, flags, stack, caps, .. } = state;
+        let already = below.map_or(0, |below| below.weight);
+        let mut room = Room(limits::SAVED.saturating_sub(already));
+        let places = regs.len().saturating_add(stack.slots.len()).saturating_add(stack.lent.len());
+        let fits = room.take(places)
+            && regs.iter().all(|word| room.word(word))
+            && stack.slots.iter().all(|(_, word)| room.word(word))
+            && room.flags(flags)
+            && caps.iter().enumerate().all(|(at, cap)| {
+                let same = below.and_then(|below| below.saved.caps.get(at));
+                room.cap(cap, same)
+            });
+        premise!(fits, Error::new(Rule::Limit, Evidence::Limit));
+        let weight = limits::SAVED.saturating_sub(room.0);
+        Ok(Waiting { saved: Saved::of(state), weight, own: weight.saturating_sub(already) })
+    }
+
+    /// What its own copies weigh: so much was looked at.
+    pub(crate) fn own(&self) -> usize {
+        self.own
     }
 
     /// The state as it was left; its certificates begin anew.
@@ -336,22 +340,88 @@ impl Waiting {
     }
 }
 
-/// Types, fields and facts of a memory type.
-fn nodes(mem: &Mem) -> usize {
-    let below = match mem {
-        Mem::Struct { fields, .. } => fields.iter().fold(0, |sum: usize, field| {
-            let inside = match &field.ty {
-                FieldTy::Own { mem, .. } | FieldTy::Ref { mem, .. } => nodes(mem),
-                FieldTy::Int { facts, .. } => facts.len(),
-                FieldTy::Known(_) | FieldTy::Junk(_) => 0,
-            };
-            sum.saturating_add(inside).saturating_add(1)
-        }),
-        Mem::Array(_, element) => nodes(element),
-        Mem::Cat(first, second) => nodes(first).saturating_add(nodes(second)),
-        Mem::Ex { facts, body, .. } => nodes(body).saturating_add(facts.len()),
-        Mem::Named(_, arguments) => arguments.len(),
-        Mem::Bytes(_) | Mem::Junk(_) | Mem::Zero(_) => 0,
-    };
-    below.saturating_add(1)
+/// What copies may still weigh. Each method says whether that was enough; if it was not, no more is
+/// looked at than was left.
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, weight: usize) -> bool {
+        let left = self.0.checked_sub(weight);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Beside its place: what it has allocated, which a copy shares with others, but perhaps with
+    /// none that is still there.
+    fn term(&mut self, term: &Term) -> bool {
+        self.take(term.allocated().div_ceil(limits::SAVED_UNIT))
+    }
+
+    fn word(&mut self, word: &Word) -> bool {
+        match word {
+            Word::Int(term) | Word::Ptr(_, term) => self.term(term),
+            Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => true,
+        }
+    }
+
+    fn flags(&mut self, flags: &Flags) -> bool {
+        match &flags.kind {
+            FlagKind::Cmp(_, left, right) => self.term(left) && self.term(right),
+            FlagKind::Result(_, term) => self.term(term),
+            FlagKind::None | FlagKind::Pick(..) => true,
+        }
+    }
+
+    /// `below`: what stands in its place in the way below, which has its own type for as long as
+    /// that one waits.
+    fn cap(&mut self, cap: &Cap, below: Option<&Cap>) -> bool {
+        let (Cap::Entry(entry) | Cap::Token(_, entry)) = cap else { return self.take(1) };
+        let same = match below {
+            Some(Cap::Entry(below) | Cap::Token(_, below)) => Rc::ptr_eq(&entry.mem, &below.mem),
+            Some(Cap::Store(_)) | None => false,
+        };
+        self.take(2)
+            && self.term(&entry.offset)
+            && entry.guards.iter().all(|guard| self.guard(guard))
+            && (same || self.mem(&entry.mem, 0))
+    }
+
+    fn guard(&mut self, guard: &Guard) -> bool {
+        self.take(1)
+            && match guard {
+                Guard::Range(term, ..) => self.term(term),
+                Guard::IsAddress(_) | Guard::IsSmall(..) => true,
+            }
+    }
+
+    fn facts(&mut self, facts: &[Fact]) -> bool {
+        self.take(facts.len()) && facts.iter().all(|fact| self.term(&fact.term))
+    }
+
+    /// Types, fields, facts and terms of a memory type.
+    fn mem(&mut self, mem: &Mem, depth: usize) -> bool {
+        // One more than types may be nested: what was put into a field stands one further in.
+        if depth > limits::NESTING.saturating_add(1) || !self.take(1) {
+            return false;
+        }
+        let depth = depth.saturating_add(1);
+        match mem {
+            Mem::Struct { fields, .. } => {
+                self.take(fields.len())
+                    && fields.iter().all(|field| match &field.ty {
+                        FieldTy::Own { mem, .. } | FieldTy::Ref { mem, .. } => self.mem(mem, depth),
+                        FieldTy::Int { facts, .. } => self.facts(facts),
+                        FieldTy::Known(word) => self.word(word),
+                        FieldTy::Junk(_) => true,
+                    })
+            }
+            Mem::Array(count, element) => self.term(count) && self.mem(element, depth),
+            Mem::Cat(first, second) => self.mem(first, depth) && self.mem(second, depth),
+            Mem::Ex { facts, body, .. } => self.facts(facts) && self.mem(body, depth),
+            Mem::Named(_, arguments) => {
+                self.take(arguments.len()) && arguments.iter().all(|term| self.term(term))
+            }
+            Mem::Bytes(n) | Mem::Junk(n) | Mem::Zero(n) => self.term(n),
+        }
+    }
 }

@@ -232,7 +232,8 @@ impl<'a> Replay<'a> {
                 Err(error) => fail(judge, trace, &state, offset, Part::Instruction, error),
             },
             Flow::Table { table, index } => {
-                if edges && let Err(error) = judge.jump_table(&mut state, offset, table, &index) {
+                let table = (table, &index);
+                if edges && let Err(error) = judge.jump_table(&mut state, offset, table, |_| ()) {
                     fail(judge, trace, &state, offset, Part::Instruction, error);
                 }
             }

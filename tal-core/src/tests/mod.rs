@@ -7,6 +7,7 @@ mod owned;
 mod page;
 mod section;
 mod walk;
+mod walk_attacks;
 
 use crate::counted::Rc;
 use crate::driver;

@@ -403,7 +403,7 @@ fn copies_of_what_waits_are_bounded() {
         }
         waiting.len()
     };
-    assert_eq!(count(true), limits::SAVED / (limits::CAPS * 258 + 16));
+    assert_eq!(count(true), limits::SAVED / (limits::CAPS * (2 + 257) + 16));
     assert!(count(false) > limits::SCOPES);
 }
 

@@ -3,6 +3,7 @@
 use super::read::Reader;
 use super::{INTERFACE_MAGIC, MAGIC, VERSION};
 use crate::counted::Rc;
+use crate::driver::{BYTES_A_LABEL, CLAIMED};
 use crate::error::{Error, Kind as Evidence, Rule};
 use crate::image::{Contents, Data, DataKind, Function, Image, Interface, Label, Segment};
 use crate::judge::Result;
@@ -34,6 +35,7 @@ pub(crate) fn image<'a>(
     if r.remaining() > bound.saturating_add(limits::SECTION_SLACK) {
         return Err(Error::new(Rule::Limit, Evidence::Limit));
     }
+    r.pay(text.len().div_ceil(CLAIMED), size_of::<u64>())?;
     premise!(header(r, MAGIC));
     r.tag(1)?;
     premise!(r.take(32)? == interface.hash, r.fault());
@@ -122,6 +124,7 @@ fn labels(
     functions: &[Function],
     sigs: &[Rc<Sig>],
 ) -> Result<Vec<Label>> {
+    r.pay(count, BYTES_A_LABEL)?;
     let mut last = None;
     // Of the last label's signature: mostly that of the next one too.
     let mut entry: Option<AtEntry<'_>> = None;
