@@ -23,8 +23,8 @@ pub const TRAIL: usize = 1 << 14;
 /// Ways that wait at a time.
 pub const SCOPES: usize = 256;
 /// What the copies of their states weigh together: registers, slots, lent parts, capabilities with
-/// their guards, what terms have allocated, and the types, fields and facts of each type that is not
-/// that of the same capability of the way below.
+/// their guards, what terms have allocated, and the types, fields and facts of each type that is
+/// not that of the same capability of the way below.
 pub const SAVED: usize = 1 << 15;
 /// So many bytes that a term has allocated weigh as much as a slot.
 pub const SAVED_UNIT: usize = 64;

@@ -1,5 +1,5 @@
-//! Not trusted: tests. Attacks on what waits: what is done for it is paid for, and what is known of a
-//! name is written down once.
+//! Not trusted: tests. Attacks on what waits: what is done for it is paid for, and what is known of
+//! a name is written down once.
 
 use super::*;
 use crate::hint::Step;
@@ -22,8 +22,8 @@ fn record(fields: u32) -> Rc<Mem> {
     Rc::new(Mem::Struct { size: 8 * fields, fields: (0..fields).map(field).collect() })
 }
 
-/// `[n : 0..=99, x .. : addr](rcx = n; x owns a record, ..) -> never`, and one that goes on for ever.
-/// From one block to the next; no other way waits meanwhile.
+/// `[n : 0..=99, x .. : addr](rcx = n; x owns a record, ..) -> never`, and one that goes on for
+/// ever. From one block to the next; no other way waits meanwhile.
 fn ladder(blocks: usize, owned: u16, fields: u32) -> Program {
     let (text, offsets) = asm(blocks + 1, |a, l| {
         let (last, blocks) = l.split_last_mut().unwrap();
@@ -87,8 +87,8 @@ fn nullable(regs: &[Reg]) -> Sig {
     sig
 }
 
-/// Views are not rewritten, since ways that wait share them: what is decided of one is one more. But
-/// one only, however many names are decided, and however often one is asked about.
+/// Views are not rewritten, since ways that wait share them: what is decided of one is one more.
+/// But one only, however many names are decided, and however often one is asked about.
 #[test]
 fn what_is_decided_of_a_view_is_one_more() {
     let mut names = [rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11];
