@@ -170,7 +170,7 @@ impl<H: Hints> Judge<'_, H> {
             Target::Label(label) => premise!(self.entail(state, label)),
             Target::Entry(callee) => premise!(self.tail_call(state, from, callee)),
             // The walk goes on there.
-            Target::Block(_) => return refuse!(Error::new(Rule::Jump, Evidence::BadHint)),
+            Target::Block(_) => return Err(Error::new(Rule::Jump, Evidence::BadHint)),
         }
         saved.put_back(state);
         Ok(())

@@ -2,6 +2,7 @@
 //! nothing is judged as two things. Each is an attack with its accepted twin.
 
 use super::*;
+use crate::hint::Place;
 use crate::limits;
 use crate::state::{FlagKind, FlagSet, Flags, State, Waiting};
 use crate::ty::{Bounds, Entry, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, Region};
@@ -202,6 +203,37 @@ fn what_is_known_of_a_name_waits_too() {
     program(other, false).accepted();
     assert!(program(other, true).verify().is_err());
     assert!(program(zero, false).verify().is_err());
+}
+
+/// An edge with ghosts comes to what the label declares, and what they changed is put back.
+#[test]
+fn an_edge_with_ghosts_fits_its_label() {
+    let program = |more: i128, ghost: bool| {
+        let (text, offsets) = asm(2, |a, l| {
+            let [to, block] = l else { unreachable!() };
+            a.lea(rax, rcx + 1).unwrap();
+            a.cmp(rcx, 8).unwrap();
+            a.jae(*to).unwrap();
+            a.mov(al, byte_ptr(rdi + rcx)).unwrap();
+            a.jmp(*block).unwrap();
+            a.set_label(to).unwrap();
+            a.ret().unwrap();
+            a.set_label(block).unwrap();
+            a.ret().unwrap();
+        });
+        let state = label(0, &[(Reg::Rax, Word::Int(t(1).plus(more).unwrap()))]);
+        let program = Program::new(text, vec![(0, reader())]).label(offsets[0], state);
+        if !ghost {
+            return program;
+        }
+        // rcx is another integer behind it, on this edge only.
+        let edge = Site::Edge { from: 8, to: offsets[0] };
+        program.ghost(edge, Ghost::Renorm { place: Place::Reg(Reg::Rcx), signed: false })
+    };
+    for ghost in [false, true] {
+        program(1, ghost).accepted();
+        program(2, ghost).refused(Rule::Entail);
+    }
 }
 
 /// Flags stay readable where a block goes on, after a jump too; at a label they do not.
