@@ -75,16 +75,16 @@ pub(crate) const CLAIMED: usize = 64;
 pub(crate) const BYTES_A_LABEL: usize = 1 + 3 * size_of::<u32>() + 24;
 
 impl Walk {
-    fn new(image: &Image<'_>) -> Result<Walk> {
+    fn new(image: &Image<'_>) -> Walk {
         let (claimed, reached) = (image.text.len().div_ceil(CLAIMED), image.labels.len());
-        Ok(Walk {
+        Walk {
             claimed: vec![0; claimed],
             reached: vec![false; reached],
             found: VecDeque::new(),
             left: Vec::new(),
             function: FnId(0),
             range: 0..0,
-        })
+        }
     }
 
     fn enter(&mut self, range: Range<u32>, function: FnId) {
@@ -196,7 +196,7 @@ impl<'a, H: Hints> Judge<'a, H> {
         premise!(self.tables());
         premise!(self.starts());
         let image = self.image;
-        let mut walk = Walk::new(image)?;
+        let mut walk = Walk::new(image);
         let mut state = Box::new(State::empty());
         for id in 0..image.functions.len() {
             let id = FnId(u32::try_from(id).ok().or_refuse(Rule::Limit)?);
@@ -231,7 +231,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     fn padding(&mut self, walk: &Walk) -> Result<()> {
         let text = self.image.text;
         self.burn(text.len())?;
-        let words = walk.claimed.iter().zip(text.chunks(64)).zip(0_u32..);
+        let words = walk.claimed.iter().zip(text.chunks(CLAIMED)).zip(0_u32..);
         for ((claimed, bytes), word) in words.filter(|((claimed, _), _)| **claimed != u64::MAX) {
             for (bit, byte) in (0_u32..).zip(bytes) {
                 let judged = claimed.checked_shr(bit).is_some_and(|claimed| claimed & 1 == 1);
