@@ -9,7 +9,7 @@ use tal_core::image::Image;
 use tal_core::judge::Judge;
 use tal_core::term::Term;
 use tal_core::ty::{FnId, NamedType, Rel, Word};
-use tal_core::wire::{self, Recorder};
+use tal_write::{Recorder, encode};
 
 /// Annotations begin with their magic number, their version and the digest of the interface. With
 /// these changed, nothing else is looked at.
@@ -154,7 +154,7 @@ pub fn claim(rng: &mut Rng, program: &mut Program, object: &Object, other: &Obje
     let mut judge = Judge::new(&image, interface, recorder, bytes);
     // Up to the refusal, if there is one: the mutant is a mutant all the same.
     let _ = judge.verify();
-    program.annotations = wire::encode(&image, interface, &judge.hints.recorded);
+    program.annotations = encode(&image, interface, &judge.hints.recorded);
 }
 
 /// One record of a claim: exchanged with another, taken from another program, or changed inside.

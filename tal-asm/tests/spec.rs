@@ -22,7 +22,7 @@ use tal_core::image::Segment;
 use tal_core::judge::Judge;
 use tal_core::ty::FnId;
 use tal_core::verify_section;
-use tal_core::wire::{self, Recorder};
+use tal_write::{Recorder, encode};
 
 /// The program as a file, for the tests in the kernel.
 fn keep(name: &str, program: &Program) {
@@ -86,7 +86,7 @@ fn refused_again(name: &str, lowered: &mut Lowered) -> (Option<Error>, Result<()
         let recorder = Recorder::new(Blunt(finder(lowered, &image)));
         let mut judge = Judge::new(&image, interface, recorder, u64::MAX);
         let first = judge.verify().err();
-        (wire::encode(&image, interface, &judge.hints.recorded), first)
+        (encode(&image, interface, &judge.hints.recorded), first)
     };
     (first, verify(name, lowered, &section))
 }

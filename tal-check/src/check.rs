@@ -15,7 +15,7 @@ use tal_core::error::Error;
 use tal_core::image::{Image, Label};
 use tal_core::judge::Judge;
 use tal_core::ty::{FnId, Kind, LabelState, Word};
-use tal_core::wire::{self, Recorder};
+use tal_write::{Recorder, encode};
 
 /// A program that the judge accepted, with its annotations.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ fn record(lowered: &Lowered, labels: &[Label], ghosts: Option<Ghosts>) -> Result
     let recorder = Recorder::new(Ready::new(finder(lowered, &image), ghosts));
     let mut judge = Judge::new(&image, interface, recorder, u64::MAX);
     judge.verify()?;
-    Ok(wire::encode(&image, interface, &judge.hints.recorded))
+    Ok(encode(&image, interface, &judge.hints.recorded))
 }
 
 /// The states of all labels; where none were found, once more with ghosts of our own, which stay

@@ -133,7 +133,7 @@ impl Elab {
             start,
             hash: [0; 32],
         };
-        interface.hash = Sha256::digest(tal_core::wire::write_interface(&interface)).into();
+        interface.hash = Sha256::digest(tal_write::write_interface(&interface)).into();
         let types = std::mem::take(&mut self.types);
         Host { interface, types, origins: self.origin_names.clone(), imports, start_names }
     }

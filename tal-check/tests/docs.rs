@@ -127,7 +127,8 @@ fn the_architecture_is_that_of_the_code() {
             }
         }
     }
-    let members = ["tal-syntax", "tal-core", "tal-check", "tal-asm", "loader", "kjudge"];
+    let members =
+        ["tal-syntax", "tal-core", "tal-write", "tal-check", "tal-asm", "loader", "kjudge"];
     let (_, arrows) = text.split_once("\n## Arrows\n").unwrap();
     let arrows = arrows.split("\n## ").next().unwrap().replace('\n', " ");
     for member in members {

@@ -17,7 +17,8 @@
 //! [`term`], [`ty`], [`state`]: what is known. [`learn`], [`prove`]: of numbers, and what follows
 //! from that. [`hint`]: what the judge is told. [`premise`]: how a rule says what it needs.
 //! [`driver`]: the walk over each function. `rules`: one function a rule. [`wire`]: the
-//! annotations as bytes. [`error`], [`limits`]. What holds while the judge runs: docs/judge.md.
+//! annotations, read from bytes. [`error`], [`limits`]. What holds while the judge runs:
+//! docs/judge.md.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

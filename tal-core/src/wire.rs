@@ -1,18 +1,17 @@
 //! TCB. The annotations as bytes: docs/spec/format.md. Reading is trusted to be total, canonical
-//! and bounded; that the annotations are right is for the judge to find out.
+//! and bounded; that the annotations are right is for the judge to find out. What is read here is
+//! written by the crate `tal-write`, which is not trusted: to decode and encode again changes no
+//! byte.
 
 use crate::image::{Image, Interface, Segment};
 use crate::judge::Result;
-use alloc::vec::Vec;
 
-pub(crate) mod ghost;
-pub(crate) mod guess;
-pub(crate) mod put;
+mod ghost;
+#[doc(hidden)]
+pub mod guess;
 pub(crate) mod read;
-mod record;
 mod stream;
-pub(crate) mod tables;
-pub use record::{Recorded, Recorder};
+mod tables;
 pub use stream::Stream;
 
 /// First bytes of an annotation section.
@@ -21,6 +20,7 @@ pub const MAGIC: [u8; 4] = *b"\x7fTAL";
 pub const INTERFACE_MAGIC: [u8; 4] = *b"\x7fTAI";
 /// Version of both.
 pub const VERSION: u8 = 3;
+
 /// rule[wire]: the image that the section claims, and its hints.
 ///
 /// # Errors
@@ -45,14 +45,11 @@ pub fn read_interface(bytes: &[u8], hash: [u8; 32]) -> Result<Interface> {
     tables::interface(&mut read::Reader::new(bytes, 0), hash)
 }
 
-/// The bytes of an interface, without its digest.
-#[must_use]
-pub fn write_interface(interface: &Interface) -> Vec<u8> {
-    record::interface(interface)
-}
-
-/// The section of this image with these recorded answers.
-#[must_use]
-pub fn encode(image: &Image<'_>, interface: &Interface, recorded: &Recorded) -> Vec<u8> {
-    record::section(image, interface, recorded)
+/// What reader and writer do alike, so that it is said once: for `tal-write` and its tests, not for
+/// who has annotations judged.
+#[doc(hidden)]
+pub mod shared {
+    pub use super::ghost::OPCODES;
+    pub use super::read::{has_short_form, single_int};
+    pub use super::tables::{flag, owner, usual};
 }

@@ -8,7 +8,6 @@ use crate::run::{root, step};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use tal_check::interface;
-use tal_core::wire;
 
 /// The files that are made, with their contents.
 fn files() -> Result<[(&'static str, Vec<u8>); 3]> {
@@ -16,7 +15,7 @@ fn files() -> Result<[(&'static str, Vec<u8>); 3]> {
         bail!("interface/*.tali do not compile: see cargo test -p tal-check interface");
     };
     let mut bytes = host.interface.hash.to_vec();
-    bytes.extend(wire::write_interface(&host.interface));
+    bytes.extend(tal_write::write_interface(&host.interface));
     let names: String = host.imports.iter().map(|import| format!("{}\n", import.name)).collect();
     Ok([
         ("loader/src/interface.bin", bytes),

@@ -10,13 +10,14 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("tal-core", &[]),
     ("tal-syntax", &[]),
-    ("tal-check", &["tal-core", "tal-syntax"]),
+    ("tal-write", &["tal-core"]),
+    ("tal-check", &["tal-core", "tal-syntax", "tal-write"]),
     ("loader", &["tal-core"]),
     ("kjudge", &["loader", "tal-core"]),
     ("tal-asm", &["loader", "tal-check", "tal-core", "tal-syntax"]),
-    ("xtask", &["loader", "tal-asm", "tal-check", "tal-core"]),
+    ("xtask", &["loader", "tal-asm", "tal-check", "tal-core", "tal-write"]),
     // Tries all of them, and nothing depends on it.
-    ("fuzz", &["loader", "tal-asm", "tal-check", "tal-core", "tal-syntax"]),
+    ("fuzz", &["loader", "tal-asm", "tal-check", "tal-core", "tal-syntax", "tal-write"]),
 ];
 
 /// What the judge and the verifying half of the loader are made of, apart from `core` and `alloc`.

@@ -23,8 +23,6 @@ const NOT: &[&str] = &[
     "tal-core/src/premise.rs",
     "tal-core/src/tests",
     "tal-core/src/wire/guess.rs",
-    "tal-core/src/wire/put.rs",
-    "tal-core/src/wire/record.rs",
     "tal-core/src/hint",
     "tal-core/src/table/",
 ];

@@ -15,6 +15,7 @@ const JUDGED: &[&str] = &[
     "tal-check/",
     "tal-asm/",
     "tal-syntax/",
+    "tal-write/",
     "loader/",
     "kjudge/",
     "xtask/",

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 /// Which variables of a pattern are sought.
 #[derive(Clone, Copy)]
-pub(crate) enum Own {
+pub enum Own {
     /// `Free(first + i)`.
     Free(u16),
     /// `Inner(i)`.
@@ -27,24 +27,24 @@ impl Own {
 }
 
 /// A pattern: words with what stands in their places, and views.
-pub(crate) struct Pattern<'p> {
-    pub(crate) own: Own,
-    pub(crate) kinds: &'p [Kind],
-    pub(crate) regs: &'p [Word; 16],
-    pub(crate) slots: &'p [(i64, Word)],
-    pub(crate) views: &'p [View],
+pub struct Pattern<'p> {
+    pub own: Own,
+    pub kinds: &'p [Kind],
+    pub regs: &'p [Word; 16],
+    pub slots: &'p [(i64, Word)],
+    pub views: &'p [View],
     /// Is a variable without a better guess itself? So it is on the way back to a label.
-    pub(crate) itself: bool,
+    pub itself: bool,
 }
 
 impl<'p> Pattern<'p> {
     /// A pre- or post-state; stack arguments are not looked at.
-    pub(crate) fn of(own: Own, kinds: &'p [Kind], a: &'p crate::ty::Assertion) -> Self {
+    pub fn of(own: Own, kinds: &'p [Kind], a: &'p crate::ty::Assertion) -> Self {
         Pattern { own, kinds, regs: &a.regs, slots: &[], views: &a.views, itself: false }
     }
 
     /// The declaration of a label.
-    pub(crate) fn label(first: u16, l: &'p LabelState) -> Self {
+    pub fn label(first: u16, l: &'p LabelState) -> Self {
         let own = Own::Free(first);
         Pattern {
             own,
@@ -57,7 +57,7 @@ impl<'p> Pattern<'p> {
     }
 
     /// The most likely value of each variable.
-    pub(crate) fn guesses(&self, state: &State) -> Vec<Option<Inst>> {
+    pub fn guesses(&self, state: &State) -> Vec<Option<Inst>> {
         let one = |(i, kind): (usize, &Kind)| {
             let v = self.own.var(i)?;
             self.by_word(state, kind, v)
@@ -139,7 +139,7 @@ fn itself(state: &State, kind: &Kind, v: Var) -> Option<Inst> {
 }
 
 /// Are a signature's own variables `Inner`? Those of a code parameter's are.
-pub(crate) fn own_of(sig: &crate::ty::Sig) -> Own {
+pub fn own_of(sig: &crate::ty::Sig) -> Own {
     let inner = |word: &Word| match word {
         Word::Int(term) => term.vars().any(|v| matches!(v, Var::Inner(_))),
         Word::Ptr(Base::Name(name), _) => matches!(name, Var::Inner(_)),
@@ -149,7 +149,7 @@ pub(crate) fn own_of(sig: &crate::ty::Sig) -> Own {
 }
 
 /// An access most likely goes through the first entry of the name, then the first view.
-pub(crate) fn access(state: &State, base: Base) -> Option<Through> {
+pub fn access(state: &State, base: Base) -> Option<Through> {
     let entry = state.caps.iter().position(|cap| match cap {
         Cap::Entry(e) => Base::Name(e.name) == base && e.guards.is_empty(),
         Cap::Token(..) | Cap::Store(_) => false,
@@ -166,7 +166,7 @@ pub(crate) fn access(state: &State, base: Base) -> Option<Through> {
 }
 
 /// The wanted view most likely is the first at the same place.
-pub(crate) fn view(state: &State, wanted: &View) -> Option<Through> {
+pub fn view(state: &State, wanted: &View) -> Option<Through> {
     let same = |v: &View| {
         v.base == wanted.base
             && v.region == wanted.region
@@ -181,7 +181,7 @@ pub(crate) fn view(state: &State, wanted: &View) -> Option<Through> {
 }
 
 /// The wanted capability most likely is the first at the same place, or else of the same name.
-pub(crate) fn take(state: &State, wanted: &Cap) -> Option<u16> {
+pub fn take(state: &State, wanted: &Cap) -> Option<u16> {
     let at = |exact: bool| {
         state.caps.iter().position(|cap| match (cap, wanted) {
             (Cap::Entry(a), Cap::Entry(b)) => a.name == b.name && (!exact || a.offset == b.offset),
@@ -193,7 +193,7 @@ pub(crate) fn take(state: &State, wanted: &Cap) -> Option<u16> {
 }
 
 /// Element and offset in it by dividing the coefficients.
-pub(crate) fn element(position: &Term, size: u32) -> Option<(Term, u32)> {
+pub fn element(position: &Term, size: u32) -> Option<(Term, u32)> {
     let size = i128::from(size);
     let rest = position.constant().checked_rem_euclid(size)?;
     let constant = position.constant().checked_div_euclid(size)?;

@@ -678,7 +678,7 @@ fn signature(
 }
 
 /// Words whose short form must be taken.
-pub(crate) fn has_short_form(word: &Word) -> bool {
+pub fn has_short_form(word: &Word) -> bool {
     match word {
         Word::Int(term) => matches!(term.as_var(), Some(Var::Free(_))),
         Word::Ptr(Base::Name(Var::Free(_)) | Base::Data(_), offset) => *offset == Term::ZERO,
@@ -711,7 +711,7 @@ fn single_int_mem(kind: u64) -> Mem {
 }
 
 /// Which [`single_int_mem`] it is.
-pub(crate) fn single_int(mem: &Mem) -> Option<u64> {
+pub fn single_int(mem: &Mem) -> Option<u64> {
     match mem {
         Mem::Struct { fields, .. } if fields.len() == 1 => {
             (0..8).find(|kind| *mem == single_int_mem(*kind))

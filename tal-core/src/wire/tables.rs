@@ -12,15 +12,16 @@ use crate::ty::{Cap, FnId, Guard, LabelState, NamedType, Reg, Sig, Word};
 use alloc::{boxed::Box, vec::Vec};
 
 /// Flags of a label state: what is there, or is as at the function's entry.
-pub(crate) mod flag {
-    pub(crate) const ENTRY_CAPS: u8 = 1;
-    pub(crate) const ENTRY_SLOTS: u8 = 2;
-    pub(crate) const LENT: u8 = 4;
-    pub(crate) const REFINEMENTS: u8 = 8;
-    pub(crate) const VIEWS: u8 = 16;
-    pub(crate) const FACTS: u8 = 32;
-    pub(crate) const VARS: u8 = 64;
-    pub(crate) const FRAME: u8 = 128;
+#[allow(missing_docs, reason = "docs/spec/format.md says what each is")]
+pub mod flag {
+    pub const ENTRY_CAPS: u8 = 1;
+    pub const ENTRY_SLOTS: u8 = 2;
+    pub const LENT: u8 = 4;
+    pub const REFINEMENTS: u8 = 8;
+    pub const VIEWS: u8 = 16;
+    pub const FACTS: u8 = 32;
+    pub const VARS: u8 = 64;
+    pub const FRAME: u8 = 128;
 }
 
 /// The header: magic, version, no features, the digest of the interface. Then the tables.
@@ -144,18 +145,14 @@ fn labels(
 }
 
 /// The signature of the last function that starts at or before the offset.
-pub(crate) fn owner<'s>(
-    functions: &[Function],
-    sigs: &'s [Rc<Sig>],
-    offset: u32,
-) -> Option<&'s Sig> {
+pub fn owner<'s>(functions: &[Function], sigs: &'s [Rc<Sig>], offset: u32) -> Option<&'s Sig> {
     let after = functions.partition_point(|f| f.offset <= offset);
     let function = functions.get(after.checked_sub(1)?)?;
     sigs.get(usize::try_from(function.sig).ok()?).map(Rc::as_ref)
 }
 
 /// Registers and slots at or above 0 as at the entry: what a label state says only if it differs.
-pub(crate) fn usual(sig: &Sig) -> ([Word; 16], Vec<(i64, Word)>) {
+pub fn usual(sig: &Sig) -> ([Word; 16], Vec<(i64, Word)>) {
     let returning = sig.post.is_some();
     let mut regs = sig.pre.regs.clone();
     for (reg, word) in Reg::ALL.into_iter().zip(regs.iter_mut()) {

@@ -227,7 +227,7 @@ fn both_edges_of_a_null_check_are_followed() {
 fn data_lies_inside_a_segment() {
     let data = vec![object(0x50_0000, 16, bytes(k(16)), Contents::Zero)];
     let (image, interface) = (Image { sigs: vec![], data, ..bare() }, interface());
-    let section = wire::encode(&image, &interface, &wire::Recorded::default());
+    let section = tal_write::encode(&image, &interface, &tal_write::Recorded::default());
     let read = |size: u32| {
         let segment = Segment { address: 0x50_0000, size, bytes: &[], writable: false };
         wire::decode(image.text, 0x40_0000, &[segment], &section, &interface).map(drop)

@@ -1,12 +1,12 @@
-//! Not trusted: a bug here can reject, never admit. Writes what `read.rs` reads, form by form.
+//! Not trusted: a bug here can reject, never admit. The parts that tables and hints are made of:
+//! writes what `tal-core/src/wire/read.rs` reads, form by form, by methods of the same names.
 
-use super::read::{has_short_form, single_int};
-use crate::term::{Monomial, Term, Var};
-use crate::ty::{
+use tal_core::term::{Monomial, Term, Var};
+use tal_core::ty::{
     Assertion, Base, Bounds, Cap, Entry, Fact, Field, FieldTy, Guard, Kind, Lent, Mem, Mode,
     NameSet, Reg, Region, Rel, Sig, TypeId, View, Word,
 };
-use alloc::vec::Vec;
+use tal_core::wire::shared::{has_short_form, single_int};
 
 /// Bytes, and the place of the byte that takes bits now.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

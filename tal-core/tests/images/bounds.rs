@@ -2,14 +2,8 @@
 //! what a signature or a label says of its integers is proved where it is entered.
 
 use super::*;
-use crate::learn::Told;
-use crate::prove::low;
-use crate::state::Mark;
-use crate::ty::{Bounds, Mem, Mode, NameSet, Region};
-use crate::wire::put::Writer;
-use crate::wire::read::Reader;
-use fastrand::Rng;
 use iced_x86::code_asm::*;
+use tal_core::ty::{Bounds, Mem, Mode, NameSet, Region};
 
 const ADDRESS: Kind = Kind::Addr { set: NameSet::ADDRESS, block: None };
 const U64: i128 = (1 << 64) - 1;
@@ -327,14 +321,16 @@ fn the_start_has_the_bounds_of_the_interface() {
     }
 }
 
+/// An interface whose start has one variable, of this kind.
+fn bytes(kind: Kind) -> Vec<u8> {
+    let mut start = never(1, &[(Reg::Rdi, int(0))]);
+    start.vars = vec![kind];
+    write_interface(&Interface { start: Rc::new(start), ..interface() })
+}
+
 /// What an interface says of bounds is in its bytes, which its hash is of.
 #[test]
 fn bounds_are_part_of_what_is_hashed() {
-    let bytes = |kind: Kind| {
-        let mut start = never(1, &[(Reg::Rdi, int(0))]);
-        start.vars = vec![kind];
-        wire::write_interface(&Interface { start: Rc::new(start), ..interface() })
-    };
     let kinds = [
         Kind::INT,
         int_of(0, 9),
@@ -353,16 +349,34 @@ fn bounds_are_part_of_what_is_hashed() {
     }
 }
 
+/// LEB128 of a number whose sign is in its lowest bit.
+fn zigzag(number: i128) -> Vec<u8> {
+    let mut left = (number << 1 ^ number >> 127).cast_unsigned();
+    let mut bytes = Vec::new();
+    while left >= 0x80 {
+        bytes.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    bytes.push(left as u8);
+    bytes
+}
+
 /// Kinds have one form; no bound reaches 2^80 by reading.
 #[test]
 fn bounds_have_one_form() {
-    let far = crate::limits::CONSTANT;
+    let far = tal_core::limits::CONSTANT;
+    // What stands before a kind, and after it.
+    let (any, other) = (bytes(Kind::INT), bytes(Kind::Word));
+    let before = any.iter().zip(&other).take_while(|(a, b)| a == b).count();
+    let after = any.len() - before - 1;
     let form = |kind: &Kind| {
-        let mut w = Writer::default();
-        w.kind(kind);
-        w.bytes
+        let bytes = bytes(kind.clone());
+        bytes[before..bytes.len() - after].to_vec()
     };
-    let read = |bytes: &[u8]| Reader::new(bytes, 0).kind();
+    let read = |form: &[u8]| {
+        let bytes = [&any[..before], form, &any[before + 1..]].concat();
+        wire::read_interface(&bytes, [0; 32]).map(|i| i.start.vars[0].clone())
+    };
     let mut forms = Vec::new();
     for bounds in Bounds::COMMON {
         forms.push(form(&Kind::Int(bounds)));
@@ -385,10 +399,8 @@ fn bounds_have_one_form() {
     assert_eq!(forms.len(), all);
     // A common one written out, or too large a bound, of each side.
     let raw = |tag: u8, ends: &[i128]| {
-        let mut w = Writer::default();
-        w.uint(tag);
-        ends.iter().for_each(|end| w.int(*end));
-        read(&w.bytes).map_err(|e| e.rule)
+        let ends = ends.iter().flat_map(|end| zigzag(*end));
+        read(&[tag].into_iter().chain(ends).collect::<Vec<u8>>()).map_err(|e| e.rule)
     };
     assert_eq!(raw(22, &[0, 2]), Ok(int_of(0, 2)));
     for common in Bounds::COMMON {
@@ -405,91 +417,4 @@ fn bounds_have_one_form() {
         }
     }
     assert_eq!(raw(23, &[0, 2]), Err(Rule::Wire));
-}
-
-/// Bounds narrowed twice are undone in the right order, those of variables made since as well.
-#[test]
-fn a_cut_undoes_the_latest_first() {
-    let mut state = State::empty();
-    let program = weak_image();
-    let (image, interface) = (program.image(), interface());
-    let oracle = program.oracle.clone();
-    let mut judge = crate::judge::Judge::new(&image, &interface, oracle, 1 << 12);
-    let n = judge.fresh_between(&mut state, 0, 9).unwrap();
-    let before = state.clone();
-    let mark = Mark::of(&state);
-    let at_least =
-        |state: &mut State, judge: &mut crate::judge::Judge<'_, Oracle>, n: &Term, k: i128| {
-            judge.learn(state, Rel::Ge, n.plus(-k).unwrap()).unwrap();
-        };
-    at_least(&mut state, &mut judge, &n, 2);
-    let second = Mark::of(&state);
-    let between = state.clone();
-    let m = judge.fresh_between(&mut state, 0, 9).unwrap();
-    at_least(&mut state, &mut judge, &m, 3);
-    at_least(&mut state, &mut judge, &n, 4);
-    judge.append(&mut state, ge(m.sub(&n).unwrap())).unwrap();
-    state.views.extend(reader().pre.views);
-    assert_eq!(low(&state, &n.add(&m).unwrap()), Some(7));
-    second.cut(&mut state).unwrap();
-    assert_eq!(state, between);
-    at_least(&mut state, &mut judge, &n, 6);
-    mark.cut(&mut state).unwrap();
-    assert_eq!(state, before);
-}
-
-fn weak_image() -> Program {
-    let (text, _) = asm(0, |a, _| a.ret().unwrap());
-    Program::new(text, vec![(0, function(0, &[], 0, &[]))])
-}
-
-/// A random walk of new variables, narrowings, facts and cuts against copies of the whole state.
-#[test]
-fn cuts_are_as_if_nothing_had_been() {
-    let program = weak_image();
-    let (image, interface) = (program.image(), interface());
-    let mut cuts = 0;
-    for seed in 0..300 {
-        let mut rng = Rng::with_seed(seed);
-        let oracle = program.oracle.clone();
-        let mut judge = crate::judge::Judge::new(&image, &interface, oracle, 1 << 12);
-        let mut state = State::empty();
-        let mut saved: Vec<(Mark, State)> = Vec::new();
-        for _ in 0..120 {
-            let any = |rng: &mut Rng, state: &State| {
-                t(rng.u16(0..u16::try_from(state.scope.len().max(1)).unwrap()))
-            };
-            match rng.u8(0..8) {
-                0 => saved.push((Mark::of(&state), state.clone())),
-                1 if !saved.is_empty() => {
-                    // Any mark, which takes those above it along.
-                    let at = rng.usize(0..saved.len());
-                    saved.truncate(at + 1);
-                    let (mark, copy) = saved.pop().unwrap();
-                    mark.cut(&mut state).unwrap();
-                    assert_eq!(state, copy, "seed {seed}");
-                    cuts += 1;
-                }
-                2 => {
-                    let low = rng.i128(-20..20);
-                    judge.fresh_between(&mut state, low, low + rng.i128(0..40)).unwrap();
-                }
-                _ if state.scope.is_empty() => {}
-                3 => {
-                    let term = any(&mut rng, &state).sub(&any(&mut rng, &state)).unwrap();
-                    judge.learn(&mut state, Rel::Ge, term).unwrap();
-                }
-                _ => {
-                    let sign = if rng.bool() { 1 } else { -1 };
-                    let v = any(&mut rng, &state).scale(sign).unwrap();
-                    let term = v.plus(rng.i128(-20..20)).unwrap();
-                    let rel = rng.choice([Rel::Ge, Rel::Ge, Rel::Eq, Rel::Ne]).unwrap();
-                    let told = crate::learn::told(rel, &term, |v| state.bounds(v));
-                    assert_ne!(told, Told::Nothing);
-                    judge.learn(&mut state, rel, term).unwrap();
-                }
-            }
-        }
-    }
-    assert!(cuts > 1000, "{cuts}");
 }

@@ -2,11 +2,10 @@
 //! nothing is judged as two things. Each is an attack with its accepted twin.
 
 use super::*;
-use crate::hint::Place;
-use crate::limits;
-use crate::state::{FlagKind, FlagSet, Flags, State, Waiting};
-use crate::ty::{Bounds, Entry, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, Region};
 use iced_x86::code_asm::*;
+use tal_core::hint::Place;
+use tal_core::limits;
+use tal_core::ty::{Bounds, Guard, Mem, Mode, NameSet, Region};
 
 const U64: (i128, i128) = (0, (1 << 64) - 1);
 
@@ -382,122 +381,4 @@ fn only_so_many_ways_wait() {
     };
     program(limits::SCOPES).accepted();
     program(limits::SCOPES + 1).refused(Rule::Limit);
-}
-
-/// What their copies weigh is bounded; what they share is not counted twice.
-#[test]
-fn copies_of_what_waits_are_bounded() {
-    let record = |count: u32| {
-        let field = |i: u32| Field {
-            offset: 8 * i,
-            ty: FieldTy::Int { bits: 64, signed: false, facts: [].into() },
-            writable: true,
-        };
-        Rc::new(Mem::Struct { size: 8 * count, fields: (0..count).map(field).collect() })
-    };
-    let entry = |mem: &Rc<Mem>| {
-        let (guards, name, offset) = (vec![], Var::Free(0), Term::ZERO);
-        Cap::Entry(Entry { guards, name, offset, mem: Rc::clone(mem) })
-    };
-    let count = |fresh: bool| {
-        let mut state = State::empty();
-        state.caps = vec![entry(&record(256)); limits::CAPS];
-        let mut waiting: Vec<Waiting> = Vec::new();
-        while waiting.len() < 4096 {
-            if fresh {
-                state.caps = (0..limits::CAPS).map(|_| entry(&record(256))).collect();
-            }
-            match Waiting::open(&state, waiting.last()) {
-                Ok(open) => waiting.push(open),
-                Err(error) => {
-                    assert_eq!((error.rule, error.kind), (Rule::Limit, Evidence::Limit));
-                    break;
-                }
-            }
-        }
-        waiting.len()
-    };
-    assert_eq!(count(true), limits::SAVED / (limits::CAPS * (2 + 257) + 16));
-    assert!(count(false) > limits::SCOPES);
-}
-
-/// Random ways: whatever is done to a state behind a mark, it is what it was when it is taken up.
-#[test]
-fn what_is_taken_up_is_what_was_left() {
-    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut roll = |below: u64| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed % below
-    };
-    let interface = interface();
-    let image = Program::new(vec![0xC3], vec![(0, reader())]);
-    let image = image.image();
-    let mut deepest = 0;
-    for _ in 0..200 {
-        let mut judge = crate::judge::Judge::new(&image, &interface, Oracle::default(), 1 << 20);
-        let mut state = State::empty();
-        for i in 0..8 {
-            let set = NameSet { address: true, small: [Some((0, 0)), Some((-9, -1))] };
-            let kind = if i % 2 == 0 { int_of(U64) } else { Kind::Addr { set, block: None } };
-            judge.fresh(&mut state, kind).unwrap();
-        }
-        let mut left: Vec<(Waiting, State)> = Vec::new();
-        for _ in 0..120 {
-            let some = u16::try_from(roll(8)).unwrap();
-            let name = Var::Free(some | 1);
-            let number = t(some & !1);
-            match roll(13) {
-                0 => drop(judge.fresh_between(&mut state, 0, 9)),
-                1 => judge
-                    .learn(&mut state, Rel::Ge, number.plus(-1 - i128::from(some)).unwrap())
-                    .unwrap(),
-                2 => {
-                    let other = t(u16::try_from(roll(4)).unwrap() * 2);
-                    judge.learn(&mut state, Rel::Ge, number.sub(&other).unwrap()).unwrap();
-                }
-                3 => drop(judge.narrow(&mut state, name, |low, _| Some(low != 0))),
-                4 => drop(judge.narrow(&mut state, name, |low, _| Some(low <= 0))),
-                5 => {
-                    let guards = vec![Guard::IsAddress(name)];
-                    let view =
-                        View { base: Base::Name(name), ..bytes(Mem::Bytes(Term::int(8)), guards) };
-                    drop(judge.add_view(&mut state, view));
-                }
-                6 => state.set_reg(Reg::Rax, Word::Ptr(Base::Name(name), Term::ZERO)),
-                7 => state.set_slot(-8 * i64::from(some), Word::Int(number)),
-                8 => {
-                    let kind = FlagKind::Cmp(64, number, Term::int(3));
-                    state.flags = Flags { kind, readable: FlagSet(some as u8) };
-                }
-                9 if state.caps.len() < 8 => {
-                    let (guards, offset) = (vec![Guard::IsAddress(name)], Term::ZERO);
-                    let Var::Free(_) = name else { continue };
-                    let mem = Rc::new(Mem::Bytes(Term::int(8)));
-                    state.caps.push(Cap::Entry(Entry { guards, name, offset, mem }));
-                }
-                10 => {
-                    state.caps.pop();
-                    state.stack.lent.push(Lent { offset: -64, size: 8, name });
-                    state.stack.touched -= 8;
-                }
-                11 => {
-                    let open = Waiting::open(&state, left.last().map(|(waiting, _)| waiting));
-                    left.push((open.unwrap(), state.clone()));
-                    deepest = deepest.max(left.len());
-                }
-                _ => {
-                    let Some((waiting, model)) = left.pop() else { continue };
-                    waiting.take_up(&mut state);
-                    assert_eq!(state, model);
-                }
-            }
-        }
-        while let Some((waiting, model)) = left.pop() {
-            waiting.take_up(&mut state);
-            assert_eq!(state, model);
-        }
-    }
-    assert!(deepest > 8, "{deepest}");
 }

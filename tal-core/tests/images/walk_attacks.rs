@@ -2,12 +2,11 @@
 //! a name is written down once.
 
 use super::*;
-use crate::hint::Step;
-use crate::judge::Judge;
-use crate::limits;
-use crate::state::{FlagKind, Waiting};
-use crate::ty::{Bounds, Entry, Field, FieldTy, Guard, Mem, Mode, NameSet, Region, TypeId};
 use iced_x86::code_asm::*;
+use tal_core::hint::Step;
+use tal_core::judge::Judge;
+use tal_core::limits;
+use tal_core::ty::{Bounds, Entry, Field, FieldTy, Guard, Mem, Mode, NameSet, Region};
 
 fn between(low: i128, high: i128) -> Kind {
     Kind::Int(Bounds::new(Some(low), Some(high)).unwrap())
@@ -119,85 +118,6 @@ fn what_is_decided_of_a_view_is_one_more() {
     program(&often, rsi).refused(Rule::EaForm);
 }
 
-/// A term of as many variables as there may be, which shares with no other what it has allocated.
-fn wide() -> Term {
-    let many = u16::try_from(limits::MONOMIALS).unwrap();
-    (0..many).fold(Term::ZERO, |sum, i| sum.add(&t(i)).unwrap())
-}
-
-fn entry(guards: Vec<Guard>, offset: Term, mem: Mem) -> Cap {
-    Cap::Entry(Entry { guards, name: Var::Free(0), offset, mem: Rc::new(mem) })
-}
-
-/// Of each part of a state that is copied the terms count, too: what they have allocated may be
-/// there once for each way that waits.
-#[test]
-fn the_terms_of_copies_are_weighed() {
-    let ways = |change: &dyn Fn(&mut State)| {
-        let mut waiting: Vec<Waiting> = Vec::new();
-        let opened = |waiting: &Vec<Waiting>| {
-            let mut state = State::empty();
-            change(&mut state);
-            Waiting::open(&state, waiting.last())
-        };
-        while let Ok(open) = opened(&waiting) {
-            waiting.push(open);
-        }
-        waiting.len()
-    };
-    let field = |ty: FieldTy| {
-        let fields = (0..8).map(|i| Field { offset: 8 * i, ty: ty.clone(), writable: true });
-        Mem::Struct { size: 64, fields: fields.collect() }
-    };
-    let facts = || (0..8).map(|_| ge(wide())).collect::<Vec<_>>();
-    let bytes = || Rc::new(Mem::Bytes(wide()));
-    let named = Mem::Named(TypeId(0), (0..8).map(|_| wide()).collect());
-    let pointer = Word::Ptr(Base::Name(Var::Free(0)), wide());
-    let int = FieldTy::Int { bits: 64, signed: false, facts: facts() };
-    let own = FieldTy::Own { nullable: false, origin: None, mem: bytes() };
-    let shared = FieldTy::Ref { nullable: false, mode: Mode::Ro, mem: bytes() };
-    let of = |mem: Mem| entry(vec![], Term::ZERO, mem);
-    // How many wide terms there are, and what has them.
-    let caps: [(usize, Cap); 14] = [
-        (1, entry(vec![], wide(), Mem::Bytes(t(0)))),
-        (4, entry(vec![Guard::Range(wide(), 0, 1); 4], Term::ZERO, Mem::Bytes(t(0)))),
-        (1, of(Mem::Bytes(wide()))),
-        (1, of(Mem::Junk(wide()))),
-        (1, of(Mem::Zero(wide()))),
-        (2, of(Mem::Array(wide(), bytes()))),
-        (2, of(Mem::Cat(bytes(), bytes()))),
-        (9, of(Mem::Ex { vars: 1, facts: facts(), body: bytes() })),
-        (8, of(named)),
-        (8, of(field(FieldTy::Known(Word::Int(wide()))))),
-        (8, of(field(FieldTy::Known(pointer)))),
-        (64, of(field(int))),
-        (8, of(field(own))),
-        (8, of(field(shared))),
-    ];
-    let each = wide().allocated() / limits::SAVED_UNIT;
-    assert!(each > 4);
-    for (terms, cap) in caps {
-        // Made anew each time: no type is that of the way below.
-        let fresh = |cap: &Cap| match cap {
-            Cap::Entry(e) => Cap::Entry(Entry { mem: Rc::new(Mem::clone(&e.mem)), ..e.clone() }),
-            _ => unreachable!(),
-        };
-        let count = ways(&|state| state.caps = (0..limits::CAPS).map(|_| fresh(&cap)).collect());
-        assert!(count * limits::CAPS * terms * each <= limits::SAVED, "{count} of {cap:?}");
-    }
-    let words = ways(&|state| state.regs.fill(Word::Int(wide())));
-    assert!(words * 16 * each <= limits::SAVED, "{words}");
-    let slots = ways(&|state| {
-        state.stack.slots = (0..64).map(|i| (8 * i, Word::Int(wide()))).collect();
-    });
-    assert!(slots * 64 * each <= limits::SAVED, "{slots}");
-    let flags = [(2, FlagKind::Cmp(64, wide(), wide())), (1, FlagKind::Result(64, wide()))];
-    for (terms, kind) in flags {
-        let count = ways(&|state| state.flags.kind = kind.clone());
-        assert!(count * (terms * each + 16) <= limits::SAVED, "{count}");
-    }
-}
-
 /// Entry j of a table knows that the index is j; what waited does not.
 #[test]
 fn a_table_tells_nothing_to_what_waits() {
@@ -301,7 +221,9 @@ fn each_way_owns_what_there_was() {
         let mut sig = function(0, &[(Reg::Rcx, int(1))], 0, &[]);
         let address = Kind::Addr { set: NameSet::ADDRESS, block: None };
         sig.vars = vec![address, Kind::Int(Bounds::of_bits(64, false))];
-        sig.pre.caps = vec![entry(vec![], Term::ZERO, Mem::Junk(Term::int(8)))];
+        let (guards, mem) = (vec![], Rc::new(Mem::Junk(Term::int(8))));
+        let owned = Entry { guards, name: Var::Free(0), offset: Term::ZERO, mem };
+        sig.pre.caps = vec![Cap::Entry(owned)];
         let mut program = Program::new(text, vec![(0, sig)]);
         for (at, ghosts) in offsets.iter().zip([fall, block]) {
             for ghost in ghosts {

@@ -1,8 +1,8 @@
 //! Not trusted: tests. Attacks on transfers with hostile answers; numbers as in docs/attacks.md.
 
 use super::*;
-use crate::ty::{Block, Entry, Mem, Mode, NameSet, OriginId, Region};
 use iced_x86::code_asm::*;
+use tal_core::ty::{Block, Entry, Mem, Mode, NameSet, OriginId, Region};
 
 const ADDRESS: Kind = Kind::Addr { set: NameSet::ADDRESS, block: None };
 
@@ -240,31 +240,8 @@ fn t124_rsp_moves_in_words() {
 }
 
 #[test]
-fn u1_t89_t90_a11_sums_have_no_form() {
-    use crate::wire::read::Reader;
-    // bytes(0); and every tag that is no type of this version.
-    assert!(Reader::new(&[2, 0], 0).mem().is_ok());
-    for tag in 16..128_u8 {
-        assert!(Reader::new(&[tag, 0, 0, 0, 0], 0).mem().is_err());
-    }
-}
-
-#[test]
-fn t157_nesting_is_bounded() {
-    use crate::wire::read::Reader;
-    let nested = |depth: usize| {
-        let mut bytes: Vec<u8> = core::iter::repeat_n([1, 0], depth).flatten().collect();
-        bytes.extend([2, 0]);
-        Reader::new(&bytes, 0).mem().is_ok()
-    };
-    assert!(nested(15));
-    assert!(!nested(16));
-    assert!(!nested(100_000));
-}
-
-#[test]
 fn t134_what_the_processor_must_have_is_told() {
-    use crate::table::Feature;
+    use tal_core::table::Feature;
     let needs = |write: &dyn Fn(&mut CodeAssembler)| {
         let (text, _) = asm(0, |a, _| {
             write(a);

@@ -1,9 +1,9 @@
 //! Not trusted: tests. What is owned crosses labels, calls and returns exactly once.
 
 use super::*;
-use crate::hint::Site;
-use crate::ty::{Entry, Guard, Lent, Mem, Mode, NameSet};
 use iced_x86::code_asm::*;
+use tal_core::hint::Site;
+use tal_core::ty::{Entry, Guard, Lent, Mem, Mode, NameSet};
 
 fn pointer(i: u16) -> Word {
     Word::Ptr(Base::Name(Var::Free(i)), Term::ZERO)
@@ -138,7 +138,7 @@ fn c39_u5_a_label_forgets_no_debt() {
             let Cap::Entry(entry) = junk(0, 8) else { unreachable!() };
             state.vars = vec![Kind::Region];
             state.caps = vec![Cap::Token(Var::Free(1), entry)];
-            let rho = Inst::Region(crate::ty::Region::Var(Var::Free(1)));
+            let rho = Inst::Region(tal_core::ty::Region::Var(Var::Free(1)));
             program.oracle.insts = VecDeque::from([vec![rho]]);
             program = program.ghost(Site::At(offsets[0]), Ghost::RegionEnd { token: 0 });
         }
@@ -168,10 +168,10 @@ fn c39_u5_a_label_forgets_no_debt() {
             state.lent = vec![Lent { offset: -16, size: 16, name }];
         }
         if keep_entry {
-            let half = |offset| crate::ty::Field {
+            let half = |offset| tal_core::ty::Field {
                 offset,
                 writable: true,
-                ty: crate::ty::FieldTy::Junk(8),
+                ty: tal_core::ty::FieldTy::Junk(8),
             };
             let mem = Rc::new(Mem::Struct { fields: vec![half(0), half(8)], size: 16 });
             let entry = Entry { guards: Vec::new(), name, offset: Term::ZERO, mem };
@@ -222,7 +222,7 @@ fn guarded(term: Term) -> Cap {
 fn c42_c50_an_outcome_is_told_by_what_is_returned() {
     let keep = |theta: i64| {
         let guard = Guard::Range(Term::int(theta), 0, 0);
-        vec![Ghost::GuardAdd { of: crate::hint::Through::Entry(0), guard }]
+        vec![Ghost::GuardAdd { of: tal_core::hint::Through::Entry(0), guard }]
     };
     let lose = |theta: i64| {
         let Cap::Entry(entry) = guarded(Term::int(theta)) else { unreachable!() };
