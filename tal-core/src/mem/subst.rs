@@ -433,7 +433,7 @@ impl<H: Hints> Judge<'_, H> {
     pub fn subst_assertion(&mut self, a: &Assertion, s: Subst) -> Result<Box<Assertion>> {
         let mut result = nothing_said();
         result.facts = self.subst_facts(&a.facts, s)?;
-        let some = |(_, of): &(&mut Word, &Word)| **of != Word::Junk;
+        let some = |(_, of): &(&mut Word, &Word)| !matches!(of, Word::Junk);
         for (word, of) in result.regs.iter_mut().zip(&a.regs).filter(some) {
             *word = self.subst_word(of, s)?;
         }

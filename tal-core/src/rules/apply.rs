@@ -11,7 +11,9 @@ use crate::mem::{Subst, Value};
 use crate::rules::transfer::scope_of;
 use crate::state::{FlagKind, FlagSet, Flags, State};
 use crate::term::{Term, Var};
-use crate::ty::{Assertion, Base, Cap, FnId, ImportId, Kind, Post, Reg, Region, Sig, View, Word};
+use crate::ty::{
+    Assertion, Base, Cap, Fact, FnId, ImportId, Kind, Post, Reg, Region, Sig, View, Word,
+};
 use alloc::{boxed::Box, vec::Vec};
 use core::mem;
 
@@ -36,6 +38,13 @@ impl Callee {
             Callee::Name(_) => Subst::Inner(values),
         }
     }
+}
+
+/// What an assertion says beside its words.
+pub(crate) struct Beside {
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) views: Vec<View>,
+    pub(crate) caps: Vec<Cap>,
 }
 
 impl<H: Hints> Judge<'_, H> {
@@ -125,7 +134,7 @@ impl<H: Hints> Judge<'_, H> {
         let subst = callee.subst(&values);
         premise!(self.claims(state, &sig.vars, &values, subst, Some(from)));
         let pre = self.instantiated(state, &sig.pre, subst)?;
-        premise!(self.matches(state, &pre, entry, rule));
+        premise!(self.matches(state, (&sig.pre, &pre), subst, entry, rule));
         for view in &pre.views {
             // A callee may use its views for as long as it runs.
             premise!(self.own.live(view.region, state), Error::new(rule, Evidence::DeadRegion));
@@ -136,45 +145,58 @@ impl<H: Hints> Judge<'_, H> {
         Ok(values)
     }
 
-    /// Registers, stack arguments, facts and views of an instantiated pre- or post-state.
+    /// Registers, stack arguments, facts and views of a pre- or post-state under theta. `beside`:
+    /// what it is [`Judge::instantiated`] to.
     pub(crate) fn matches(
         &mut self,
         state: &mut State,
-        wanted: &Assertion,
+        (wanted, beside): (&Assertion, &Beside),
+        subst: Subst<'_>,
         entry: i64,
         rule: Rule,
     ) -> Result<()> {
-        for (reg, want) in Reg::ALL.iter().zip(&wanted.regs) {
-            if *reg != Reg::Rsp && *want != Word::Junk && state.reg(*reg) != want {
-                let have = state.reg(*reg).clone();
-                let wrong = |e| register_evidence(e, *reg, &have);
-                premise!(self.same_word(state, &have, want, rule).map_err(wrong));
+        let said = |(_, word): &(Reg, &Word)| !matches!(word, Word::Junk);
+        for (reg, want) in Reg::ALL.into_iter().zip(&wanted.regs).filter(said) {
+            let want = self.subst_word(want, subst)?;
+            if reg != Reg::Rsp && *state.reg(reg) != want {
+                let have = state.reg(reg).clone();
+                let wrong = |e| register_evidence(e, reg, &have);
+                premise!(self.same_word(state, &have, &want, rule).map_err(wrong));
             }
         }
         for (at, want) in &wanted.args {
+            let want = self.subst_word(want, subst)?;
             let have = state.slot(entry.saturating_add(i64::from(*at))).clone();
-            premise!(self.same_word(state, &have, want, rule));
+            premise!(self.same_word(state, &have, &want, rule));
         }
-        for fact in &wanted.facts {
+        for fact in &beside.facts {
             premise!(self.prove(state, fact, rule));
         }
-        for view in &wanted.views {
+        for view in &beside.views {
             premise!(self.holds_view(state, view, rule));
         }
         Ok(())
     }
 
-    /// An assertion under theta, guards decided as far as the state decides them.
+    /// What an assertion says beside its words, under theta, guards decided as far as the state
+    /// decides them.
     pub(crate) fn instantiated(
         &mut self,
         state: &State,
         assertion: &Assertion,
         subst: Subst<'_>,
-    ) -> Result<Box<Assertion>> {
-        let mut result = self.subst_assertion(assertion, subst)?;
-        result.views = self.existing_views(state, mem::take(&mut result.views))?;
-        result.caps = self.existing_caps(state, mem::take(&mut result.caps))?;
-        Ok(result)
+    ) -> Result<Beside> {
+        let facts = self.subst_facts(&assertion.facts, subst)?;
+        let mut views = Vec::with_capacity(assertion.views.len());
+        for view in &assertion.views {
+            views.extend(self.subst_view(view, subst)?);
+        }
+        let mut caps = Vec::with_capacity(assertion.caps.len());
+        for cap in &assertion.caps {
+            self.subst_cap(cap, subst, &mut caps)?;
+        }
+        let views = self.existing_views(state, views)?;
+        Ok(Beside { facts, views, caps: self.existing_caps(state, caps)? })
     }
 
     /// The views that are not known to be absent.
@@ -226,19 +248,24 @@ impl<H: Hints> Judge<'_, H> {
             self.fresh(state, kind)?;
         }
         let mut after = self.instantiated(state, &post.state, subst)?;
-        for (reg, word) in Reg::ALL.iter().zip(&mut after.regs) {
-            if *reg != Reg::Rsp && !reg.callee_saved() {
-                state.set_reg(*reg, mem::replace(word, Word::Junk));
+        for (reg, word) in Reg::ALL.into_iter().zip(&post.state.regs) {
+            let word = match word {
+                Word::Junk => Word::Junk,
+                said => self.subst_word(said, subst)?,
+            };
+            if reg != Reg::Rsp && !reg.callee_saved() {
+                state.set_reg(reg, word);
             }
         }
         for (at, _) in &sig.pre.args {
             let at = entry.saturating_add(i64::from(*at));
             forget!(self.set_slot(state, at, Word::Junk)?);
         }
-        for (at, word) in mem::take(&mut after.args) {
-            self.set_slot(state, entry.saturating_add(i64::from(at)), word)?;
+        for (at, word) in &post.state.args {
+            let word = self.subst_word(word, subst)?;
+            self.set_slot(state, entry.saturating_add(i64::from(*at)), word)?;
         }
-        for fact in mem::take(&mut after.facts) {
+        for fact in after.facts {
             self.learn(state, fact.rel, fact.term)?;
         }
         state.views.append(&mut after.views);

@@ -123,7 +123,7 @@ impl<H: Hints> Judge<'_, H> {
         let subst = Subst::Free(own, &values);
         premise!(self.claims(state, &post.vars, &values, subst, None));
         let wanted = self.instantiated(state, &post.state, subst)?;
-        premise!(self.matches(state, &wanted, 0, rule));
+        premise!(self.matches(state, (&post.state, &wanted), subst, 0, rule));
         for cap in &wanted.caps {
             self.take(state, cap, rule)?;
         }
