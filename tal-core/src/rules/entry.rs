@@ -68,7 +68,7 @@ impl<H: Hints> Judge<'_, H> {
     pub(crate) fn entry_split(&mut self, st: &mut State, entry: u16, at: &Term) -> Result<()> {
         let rule = Rule::EntrySplit;
         premise!(self.scoped(st, at, rule));
-        let whole = unguarded(st, entry, rule)?;
+        let whole = unguarded(st, entry, rule)?.clone();
         let (n, size) = match &*whole.mem {
             Mem::Array(n, element) => (n, self.element_size(element)?),
             Mem::Bytes(n) | Mem::Junk(n) | Mem::Zero(n) => (n, 1),
@@ -89,7 +89,7 @@ impl<H: Hints> Judge<'_, H> {
     /// rule[entry-split] of `M1 ++ M2`.
     pub(crate) fn entry_split_cat(&mut self, st: &mut State, entry: u16) -> Result<()> {
         let rule = Rule::EntrySplit;
-        let whole = unguarded(st, entry, rule)?;
+        let whole = unguarded(st, entry, rule)?.clone();
         let Mem::Cat(a, b) = &*whole.mem else { return Err(Error::new(rule, Kind::BadHint)) };
         let (a, b) = (a.clone(), b.clone());
         let offset = whole.offset.add(&self.size(&a)?).or_refuse(rule)?;
@@ -102,7 +102,7 @@ impl<H: Hints> Judge<'_, H> {
     /// size again.
     pub(crate) fn entry_join(&mut self, st: &mut State, first: u16, second: u16) -> Result<()> {
         let rule = Rule::EntryJoin;
-        let (a, b) = (unguarded(st, first, rule)?, unguarded(st, second, rule)?);
+        let (a, b) = (unguarded(st, first, rule)?.clone(), unguarded(st, second, rule)?.clone());
         premise!(first != second, Error::new(rule, Kind::BadHint));
         premise!(a.name == b.name, Error::new(rule, Kind::BadHint));
         let between = b.offset.sub(&a.offset).or_refuse(rule)?;
@@ -156,7 +156,7 @@ impl<H: Hints> Judge<'_, H> {
     /// rule[entry-one].
     pub(crate) fn entry_one(&mut self, st: &mut State, entry: u16, to_array: bool) -> Result<()> {
         let rule = Rule::EntryOne;
-        let mem = unguarded(st, entry, rule)?.mem;
+        let mem = unguarded(st, entry, rule)?.mem.clone();
         let mem = self.one(&mem, to_array)?;
         entry_mut(st, entry, rule)?.mem = mem;
         Ok(())
@@ -171,7 +171,7 @@ impl<H: Hints> Judge<'_, H> {
         mem: &Rc<Mem>,
     ) -> Result<()> {
         let rule = Rule::EntryEqual;
-        let old = unguarded(st, entry, rule)?;
+        let old = unguarded(st, entry, rule)?.clone();
         premise!(self.scoped(st, offset, rule));
         premise!(self.wf_mem_in(st, mem));
         let new = Entry { offset: offset.clone(), mem: mem.clone(), ..old.clone() };
@@ -183,7 +183,7 @@ impl<H: Hints> Judge<'_, H> {
     /// rule[entry-unfold].
     pub(crate) fn entry_unfold(&mut self, st: &mut State, entry: u16) -> Result<()> {
         let rule = Rule::EntryUnfold;
-        let mem = unguarded(st, entry, rule)?.mem;
+        let mem = unguarded(st, entry, rule)?.mem.clone();
         let mem = self.body(&mem, rule)?;
         entry_mut(st, entry, rule)?.mem = mem;
         Ok(())
@@ -198,7 +198,7 @@ impl<H: Hints> Judge<'_, H> {
         args: &[Term],
     ) -> Result<()> {
         let rule = Rule::EntryFold;
-        let have = unguarded(st, entry, rule)?.mem;
+        let have = unguarded(st, entry, rule)?.mem.clone();
         premise!(self.wf_args(st, id, args));
         let named = Rc::new(Mem::Named(id, args.to_vec()));
         let body = self.body(&named, rule)?;
@@ -210,7 +210,7 @@ impl<H: Hints> Judge<'_, H> {
     /// rule[entry-open]: always new variables (trap 86).
     pub(crate) fn entry_open(&mut self, st: &mut State, entry: u16) -> Result<()> {
         let rule = Rule::EntryOpen;
-        let mem = unguarded(st, entry, rule)?.mem;
+        let mem = unguarded(st, entry, rule)?.mem.clone();
         let mem = self.open(st, &mem, rule)?;
         entry_mut(st, entry, rule)?.mem = mem;
         Ok(())
@@ -226,7 +226,7 @@ impl<H: Hints> Judge<'_, H> {
         witnesses: &[Term],
     ) -> Result<()> {
         let rule = Rule::EntryPack;
-        let have = unguarded(st, entry, rule)?.mem;
+        let have = unguarded(st, entry, rule)?.mem.clone();
         premise!(self.wf_mem_in(st, package));
         premise!(witnesses.iter().try_for_each(|w| self.scoped(st, w, rule)));
         let Mem::Ex { vars, facts, body } = &**package else {
@@ -251,10 +251,10 @@ impl<H: Hints> Judge<'_, H> {
 }
 
 /// The entry at this position, if it has no guard.
-pub(crate) fn unguarded(st: &State, entry: u16, rule: Rule) -> Result<Entry> {
+pub(crate) fn unguarded(st: &State, entry: u16, rule: Rule) -> Result<&Entry> {
     let entry = entry_at(st, entry, rule)?;
     premise!(entry.guards.is_empty(), Error::new(rule, Kind::Capability));
-    Ok(entry.clone())
+    Ok(entry)
 }
 
 /// The same kind of memory with another count.

@@ -21,7 +21,7 @@ impl<H: Hints> Judge<'_, H> {
         ty: &FieldTy,
     ) -> Result<()> {
         let rule = Rule::FieldClose;
-        let parent = unguarded(st, entry, rule)?;
+        let parent = unguarded(st, entry, rule)?.clone();
         let Mem::Struct { fields, size } = &*parent.mem else {
             return Err(Error::new(rule, Kind::BadHint));
         };

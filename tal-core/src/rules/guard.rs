@@ -178,7 +178,7 @@ impl<H: Hints> Judge<'_, H> {
             entry_mut(st, i, rule)?.guards = guards;
             return Ok(());
         }
-        let view = View { guards, ..self.view_through(st, of, rule)? };
+        let view = View { guards, ..self.view_through(st, of, rule)?.into_owned() };
         self.add_view(st, view)
     }
 

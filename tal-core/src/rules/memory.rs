@@ -18,7 +18,7 @@ use crate::ty::{
     Base, Block, Bounds, Cap, DataId, Entry, Fact, Field, FieldTy, Guard, Kind as Decl, Mem, Mode,
     NameSet, OriginId, Reg, Region, View, Word,
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 
 /// Where an operand stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,13 +33,13 @@ pub enum Address {
 enum Access {
     /// Position in C.
     Entry(u16),
-    /// A usable view.
-    View(View),
+    /// A usable view: how long, and what may be done.
+    View(Region, Mode),
 }
 
 /// rule[shape]: the field that an access meets exactly.
-struct Target {
-    ty: FieldTy,
+struct Target<'m> {
+    ty: Cow<'m, FieldTy>,
     /// May it be written through a view?
     writable: bool,
     /// Its number, if it stands at a constant offset in a struct that is not part of an array.
@@ -124,7 +124,7 @@ impl<H: Hints> Judge<'_, H> {
         let target = self.shape(st, base, &mem, position, bytes)?;
         match access {
             Access::Entry(i) => self.load_entry(st, i, &target),
-            Access::View(view) => self.load_view(st, &view, &target.ty),
+            Access::View(region, mode) => self.load_view(st, (region, mode), &target.ty),
         }
     }
 
@@ -145,8 +145,8 @@ impl<H: Hints> Judge<'_, H> {
                 self.store_strong(st, (i, field), &target.ty, bytes, &word)
             }
             (Access::Entry(_), None) => self.store_weak(st, &target, bytes, &word),
-            (Access::View(view), _) => {
-                premise!(view.mode == Mode::Rw, Error::new(Rule::StoreWeak, Kind::Capability));
+            (Access::View(_, mode), _) => {
+                premise!(mode == Mode::Rw, Error::new(Rule::StoreWeak, Kind::Capability));
                 self.store_weak(st, &target, bytes, &word)
             }
         }
@@ -176,7 +176,7 @@ impl<H: Hints> Judge<'_, H> {
                 let entry = unguarded(st, i, rule)?;
                 premise!(base == Base::Name(entry.name), Error::new(rule, Kind::Capability));
                 premise!(decided(st, entry.name), Error::new(rule, Kind::Capability));
-                Ok((Access::Entry(i), entry.offset, entry.mem))
+                Ok((Access::Entry(i), entry.offset.clone(), entry.mem.clone()))
             }
             Through::View(_) | Through::Data(_) => {
                 let rule = Rule::AccessView;
@@ -190,28 +190,26 @@ impl<H: Hints> Judge<'_, H> {
                 premise!(address, Error::new(rule, Kind::Capability));
                 premise!(view.guards.is_empty(), Error::new(rule, Kind::Capability));
                 premise!(self.own.live(view.region, st), Error::new(rule, Kind::DeadRegion));
-                let (offset, mem) = (view.offset.clone(), view.mem.clone());
-                Ok((Access::View(view), offset, mem))
+                let access = Access::View(view.region, view.mode);
+                Ok((access, view.offset.clone(), view.mem.clone()))
             }
         }
     }
 
     /// rule[shape].
-    fn shape(
+    fn shape<'m>(
         &mut self,
         st: &mut State,
         base: Base,
-        mem: &Rc<Mem>,
-        position: Term,
+        mut mem: &'m Mem,
+        mut position: Term,
         bytes: u8,
-    ) -> Result<Target> {
+    ) -> Result<Target<'m>> {
         let rule = Rule::Shape;
         let mut strong = true;
-        let (mut mem, mut position) = (mem.clone(), position);
         loop {
             self.burn(1)?;
-            let none = Kind::NoAccess(base, Box::new(position.clone()), bytes.into());
-            match &*mem.clone() {
+            match mem {
                 Mem::Struct { fields, .. } => {
                     self.burn(weight(fields))?;
                     let here = position.as_int();
@@ -219,14 +217,15 @@ impl<H: Hints> Judge<'_, H> {
                         holds!(here == Some(i128::from(f.offset)))
                             && holds!(width(&f.ty) == u32::from(bytes))
                     });
-                    let index = exactly.ok_or(Error::new(rule, none))?;
+                    let none = || no_access(base, &position, bytes);
+                    let index = exactly.ok_or_else(none)?;
                     let field = fields.get(index).or_refuse(rule)?;
-                    let (ty, writable) = (field.ty.clone(), field.writable);
+                    let (ty, writable) = (Cow::Borrowed(&field.ty), field.writable);
                     return Ok(Target { ty, writable, strong: strong.then_some(index) });
                 }
                 Mem::Array(count, element) => {
                     position = self.element(st, &position, count, element, bytes)?;
-                    mem = element.clone();
+                    mem = element;
                     strong = false;
                 }
                 Mem::Bytes(count) => {
@@ -235,10 +234,10 @@ impl<H: Hints> Judge<'_, H> {
                     premise!(self.prove_ge(st, &count.sub(&end).or_refuse(rule)?, rule));
                     let bits = bytes.checked_mul(8).or_refuse(rule)?;
                     let ty = FieldTy::Int { bits, signed: false, facts: Vec::new() };
-                    return Ok(Target { ty, writable: true, strong: None });
+                    return Ok(Target { ty: Cow::Owned(ty), writable: true, strong: None });
                 }
                 Mem::Cat(..) | Mem::Junk(_) | Mem::Zero(_) | Mem::Ex { .. } | Mem::Named(..) => {
-                    return Err(Error::new(rule, none));
+                    return Err(no_access(base, &position, bytes));
                 }
             }
         }
@@ -272,9 +271,9 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// rule[load-entry]. A load at a strong place names the content, and the field keeps the word.
-    fn load_entry(&mut self, st: &mut State, entry: u16, target: &Target) -> Result<Word> {
+    fn load_entry(&mut self, st: &mut State, entry: u16, target: &Target<'_>) -> Result<Word> {
         let rule = Rule::LoadEntry;
-        match &target.ty {
+        match &*target.ty {
             FieldTy::Int { bits, signed, facts } => {
                 let (e, fresh) = self.load_int(st, *bits, *signed, facts)?;
                 if fresh && let Some(field) = target.strong {
@@ -307,20 +306,25 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// rule[load-view]: nothing in the view changes; what it owns is lent on.
-    fn load_view(&mut self, st: &mut State, view: &View, ty: &FieldTy) -> Result<Word> {
+    fn load_view(
+        &mut self,
+        st: &mut State,
+        (region, mode): (Region, Mode),
+        ty: &FieldTy,
+    ) -> Result<Word> {
         let rule = Rule::LoadView;
         match ty {
             FieldTy::Int { bits, signed, facts } => {
                 Ok(Word::Int(self.load_int(st, *bits, *signed, facts)?.0))
             }
             FieldTy::Known(word) => resolve(st, word),
-            FieldTy::Ref { nullable, mode, mem } => {
-                let y = self.load_ref(st, *nullable, *mode, mem)?;
+            FieldTy::Ref { nullable, mode: given, mem } => {
+                let y = self.load_ref(st, *nullable, *given, mem)?;
                 Ok(Word::Ptr(Base::Name(y), Term::ZERO))
             }
             FieldTy::Own { nullable, mem, .. } => {
                 let y = self.content(st, *nullable, None)?;
-                let part = pointee(y, *nullable, view.region, view.mode, mem);
+                let part = pointee(y, *nullable, region, mode, mem);
                 self.add_view(st, part)?;
                 Ok(Word::Ptr(Base::Name(y), Term::ZERO))
             }
@@ -417,15 +421,15 @@ impl<H: Hints> Judge<'_, H> {
     fn store_weak(
         &mut self,
         st: &mut State,
-        target: &Target,
+        target: &Target<'_>,
         bytes: u8,
         word: &Word,
     ) -> Result<()> {
         let rule = Rule::StoreWeak;
         let refuse = || Error::new(rule, Kind::Capability);
         premise!(target.writable, refuse());
-        premise!(!matches!(target.ty, FieldTy::Own { .. } | FieldTy::Junk(_)), refuse());
-        match (bytes, word, &target.ty) {
+        premise!(!matches!(*target.ty, FieldTy::Own { .. } | FieldTy::Junk(_)), refuse());
+        match (bytes, word, &*target.ty) {
             (8, Word::Int(_) | Word::Ptr(..), ty) => {
                 premise!(self.has_type(st, word, ty));
                 Ok(())
@@ -471,9 +475,9 @@ impl<H: Hints> Judge<'_, H> {
         let refuse = || Error::new(rule, Kind::Capability);
         premise!(uninitialised || self.plain_writable(&mem)?, refuse());
         match access {
-            Access::View(view) => {
+            Access::View(_, mode) => {
                 premise!(!uninitialised, refuse());
-                premise!(view.mode == Mode::Rw, refuse());
+                premise!(mode == Mode::Rw, refuse());
                 premise!(self.inside(st, &mem, &position, bytes, rule));
                 Ok(())
             }
@@ -507,6 +511,10 @@ impl<H: Hints> Judge<'_, H> {
         premise!(self.prove_ge(st, &rest, rule));
         Ok(())
     }
+}
+
+fn no_access(base: Base, position: &Term, bytes: u8) -> Error {
+    Error::new(Rule::Shape, Kind::NoAccess(base, Box::new(position.clone()), bytes.into()))
 }
 
 fn equal(term: Term) -> Fact {

@@ -18,7 +18,7 @@ impl<H: Hints> Judge<'_, H> {
     /// rule[retype-junk]: what owns memory is not forgotten; the content is to be moved out first.
     pub(crate) fn retype_junk(&mut self, st: &mut State, entry: u16) -> Result<()> {
         let rule = Rule::RetypeJunk;
-        let mem = unguarded(st, entry, rule)?.mem;
+        let mem = unguarded(st, entry, rule)?.mem.clone();
         premise!(!self.owns(&mem)?, Error::new(rule, Kind::Capability));
         let junk = Rc::new(Mem::Junk(self.size(&mem)?));
         entry_mut(st, entry, rule)?.mem = junk;
@@ -28,7 +28,7 @@ impl<H: Hints> Judge<'_, H> {
     /// rule[retype-shape]: bytes that nobody reads get a shape.
     pub(crate) fn retype_shape(&mut self, st: &mut State, entry: u16, mem: &Rc<Mem>) -> Result<()> {
         let rule = Rule::RetypeShape;
-        let have = unguarded(st, entry, rule)?.mem;
+        let have = unguarded(st, entry, rule)?.mem.clone();
         premise!(matches!(&*have, Mem::Junk(_)), Error::new(rule, Kind::BadHint));
         premise!(self.wf_mem_in(st, mem));
         premise!(self.only_junk(mem)?, Error::new(rule, Kind::Capability));
@@ -38,7 +38,7 @@ impl<H: Hints> Judge<'_, H> {
     /// rule[retype-zero].
     pub(crate) fn retype_zero(&mut self, st: &mut State, entry: u16, mem: &Rc<Mem>) -> Result<()> {
         let rule = Rule::RetypeZero;
-        let have = unguarded(st, entry, rule)?.mem;
+        let have = unguarded(st, entry, rule)?.mem.clone();
         premise!(matches!(&*have, Mem::Zero(_)), Error::new(rule, Kind::BadHint));
         premise!(self.wf_mem_in(st, mem));
         premise!(self.zero_ok(mem)?, Error::new(rule, Kind::Capability));
@@ -53,7 +53,7 @@ impl<H: Hints> Judge<'_, H> {
         mem: Option<&Rc<Mem>>,
     ) -> Result<()> {
         let rule = Rule::RetypePlain;
-        let have = unguarded(st, entry, rule)?.mem;
+        let have = unguarded(st, entry, rule)?.mem.clone();
         let bytes = Rc::new(Mem::Bytes(self.size(&have)?));
         let (plain, new) = match mem {
             None => (&have, &bytes),

@@ -14,7 +14,7 @@ use crate::rules::guard::{checked, take_entry, view_at};
 use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{Base, Cap, DataId, FieldTy, Kind as Decl, Mem, Mode, Region, View};
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, vec::Vec};
 
 impl<H: Hints> Judge<'_, H> {
     /// Is `wanted` (after substitution) among the views of the state? The hint says which it is;
@@ -24,16 +24,21 @@ impl<H: Hints> Judge<'_, H> {
     /// `rule`.
     pub fn holds_view(&mut self, st: &mut State, wanted: &View, rule: Rule) -> Result<()> {
         let through = self.hints.view(st, wanted)?;
-        let have = self.view_through(st, through, rule)?;
+        let have = self.view_through(st, through, rule)?.into_owned();
         premise!(self.same_view(st, &have, wanted, rule));
         Ok(())
     }
 
     /// The view that a hint names.
-    pub(crate) fn view_through(&self, st: &State, of: Through, rule: Rule) -> Result<View> {
+    pub(crate) fn view_through<'s>(
+        &self,
+        st: &'s State,
+        of: Through,
+        rule: Rule,
+    ) -> Result<Cow<'s, View>> {
         match of {
-            Through::View(i) => view_at(st, i, rule).cloned(),
-            Through::Data(d) => self.data_view(d, rule),
+            Through::View(i) => view_at(st, i, rule).map(Cow::Borrowed),
+            Through::Data(d) => self.data_view(d, rule).map(Cow::Owned),
             Through::Entry(_) => Err(Error::new(rule, Kind::BadHint)),
         }
     }
