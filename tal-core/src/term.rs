@@ -238,6 +238,10 @@ impl Small {
         match (self.parts(), other.parts()) {
             (_, []) => Some(sum),
             ([], _) if factor == 1 => Some(Small { parts: other.parts, ..sum }),
+            ([], _) if factor == -1 => {
+                let [first, second] = other.parts;
+                Some(Small { parts: [first.scaled(-1, 0)?, second.scaled(-1, 0)?], ..sum })
+            }
             (left, right) => Some(Small { parts: merged(left, right, factor)?, ..sum }),
         }
     }
@@ -379,8 +383,9 @@ impl Term {
     ///
     /// # Errors
     /// [`TooBig`] when it is not below [`limits::CONSTANT`] in magnitude.
+    #[inline]
     pub fn constant_of(c: i128) -> Result<Self, TooBig> {
-        Term::formed(c, &[])
+        Small::ZERO.with(c).map(|small| Term(Repr::Small(small))).ok_or(TooBig)
     }
 
     /// The variable `v`.

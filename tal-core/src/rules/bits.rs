@@ -30,7 +30,10 @@ impl<H: Hints> Judge<'_, H> {
         let right = self.source(state, src, width)?;
         let same = same_register(dst, src);
         let (out, flags) = match self.combine(state, (op, width), &left, &right, same)? {
-            Some(out) => (out.clone(), zero_compare(&out, width)),
+            Some(out) => {
+                let flags = zero_compare(&out, width);
+                (out, flags)
+            }
             None => (Out::junk(), FlagsOut::SECRET),
         };
         self.put(state, &dest, width, out)?;
@@ -166,7 +169,8 @@ impl<H: Hints> Judge<'_, H> {
         rule: Rule,
     ) -> Result<()> {
         let above = v.sub(rounded).or_refuse(rule)?;
-        let below = rounded.sub(v).and_then(|t| t.plus(step.saturating_sub(1))).or_refuse(rule)?;
+        let last = Term::constant_of(step.saturating_sub(1)).or_refuse(rule)?;
+        let below = last.sub(&above).or_refuse(rule)?;
         self.learn(state, Rel::Ge, above)?;
         self.learn(state, Rel::Ge, below)
     }

@@ -241,15 +241,15 @@ impl<H: Hints> Judge<'_, H> {
     pub fn edge(&mut self, state: &mut State, cc: Cc, taken: bool) -> Result<()> {
         premise!(readable(state, cc));
         let cc = if taken { cc } else { cc.negated() };
-        let readings = match state.flags.kind.clone() {
+        let (bits, readings) = match &state.flags.kind {
             FlagKind::None => return Ok(()),
             FlagKind::Pick(name, c) => {
+                let (name, c) = (*name, *c);
                 return self.narrow(state, name, move |low, high| truth(cc, low, high, c));
             }
-            FlagKind::Cmp(bits, e, c) => (bits, compare_facts(cc, bits, &e, &c)),
-            FlagKind::Result(bits, e) => (bits, result_facts(cc, &e)),
+            FlagKind::Cmp(bits, e, c) => (*bits, compare_facts(cc, *bits, e, c)),
+            FlagKind::Result(bits, e) => (*bits, result_facts(cc, e)),
         };
-        let (bits, readings) = readings;
         self.learn_first(state, bits, readings.or_refuse(Rule::Cond)?)
     }
 
@@ -259,7 +259,10 @@ impl<H: Hints> Judge<'_, H> {
             if reading.fact.term.as_int().is_some() {
                 continue;
             }
-            let free = matches!(reading.needs, [None, None]);
+            if let [None, None] = reading.needs {
+                self.learn(state, reading.fact.rel, reading.fact.term)?;
+                continue;
+            }
             let bounds = |need: &Option<(Term, bool)>| match need {
                 None => Ok([Term::ZERO, Term::ZERO]),
                 Some((term, signed)) => Ok(range_goals(term, bits, *signed)?.map(|goal| goal.term)),
@@ -269,10 +272,7 @@ impl<H: Hints> Judge<'_, H> {
                 (bounds(one).or_refuse(Rule::Cond)?, bounds(two).or_refuse(Rule::Cond)?);
             let ([a, b], [c, d]) = (one, two);
             if self.all_hold(state, [a, b, c, d], Rule::Cond)? {
-                self.learn(state, reading.fact.rel, reading.fact.term)?;
-                if !free {
-                    return Ok(());
-                }
+                return self.learn(state, reading.fact.rel, reading.fact.term);
             }
         }
         Ok(())

@@ -79,7 +79,8 @@ fn set_reg(state: &mut State, reg: Reg, word: Word) {
 pub fn wrap(c: i128, bits: u8, signed: bool) -> i128 {
     let (low, high) = range(bits, signed);
     let modulus = 1_i128 << bits.clamp(1, 64);
-    let rest = c.checked_rem_euclid(modulus).unwrap_or(0);
+    // The remainder by a power of two: its lowest bits.
+    let rest = c & modulus.saturating_sub(1);
     if rest > high { rest.saturating_sub(modulus).max(low) } else { rest }
 }
 

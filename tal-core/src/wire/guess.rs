@@ -3,7 +3,7 @@
 
 use crate::hint::{Inst, Through};
 use crate::state::State;
-use crate::term::{Monomial, Term, Var};
+use crate::term::{Term, Var};
 use crate::ty::{Base, Cap, Kind, LabelState, Reg, Region, View, Word};
 use alloc::vec::Vec;
 
@@ -196,15 +196,5 @@ pub fn take(state: &State, wanted: &Cap) -> Option<u16> {
 pub fn element(position: &Term, size: u32) -> Option<(Term, u32)> {
     let size = i128::from(size);
     let rest = position.constant().checked_rem_euclid(size)?;
-    let constant = position.constant().checked_div_euclid(size)?;
-    let mut monomials = Vec::with_capacity(position.monomials().len());
-    for m in position.monomials() {
-        if m.coefficient.checked_rem(size) != Some(0) {
-            return None;
-        }
-        let coefficient = m.coefficient.checked_div(size)?;
-        monomials.push(Monomial { atom: m.atom, coefficient });
-    }
-    let term = Term::from_parts(constant, monomials).ok()?;
-    Some((term, u32::try_from(rest).ok()?))
+    Some((position.floor_div(size).ok()?, u32::try_from(rest).ok()?))
 }
