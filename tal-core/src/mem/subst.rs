@@ -404,6 +404,24 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
+    /// [`Judge::subst_view`] in each; those that guards make absent are left out.
+    pub(crate) fn subst_views(&mut self, views: &[View], s: Subst) -> Result<Vec<View>> {
+        let mut out = Vec::with_capacity(views.len());
+        for view in views {
+            out.extend(self.subst_view(view, s)?);
+        }
+        Ok(out)
+    }
+
+    /// [`Judge::subst_cap`] of each.
+    pub(crate) fn subst_caps(&mut self, caps: &[Cap], s: Subst) -> Result<Vec<Cap>> {
+        let mut out = Vec::with_capacity(caps.len());
+        for cap in caps {
+            self.subst_cap(cap, s, &mut out)?;
+        }
+        Ok(out)
+    }
+
     /// rule[term-subst] in a declaration.
     ///
     /// # Errors
@@ -441,14 +459,8 @@ impl<H: Hints> Judge<'_, H> {
         for (_, word) in &mut result.args {
             *word = self.subst_word(word, s)?;
         }
-        result.views.reserve_exact(a.views.len());
-        for view in &a.views {
-            result.views.extend(self.subst_view(view, s)?);
-        }
-        result.caps.reserve_exact(a.caps.len());
-        for cap in &a.caps {
-            self.subst_cap(cap, s, &mut result.caps)?;
-        }
+        result.views = self.subst_views(&a.views, s)?;
+        result.caps = self.subst_caps(&a.caps, s)?;
         Ok(result)
     }
 

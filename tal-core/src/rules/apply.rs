@@ -187,14 +187,8 @@ impl<H: Hints> Judge<'_, H> {
         subst: Subst<'_>,
     ) -> Result<Beside> {
         let facts = self.subst_facts(&assertion.facts, subst)?;
-        let mut views = Vec::with_capacity(assertion.views.len());
-        for view in &assertion.views {
-            views.extend(self.subst_view(view, subst)?);
-        }
-        let mut caps = Vec::with_capacity(assertion.caps.len());
-        for cap in &assertion.caps {
-            self.subst_cap(cap, subst, &mut caps)?;
-        }
+        let views = self.subst_views(&assertion.views, subst)?;
+        let caps = self.subst_caps(&assertion.caps, subst)?;
         let views = self.existing_views(state, views)?;
         Ok(Beside { facts, views, caps: self.existing_caps(state, caps)? })
     }

@@ -13,7 +13,6 @@ use crate::rules::transfer::scope_of;
 use crate::state::State;
 use crate::term::Var;
 use crate::ty::{Base, FnId, LabelState, Lent, NameSet, Reg, Word};
-use alloc::vec::Vec;
 
 impl<H: Hints> Judge<'_, H> {
     /// The label of this index.
@@ -180,10 +179,7 @@ impl<H: Hints> Judge<'_, H> {
         wanted: &LabelState,
         subst: Subst<'_>,
     ) -> Result<()> {
-        let mut views = Vec::with_capacity(wanted.views.len());
-        for view in &wanted.views {
-            views.extend(self.subst_view(view, subst)?);
-        }
+        let views = self.subst_views(&wanted.views, subst)?;
         for view in self.existing_views(state, views)? {
             premise!(self.holds_view(state, &view, Rule::Entail));
         }
@@ -200,10 +196,7 @@ impl<H: Hints> Judge<'_, H> {
         if wanted.caps.is_empty() && state.caps.is_empty() {
             return Ok(());
         }
-        let mut caps = Vec::with_capacity(wanted.caps.len());
-        for cap in &wanted.caps {
-            self.subst_cap(cap, subst, &mut caps)?;
-        }
+        let caps = self.subst_caps(&wanted.caps, subst)?;
         for cap in self.existing_caps(state, caps)? {
             self.take(state, &cap, Rule::Entail)?;
         }
