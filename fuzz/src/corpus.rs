@@ -9,10 +9,11 @@ use tal_asm::elf::{Output, write};
 use tal_asm::program::Program;
 use tal_check::check::Checked;
 use tal_check::lowered::Lowered;
+use tal_check::needed::Records;
 use tal_check::resolve::Disk;
 use tal_core::decode::decode_at;
-use tal_core::image::Label;
 use tal_core::ty::FnId;
+use tal_write::Label;
 
 /// An accepted program.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Object {
     pub lowered: Box<Lowered>,
     /// The states at its labels.
     pub labels: Vec<Label>,
+    /// What is written of them.
+    pub records: Records,
 }
 
 /// All of them.
@@ -158,7 +161,8 @@ impl Object {
                 break;
             }
         }
-        let (lowered, labels) = (Box::new(checked.lowered), checked.labels);
-        Object { name: name.into(), program, file, instructions, lowered, labels }
+        let Checked { lowered, labels, records, .. } = checked;
+        let (name, lowered) = (name.into(), Box::new(lowered));
+        Object { name, program, file, instructions, lowered, labels, records }
     }
 }

@@ -3,13 +3,19 @@
 use crate::corpus::{Corpus, Object};
 use crate::forms::value;
 use fastrand::Rng;
+use std::collections::BTreeMap;
 use tal_asm::program::Program;
 use tal_check::check::finder;
+use tal_check::find::Finder;
+use tal_core::error::Error;
+use tal_core::hint::{Forward, Hints};
 use tal_core::image::Image;
 use tal_core::judge::Judge;
-use tal_core::term::Term;
-use tal_core::ty::{FnId, NamedType, Rel, Word};
-use tal_write::{Recorder, encode};
+use tal_core::state::{Saved, State};
+use tal_core::term::{Term, Var};
+use tal_core::ty::{Base, FnId, Kind, NamedType, Record, Rel, Word};
+use tal_core::walk::Opened;
+use tal_write::{Label, Recorder, encode};
 
 /// Annotations begin with their magic number, their version and the digest of the interface. With
 /// these changed, nothing else is looked at.
@@ -144,30 +150,115 @@ pub fn data(rng: &mut Rng, program: &mut Program) -> bool {
 /// and the answers are what the checker finds for it.
 pub fn claim(rng: &mut Rng, program: &mut Program, object: &Object, other: &Object) {
     let interface = &object.lowered.host.interface;
-    let mut image = object.lowered.image(&object.labels);
+    let mut labels = object.labels.clone();
+    let mut image = object.lowered.image(&labels);
     image.text = &program.text;
     for _ in 0..rng.usize(0..=2) {
-        change(rng, &mut image, other);
+        change(rng, &mut image, &mut labels, other);
     }
-    let recorder = Recorder::new(finder(&object.lowered, &image));
+    let was = object.labels.iter().map(|label| (label.offset, &label.state));
+    let was: BTreeMap<u32, _> = was.collect();
+    let same = labels.iter().filter(|label| was.get(&label.offset) == Some(&&label.state));
+    let written = same.filter_map(|label| object.records.get_key_value(&label.offset));
+    let written = written.collect();
+    let hung = rng.u8(0..4);
+    let hints = Hung { finder: finder(&object.lowered, &image, &labels), written, rng, hung };
     let bytes = (program.text.len() + program.annotations.len()) as u64;
-    let mut judge = Judge::new(&image, interface, recorder, bytes);
+    let mut judge = Judge::new(&image, interface, Recorder::new(hints), bytes);
     // Up to the refusal, if there is one: the mutant is a mutant all the same.
     let _ = judge.verify();
     program.annotations = encode(&image, interface, &judge.hints.recorded);
 }
 
+/// The checker's answers, but that labels hang on any scope, and that records are changed as they
+/// are asked for.
+struct Hung<'a, 'r> {
+    finder: Finder<'a>,
+    /// Of labels whose states are those of the program: what it says of them.
+    written: BTreeMap<&'a u32, &'a (u32, Record)>,
+    rng: &'r mut Rng,
+    /// In so many of four programs nothing of this is done.
+    hung: u8,
+}
+
+impl<'a> Forward for Hung<'a, '_> {
+    type Inner = Finder<'a>;
+
+    fn inner(&mut self) -> &mut Finder<'a> {
+        &mut self.finder
+    }
+
+    fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32, Error> {
+        if self.hung == 0 || self.rng.u8(0..4) < self.hung {
+            return match self.written.get(&to) {
+                Some((parent, _)) => Ok(*parent),
+                None => self.finder.parent(state, to, chain),
+            };
+        }
+        let scopes = u32::try_from(chain.len()).unwrap_or(0);
+        Ok(self.rng.u32(0..=scopes.saturating_add(1)))
+    }
+
+    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
+        let mut record = match self.written.get(&to) {
+            Some((_, record)) => record.clone(),
+            None => self.finder.record(state, to, parent)?,
+        };
+        if self.hung != 0 && self.rng.u8(0..16) == 0 {
+            self::record(self.rng, parent, &mut record);
+        }
+        Ok(record)
+    }
+}
+
+/// A part of a record.
+fn record(rng: &mut Rng, parent: &Saved, record: &mut Record) {
+    let place = |rng: &mut Rng, length: usize| (length > 0).then(|| rng.usize(0..length));
+    let variable = |rng: &mut Rng| {
+        let mark = u16::try_from(parent.mark.scope).unwrap_or(0);
+        Var::Free(rng.u16(0..mark.saturating_add(3)))
+    };
+    match rng.u8(0..10) {
+        0 => drop(place(rng, record.regs.len()).map(|i| record.regs.remove(i))),
+        1 => {
+            if let Some(i) = place(rng, record.regs.len()) {
+                record.regs[i].1 = parent.regs[rng.usize(0..16)].clone();
+            }
+        }
+        2 => {
+            if let Some(i) = place(rng, record.regs.len()) {
+                record.regs[i].1 = Word::Int(Term::var(variable(rng)));
+            }
+        }
+        3 => {
+            if let Some(i) = place(rng, record.regs.len()) {
+                record.regs[i].1 = Word::Ptr(Base::Name(variable(rng)), Term::ZERO);
+            }
+        }
+        4 => record.caps = rng.bool().then(|| parent.caps.clone()),
+        5 => {
+            if let Some(cap) = place(rng, parent.caps.len()).map(|i| parent.caps[i].clone()) {
+                record.caps.get_or_insert_with(|| parent.caps.clone()).push(cap);
+            }
+        }
+        6 => drop(place(rng, record.slots.len()).map(|i| record.slots.remove(i))),
+        7 => record.frame = Some((parent.stack.delta + 8 * rng.i64(-2..=2), parent.stack.touched)),
+        8 => record.vars.push(Kind::INT),
+        _ => drop(place(rng, record.vars.len()).map(|i| record.vars.remove(i))),
+    }
+}
+
 /// One record of a claim: exchanged with another, taken from another program, or changed inside.
-fn change(rng: &mut Rng, image: &mut Image<'_>, other: &Object) {
+fn change(rng: &mut Rng, image: &mut Image<'_>, labels: &mut [Label], other: &Object) {
     match rng.u8(0..8) {
-        0 => exchange(rng, &mut image.labels, |a, b| std::mem::swap(&mut a.state, &mut b.state)),
+        0 => exchange(rng, labels, |a, b| std::mem::swap(&mut a.state, &mut b.state)),
         1 => exchange(rng, &mut image.functions, |a, b| std::mem::swap(&mut a.sig, &mut b.sig)),
         2 => exchange(rng, &mut image.data, |a, b| std::mem::swap(&mut a.kind, &mut b.kind)),
         3 => exchange(rng, &mut image.imports, std::mem::swap),
         4 => {
             let from = one_of(rng, &other.labels).map(|l| l.state.clone());
-            let to = below(rng, image.labels.len());
-            if let (Some(state), Some(label)) = (from, image.labels.get_mut(to)) {
+            let to = below(rng, labels.len());
+            if let (Some(state), Some(label)) = (from, labels.get_mut(to)) {
                 label.state = state;
             }
         }
@@ -178,7 +269,7 @@ fn change(rng: &mut Rng, image: &mut Image<'_>, other: &Object) {
             }
         }
         6 if rng.u8(0..4) == 0 => image.start = rng.bool().then(|| FnId(rng.u32(0..4))),
-        _ => label(rng, image),
+        _ => label(rng, labels),
     }
 }
 
@@ -205,9 +296,9 @@ fn named_type(rng: &mut Rng, ty: &mut NamedType) {
 }
 
 /// A part of the state at a label.
-fn label(rng: &mut Rng, image: &mut Image<'_>) {
-    let at = below(rng, image.labels.len());
-    let Some(state) = image.labels.get_mut(at).map(|label| &mut label.state) else { return };
+fn label(rng: &mut Rng, labels: &mut [Label]) {
+    let at = below(rng, labels.len());
+    let Some(state) = labels.get_mut(at).map(|label| &mut label.state) else { return };
     let place = |rng: &mut Rng, length: usize| (length > 0).then(|| rng.usize(0..length));
     match rng.u8(0..9) {
         0 => state.regs.swap(rng.usize(0..16), rng.usize(0..16)),

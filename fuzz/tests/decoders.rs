@@ -4,6 +4,7 @@
 
 use fuzz::decoders::{Size, compare};
 
+/// Attack n22.
 #[test]
 fn the_decoders_agree() {
     let sum = compare(Size::Short);

@@ -10,7 +10,7 @@ use fuzz::trial::{Case, Kind, Trials};
 const TRIALS: [(Kind, u64); 9] = [
     (Kind::Notes, 250),
     (Kind::Text, 250),
-    (Kind::Found, 25),
+    (Kind::Found, 100),
     (Kind::Both, 150),
     (Kind::Data, 100),
     (Kind::Elf, 2000),

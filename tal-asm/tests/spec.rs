@@ -83,7 +83,7 @@ fn refused_again(name: &str, lowered: &mut Lowered) -> (Option<Error>, Result<()
     let (section, first) = {
         let interface = &lowered.host.interface;
         let image = lowered.image(&labels);
-        let recorder = Recorder::new(Blunt(finder(lowered, &image)));
+        let recorder = Recorder::new(Blunt(finder(lowered, &image, &labels)));
         let mut judge = Judge::new(&image, interface, recorder, u64::MAX);
         let first = judge.verify().err();
         (encode(&image, interface, &judge.hints.recorded), first)

@@ -6,15 +6,17 @@ use crate::find::Finder;
 use crate::infer::{Inferred, LabelSite, Trouble, infer, live};
 use crate::joins;
 use crate::lowered::{FnInfo, Lowered, Written};
-use crate::needed::{Ghosts, Needed, Ready, needed};
+use crate::needed::{Ghosts, Needed, Ready, Records, needed_on};
+use crate::scopes::{self, Plan};
 use crate::simplex;
 use crate::wraps;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::error::Error;
-use tal_core::image::{Image, Label};
+use tal_core::image::Image;
 use tal_core::judge::Judge;
-use tal_core::ty::{FnId, Kind, LabelState, Word};
+use tal_core::ty::{FnId, Kind, Word};
+use tal_write::{Label, LabelState};
 use tal_write::{Recorder, encode};
 
 /// A program that the judge accepted, with its annotations.
@@ -24,9 +26,14 @@ pub struct Checked {
     pub lowered: Lowered,
     /// The states found for its labels, in address order.
     pub labels: Vec<Label>,
+    /// What is written of them.
+    pub records: Records,
     /// The `.tal` section: types, states, and the answers that convinced the judge.
     pub section: Vec<u8>,
 }
+
+/// Labels, what is written of them, and the section.
+type Annotated = (Vec<Label>, Records, Vec<u8>);
 
 /// Why a lowered program was not accepted.
 #[derive(Clone, Debug)]
@@ -52,50 +59,63 @@ pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal
         Err(refusals) => return Err((Box::new(lowered), refusals)),
     };
     match annotate(&lowered, &labels) {
-        Ok((labels, section)) => Ok(Checked { lowered, labels, section }),
+        Ok((labels, records, section)) => Ok(Checked { lowered, labels, records, section }),
         Err(error) => Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))])),
     }
 }
 
-/// How often labels are given back that were left out.
+/// How often labels are given back, or taken off their scopes.
 const ROUNDS: usize = 8;
 
 /// The labels that need a state, with the facts that are needed, and the section. A function that
-/// the judge refuses without some of its labels gets all of them.
-fn annotate(lowered: &Lowered, labels: &[Label]) -> Result<(Vec<Label>, Vec<u8>), Error> {
-    let mut whole = BTreeSet::new();
+/// the judge refuses without some of its labels gets all of them; one that it refuses with labels
+/// on scopes has them on the root.
+fn annotate(lowered: &Lowered, labels: &[Label]) -> Result<Annotated, Error> {
+    let (mut flat, mut whole) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..ROUNDS {
         let joins = joins::joins(lowered, labels, &whole);
-        let found = needed(lowered, &joins).and_then(|needed| written(lowered, &joins, needed));
-        let error = match found {
-            Err(error) if joins.len() < labels.len() => error,
-            found => return found,
+        let (error, given) = match scopes::plan(lowered, &joins, &flat) {
+            Err(error) if joins.len() == labels.len() => return Err(error),
+            Err(error) => (error, &mut whole),
+            Ok(plan) => match annotated(lowered, &joins, &plan) {
+                Ok(found) => return Ok(found),
+                Err(error) => (error, &mut flat),
+            },
         };
         let function = error.site.and_then(|site| lowered.function_at(site)).map(|(id, _)| id);
-        if !function.is_some_and(|function| whole.insert(function)) {
+        if !function.is_some_and(|function| given.insert(function)) {
             break;
         }
     }
-    written(lowered, labels, needed(lowered, labels)?)
+    annotated(lowered, labels, &Plan::default())
 }
 
-/// The same, when it is known what is needed. The search may miss with less before it what it found
-/// with more; then all is written.
+/// The same, with these labels on these scopes.
+fn annotated(lowered: &Lowered, labels: &[Label], plan: &Plan) -> Result<Annotated, Error> {
+    written(lowered, labels, plan, needed_on(lowered, labels, plan)?)
+}
+
+/// The same, when it is known what is needed.
 fn written(
     lowered: &Lowered,
     labels: &[Label],
-    Needed { labels: kept, ghosts }: Needed,
-) -> Result<(Vec<Label>, Vec<u8>), Error> {
-    match record(lowered, &kept, Some(ghosts)) {
-        Ok(section) => Ok((kept, section)),
-        Err(_) => Ok((labels.to_vec(), record(lowered, labels, None)?)),
+    plan: &Plan,
+    Needed { labels: kept, records, ghosts }: Needed,
+) -> Result<Annotated, Error> {
+    // The search may miss with less before it what it found with more; then all is written.
+    match record(lowered, labels, plan, Some((records, ghosts))) {
+        Ok((records, section)) => Ok((kept, records, section)),
+        Err(_) => {
+            let (records, section) = record(lowered, labels, plan, None)?;
+            Ok((labels.to_vec(), records, section))
+        }
     }
 }
 
 /// The finder with what the source says.
 #[must_use]
-pub fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>) -> Finder<'a> {
-    let mut finder = Finder::new(image, &lowered.host.interface);
+pub fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>, labels: &'a [Label]) -> Finder<'a> {
+    let mut finder = Finder::new(image, &lowered.host.interface, labels);
     for ghost in lowered.functions.iter().flat_map(|f| &f.ghosts) {
         finder.written.entry(ghost.offset).or_default().push(ghost.clone());
     }
@@ -108,15 +128,22 @@ pub fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>) -> Finder<'a> {
     finder
 }
 
-/// One judging of the whole image, its answers written down. Ghosts that are known are not searched
-/// for.
-fn record(lowered: &Lowered, labels: &[Label], ghosts: Option<Ghosts>) -> Result<Vec<u8>, Error> {
+/// One judging of the whole image, its answers written down. What is known is not searched for.
+fn record(
+    lowered: &Lowered,
+    labels: &[Label],
+    plan: &Plan,
+    known: Option<(Records, Ghosts)>,
+) -> Result<(Records, Vec<u8>), Error> {
     let interface = &lowered.host.interface;
     let image = lowered.image(labels);
-    let recorder = Recorder::new(Ready::new(finder(lowered, &image), ghosts));
-    let mut judge = Judge::new(&image, interface, recorder, u64::MAX);
+    let mut finder = finder(lowered, &image, labels);
+    finder.scopes = Some(plan);
+    let mut judge =
+        Judge::new(&image, interface, Recorder::new(Ready::new(finder, known)), u64::MAX);
     judge.verify()?;
-    Ok(encode(&image, interface, &judge.hints.recorded))
+    let section = encode(&image, interface, &judge.hints.recorded);
+    Ok((judge.hints.inner.records(), section))
 }
 
 /// The states of all labels; where none were found, once more with ghosts of our own, which stay
@@ -197,7 +224,7 @@ fn explore_with(lowered: &Lowered, cuts: &BTreeSet<u32>) -> Explored {
         .collect();
     let image = lowered.image(&unknown);
     let interface = &lowered.host.interface;
-    let mut judge = Judge::new(&image, interface, finder(lowered, &image), u64::MAX);
+    let mut judge = Judge::new(&image, interface, finder(lowered, &image, &unknown), u64::MAX);
     let mut states: BTreeMap<u32, LabelState> = BTreeMap::new();
     let mut refusals = Vec::new();
     let mut rest = sites.as_slice();
@@ -328,6 +355,7 @@ mod tests {
     use super::*;
     use crate::lower::lower;
     use std::path::Path;
+    use tal_core::ty::Record;
 
     /// A mistake about what is needed costs bytes, not the verdict.
     #[test]
@@ -338,16 +366,16 @@ mod tests {
         let files = BTreeMap::from([("test.tal".to_owned(), text.to_owned())]);
         let lowered = lower(Path::new("test.tal"), &files).unwrap().lowered.unwrap();
         let labels = find_labels(&lowered).unwrap();
-        let found = needed(&lowered, &labels).unwrap();
-        let (kept, section) = written(&lowered, &labels, found).unwrap();
-        assert_ne!(kept, labels);
-        let without = |label: &Label| {
-            let state = LabelState { facts: Vec::new(), ..LabelState::clone(&label.state) };
-            Label { offset: label.offset, state: state.into() }
+        let plan = scopes::plan(&lowered, &labels, &BTreeSet::new()).unwrap();
+        let found = needed_on(&lowered, &labels, &plan).unwrap();
+        let nothing = |(parent, record): &(u32, Record)| {
+            (*parent, Record { vars: record.vars.clone(), ..Record::default() })
         };
-        let nothing = labels.iter().map(without).collect();
-        let wrong = Needed { labels: nothing, ghosts: Ghosts::new() };
-        let (all, longer) = written(&lowered, &labels, wrong).unwrap();
+        let nothing = found.records.iter().map(|(at, r)| (*at, nothing(r))).collect();
+        let (kept, _, section) = written(&lowered, &labels, &plan, found).unwrap();
+        assert_ne!(kept, labels);
+        let wrong = Needed { labels: kept, records: nothing, ghosts: Ghosts::new() };
+        let (all, _, longer) = written(&lowered, &labels, &plan, wrong).unwrap();
         assert_eq!(all, labels);
         assert!(longer.len() > section.len());
     }

@@ -11,7 +11,7 @@ use iced_x86::{FlowControl, Instruction, RflagsBits};
 use std::collections::BTreeSet;
 use tal_core::error::Kind;
 use tal_core::hint::Start;
-use tal_core::image::Label;
+use tal_write::Label;
 
 /// How many times a block that is still too long is cut finer.
 pub(crate) const ROUNDS: usize = 3;

@@ -22,21 +22,28 @@ use tal_core::hint::{
 };
 use tal_core::image::{Image, Interface};
 use tal_core::judge::{Judge, Own, range_goals};
+use tal_core::state::Saved;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
+use tal_core::ty::Record;
 use tal_core::ty::{
-    Assertion, Base, Cap, DataId, Entry, Fact, FnId, Guard, Kind, LabelState, Mem, Mode, Region,
-    Rel, Sig, View, Word,
+    Assertion, Base, Cap, DataId, Entry, Fact, FnId, Guard, Kind, Mem, Mode, Region, Rel, Sig,
+    View, Word,
 };
+use tal_core::walk::Opened;
+use tal_write::Label;
 
 mod access;
 mod cmov;
+mod inherit;
 mod same;
 mod size;
+mod target;
 
 pub(crate) use access::at_least;
 pub use access::{How, position};
 pub(crate) use size::width_of;
+pub use target::Target;
 
 /// What was looked for in vain, for the words of a diagnostic.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,6 +85,8 @@ pub struct Finder<'a> {
     pub image: &'a Image<'a>,
     /// What the host offers.
     pub interface: &'a Interface,
+    /// The labels of the image with the states that were found.
+    pub labels: &'a [Label],
     /// What was looked for in vain since the last instruction.
     pub trouble: Vec<Trouble>,
     /// Named types that the source mentions in an operand, by text offset of the instruction: the
@@ -94,6 +103,14 @@ pub struct Finder<'a> {
     /// The rest of a certificate: what it proves, and how many steps the block has when it goes on.
     proof: Option<(Term, u32, VecDeque<Proof>)>,
     pub(crate) memo: Memo,
+    /// On which scopes labels hang, if not on the root.
+    pub(crate) scopes: Option<&'a crate::scopes::Plan>,
+    /// Scopes that were opened by running into a label: its offset, and how many were open before.
+    fell: std::collections::BTreeSet<(u32, usize)>,
+    /// Of facts of records: which of the flat state they are.
+    pub(crate) origins: BTreeMap<u32, Vec<Option<usize>>>,
+    /// Labels that a way has led to, by offset.
+    targets: BTreeMap<u32, std::rc::Rc<Target>>,
 }
 
 /// Certificates found, for what was known in the last few states.
@@ -159,10 +176,11 @@ impl Memo {
 impl<'a> Finder<'a> {
     /// A finder for this image.
     #[must_use]
-    pub fn new(image: &'a Image<'a>, interface: &'a Interface) -> Self {
+    pub fn new(image: &'a Image<'a>, interface: &'a Interface, labels: &'a [Label]) -> Self {
         Finder {
             image,
             interface,
+            labels,
             trouble: Vec::new(),
             layouts: BTreeMap::new(),
             written: Written::new(),
@@ -172,6 +190,10 @@ impl<'a> Finder<'a> {
             ends: BTreeMap::new(),
             proof: None,
             memo: Memo::default(),
+            scopes: None,
+            fell: std::collections::BTreeSet::new(),
+            origins: BTreeMap::new(),
+            targets: BTreeMap::new(),
         }
     }
 
@@ -532,8 +554,26 @@ impl Hints for Finder<'_> {
         ghosts::answer_post(self, st, kinds, post)
     }
 
-    fn label(&mut self, st: &State, to: u32, _: u16, _: &LabelState) -> Result<Vec<Inst>, Error> {
-        ghosts::answer_label(self, st, to)
+    fn parent(&mut self, _: &State, to: u32, chain: &[Opened]) -> Result<u32, Error> {
+        Ok(self.parent_of(to, chain))
+    }
+
+    fn record(&mut self, st: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
+        let target = Target::new(to, parent, self.record_of(st, to, parent)?);
+        let record = target.record.clone();
+        self.targets.insert(to, std::rc::Rc::new(target));
+        Ok(record)
+    }
+
+    fn label(
+        &mut self,
+        st: &State,
+        to: u32,
+        parent: &Saved,
+        record: &Record,
+    ) -> Result<Vec<Inst>, Error> {
+        let target = Target::new(to, parent, record.clone());
+        ghosts::answer_label(self, st, &target)
     }
 
     fn cmov(&mut self, st: &State, moved: &Word, kept: &Word) -> Result<Template, Error> {

@@ -21,6 +21,7 @@ use tal_core::ty::{Base, Cap, Fact, Mem, Rel};
 mod lend;
 mod make;
 mod meet;
+pub(crate) use meet::{read_label, regions};
 mod reach;
 mod stated;
 mod tidy;
@@ -346,10 +347,10 @@ impl<'a> Planner<'_, 'a> {
 
     fn edge(&mut self, from: u32, to: u32) {
         self.end_regions(from.saturating_add(1));
-        let label = self.f.image.labels.binary_search_by_key(&to, |l| l.offset).ok();
-        let label = label.filter(|_| self.f.function(to) == self.f.function(from));
-        if let Some(l) = label.and_then(|l| u32::try_from(l).ok()) {
-            return self.label(l);
+        if self.f.function(to) == self.f.function(from)
+            && let Some(label) = self.f.target(to)
+        {
+            return self.label(&label);
         }
         let callee = self.function_at(to).map(Callee::Function).or_else(|| {
             let d = decode::decode(self.f.image, from).ok()?;
@@ -402,7 +403,7 @@ fn quiet(st: &State, d: &Decoded) -> bool {
 #[must_use]
 pub fn offset_of(f: &Finder<'_>, to: Target) -> Option<u32> {
     match to {
-        Target::Label(l) => f.image.labels.get(usize::try_from(l).ok()?).map(|l| l.offset),
+        Target::Label(l) => f.image.labels.get(usize::try_from(l).ok()?).copied(),
         Target::Entry(Callee::Function(g)) => {
             f.image.functions.get(usize::try_from(g.0).ok()?).map(|g| g.offset)
         }

@@ -9,12 +9,12 @@ use crate::dead::{flood, ways};
 use crate::lowered::{FnInfo, Lowered};
 use iced_x86::{FlowControl, Instruction};
 use std::collections::{BTreeMap, BTreeSet};
-use tal_core::image::Label;
 use tal_core::limits;
 use tal_core::ty::FnId;
+use tal_write::Label;
 
-/// Of the ways that may wait at a time, those that are left to others.
-const SPARE: usize = limits::SCOPES - 16;
+/// So many blocks may lie in each other: half of the scopes; the others are left to labels.
+const SPARE: usize = limits::SCOPES / 2;
 
 /// The labels without those to which a single way leads; of the functions in `whole`, all.
 pub(crate) fn joins(lowered: &Lowered, labels: &[Label], whole: &BTreeSet<FnId>) -> Vec<Label> {
@@ -77,8 +77,8 @@ impl Graph<'_> {
         blocks.extend(self.within_reach(lowered, function.offset, own, &into));
     }
 
-    /// Those of the blocks at which the judge never has too many ways waiting: it walks what falls
-    /// through first.
+    /// Those of the blocks at which the judge never has too many scopes open: that of a condition
+    /// is open for both of its ways.
     fn within_reach(
         &self,
         lowered: &Lowered,
@@ -102,8 +102,8 @@ impl Graph<'_> {
                 };
                 if blocks.contains(&taken) {
                     if depth < SPARE {
-                        work.push((taken, depth));
                         depth += 1;
+                        work.push((taken, depth));
                     } else {
                         blocks.remove(&taken);
                         work.push((taken, 0));

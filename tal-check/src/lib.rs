@@ -32,6 +32,7 @@ pub mod prove;
 pub mod refused;
 pub mod report;
 pub mod resolve;
+mod scopes;
 pub mod show;
 mod simplex;
 pub mod theta;

@@ -17,7 +17,7 @@ use iced_x86::{Decoder, DecoderOptions, Instruction};
 use std::collections::BTreeMap;
 use tal_core::counted::Rc;
 use tal_core::hint::Place;
-use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
+use tal_core::image::{Contents, Data, DataKind, Function, Image};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
     Base, Cap, DataId, Fact, FnId, Kind, Mode, NamedType, Reg, Sig, TypeId, View, Word,
@@ -25,6 +25,7 @@ use tal_core::ty::{
 use tal_syntax::Span;
 use tal_syntax::ast::Section;
 use tal_syntax::source::Sources;
+use tal_write::Label;
 
 /// A program, lowered.
 #[derive(Debug)]
@@ -370,7 +371,7 @@ impl Lowered {
             functions: (self.functions.iter())
                 .map(|f| Function { offset: f.offset, sig: f.sig })
                 .collect(),
-            labels: labels.to_vec(),
+            labels: labels.iter().map(|l| l.offset).collect(),
             data: self.data.iter().map(DataInfo::data).collect(),
             imports: self.imports.clone(),
             start: self.start,

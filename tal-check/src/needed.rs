@@ -9,40 +9,57 @@ use crate::check::finder;
 use crate::find::Finder;
 use crate::lowered::Lowered;
 use crate::prove::rest;
+use crate::scopes::Plan;
 use crate::theta::{Space, Theta};
 use std::collections::{BTreeMap, VecDeque};
-use tal_core::counted::Rc;
+use std::rc::Rc;
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Step};
-use tal_core::image::{Image, Label};
 use tal_core::judge::Judge;
 use tal_core::learn::{Told, told};
 use tal_core::prove::{by_bounds, shows};
-use tal_core::state::State;
+use tal_core::state::{Saved, Scope, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Bounds, Fact, Kind, LabelState, Rel, Sig};
+use tal_core::ty::{Bounds, Fact, Kind, Record, Rel};
+use tal_core::walk::Opened;
+use tal_write::{Label, LabelState};
 
 /// What is to be written.
 #[derive(Debug)]
 pub struct Needed {
     /// The labels without the facts that nothing needs.
     pub labels: Vec<Label>,
+    /// By offset: on which scope a label hangs, and what it declares there.
+    pub(crate) records: Records,
     /// The ghosts that were found, so that they need not be searched for again.
     pub ghosts: Ghosts,
 }
 
+/// By offset of the label: the answers of [`Hints::parent`] and [`Hints::record`].
+pub type Records = BTreeMap<u32, (u32, Record)>;
+
 /// Ghosts, each with how many questions for one came before it.
 pub type Ghosts = VecDeque<(usize, Ghost)>;
 
-/// Judges the program and drops the facts of labels that nothing needs. Those that the source
-/// states stay.
+/// Judges the program, its labels on the root, and drops the facts of labels that nothing needs.
+/// Those that the source states stay.
 ///
 /// # Errors
 /// When the judge refuses the program.
 pub fn needed(lowered: &Lowered, labels: &[Label]) -> Result<Needed, Error> {
+    needed_on(lowered, labels, &Plan::default())
+}
+
+/// The same with the labels on these scopes.
+///
+/// # Errors
+/// When the judge refuses the program.
+pub(crate) fn needed_on(lowered: &Lowered, labels: &[Label], plan: &Plan) -> Result<Needed, Error> {
     let image = lowered.image(labels);
-    let hints = Uses::new(finder(lowered, &image), &image);
-    let mut judge = Judge::new(&image, &lowered.host.interface, hints, u64::MAX);
+    let mut finder = finder(lowered, &image, labels);
+    finder.scopes = Some(plan);
+    let mut judge =
+        Judge::new(&image, &lowered.host.interface, Uses::new(finder, labels), u64::MAX);
     judge.verify()?;
     let mut uses = judge.hints;
     for local in lowered.functions.iter().flat_map(|f| &f.labels) {
@@ -52,67 +69,56 @@ pub fn needed(lowered: &Lowered, labels: &[Label]) -> Result<Needed, Error> {
         let said = |fact: &Fact| written.facts.iter().any(|(f, _)| f == fact);
         uses.need(uses.facts_that(label, said));
     }
-    let kept = labels.iter().zip(&uses.needed).map(|(label, needed)| only(label, needed)).collect();
-    Ok(Needed { labels: kept, ghosts: uses.ghosts() })
-}
-
-/// The block of a label.
-#[derive(Clone, Debug)]
-struct Block {
-    label: u32,
-    /// Those of its facts that are facts of the state: number there, number in the label.
-    numbers: BTreeMap<usize, u16>,
-    /// Those that became bounds: of which variable.
-    bounds: Vec<(Var, u16)>,
-}
-
-impl Block {
-    /// As the judge learns what the signature and the label say.
-    fn new(label: u32, sig: &Sig, state: &LabelState) -> Block {
-        let mut block = Block { label, numbers: BTreeMap::new(), bounds: Vec::new() };
-        let kinds = sig.vars.iter().chain(&state.vars);
-        let mut now: Vec<Option<Bounds>> = kinds.map(Kind::bounds).collect();
-        let mut next = 0;
-        let own = (0..).map(Some).zip(&state.facts);
-        for (own, fact) in sig.pre.facts.iter().map(|fact| (None, fact)).chain(own) {
-            let index = |v: Var| match v {
-                Var::Free(i) => usize::from(i),
-                _ => usize::MAX,
-            };
-            let told = told(fact.rel, &fact.term, |v| now.get(index(v)).copied().flatten());
-            match told {
-                Told::Nothing => {}
-                Told::Within(v, bounds) => {
-                    if let Some(Some(old)) = now.get_mut(index(v)) {
-                        *old = old.and(bounds);
-                    }
-                    block.bounds.extend(own.map(|own| (v, own)));
-                }
-                Told::Relation => {
-                    block.numbers.extend(own.map(|own| (next, own)));
-                    next += 1;
-                }
-            }
+    let mut kept = Vec::with_capacity(labels.len());
+    let mut records = BTreeMap::new();
+    let asked = std::mem::take(&mut uses.records);
+    for (label, needed) in (0..).zip(&uses.needed) {
+        let Some(flat) = labels.get(label as usize) else { continue };
+        let origins = uses.finder.origins.get(&flat.offset);
+        kept.push(only(flat, needed, origins.map(Vec::as_slice)));
+        if let Some((parent, first, record)) = asked.get(&label) {
+            let facts = record.facts.iter().zip(needed).filter(|(_, needed)| **needed);
+            let facts = facts.map(|(fact, _)| fact.clone()).collect();
+            let record = settled(Record { facts, ..record.clone() }, *first);
+            records.insert(flat.offset, (*parent, record));
         }
-        block
     }
-
-    /// The number of a fact of the state when facts of the label are gone.
-    fn behind_dropped(&self, number: u16, needed: &[bool]) -> u16 {
-        let before = self.numbers.range(..usize::from(number));
-        let gone = |own: &u16| needed.get(usize::from(*own)).is_some_and(|needed| !needed);
-        let dropped = before.filter(|(_, own)| gone(own)).count();
-        number.saturating_sub(u16::try_from(dropped).unwrap_or(u16::MAX))
-    }
+    Ok(Needed { labels: kept, records, ghosts: uses.ghosts() })
 }
 
-/// The label with these of its facts.
-fn only(label: &Label, needed: &[bool]) -> Label {
-    if needed.iter().all(|needed| *needed) {
-        return label.clone();
-    }
-    let facts = label.state.facts.iter().zip(needed).filter(|(_, needed)| **needed);
-    let facts = facts.map(|(fact, _)| fact.clone()).collect();
+/// What is known of an own variable alone is declared with it.
+fn settled(mut record: Record, first: u16) -> Record {
+    record.facts.retain(|fact| {
+        let own = |v: Var| match v {
+            Var::Free(i) => i.checked_sub(first).map(usize::from),
+            _ => None,
+        };
+        let now = |v: Var| own(v).and_then(|i| record.vars.get(i)?.bounds());
+        let Told::Within(v, bounds) = told(fact.rel, &fact.term, now) else { return true };
+        match own(v).and_then(|i| record.vars.get_mut(i)) {
+            Some(Kind::Int(old)) => {
+                *old = old.and(bounds);
+                false
+            }
+            _ => true,
+        }
+    });
+    record
+}
+
+/// A fact of a label among those of a state: its number there, and whose it is.
+type Listed = (usize, Place);
+
+/// The label with these of its facts. `origins`: which they are of those, if not all.
+fn only(label: &Label, needed: &[bool], origins: Option<&[Option<usize>]>) -> Label {
+    let number = |i: usize| match origins {
+        Some(origins) => origins.iter().position(|origin| *origin == Some(i)),
+        None => Some(i),
+    };
+    // What the scope says is known without being said.
+    let kept = |i: usize| number(i).is_none_or(|i| needed.get(i).is_none_or(|needed| *needed));
+    let facts = label.state.facts.iter().enumerate().filter(|(i, _)| kept(*i));
+    let facts = facts.map(|(_, fact)| fact.clone()).collect();
     let state = LabelState { facts, ..LabelState::clone(&label.state) };
     Label { offset: label.offset, state: state.into() }
 }
@@ -130,7 +136,8 @@ enum Place {
 struct Found {
     /// How many questions came before.
     asked: usize,
-    block: Option<Rc<Block>>,
+    /// The facts of labels that were in scope.
+    listed: Rc<Vec<Listed>>,
     ghost: Ghost,
     /// Do we need it?
     needed: bool,
@@ -140,12 +147,18 @@ struct Found {
 struct Uses<'a> {
     finder: Finder<'a>,
     labels: &'a [Label],
+    /// By label: what was answered for it, and the number of its first own variable.
+    records: BTreeMap<u32, (u32, u16, Record)>,
     /// By label and fact: do we need it?
     needed: Vec<Vec<bool>>,
     /// What the proofs of the fact rest on, wherever they stand.
     rests: Vec<Vec<Vec<Place>>>,
-    /// The one that runs, if it is a label's.
-    block: Option<Rc<Block>>,
+    /// On which scope the label hangs whose record is asked for next.
+    parent: u32,
+    /// The facts of labels that are in scope.
+    listed: Rc<Vec<Listed>>,
+    /// A label begins, and its facts are listed but not all learned yet.
+    begins: bool,
     /// Facts that certificates and ghosts drew: number in the state, what it rests on.
     drawn: Vec<(usize, Vec<Place>)>,
     /// Bounds that they narrowed: place in the trail, whose, what it rests on.
@@ -171,16 +184,16 @@ struct Way {
 }
 
 impl<'a> Uses<'a> {
-    fn new(finder: Finder<'a>, image: &'a Image<'a>) -> Self {
-        let labels = image.labels.as_slice();
-        let needed = labels.iter().map(|l| vec![false; l.state.facts.len()]).collect();
-        let rests = labels.iter().map(|l| vec![Vec::new(); l.state.facts.len()]).collect();
+    fn new(finder: Finder<'a>, labels: &'a [Label]) -> Self {
         Uses {
             finder,
             labels,
-            needed,
-            rests,
-            block: None,
+            records: BTreeMap::new(),
+            needed: vec![Vec::new(); labels.len()],
+            rests: vec![Vec::new(); labels.len()],
+            parent: 0,
+            listed: Rc::default(),
+            begins: false,
             drawn: Vec::new(),
             narrowed: Vec::new(),
             way: None,
@@ -188,6 +201,46 @@ impl<'a> Uses<'a> {
             found: Vec::new(),
             drawing: None,
         }
+    }
+
+    fn label_at(&self, at: u32) -> Option<u32> {
+        let label = self.labels.binary_search_by_key(&at, |l| l.offset).ok()?;
+        u32::try_from(label).ok()
+    }
+
+    /// A label begins: the judge learns what it says, as it does here.
+    fn begin(&mut self, label: u32, state: &State) {
+        let Some((_, _, record)) = self.records.get(&label) else { return };
+        let bounds = |s: &Scope| matches!(s.kind, Kind::Int(_)).then_some(s.bounds);
+        let mut now: Vec<Option<Bounds>> = state.scope.iter().map(bounds).collect();
+        now.extend(record.vars.iter().map(Kind::bounds));
+        let (mut next, mut trail) = (state.facts.len(), state.trail.len());
+        let mut listed = Vec::new();
+        for (own, fact) in (0..).zip(&record.facts) {
+            let index = |v: Var| match v {
+                Var::Free(i) => usize::from(i),
+                _ => usize::MAX,
+            };
+            let place = Place::Fact(label, own);
+            match told(fact.rel, &fact.term, |v| now.get(index(v)).copied().flatten()) {
+                Told::Nothing => {}
+                Told::Within(v, bounds) => {
+                    if let Some(Some(old)) = now.get_mut(index(v))
+                        && old.and(bounds) != *old
+                    {
+                        *old = old.and(bounds);
+                        self.narrowed.push((trail, v, vec![place]));
+                        trail += 1;
+                    }
+                }
+                Told::Relation => {
+                    listed.push((next, place));
+                    next += 1;
+                }
+            }
+        }
+        Rc::make_mut(&mut self.listed).extend(listed);
+        self.begins = true;
     }
 
     /// We need these, and what their proofs rest on.
@@ -233,19 +286,14 @@ impl<'a> Uses<'a> {
         if let Some((_, on)) = self.drawn.iter().rfind(|(drawn, _)| *drawn == number) {
             return on.clone();
         }
-        let Some(block) = &self.block else { return Vec::new() };
-        let own = block.numbers.get(&number);
-        own.map_or_else(Vec::new, |own| vec![Place::Fact(block.label, *own)])
+        let own = self.listed.iter().rfind(|(listed, _)| *listed == number);
+        own.map_or_else(Vec::new, |(_, own)| vec![*own])
     }
 
     /// What the bounds of the variables of a term rest on.
     fn behind_bounds(&self, term: &Term) -> Vec<Place> {
         let mut places = Vec::new();
         for v in term.vars() {
-            if let Some(block) = &self.block {
-                let own = block.bounds.iter().filter(|(of, _)| *of == v);
-                places.extend(own.map(|(_, own)| Place::Fact(block.label, *own)));
-            }
             let drawn = self.narrowed.iter().filter(|(_, of, _)| *of == v);
             places.extend(drawn.flat_map(|(_, _, on)| on.iter().copied()));
         }
@@ -254,7 +302,7 @@ impl<'a> Uses<'a> {
 
     /// The facts of a label of which this holds.
     fn facts_that(&self, label: u32, is: impl Fn(&Fact) -> bool) -> Vec<Place> {
-        let facts = self.labels.get(label as usize).map_or(&[][..], |l| &l.state.facts);
+        let facts = self.records.get(&label).map_or(&[][..], |(_, _, record)| &record.facts);
         let all = (0..).zip(facts).filter(|(_, fact)| is(fact));
         all.map(|(own, _)| Place::Fact(label, own)).collect()
     }
@@ -295,8 +343,14 @@ impl<'a> Uses<'a> {
 
     /// What was drawn is known now; what was cut is not any more.
     fn look(&mut self, state: &State) {
+        if self.begins {
+            return;
+        }
         self.drawn.retain(|(number, _)| *number < state.facts.len());
         self.narrowed.retain(|(at, ..)| *at < state.trail.len());
+        if self.listed.iter().any(|(number, _)| *number >= state.facts.len()) {
+            Rc::make_mut(&mut self.listed).retain(|(number, _)| *number < state.facts.len());
+        }
         let Some((facts, trail, on)) = self.drawing.take() else { return };
         self.drawn.extend((facts..state.facts.len()).map(|number| (number, on.clone())));
         for (at, narrowed) in state.trail.iter().enumerate().skip(trail) {
@@ -308,18 +362,27 @@ impl<'a> Uses<'a> {
     fn ghosts(self) -> Ghosts {
         let steps = self.found.iter().any(|found| matches!(found.ghost, Ghost::Step(_)));
         let (mut ghosts, mut dropped) = (Ghosts::new(), 0);
-        for Found { asked, block, ghost, needed } in self.found {
+        for Found { asked, listed, ghost, needed } in self.found {
             if !needed && !steps {
                 dropped += 1;
                 continue;
             }
-            let ghost = match (ghost, block) {
-                (Ghost::Step(step), Some(block)) => {
-                    let needed = self.needed.get(block.label as usize);
-                    let needed = needed.map_or(&[][..], Vec::as_slice);
-                    Ghost::Step(renumbered(&step, |n| block.behind_dropped(n, needed)))
+            let ghost = match ghost {
+                Ghost::Step(step) => {
+                    let gone = |place: &Place| match place {
+                        Place::Fact(label, fact) => {
+                            let label = self.needed.get(*label as usize);
+                            label.and_then(|l| l.get(usize::from(*fact))) == Some(&false)
+                        }
+                        Place::Sizes(_) => false,
+                    };
+                    Ghost::Step(renumbered(&step, |n| {
+                        let before = listed.iter().filter(|(at, _)| *at < usize::from(n));
+                        let dropped = before.filter(|(_, place)| gone(place)).count();
+                        n.saturating_sub(u16::try_from(dropped).unwrap_or(u16::MAX))
+                    }))
                 }
-                (ghost, _) => ghost,
+                ghost => ghost,
             };
             ghosts.push_back((asked - dropped, ghost));
         }
@@ -396,17 +459,33 @@ impl<'a> Forward for Uses<'a> {
     fn block(&mut self, start: Start, state: &State) -> Result<(), Error> {
         self.arrive();
         self.look(state);
-        self.block = match start {
-            // That of the label or entry from where it comes.
-            Start::Block { .. } => self.block.take(),
-            Start::Entry(_) => None,
-            Start::Label(number) => self.labels.get(number as usize).and_then(|label| {
-                let function = self.finder.function(label.offset);
-                let sig = function.and_then(|f| self.finder.sig(f))?;
-                Some(Rc::new(Block::new(number, sig, &label.state)))
-            }),
-        };
+        match start {
+            Start::Block { .. } => {}
+            Start::Entry(_) => self.listed = Rc::default(),
+            Start::Label(label) => self.begin(label, state),
+        }
         self.finder.block(start, state)
+    }
+
+    fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32, Error> {
+        self.arrive();
+        self.parent = self.finder.parent(state, to, chain)?;
+        Ok(self.parent)
+    }
+
+    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
+        let record = self.finder.record(state, to, parent)?;
+        if let Some(label) = self.label_at(to) {
+            let facts = record.facts.len();
+            if let Some(needed) = self.needed.get_mut(label as usize) {
+                needed.resize(facts, false);
+            }
+            if let Some(rests) = self.rests.get_mut(label as usize) {
+                rests.resize(facts, Vec::new());
+            }
+            self.records.insert(label, (self.parent, parent.first()?, record.clone()));
+        }
+        Ok(record)
     }
 
     fn end(&mut self) -> Result<(), Error> {
@@ -416,6 +495,7 @@ impl<'a> Forward for Uses<'a> {
 
     fn ghost(&mut self, state: &State, site: Site) -> Result<Option<Ghost>, Error> {
         self.arrive();
+        self.begins = false;
         self.look(state);
         let answer = self.finder.ghost(state, site)?;
         if let Some(ghost) = &answer {
@@ -428,8 +508,8 @@ impl<'a> Forward for Uses<'a> {
             if let Ghost::Step(step) = ghost {
                 self.need(self.behind_step(step));
             }
-            let (asked, block, ghost) = (self.asked, self.block.clone(), ghost.clone());
-            self.found.push(Found { asked, block, ghost, needed: !sizes });
+            let (asked, listed, ghost) = (self.asked, Rc::clone(&self.listed), ghost.clone());
+            self.found.push(Found { asked, listed, ghost, needed: !sizes });
         }
         self.asked += 1;
         Ok(answer)
@@ -489,14 +569,13 @@ impl<'a> Forward for Uses<'a> {
         &mut self,
         state: &State,
         to: u32,
-        first: u16,
-        declared: &LabelState,
+        parent: &Saved,
+        declared: &Record,
     ) -> Result<Vec<Inst>, Error> {
         self.arrive();
-        let values = self.finder.label(state, to, first, declared)?;
-        let at = self.labels.binary_search_by_key(&to, |l| l.offset);
-        if let Some(label) = at.ok().and_then(|at| u32::try_from(at).ok()) {
-            let mut theta = Theta::new(Space::Free(first), declared.vars.clone());
+        let values = self.finder.label(state, to, parent, declared)?;
+        if let Some(label) = self.label_at(to) {
+            let mut theta = Theta::new(Space::Free(parent.first()?), declared.vars.clone());
             theta.values = values.iter().cloned().map(Some).collect();
             let facts = (0..).zip(&declared.facts).filter_map(|(i, f)| Some((i, theta.fact(f)?)));
             let wanted = facts.flat_map(|(i, f)| questions(f).into_iter().map(move |q| (q, i)));
@@ -512,14 +591,24 @@ impl<'a> Forward for Uses<'a> {
 pub struct Ready<'a> {
     finder: Finder<'a>,
     asked: usize,
+    /// On which scope the label hangs whose record is asked for next.
+    parent: u32,
+    /// What is known of labels, and what was answered.
+    records: Records,
     ghosts: Option<Ghosts>,
 }
 
 impl<'a> Ready<'a> {
     /// With what [`needed`] found for the same program, if it did.
     #[must_use]
-    pub fn new(finder: Finder<'a>, ghosts: Option<Ghosts>) -> Self {
-        Ready { finder, asked: 0, ghosts }
+    pub(crate) fn new(finder: Finder<'a>, known: Option<(Records, Ghosts)>) -> Self {
+        let (records, ghosts) = known.unzip();
+        Ready { finder, asked: 0, parent: 0, records: records.unwrap_or_default(), ghosts }
+    }
+
+    /// What was answered of labels.
+    pub(crate) fn records(self) -> Records {
+        self.records
     }
 }
 
@@ -536,5 +625,22 @@ impl<'a> Forward for Ready<'a> {
         let next = ghosts.pop_front_if(|(asked, _)| *asked == self.asked);
         self.asked += 1;
         Ok(next.map(|(_, ghost)| ghost))
+    }
+
+    fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32, Error> {
+        self.parent = match self.records.get(&to) {
+            Some((parent, _)) => *parent,
+            None => self.finder.parent(state, to, chain)?,
+        };
+        Ok(self.parent)
+    }
+
+    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
+        if let Some((_, record)) = self.records.get(&to) {
+            return Ok(record.clone());
+        }
+        let record = self.finder.record(state, to, parent)?;
+        self.records.insert(to, (self.parent, record.clone()));
+        Ok(record)
     }
 }

@@ -517,7 +517,8 @@ mod tests {
             imports: vec![],
             start: None,
         };
-        let answers = Answers { finder: Finder::new(&image, &interface), proofs: proofs.into() };
+        let answers =
+            Answers { finder: Finder::new(&image, &interface, &[]), proofs: proofs.into() };
         let mut judge = Judge::new(&image, &interface, answers, 1 << 20);
         let result = f(&mut judge);
         (result, judge.hints.proofs)

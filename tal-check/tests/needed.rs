@@ -10,7 +10,8 @@ use tal_check::lower::lower;
 use tal_check::lowered::Lowered;
 use tal_check::needed::needed;
 use tal_check::report::report;
-use tal_core::image::Label;
+use tal_core::ty::Fact;
+use tal_write::Label;
 
 fn lowered(path: &Path, files: &impl Files) -> Lowered {
     let outcome = lower(path, files).unwrap();
@@ -25,13 +26,16 @@ fn accepted(lowered: Lowered) -> Checked {
     check(lowered).unwrap_or_else(|(lowered, refusals)| panic!("{:?}", report(&lowered, &refusals)))
 }
 
-/// How many facts with two variables these labels of the first function have.
-fn relations(lowered: &Lowered, labels: &[Label], name: &str) -> usize {
-    let local = lowered.functions.first().unwrap().labels.iter();
-    let mut local = local.filter(|l| l.names.iter().any(|n| n.0 == name)).map(|l| l.offset);
-    let offset = local.next_back().unwrap_or_else(|| panic!("no {name}"));
-    let label = labels.iter().find(|l| l.offset == offset).unwrap();
-    label.state.facts.iter().filter(|f| f.term.monomials().len() == 2).count()
+/// The offset of the last label of this name in the first function.
+fn offset(lowered: &Lowered, name: &str) -> u32 {
+    let mut labels = lowered.functions.first().unwrap().labels.iter();
+    let label = labels.rfind(|l| l.names.iter().any(|n| n.0 == name));
+    label.unwrap_or_else(|| panic!("no {name}")).offset
+}
+
+/// How many of the facts have two variables.
+fn relations(facts: &[Fact]) -> usize {
+    facts.iter().filter(|f| f.term.monomials().len() == 2).count()
 }
 
 /// A loop, and something behind it, where the index is at most `n`.
@@ -62,14 +66,18 @@ const USE_BEHIND_A_LABEL: &str = "cmp rcx, 1\n jb .none\n je .some\n jmp .some\n
 
 #[test]
 fn a_fact_is_written_where_a_proof_rests_on_it() {
-    for (end, written) in [(NOTHING, 0), (USE, 1), (USE_BEHIND_A_LABEL, 1)] {
+    for (end, count) in [(NOTHING, 0), (USE, 1), (USE_BEHIND_A_LABEL, 1)] {
         let program = behind_the_loop("", end);
         let found = find_labels(&program).unwrap();
-        assert!(relations(&program, &found, ".end") > 0, "it holds: {end}");
-        let Checked { lowered, labels, .. } = accepted(program);
-        assert_eq!(relations(&lowered, &labels, ".end"), written, "{end}");
-        if end == USE_BEHIND_A_LABEL {
-            assert_eq!(relations(&lowered, &labels, ".some"), 1);
+        let at = offset(&program, ".end");
+        let holds = &found.iter().find(|l| l.offset == at).unwrap().state.facts;
+        assert!(relations(holds) > 0, "it holds: {end}");
+        let some = (end == USE_BEHIND_A_LABEL).then(|| offset(&program, ".some"));
+        let records = accepted(program).records;
+        assert_eq!(relations(&records[&at].1.facts), count, "{end}");
+        if let Some(some) = some {
+            // What is known in its scope is not said again.
+            assert_eq!(relations(&records[&some].1.facts), 0);
         }
     }
 }
@@ -77,8 +85,8 @@ fn a_fact_is_written_where_a_proof_rests_on_it() {
 #[test]
 fn what_is_stated_is_written() {
     let stated = behind_the_loop("where rcx <= n", NOTHING);
-    let Checked { lowered, labels, .. } = accepted(stated);
-    assert_eq!(relations(&lowered, &labels, ".end"), 1);
+    let at = offset(&stated, ".end");
+    assert_eq!(relations(&accepted(stated).records[&at].1.facts), 1);
 }
 
 fn examples() -> Vec<PathBuf> {
@@ -98,9 +106,11 @@ fn facts(labels: &[Label]) -> usize {
 fn what_is_written_is_needed() {
     let (mut before, mut after) = (0, 0);
     for path in examples() {
-        let Checked { lowered, labels, .. } = accepted(lowered(&path, &Disk));
+        let Checked { lowered, .. } = accepted(lowered(&path, &Disk));
+        let found = find_labels(&lowered).unwrap();
+        let labels = needed(&lowered, &found).unwrap().labels;
         assert_eq!(needed(&lowered, &labels).unwrap().labels, labels, "{path:?}");
-        before += facts(&find_labels(&lowered).unwrap());
+        before += facts(&found);
         after += facts(&labels);
     }
     println!("{after} of {before} facts");

@@ -6,7 +6,7 @@ use tal_check::lowered::Lowered;
 use tal_core::hint::Ghost;
 use tal_core::image::{Image, Interface};
 use tal_core::state::State;
-use tal_core::ty::{LabelState, Mem, Sig};
+use tal_core::ty::{Mem, Record, Sig};
 
 fn shared<T: Send + Sync>() {}
 
@@ -15,7 +15,7 @@ fn what_is_known_is_shared_between_threads() {
     shared::<State>();
     shared::<Image<'_>>();
     shared::<Interface>();
-    shared::<LabelState>();
+    shared::<Record>();
     shared::<Sig>();
     shared::<Mem>();
     shared::<Ghost>();

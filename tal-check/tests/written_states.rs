@@ -10,10 +10,16 @@ use tal_check::directives::run;
 use tal_check::lower::lower;
 use tal_check::lowered::Lowered;
 use tal_check::report::report;
+use tal_core::error::Error;
+use tal_core::hint::{Forward, Hints};
 use tal_core::image::{Contents, Segment};
-use tal_core::ty::{Cap, Fact, Kind, LabelState, Rel, Word};
+use tal_core::judge::Judge;
+use tal_core::state::{Saved, State};
+use tal_core::ty::{Cap, Fact, Kind, Record, Rel, Word};
+use tal_core::walk::Opened;
 use tal_core::wire;
 use tal_syntax::diag::Diag;
+use tal_write::LabelState;
 
 fn lowered(text: &str) -> Lowered {
     let files = BTreeMap::from([("test.tal".to_owned(), text.to_owned())]);
@@ -60,9 +66,38 @@ fn too_little(text: &str) {
     assert!(text.get(named.span.range()).unwrap().starts_with("where"), "{diag:?}\n{text}");
 }
 
+/// The states of the labels that hang on the root.
+struct Roots<'a> {
+    stream: wire::Stream<'a>,
+    root: bool,
+    states: BTreeMap<u32, LabelState>,
+}
+
+impl<'a> Forward for Roots<'a> {
+    type Inner = wire::Stream<'a>;
+
+    fn inner(&mut self) -> &mut wire::Stream<'a> {
+        &mut self.stream
+    }
+
+    fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32, Error> {
+        let k = self.stream.parent(state, to, chain)?;
+        self.root = k as usize == chain.len();
+        Ok(k)
+    }
+
+    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
+        let record = self.stream.record(state, to, parent)?;
+        if self.root {
+            self.states.insert(to, LabelState::of(parent, &record));
+        }
+        Ok(record)
+    }
+}
+
 /// The states of the labels in the bytes that the judge is given, in address order.
 fn given(text: &str) -> Vec<LabelState> {
-    let Checked { lowered, section, labels } = accepted(text);
+    let Checked { lowered, section, labels, .. } = accepted(text);
     let image = lowered.image(&[]);
     let segments: Vec<Segment<'_>> = image
         .data
@@ -79,14 +114,20 @@ fn given(text: &str) -> Vec<LabelState> {
         .collect();
     let interface = &lowered.host.interface;
     let decoded = wire::decode(&lowered.text, lowered.text_address, &segments, &section, interface);
-    let (image, _) = decoded.unwrap();
-    let found: Vec<LabelState> = image.labels.into_iter().map(|l| *l.state).collect();
+    let (image, stream) = decoded.unwrap();
+    let hints = Roots { stream, root: false, states: BTreeMap::new() };
+    let mut judge = Judge::new(&image, interface, hints, section.len() as u64 * 64);
+    judge.verify().unwrap();
     // Of rsp the depth is encoded, no word.
     let rsp = |mut state: LabelState| {
         state.regs[4] = Word::Junk;
         state
     };
-    assert_eq!(found, labels.into_iter().map(|l| rsp(*l.state)).collect::<Vec<_>>());
+    let roots = judge.hints.states;
+    let hung = labels.into_iter().filter(|l| roots.contains_key(&l.offset));
+    let hung: Vec<LabelState> = hung.map(|l| rsp(*l.state)).collect();
+    let found: Vec<LabelState> = roots.into_values().map(rsp).collect();
+    assert_eq!(found, hung);
     found
 }
 

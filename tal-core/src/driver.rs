@@ -1,10 +1,5 @@
-//! TCB. The walk over the text (core.md 4.15), from pieces that inference uses too.
-//!
-//! The invariant: *of every way that waits, the variables, facts and views that were in scope when
-//! it was left are what they were then, but that more may be known of variables, with what was
-//! known before on the trail.* So a way that waits has copies of what changes (registers, flags,
-//! frame, capabilities) and a mark of what only grows, and is taken up when all that came later is
-//! done.
+//! TCB. The walk over the text (core.md 4.15), from pieces that inference uses too. What holds
+//! while it goes on stands in `walk.rs`.
 
 use crate::decode::{self, Cc, Decoded, Ea, Op};
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
@@ -14,12 +9,13 @@ use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::rules::apply::Callee;
 use crate::rules::transfer::clear;
-use crate::state::{FlagKind, Mark, Saved, State, Waiting};
+use crate::state::{FlagKind, Mark, Saved, State};
 use crate::table::Feature;
 use crate::term::Term;
-use crate::ty::{Base, DataId, Fact, FnId, ImportId, Reg, Rel, Word};
-use alloc::collections::{BTreeSet, VecDeque};
-use alloc::{boxed::Box, vec, vec::Vec};
+use crate::ty::{Base, DataId, Fact, FnId, ImportId, Record, Reg, Rel, Word};
+use crate::walk::{Next, Walk};
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use core::ops::Range;
 
 /// Where a transfer goes.
@@ -34,6 +30,22 @@ pub enum Target {
     Block(u32),
 }
 
+/// What is wanted where a way leads.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'w> {
+    /// What a label declares.
+    Label {
+        /// Its offset.
+        at: u32,
+        /// What its parent has saved.
+        parent: &'w Saved,
+        /// How it differs from that.
+        record: &'w Record,
+    },
+    /// An entry: a tail call.
+    Entry(Callee),
+}
+
 /// Where a stretch goes on.
 enum Onward {
     /// At the next instruction.
@@ -42,99 +54,6 @@ enum Onward {
     Jumped(u32),
     /// Nowhere.
     Ends,
-}
-
-/// A way that was left for later: the taken one of the condition at `from`.
-struct Left {
-    from: u32,
-    to: u32,
-    cc: Cc,
-    waiting: Waiting,
-}
-
-/// How far the judge has come. Reading pays for the parts that grow with text and labels
-/// ([`BYTES_A_LABEL`]).
-struct Walk {
-    /// A bit for each byte of the text: an instruction that was judged has it.
-    claimed: Vec<u64>,
-    /// By label: is it found?
-    reached: Vec<bool>,
-    /// Those that are yet to be walked, the first that was found first.
-    found: VecDeque<u32>,
-    /// The newest last.
-    left: Vec<Left>,
-    function: FnId,
-    /// Its text.
-    range: Range<u32>,
-}
-
-/// Bytes of text to a word of what is claimed.
-pub(crate) const CLAIMED: usize = 64;
-/// What is kept of a label: whether it is reached, its place among those that are found, which has
-/// up to three times the room while it grows, and its place in the set of a jump table.
-pub(crate) const BYTES_A_LABEL: usize = 1 + 3 * size_of::<u32>() + 24;
-
-impl Walk {
-    fn new(image: &Image<'_>) -> Walk {
-        let (claimed, reached) = (image.text.len().div_ceil(CLAIMED), image.labels.len());
-        Walk {
-            claimed: vec![0; claimed],
-            reached: vec![false; reached],
-            found: VecDeque::new(),
-            left: Vec::new(),
-            function: FnId(0),
-            range: 0..0,
-        }
-    }
-
-    fn enter(&mut self, range: Range<u32>, function: FnId) {
-        self.function = function;
-        self.range = range;
-    }
-
-    /// An edge leads to this label.
-    fn reach(&mut self, label: u32) {
-        let reached = usize::try_from(label).ok().and_then(|l| self.reached.get_mut(l));
-        if let Some(reached @ false) = reached {
-            *reached = true;
-            self.found.push_back(label);
-        }
-    }
-
-    /// The taken way of a condition to a block waits. Says what its copies weigh.
-    fn put_off(&mut self, state: &State, from: u32, to: u32, cc: Cc) -> Result<usize> {
-        premise!(self.left.len() < limits::SCOPES, Error::new(Rule::Limit, Evidence::Limit));
-        let waiting = Waiting::open(state, self.left.last().map(|left| &left.waiting))?;
-        let weight = waiting.own();
-        self.left.push(Left { from, to, cc, waiting });
-        Ok(weight)
-    }
-
-    /// rule[claim]: an instruction stands at these bytes. False if one of them was claimed before.
-    fn claim(&mut self, from: u32, to: u32) -> bool {
-        let length = to.saturating_sub(from).min(63);
-        let bits = 1_u64.checked_shl(length).unwrap_or(0).wrapping_sub(1);
-        let shift = from & 63;
-        let low = bits.checked_shl(shift).unwrap_or(0);
-        // What runs over into the next 64.
-        let high = bits.checked_shr(64_u32.saturating_sub(shift)).unwrap_or(0);
-        let Ok(at) = usize::try_from(from >> 6) else { return false };
-        let free = claim_in(self.claimed.get_mut(at), low);
-        let next = if high == 0 {
-            true
-        } else {
-            claim_in(self.claimed.get_mut(at.saturating_add(1)), high)
-        };
-        free && next
-    }
-}
-
-/// Sets the bits, none of which was set. False otherwise.
-fn claim_in(word: Option<&mut u64>, bits: u64) -> bool {
-    let Some(word) = word else { return false };
-    let free = *word & bits == 0;
-    *word |= bits;
-    free
 }
 
 /// What follows an instruction.
@@ -207,18 +126,21 @@ impl<'a, H: Hints> Judge<'a, H> {
         Ok(())
     }
 
-    /// Functions and labels stand in address order inside the text. That a label is of a function
-    /// [`Judge::tables`] has seen.
+    /// Functions and labels stand in address order inside the text, each label in a function.
     fn starts(&mut self) -> Result<()> {
         let refuse = || Error::new(Rule::Driver, Evidence::IllFormed);
         let Image { functions, labels, .. } = self.image;
         self.burn(functions.len().saturating_add(labels.len()))?;
         premise!(functions.is_sorted_by(|a, b| a.offset < b.offset), refuse());
-        premise!(labels.is_sorted_by(|a, b| a.offset < b.offset), refuse());
+        premise!(labels.is_sorted_by(|a, b| a < b), refuse());
         let length = self.text_len()?;
         let inside = |last: Option<u32>| last.is_none_or(|offset| offset < length);
         premise!(inside(functions.last().map(|f| f.offset)), refuse());
-        premise!(inside(labels.last().map(|l| l.offset)), refuse());
+        premise!(inside(labels.last().copied()), refuse());
+        if let Some(label) = labels.first() {
+            let owned = functions.first().is_some_and(|f| f.offset <= *label);
+            premise!(owned, placed(refuse(), *label));
+        }
         Ok(())
     }
 
@@ -227,22 +149,15 @@ impl<'a, H: Hints> Judge<'a, H> {
         u32::try_from(self.image.text.len()).map_err(|_| Error::new(Rule::Driver, Evidence::Limit))
     }
 
-    /// Where nothing was judged there is only `int3` and the one-byte `nop`, never reached.
+    /// Where nothing was judged there is only padding.
     fn padding(&mut self, walk: &Walk) -> Result<()> {
         let text = self.image.text;
         self.burn(text.len())?;
-        let words = walk.claimed.iter().zip(text.chunks(CLAIMED)).zip(0_u32..);
-        for ((claimed, bytes), word) in words.filter(|((claimed, _), _)| **claimed != u64::MAX) {
-            for (bit, byte) in (0_u32..).zip(bytes) {
-                let judged = claimed.checked_shr(bit).is_some_and(|claimed| claimed & 1 == 1);
-                let lost = || {
-                    let at = word.saturating_mul(64).saturating_add(bit);
-                    placed(Error::new(Rule::Driver, Evidence::IllFormed), at)
-                };
-                premise!(judged || matches!(byte, 0xCC | 0x90), lost());
-            }
+        let lost = |at| placed(Error::new(Rule::Driver, Evidence::IllFormed), at);
+        match walk.lost(text) {
+            None => Ok(()),
+            Some(at) => refuse!(lost(at)),
         }
-        Ok(())
     }
 
     /// The text of a function: from its entry to the next one.
@@ -256,9 +171,9 @@ impl<'a, H: Hints> Judge<'a, H> {
         Ok(start..end)
     }
 
-    /// rule[walk]: the function from its entry; then, until nothing is left, the way that was left
-    /// waiting last, or, if none waits, the label that was reached first. So what a way shares with
-    /// the state it was left in is there when it is taken up.
+    /// rule[walk]: the function from its entry; then, until nothing is left, what is left of the
+    /// scope that was opened last: the way that waits, then the labels that hang on it. So what is
+    /// shared with the state in which it was opened is there when one of them is taken up.
     #[inline(never)]
     fn walk(&mut self, walk: &mut Walk, state: &mut State, function: FnId) -> Result<()> {
         let range = self.range(function)?;
@@ -267,38 +182,89 @@ impl<'a, H: Hints> Judge<'a, H> {
         clear(state);
         self.hints.block(Start::Entry(function), state)?;
         self.begin_entry(state, function).map_err(|e| placed(e, entry))?;
+        self.open_scope(walk, state, entry, None).map_err(|e| placed(e, entry))?;
         self.stretch(walk, state, entry, true)?;
-        loop {
-            if let Some(Left { from, to, cc, waiting }) = walk.left.pop() {
-                waiting.take_up(state);
-                self.hints.block(Start::Block { from, to }, state)?;
-                self.edge(state, cc, true).map_err(|e| placed(e, from))?;
-                self.stretch(walk, state, to, true)?;
-            } else if let Some(label) = walk.found.pop_front() {
-                let at = self.offset_of(Target::Label(label));
-                clear(state);
-                self.hints.block(Start::Label(label), state)?;
-                self.begin_label(state, label).map_err(|e| placed(e, at))?;
-                self.stretch(walk, state, at, false)?;
-            } else {
-                break;
+        while let Some(next) = walk.next(state) {
+            match next {
+                Next::Block { from, to, cc } => {
+                    self.hints.block(Start::Block { from, to }, state)?;
+                    self.edge(state, cc, true).map_err(|e| placed(e, from))?;
+                    self.stretch(walk, state, to, true)?;
+                }
+                Next::Label(label) => {
+                    let at = self.offset_of(Target::Label(label));
+                    self.hints.block(Start::Label(label), state)?;
+                    let declared = walk.declared(label).or_refuse(Rule::Walk)?;
+                    self.begin_label(state, declared).map_err(|e| placed(e, at))?;
+                    self.stretch(walk, state, at, false)?;
+                }
             }
         }
-        premise!(self.all_reached(walk, function));
+        premise!(self.all_found(walk));
         Ok(())
     }
 
     /// A label that nothing leads to was not judged.
-    fn all_reached(&mut self, walk: &Walk, function: FnId) -> Result<()> {
-        let range = self.range(function)?;
+    fn all_found(&mut self, walk: &mut Walk) -> Result<()> {
         let labels = &self.image.labels;
-        let first = labels.partition_point(|l| l.offset < range.start);
-        let own = labels.iter().zip(&walk.reached).skip(first);
-        for (label, reached) in own.take_while(|(l, _)| l.offset < range.end) {
-            let lost = || placed(Error::new(Rule::Walk, Evidence::IllFormed), label.offset);
-            premise!(*reached, lost());
+        let first = labels.partition_point(|l| *l < walk.range.start);
+        let end = labels.partition_point(|l| *l < walk.range.end);
+        for (at, label) in labels.iter().enumerate().take(end).skip(first) {
+            let found = u32::try_from(at).is_ok_and(|at| walk.is_found(at));
+            premise!(found, placed(Error::new(Rule::Walk, Evidence::IllFormed), *label));
         }
+        walk.forget(first..end);
         Ok(())
+    }
+
+    /// rule[scope]: opens one in this state, and pays for it and for coming back.
+    fn open_scope(
+        &mut self,
+        walk: &mut Walk,
+        state: &State,
+        from: u32,
+        waiting: Option<(u32, Cc)>,
+    ) -> Result<()> {
+        self.burn(Saved::cost(state))?;
+        let weight = walk.open(state, from, waiting)?;
+        self.burn(weight >> limits::SAVED_A_UNIT.trailing_zeros())
+    }
+
+    /// rule[edge-label]: the first way to a label says on which scope it hangs and what it
+    /// declares, before anything is learned of the way; every other has that scope open. What is
+    /// wanted there; at an entry, its pre-state.
+    fn arrive<'w>(
+        &mut self,
+        walk: &'w mut Walk,
+        state: &State,
+        from: u32,
+        to: Target,
+    ) -> Result<Wanted<'w>> {
+        let label = match to {
+            Target::Label(label) => label,
+            Target::Entry(callee) => return Ok(Wanted::Entry(callee)),
+            // The walk goes on there.
+            Target::Block(_) => return Err(Error::new(Rule::Jump, Evidence::BadHint)),
+        };
+        let at = self.offset_of(to);
+        if !walk.is_found(label) {
+            let k = self.hints.parent(state, at, walk.chain())?;
+            if k == 0 {
+                self.open_scope(walk, state, from, None)?;
+            }
+            let parent = walk.nth(k.max(1));
+            let (depth, parent) =
+                parent.ok_or_else(|| Error::new(Rule::EdgeLabel, Evidence::BadHint))?;
+            let saved = parent.saved();
+            // To take it up again.
+            self.burn(saved.weight())?;
+            let record = self.hints.record(state, at, saved)?;
+            premise!(self.wf_record(state, saved, &record).map_err(|e| placed(e, at)));
+            walk.hang(label, depth, record)?;
+        }
+        let closed = || Error::new(Rule::EdgeLabel, Evidence::BadTarget(u64::from(at)));
+        let (parent, record) = walk.declared(label).ok_or_else(closed)?;
+        Ok(Wanted::Label { at, parent, record })
     }
 
     /// rule[walk]: what runs without interruption from here until control leaves it. `ask`: whether
@@ -322,7 +288,9 @@ impl<'a, H: Hints> Judge<'a, H> {
             *at = loop {
                 if *at == end {
                     let to = self.fall_target(walk, end)?;
-                    return self.go(walk, state, end, to);
+                    let wanted = self.arrive(walk, state, end, to)?;
+                    premise!(self.follow(state, end, wanted));
+                    return Ok(());
                 }
                 self.ghosts(state, Site::At(*at))?;
                 let decoded = decode::decode(self.image, *at)?;
@@ -349,14 +317,14 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// The next label of the function at or, unless we `ask`, behind this offset; or its end.
     fn end_of_stretch(&self, walk: &Walk, at: u32, ask: bool) -> u32 {
         let labels = &self.image.labels;
-        let next = labels.partition_point(|l| l.offset < at || (!ask && l.offset == at));
-        labels.get(next).map_or(walk.range.end, |label| label.offset.min(walk.range.end))
+        let next = labels.partition_point(|l| *l < at || (!ask && *l == at));
+        labels.get(next).map_or(walk.range.end, |label| walk.range.end.min(*label))
     }
 
     /// rule[fall]: what the stretch runs into. Never padding, never the end of the text.
     fn fall_target(&self, walk: &Walk, at: u32) -> Result<Target> {
         if at < walk.range.end {
-            let label = self.image.labels.binary_search_by_key(&at, |l| l.offset).ok();
+            let label = self.image.labels.binary_search(&at).ok();
             let label = label.and_then(|label| u32::try_from(label).ok());
             return label.map(Target::Label).or_refuse(Rule::Fall);
         }
@@ -364,15 +332,6 @@ impl<'a, H: Hints> Judge<'a, H> {
         let exists = usize::try_from(next.0).is_ok_and(|f| f < self.image.functions.len());
         premise!(exists, Error::new(Rule::Fall, Evidence::IllFormed));
         Ok(Target::Entry(Callee::Function(next)))
-    }
-
-    /// [`Judge::follow`]; a label to which it leads is to be walked.
-    fn go(&mut self, walk: &mut Walk, state: &mut State, from: u32, to: Target) -> Result<()> {
-        premise!(self.follow(state, from, to));
-        if let Target::Label(label) = to {
-            walk.reach(label);
-        }
-        Ok(())
     }
 
     /// Checks all edges out of an instruction but the one to the next; that one is the result.
@@ -388,14 +347,13 @@ impl<'a, H: Hints> Judge<'a, H> {
             // rule[edge-block]: the only way to there, so nothing is forgotten.
             Flow::Jump(Target::Block(to)) => Ok(Onward::Jumped(to)),
             Flow::Jump(to) => {
-                self.go(walk, state, from, to)?;
+                let wanted = self.arrive(walk, state, from, to)?;
+                premise!(self.follow(state, from, wanted));
                 Ok(Onward::Ends)
             }
             Flow::Branch { cc, to: Target::Block(to), next } => {
                 // Before the fact of either way (H7).
-                self.burn(Saved::cost(state))?;
-                let weight = walk.put_off(state, from, to, cc)?;
-                self.burn(weight >> limits::SAVED_A_UNIT.trailing_zeros())?;
+                self.open_scope(walk, state, from, Some((to, cc)))?;
                 self.edge(state, cc, false)?;
                 Ok(Onward::Next(next))
             }
@@ -404,8 +362,7 @@ impl<'a, H: Hints> Judge<'a, H> {
                 Ok(Onward::Next(next))
             }
             Flow::Table { table, index } => {
-                let reach = |label| walk.reach(label);
-                premise!(self.jump_table(state, from, (table, &index), reach));
+                premise!(self.jump_table(walk, state, from, (table, &index)));
                 Ok(Onward::Ends)
             }
             Flow::Return => {
@@ -426,17 +383,18 @@ impl<'a, H: Hints> Judge<'a, H> {
         cc: Cc,
         to: Target,
     ) -> Result<()> {
+        let wanted = self.arrive(walk, state, from, to)?;
         if matches!(state.flags.kind, FlagKind::Pick(..)) {
             // Only here does an edge rewrite words and capabilities.
             self.burn(Saved::cost(state))?;
             let saved = Saved::of(state);
             self.edge(state, cc, true)?;
-            self.go(walk, state, from, to)?;
+            premise!(self.follow(state, from, wanted));
             saved.put_back(state);
         } else {
             let mark = Mark::of(state);
             self.edge(state, cc, true)?;
-            self.go(walk, state, from, to)?;
+            premise!(self.follow(state, from, wanted));
             mark.cut(state)?;
         }
         self.edge(state, cc, false)
@@ -451,19 +409,6 @@ impl<'a, H: Hints> Judge<'a, H> {
         self.edge(&mut taken, cc, true)?;
         self.edge(&mut other, cc, false)?;
         Ok((taken, other))
-    }
-
-    /// The state at a start; sets `self.own`.
-    ///
-    /// # Errors
-    /// When there is no such start.
-    pub fn start_state(&mut self, start: Start) -> Result<State> {
-        match start {
-            Start::Entry(f) => self.entry_state(f),
-            Start::Label(l) => self.label_state(l),
-            // That of its condition, which only the walk has.
-            Start::Block { .. } => Err(Error::new(Rule::Driver, Evidence::BadHint)),
-        }
     }
 
     /// Ghosts of this offset, then one instruction, calls included. Edges are not followed, except
@@ -534,7 +479,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// The label of the running function at this address.
     fn label_at(&self, address: u64) -> Option<u32> {
         let offset = self.text_offset(address)?;
-        let at = self.image.labels.binary_search_by_key(&offset, |l| l.offset).ok()?;
+        let at = self.image.labels.binary_search(&offset).ok()?;
         let label = u32::try_from(at).ok()?;
         let function = self.label_owner(label).ok()?;
         holds!(Some(function) == self.own.function).then_some(label)
@@ -568,7 +513,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     pub(crate) fn offset_of(&self, to: Target) -> u32 {
         let offset = match to {
             Target::Label(l) => {
-                usize::try_from(l).ok().and_then(|l| Some(self.image.labels.get(l)?.offset))
+                usize::try_from(l).ok().and_then(|l| self.image.labels.get(l).copied())
             }
             Target::Entry(Callee::Function(f)) => {
                 usize::try_from(f.0).ok().and_then(|f| Some(self.image.functions.get(f)?.offset))
@@ -667,12 +612,12 @@ impl<'a, H: Hints> Judge<'a, H> {
     ///
     /// # Errors
     /// When a target is not entailed.
-    pub fn jump_table(
+    fn jump_table(
         &mut self,
+        walk: &mut Walk,
         state: &mut State,
         from: u32,
         (table, index): (DataId, &Term),
-        mut leads: impl FnMut(u32),
     ) -> Result<()> {
         let rule = Rule::JumpTable;
         // Those for which the fact was dropped, checked already.
@@ -685,15 +630,15 @@ impl<'a, H: Hints> Judge<'a, H> {
             }
             let term = index.plus(entry.saturating_neg()).or_refuse(rule)?;
             let fact = Fact { rel: Rel::Eq, term };
+            let wanted = self.arrive(walk, state, from, Target::Label(label))?;
             let mark = Mark::of(state);
             if self.hints.want(state, core::slice::from_ref(&fact))? {
                 self.learn(state, Rel::Eq, fact.term)?;
             } else {
                 general.insert(label);
             }
-            premise!(self.follow(state, from, Target::Label(label)));
+            premise!(self.follow(state, from, wanted));
             mark.cut(state)?;
-            leads(label);
         }
         Ok(())
     }

@@ -82,7 +82,8 @@ rules! {
     DataObject "data-object", DataInit "data-init", TableObject "table-object",
     Import "import",
     // 4.15, 4.16
-    Driver "driver", Walk "walk", EdgeBlock "edge-block", Frozen "frozen", Claim "claim",
+    Driver "driver", Walk "walk", Scope "scope", EdgeBlock "edge-block", EdgeLabel "edge-label",
+    LabelState "label-state", Frozen "frozen", Claim "claim",
     Decode "decode", Wire "wire", Limit "limit",
 }
 

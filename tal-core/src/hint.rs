@@ -7,12 +7,13 @@
 
 use crate::counted::Rc;
 use crate::error::Error;
-use crate::state::State;
+use crate::state::{Saved, State};
 use crate::term::{Term, Var};
 use crate::ty::{
-    Assertion, Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, LabelState, Mem, Mode, Reg,
-    Region, Sig, View, Word,
+    Assertion, Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, Mem, Mode, Record, Reg, Region,
+    Sig, View, Word,
 };
+use crate::walk::Opened;
 use alloc::vec::Vec;
 
 mod forward;
@@ -232,8 +233,8 @@ pub enum Place {
 /// that error (the finder uses it to say that it found nothing). No method has a default body: who
 /// answers nothing says so, and who passes questions on is a [`Forward`].
 pub trait Hints {
-    /// The driver begins a block. What is known already: nothing at an entry or a label, whose
-    /// declaration comes now; all but its own condition at a block.
+    /// The driver begins a block. What is known already: nothing at an entry; what the parent has
+    /// saved at a label, whose own declaration comes now; all but its own condition at a block.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
@@ -332,8 +333,18 @@ pub trait Hints {
         kinds: &[Kind],
         post: &Assertion,
     ) -> Result<Vec<Inst>, Error>;
-    /// Values for the own variables of the label at text offset `to`. They are `Free(first..)` in
-    /// `declared`.
+    /// The first way leads to the label at text offset `to`. On which scope does the label hang?
+    /// 0: on one that is opened here; k: on the k-th of the chain, counted from its end.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32, Error>;
+    /// What that label declares, which its parent has saved this state.
+    ///
+    /// # Errors
+    /// See [`Hints::ghost`].
+    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error>;
+    /// Values for the own variables of the label at text offset `to`, whose record it is.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
@@ -341,8 +352,8 @@ pub trait Hints {
         &mut self,
         state: &State,
         to: u32,
-        first: u16,
-        declared: &LabelState,
+        parent: &Saved,
+        record: &Record,
     ) -> Result<Vec<Inst>, Error>;
     /// Template of a conditional move of `moved` over `kept`; the fresh integers start at
     /// `Free(state.scope.len())`.

@@ -2,8 +2,8 @@
 //! nothing in it is believed before the driver has checked it.
 
 use crate::counted::Rc;
-use crate::ty::{FnId, LabelState, Mem, Mode, NamedType, Sig, TypeId};
-use alloc::{boxed::Box, vec::Vec};
+use crate::ty::{FnId, Mem, Mode, NamedType, Sig, TypeId};
+use alloc::vec::Vec;
 
 /// What the host offers: types, origins and imports. Comes from the host, never from the object.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,15 +27,6 @@ pub struct Function {
     pub offset: u32,
     /// Index into [`Image::sigs`].
     pub sig: u32,
-}
-
-/// A declared label, of the last function that starts at or before it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Label {
-    /// Offset in the text.
-    pub offset: u32,
-    /// What holds there.
-    pub state: Box<LabelState>,
 }
 
 /// A loaded segment of data: what the loader will map, hence what data objects consist of.
@@ -105,8 +96,9 @@ pub struct Image<'a> {
     pub sigs: Vec<Rc<Sig>>,
     /// In address order.
     pub functions: Vec<Function>,
-    /// In address order.
-    pub labels: Vec<Label>,
+    /// Offsets of the labels in the text, increasing; each is of the last function that starts at
+    /// or before it. What a label declares is asked where the first way leads to it.
+    pub labels: Vec<u32>,
     /// In address order.
     pub data: Vec<Data<'a>>,
     /// Interface imports used: gate i calls `interface.imports[imports[i]]`.

@@ -16,7 +16,7 @@
 //!
 //! [`term`], [`ty`], [`state`]: what is known. [`learn`], [`prove`]: of numbers, and what follows
 //! from that. [`hint`]: what the judge is told. [`premise`]: how a rule says what it needs.
-//! [`driver`]: the walk over each function. `rules`: one function a rule. [`wire`]: the
+//! [`walk`], [`driver`]: the walk over each function. `rules`: one function a rule. [`wire`]: the
 //! annotations, read from bytes. [`error`], [`limits`]. What holds while the judge runs:
 //! docs/judge.md.
 #![no_std]
@@ -47,6 +47,7 @@ pub mod state;
 pub mod table;
 pub mod term;
 pub mod ty;
+pub mod walk;
 pub mod wf;
 pub mod wire;
 

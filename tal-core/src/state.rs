@@ -186,7 +186,7 @@ impl State {
 }
 
 /// What no way changes that is checked in place.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Rest {
     caps: usize,
     slots: usize,
@@ -208,13 +208,17 @@ impl Rest {
 /// and what is known of a variable shrinks, with what it was on the trail. `Judge::edge` without
 /// an undecided name learns facts (and `fresh`, `learn`, `add_view` append); `Judge::entail` puts
 /// the capabilities back that it takes. Where a way changes more, the rest is [`Saved`]: an edge
-/// that narrows a name, one with ghosts or to an entry, one that waits.
-#[derive(Debug)]
-pub(crate) struct Mark {
-    scope: usize,
-    facts: usize,
-    trail: usize,
-    views: usize,
+/// that narrows a name, one with ghosts or to an entry, an open scope.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// How many variables there are.
+    pub scope: usize,
+    /// Facts.
+    pub facts: usize,
+    /// Views.
+    pub views: usize,
+    /// How often something was narrowed.
+    pub trail: usize,
     rest: Rest,
 }
 
@@ -262,17 +266,23 @@ impl Mark {
 
 /// A state to come back to, whatever becomes of it meanwhile: what only grows is shared with it
 /// and cut to the mark, what changes in any other way is copied.
-#[derive(Debug)]
-pub(crate) struct Saved {
-    mark: Mark,
-    regs: [Word; 16],
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// What is shared.
+    pub mark: Mark,
+    /// Registers.
+    pub regs: [Word; 16],
     flags: Flags,
-    stack: Stack,
-    caps: Vec<Cap>,
+    /// Frame.
+    pub stack: Stack,
+    /// Everything owned.
+    pub caps: Vec<Cap>,
 }
 
 impl Saved {
-    pub(crate) fn of(state: &State) -> Saved {
+    /// The state as it is now.
+    #[must_use]
+    pub fn of(state: &State) -> Saved {
         let State { regs, flags, stack, caps, .. } = state;
         let (flags, stack) = (flags.clone(), stack.clone());
         Saved { mark: Mark::of(state), regs: regs.clone(), flags, stack, caps: caps.clone() }
@@ -287,30 +297,48 @@ impl Saved {
         forget!(state.caps = self.caps);
     }
 
+    /// rule[cut]; what was copied stays here, too.
+    fn come_back(&self, state: &mut State) {
+        self.mark.forget(state);
+        forget!(state.regs.clone_from(&self.regs));
+        forget!(state.flags.clone_from(&self.flags));
+        forget!(state.stack.clone_from(&self.stack));
+        forget!(state.caps.clone_from(&self.caps));
+    }
+
     /// What it costs to copy all this, and to put it back.
     pub(crate) fn cost(state: &State) -> usize {
-        let stack = &state.stack;
-        let lists = [stack.slots.len(), stack.lent.len(), state.caps.len()];
-        lists.iter().fold(8, |sum: usize, n| sum.saturating_add(*n)).saturating_mul(2)
+        places(&state.stack, &state.caps).saturating_mul(2)
+    }
+
+    /// What it costs to come back to it once.
+    pub(crate) fn weight(&self) -> usize {
+        places(&self.stack, &self.caps)
     }
 }
 
-/// rule[edge-block]: a way that waits until what is walked first has come to its ends.
+/// What there is to copy.
+fn places(stack: &Stack, caps: &[Cap]) -> usize {
+    let lists = [stack.slots.len(), stack.lent.len(), caps.len()];
+    lists.iter().fold(8, |sum: usize, n| sum.saturating_add(*n))
+}
+
+/// What an open scope keeps.
 #[derive(Debug)]
-pub(crate) struct Waiting {
-    saved: Saved,
-    /// What the copies weigh, with those of all ways below: [`limits::SAVED`].
+pub(crate) struct Kept {
+    pub(crate) saved: Saved,
+    /// What the copies weigh, with those of all scopes below: [`limits::SAVED`].
     weight: usize,
     /// Without those.
     own: usize,
 }
 
-impl Waiting {
-    /// The state as it is now. `below`: the way that was opened last, if one waits.
+impl Kept {
+    /// The state as it is now. `below`: the scope that was opened last, if one is open.
     ///
     /// # Errors
-    /// When the copies of all that wait weigh too much.
-    pub(crate) fn open(state: &State, below: Option<&Waiting>) -> Result<Waiting> {
+    /// When the copies of all that are open weigh too much.
+    pub(crate) fn of(state: &State, below: Option<&Kept>) -> Result<Kept> {
         let State { regs, flags, stack, caps, .. } = state;
         let already = below.map_or(0, |below| below.weight);
         let mut room = Room(limits::SAVED.saturating_sub(already));
@@ -325,7 +353,7 @@ impl Waiting {
             });
         premise!(fits, Error::new(Rule::Limit, Evidence::Limit));
         let weight = limits::SAVED.saturating_sub(room.0);
-        Ok(Waiting { saved: Saved::of(state), weight, own: weight.saturating_sub(already) })
+        Ok(Kept { saved: Saved::of(state), weight, own: weight.saturating_sub(already) })
     }
 
     /// What its own copies weigh: so much was looked at.
@@ -333,9 +361,9 @@ impl Waiting {
         self.own
     }
 
-    /// The state as it was left; its certificates begin anew.
-    pub(crate) fn take_up(self, state: &mut State) {
-        self.saved.put_back(state);
+    /// The state as it was; its certificates begin anew.
+    pub(crate) fn come_back(&self, state: &mut State) {
+        self.saved.come_back(state);
         forget!(state.steps = 0);
     }
 }

@@ -525,27 +525,29 @@ pub struct Lent {
     pub name: Var,
 }
 
-/// Declared state of a label (L of core.md 2).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LabelState {
-    /// Its own variables; numbered after the function's.
+/// What a label declares: how its state differs from the one that its parent has saved (L of
+/// core.md 2). Its own variables are numbered from the parent's mark, so that variable i is
+/// `Free(mark + i)`; other variables are those below the mark.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Record {
+    /// Its own variables.
     pub vars: Vec<Kind>,
-    /// Names of the function that are known better here than they were declared.
+    /// Names below the mark that are known better here than they were there.
     pub refinements: Vec<(Var, NameSet)>,
-    /// Own facts. The function's stay in scope before them.
+    /// Own facts. Those below the mark stay.
     pub facts: Vec<Fact>,
-    /// Registers; rsp is ignored (it is `Frame(delta)`).
-    pub regs: [Word; 16],
-    /// rsp minus the entry rsp; not positive, multiple of 8.
-    pub delta: i64,
-    /// Lowest offset known to be touched.
-    pub touched: i64,
-    /// Slots by offset, sorted, at or above delta; the rest are junk.
+    /// Registers that hold something else, by number; not rsp, which is `Frame(delta)`.
+    pub regs: Vec<(Reg, Word)>,
+    /// If they are others: rsp minus the entry rsp (not positive, multiple of 8), and the lowest
+    /// offset known to be touched.
+    pub frame: Option<(i64, i64)>,
+    /// Slots that hold something else, by offset, at or above rsp; junk if nothing is known. Those
+    /// below rsp are gone.
     pub slots: Vec<(i64, Word)>,
-    /// Lent parts of the frame, sorted.
-    pub lent: Vec<Lent>,
-    /// Own views. The function's stay in scope before them.
+    /// Lent parts of the frame, sorted, if they are others.
+    pub lent: Option<Vec<Lent>>,
+    /// Own views. Those below the mark stay.
     pub views: Vec<View>,
-    /// Everything owned.
-    pub caps: Vec<Cap>,
+    /// Everything owned, if it is not the same.
+    pub caps: Option<Vec<Cap>>,
 }

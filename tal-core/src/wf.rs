@@ -27,6 +27,8 @@ pub(crate) enum Vars<'c> {
     State(&'c [Scope]),
     /// The first ones and those numbered after them.
     Declared(&'c [Kind], &'c [Kind]),
+    /// Of a state below a mark, and those of a label.
+    Label(&'c [Scope], &'c [Kind]),
 }
 
 impl<'c> Vars<'c> {
@@ -37,6 +39,10 @@ impl<'c> Vars<'c> {
             Vars::Declared(first, later) => match i.checked_sub(first.len()) {
                 None => first.get(i),
                 Some(i) => later.get(i),
+            },
+            Vars::Label(scope, own) => match i.checked_sub(scope.len()) {
+                None => scope.get(i).map(|s| &s.kind),
+                Some(i) => own.get(i),
             },
         }
     }

@@ -10,6 +10,7 @@ mod ghost;
 #[doc(hidden)]
 pub mod guess;
 pub(crate) mod read;
+mod record;
 mod stream;
 mod tables;
 pub use stream::Stream;
@@ -19,7 +20,7 @@ pub const MAGIC: [u8; 4] = *b"\x7fTAL";
 /// First bytes of an interface.
 pub const INTERFACE_MAGIC: [u8; 4] = *b"\x7fTAI";
 /// Version of both.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// rule[wire]: the image that the section claims, and its hints.
 ///
@@ -51,5 +52,5 @@ pub fn read_interface(bytes: &[u8], hash: [u8; 32]) -> Result<Interface> {
 pub mod shared {
     pub use super::ghost::OPCODES;
     pub use super::read::{has_short_form, single_int};
-    pub use super::tables::{flag, owner, usual};
+    pub use super::record::{HEAD, flag};
 }

@@ -169,6 +169,7 @@ fn learning_loses_no_value() {
 
 /// One variable is one of degree 1 and of factor 1 or -1: a square is none (4 * 4 /= 4), and a
 /// multiple would have to be rounded (t44).
+/// Attacks s13, n4.
 #[test]
 fn squares_multiples_and_sums_are_no_bounds() {
     let state = state_of(&[within(4, 9), Bounds::NONE]);
@@ -204,6 +205,7 @@ fn squares_multiples_and_sums_are_no_bounds() {
 
 /// At an end a disequality moves it, at both nothing is left, beyond or in the midst it stays a
 /// fact; at the largest bound there is no next one.
+/// Attacks s13, n8.
 #[test]
 fn a_disequality_moves_an_end() {
     let ne = |within: Bounds, value: i128| {
@@ -229,6 +231,7 @@ fn a_disequality_moves_an_end() {
 }
 
 /// Contradictory bounds only shrink further; an equation does not set what was known.
+/// Attacks W20, n9.
 #[test]
 fn an_equation_does_not_widen() {
     let eq = |within: Bounds, value: i128| {
@@ -251,6 +254,7 @@ fn an_equation_does_not_widen() {
 
 /// What does not fit 128 bits is undefined: a saturated least value, plus something positive, would
 /// be larger than the true one.
+/// Attacks s12, n10.
 #[test]
 fn overflow_is_undefined_and_never_saturates() {
     let far = state_of(&[within(-FAR, FAR), within(0, FAR), within(0, 1 << 79), Bounds::NONE]);
@@ -284,6 +288,7 @@ fn overflow_is_undefined_and_never_saturates() {
 }
 
 /// A product of what may be negative needs all four ends; of what is not, only those of its side.
+/// Attacks s12, n10.
 #[test]
 fn products_take_their_ends() {
     let of = |a: Bounds, b: Bounds, factor: i128| {
@@ -340,6 +345,7 @@ fn with(state: &mut State, reg: Reg, low: i128, high: i128) {
 }
 
 /// The rows whose results are fresh say their bounds, so that reading them later asks nothing.
+/// Attack n14.
 #[test]
 fn results_of_rows_have_their_bounds() {
     let any = |s: &mut State| {
@@ -373,6 +379,7 @@ fn results_of_rows_have_their_bounds() {
 
 /// A term whose bounds are in the range is read as it is; of another the hints are asked. Neither
 /// of 64 unsigned bits read signed, nor the other way round.
+/// Attack n11.
 #[test]
 fn reading_by_bounds_asks_nothing() {
     let reads = |low: i128, high: i128, prover: Prover, code: Code| {
@@ -407,6 +414,7 @@ fn after_edge(state: &State, code: Code, cc: Cc, taken: bool) -> State {
     state
 }
 
+/// Attack n13.
 #[test]
 fn edges_narrow_what_they_compare() {
     let mut state = empty_state();
@@ -435,6 +443,7 @@ fn edges_narrow_what_they_compare() {
 }
 
 /// Equal bits are equal numbers in one range only: 2^64 - 1 has the bits of -1.
+/// Attack n5.
 #[test]
 fn one_range_holds_for_both_sides() {
     let mut state = empty_state();
@@ -452,6 +461,7 @@ fn one_range_holds_for_both_sides() {
 }
 
 /// The sides of a choice do not know of each other, nor does what follows know of either.
+/// Attack s7.
 #[test]
 fn a_side_of_a_choice_is_not_known_on_the_other() {
     let mut state = empty_state();
@@ -487,6 +497,7 @@ fn a_side_of_a_choice_is_not_known_on_the_other() {
 }
 
 /// What is looked for is paid for, one unit for eight facts, each time it is looked for.
+/// Attack n17.
 #[test]
 fn lookups_are_paid_for() {
     let mut state = state_of(&[within(0, 9), Bounds::NONE, Bounds::NONE]);

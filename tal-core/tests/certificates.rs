@@ -300,6 +300,7 @@ fn a_disequality_sharpens_what_is_proved() {
 
 /// A step that proves something takes no steps: a certificate in a certificate would be recursion
 /// as deep as the section is long.
+/// Attack n2.
 #[test]
 fn a_step_within_a_step_is_refused() {
     let (mut state, a, b, d) = state();
@@ -337,6 +338,7 @@ fn a_disequality_of_one_variable_sharpens_its_bound() {
 }
 
 /// A bound as a fact, for what takes facts only: as it is, and only where there is one.
+/// Attacks W9, n3.
 #[test]
 fn a_bound_is_written_down_as_it_is() {
     let (mut state, a, b, _) = state();
@@ -366,6 +368,7 @@ fn a_bound_is_written_down_as_it_is() {
 }
 
 /// The largest bound that there is can be written down; products are what it is for.
+/// Attack n3.
 #[test]
 fn bounds_become_factors_of_products() {
     let (mut state, a, b, d) = state();
@@ -386,6 +389,7 @@ fn bounds_become_factors_of_products() {
 
 /// Bounds that leave no value are nothing special: no execution is there, and what follows from
 /// them follows.
+/// Attack n3.
 #[test]
 fn contradictory_bounds_are_facts_like_others() {
     let (mut state, a, b, d) = state();

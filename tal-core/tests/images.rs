@@ -13,6 +13,8 @@ mod flow;
 mod owned;
 #[path = "images/page.rs"]
 mod page;
+#[path = "images/scopes.rs"]
+mod scopes;
 #[path = "images/section.rs"]
 mod section;
 #[path = "images/walk.rs"]
@@ -26,17 +28,18 @@ use tal_core::counted::Rc;
 use tal_core::driver;
 use tal_core::error::{Error, Kind as Evidence, Rule};
 use tal_core::hint::{Comb, Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
-use tal_core::image::{Contents, Data, DataKind, Function, Image, Interface, Label, Segment};
+use tal_core::image::{Contents, Data, DataKind, Function, Image, Interface, Segment};
 use tal_core::judge::Result;
 use tal_core::prove::by_bounds;
-use tal_core::state::State;
+use tal_core::state::{Saved, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Cap, DataId, Fact, FnId, Kind, LabelState, Post, Reg, Rel, Sig, View, Word,
+    Assertion, Base, Cap, DataId, Fact, FnId, Kind, Post, Record, Reg, Rel, Sig, View, Word,
 };
 use tal_core::verify_section;
+use tal_core::walk::Opened;
 use tal_core::wire::{self, guess};
-use tal_write::{Recorded, Recorder, encode, write_interface};
+use tal_write::{Flat, Label, LabelState, Recorded, Recorder, encode, write_interface};
 
 pub(crate) const TEXT: u32 = 0x40_0000;
 
@@ -48,6 +51,8 @@ pub(crate) struct Oracle {
     pub(crate) asked: Vec<Site>,
     /// The facts of table entries are not wanted.
     pub(crate) drops: bool,
+    /// Through which each access goes, and which view each wanted one is, instead of the guess.
+    pub(crate) through: Option<Through>,
 }
 
 fn unanswered<T>(rule: Rule) -> Result<T> {
@@ -133,7 +138,9 @@ impl Hints for Oracle {
         Ok(true)
     }
     fn access(&mut self, s: &State, base: Base, _: &Term, _: u32, _: bool) -> Result<Through> {
-        guess::access(s, base).map_or_else(|| unanswered(Rule::AccessEntry), Ok)
+        self.through
+            .or_else(|| guess::access(s, base))
+            .map_or_else(|| unanswered(Rule::AccessEntry), Ok)
     }
     fn element(&mut self, _: &State, at: &Term, s: u32, _: &Term, _: u32) -> Result<(Term, u32)> {
         guess::element(at, s).map_or_else(|| unanswered(Rule::Shape), Ok)
@@ -152,14 +159,20 @@ impl Hints for Oracle {
         let pattern = guess::Pattern::of(guess::Own::Free(first), kinds, post);
         self.values(pattern.guesses(state))
     }
+    fn parent(&mut self, _: &State, _: u32, _: &[Opened]) -> Result<u32> {
+        unanswered(Rule::Walk)
+    }
+    fn record(&mut self, _: &State, _: u32, _: &Saved) -> Result<Record> {
+        unanswered(Rule::Walk)
+    }
     fn label(
         &mut self,
         state: &State,
         _: u32,
-        first: u16,
-        declared: &LabelState,
+        parent: &Saved,
+        record: &Record,
     ) -> Result<Vec<Inst>> {
-        self.values(guess::Pattern::label(first, declared).guesses(state))
+        self.values(guess::Pattern::label(parent.first()?, record).guesses(state))
     }
     fn cmov(&mut self, _: &State, _: &Word, _: &Word) -> Result<Template> {
         unanswered(Rule::RowCmov)
@@ -169,7 +182,7 @@ impl Hints for Oracle {
         Ok(guess::take(state, wanted).unwrap_or(0))
     }
     fn view(&mut self, state: &State, wanted: &View) -> Result<Through> {
-        Ok(guess::view(state, wanted).unwrap_or(Through::View(0)))
+        Ok(self.through.or_else(|| guess::view(state, wanted)).unwrap_or(Through::View(0)))
     }
     fn data(&mut self, _: &State, _: &Term) -> Result<DataId> {
         Ok(DataId(0))
@@ -236,11 +249,16 @@ impl Program {
             types: Vec::new(),
             sigs: self.sigs.clone(),
             functions: self.functions.clone(),
-            labels: self.labels.clone(),
+            labels: self.labels.iter().map(|label| label.offset).collect(),
             data: data.collect(),
             imports: self.imports.clone(),
             start: self.start,
         }
+    }
+
+    /// The oracle, who knows what the labels declare.
+    pub(crate) fn hints(&self) -> Flat<Oracle> {
+        Flat { inner: self.oracle.clone(), labels: self.labels.clone() }
     }
 
     pub(crate) fn segments(&self) -> Vec<Segment<'_>> {
@@ -252,18 +270,14 @@ impl Program {
     }
 
     pub(crate) fn verify(&self) -> Result<u8> {
-        driver::verify(&self.image(), &interface(), self.oracle.clone(), 1 << 12)
+        driver::verify(&self.image(), &interface(), self.hints(), 1 << 12)
     }
 
     /// Accepted, and so is its section, which decodes to the same.
     pub(crate) fn accepted(&self) -> Vec<u8> {
         let (image, interface) = (self.image(), interface());
-        let mut judge = tal_core::judge::Judge::new(
-            &image,
-            &interface,
-            Recorder::new(self.oracle.clone()),
-            1 << 12,
-        );
+        let mut judge =
+            tal_core::judge::Judge::new(&image, &interface, Recorder::new(self.hints()), 1 << 12);
         judge.verify().unwrap();
         let section = encode(&image, &interface, &judge.hints.recorded);
         let segments = self.segments();

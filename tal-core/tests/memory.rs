@@ -17,6 +17,7 @@ use tal_core::error::{Error, Kind as Evidence, Rule};
 use tal_core::image::Interface;
 use tal_core::limits;
 use tal_core::ty::{Assertion, Sig, Word};
+use tal_core::wire::shared::{HEAD, flag};
 use tal_core::{verify_section, wire};
 
 const TEXT: u32 = 0x40_0000;
@@ -78,21 +79,26 @@ impl Section {
     }
 }
 
-/// The annotations as a file, for the tests in the kernel.
-fn keep(name: &str, section: &Section) {
+/// For the tests in the kernel a file: how long the text is, in four bytes, of which byte all of
+/// it is, then the annotations.
+fn keep(name: &str, text: &[u8], section: &Section) {
     if let Some(directory) = std::env::var_os("TAL_HOSTILE") {
         let name = name.replace([' ', '\''], "-");
-        std::fs::write(std::path::Path::new(&directory).join(name), &section.0).unwrap();
+        let file = [&(text.len() as u32).to_le_bytes(), &text[..1], &section.0].concat();
+        std::fs::write(std::path::Path::new(&directory).join(name), file).unwrap();
     }
 }
 
 /// Judges the section beside 2.5 megabytes of text. It must be refused, within the bound.
 fn refused(name: &str, section: &Section) -> Error {
-    keep(name, section);
-    let text = vec![0xCC; (TEN / limits::SECTION_FACTOR) + 4096];
+    refused_over(name, &vec![0xCC; (TEN / limits::SECTION_FACTOR) + 4096], section)
+}
+
+fn refused_over(name: &str, text: &[u8], section: &Section) -> Error {
+    keep(name, text, section);
     let interface = interface();
     let (verdict, bytes) =
-        peak(|| verify_section(&text, TEXT, &[], &section.0, &interface).map(|_| ()).unwrap_err());
+        peak(|| verify_section(text, TEXT, &[], &section.0, &interface).map(|_| ()).unwrap_err());
     let bound = limits::memory(text.len(), section.0.len());
     let factor = bytes / (text.len() + section.0.len());
     println!("{name}: {bytes} bytes, {factor} for each of the input; {verdict:?}");
@@ -103,6 +109,9 @@ fn refused(name: &str, section: &Section) -> Error {
 /// A signature that declares nothing and never returns: variables, facts, registers, arguments,
 /// views, capabilities, post-state.
 const SIG: [u8; 8] = [0; 8];
+
+/// Head of a record that declares nothing, of a label that hangs on the newest scope.
+const ROOT: u8 = 1 << HEAD;
 
 /// A fact `0 >= 0`.
 const FACT: u8 = 0;
@@ -123,7 +132,7 @@ fn guarded() -> Vec<u8> {
         entry.extend(wide());
         entry.extend([0, 0]);
     }
-    entry.extend([4, 8]);
+    entry.extend([4 + 12, 8]);
     entry
 }
 
@@ -133,50 +142,85 @@ fn repeated_signatures() {
     refused("smallest signatures", &Section::new().uint(0).filled(&SIG));
 }
 
+/// A program of one function of this signature whose every byte is a label and a `nop` that falls
+/// into the next. All labels hang on the root, so all their records are there at a time.
+struct Falling<'r> {
+    sig: &'r [u8],
+    /// Head, then the rest.
+    record: &'r [u8],
+    /// Own variables of each: integers.
+    vars: usize,
+}
+
+impl Falling<'_> {
+    fn section(&self) -> (Vec<u8>, Section) {
+        // Its gap, its record, bits: for ghosts there and on the way to it, for each variable.
+        let each = 8 * (1 + self.record.len()) + 2 + self.vars;
+        let text = TEN / limits::SECTION_FACTOR + 4096;
+        let labels = (8 * TEN / each).min(text - 1);
+        let section = Section::new().uint(0).counted(self.sig, 1).with(&[1, 0, 0]);
+        let section = section.uint(labels).with(&vec![0; labels]).with(&[0, 0, 0]);
+        let mut hints = Hints::default();
+        // The first comes from where none of them is known, the others from where all are.
+        hints.bytes.extend(self.record);
+        hints.bit(false);
+        hints.bytes.extend([0, 0].repeat(self.vars));
+        for _ in 1..labels {
+            hints.bit(false);
+            hints.bytes.extend(self.record);
+            hints.bit(false);
+            (0..self.vars).for_each(|_| hints.bit(true));
+        }
+        (vec![0x90; text], section.with(&hints.bytes))
+    }
+
+    /// What stops it is the last instruction, which has no hints, or what its records take.
+    fn refused(&self, name: &str) {
+        let (text, section) = self.section();
+        let verdict = refused_over(name, &text, &section);
+        match verdict.kind {
+            Evidence::Malformed(at) => assert_eq!(at as usize, section.0.len()),
+            kind => assert_eq!(kind, Evidence::Limit),
+        }
+    }
+}
+
 #[test]
 fn repeated_labels() {
-    let smallest = Section::new().uint(0).counted(&SIG, 1).with(&[1, 0, 0]);
-    // Gap, flags (capabilities and slots as at the entry), no registers.
-    let labels = smallest.filled(&[0, 3, 0, 0]);
-    refused("smallest labels", &labels);
+    Falling { sig: &SIG, record: &[ROOT], vars: 0 }.refused("smallest labels");
 }
 
 /// Attacks t155, A19.
 #[test]
 fn labels_that_repeat_what_the_entry_has() {
     let caps = guarded().repeat(limits::CAPS);
-    let mut sig = vec![0, 0, 0, 0];
-    sig.push(limits::LABEL_SLOTS as u8);
-    for _ in 0..limits::LABEL_SLOTS {
-        sig.extend([8, 3]);
-        sig.extend(wide());
+    // Twelve integers and a name; no facts, registers.
+    let mut sig = Section(Vec::new()).with(&[13]).with(&[0; 12]).with(&[5, 0, 0, 0]);
+    sig = sig.uint(limits::LABEL_SLOTS);
+    for slot in 1..=limits::LABEL_SLOTS {
+        sig = sig.uint(8 * slot).with(&[3]).with(&wide());
     }
-    sig.extend([0, limits::CAPS as u8]);
-    sig.extend(caps);
-    sig.push(0);
-    let section = Section::new().uint(0).counted(&sig, 1).with(&[1, 0, 0]);
-    refused("labels with the entry's arguments and capabilities", &section.filled(&[0, 3, 0, 0]));
+    sig = sig.with(&[0, limits::CAPS as u8]).with(&caps).with(&[0]);
+    let labels = Falling { sig: &sig.0, record: &[ROOT], vars: 0 };
+    labels.refused("labels with the entry's arguments and capabilities");
 }
 
 #[test]
 fn labels_full_of_small_things() {
-    // Flags facts, vars, views: 64 + 32 + 16; then each list, no registers, slots, capabilities.
     let facts = limits::FACTS;
-    let mut label = vec![0, 64 | 32 | 3, limits::LABEL_VARS as u8];
-    label.extend([0; limits::LABEL_VARS]);
-    label.extend([(facts & 0x7F) as u8 | 0x80, (facts >> 7) as u8]);
-    label.extend(vec![FACT; facts]);
-    label.extend([0, 0]);
-    let section = Section::new().uint(0).counted(&SIG, 1).with(&[1, 0, 0]);
-    refused("labels full of facts", &section.filled(&label));
+    let mut record = vec![ROOT | (flag::MORE | flag::FACTS) as u8, flag::VARS as u8];
+    record.push(limits::LABEL_VARS as u8);
+    record.extend([0; limits::LABEL_VARS]);
+    record.extend([(facts & 0x7F) as u8 | 0x80, (facts >> 7) as u8]);
+    record.extend(vec![FACT; facts]);
+    Falling { sig: &SIG, record: &record, vars: limits::LABEL_VARS }
+        .refused("labels full of facts");
 }
 
 #[test]
 fn registers_of_one_byte() {
-    let mut label = vec![0, 3, 0xEF, 0xFF];
-    label.extend([1; 15]);
-    let section = Section::new().uint(0).counted(&SIG, 1).with(&[1, 0, 0]);
-    refused("labels with all registers", &section.filled(&label));
+    let record = [&[ROOT | flag::REGS as u8, 0xEF, 0xFF][..], &[0; 15]].concat();
+    Falling { sig: &SIG, record: &record, vars: 0 }.refused("labels with all registers");
 }
 
 /// Arity, size, flags of a named type.

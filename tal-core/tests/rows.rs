@@ -969,6 +969,7 @@ fn t136_t141_code_addresses_are_of_entries_with_endbr64() {
     assert_eq!(lea(-1).unwrap(), Word::Int(c(-1)));
 }
 
+/// Attack n21.
 #[test]
 fn transfers_and_int3_are_no_rows() {
     let s = empty_state();

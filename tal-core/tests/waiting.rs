@@ -13,12 +13,13 @@ use support::{Prover, image_of, no_interface, plain_sig};
 use tal_core::counted::Rc;
 use tal_core::error::{Error, Kind as Evidence, Rule};
 use tal_core::hint::{Forward, Inst};
-use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
+use tal_core::image::{Contents, Data, DataKind, Function, Image};
 use tal_core::judge::Judge;
 use tal_core::limits;
-use tal_core::state::State;
+use tal_core::state::{Saved, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Assertion, Bounds, Fact, FnId, Kind, LabelState, Reg, Sig, Word};
+use tal_core::ty::{Assertion, Bounds, Fact, FnId, Kind, Record, Reg, Sig, Word};
+use tal_write::{Flat, Label, LabelState};
 
 /// What judging may take besides what reading does.
 const BESIDES: usize = limits::MEMORY_BESIDES - limits::MEMORY_SLACK;
@@ -60,7 +61,7 @@ impl Forward for Plain {
         Ok(Vec::new())
     }
 
-    fn label(&mut self, _: &State, _: u32, _: u16, _: &LabelState) -> Result<Vec<Inst>, Error> {
+    fn label(&mut self, _: &State, _: u32, _: &Saved, _: &Record) -> Result<Vec<Inst>, Error> {
         Ok(Vec::new())
     }
 
@@ -70,10 +71,10 @@ impl Forward for Plain {
 }
 
 /// The verdict, the bytes that judging took at a time, and the fuel it burned.
-fn judged(image: &Image<'_>) -> (Result<(), Error>, usize, u64) {
+fn judged(image: &Image<'_>, labels: Vec<Label>) -> (Result<(), Error>, usize, u64) {
     let interface = no_interface();
     let bytes = image.text.len() as u64;
-    let mut judge = Judge::new(image, &interface, Plain::default(), bytes);
+    let mut judge = Judge::new(image, &interface, Flat { inner: Plain::default(), labels }, bytes);
     let before = judge.fuel;
     let (verdict, bytes) = peak(|| judge.verify());
     (verdict, bytes, before - judge.fuel)
@@ -81,6 +82,7 @@ fn judged(image: &Image<'_>) -> (Result<(), Error>, usize, u64) {
 
 /// Between any two conditions the whole frame is filled with words that no other frame has, each of
 /// as many variables as there may be.
+/// Attack W2.
 #[test]
 fn the_frames_of_ways_that_wait() {
     let program = |ways: usize, slots: i32| {
@@ -110,7 +112,7 @@ fn the_frames_of_ways_that_wait() {
     };
     let judged = |ways: usize, slots: i32| {
         let text = program(ways, slots);
-        let (verdict, bytes, fuel) = judged(&one_function(&text, wide_sig()));
+        let (verdict, bytes, fuel) = judged(&one_function(&text, wide_sig()), vec![]);
         println!("{ways} ways of {slots} slots: {bytes} bytes, {fuel} units; {verdict:?}");
         assert!(bytes <= BESIDES / 2, "{bytes}");
         verdict
@@ -156,8 +158,9 @@ fn a_jump_table_of_any_length() {
         views: vec![],
         caps: vec![],
     };
-    image.labels.push(Label { offset: at, state: state.into() });
-    let (verdict, bytes, _) = judged(&image);
+    image.labels.push(at);
+    let labels = vec![Label { offset: at, state: state.into() }];
+    let (verdict, bytes, _) = judged(&image, labels);
     assert_eq!(verdict, Ok(()));
     assert!(bytes < 1 << 16, "{bytes}");
 }

@@ -11,16 +11,20 @@
 //! | `write.rs`: `Writer` | `read.rs`: `Reader` | one method for each form, of the same name |
 //! | `ghost.rs` | `ghost.rs` | ghosts and certificates |
 //! | `tables.rs` | `tables.rs` | tables |
-//! | `record.rs`: [`Recorder`] | `stream.rs`: `Stream` | hints |
+//! | `record.rs`: [`Recorder`] | `stream.rs`: `Stream`, `record.rs` | hints |
+//!
+//! `flat.rs` has no counterpart there.
 //!
 //! What both must do alike (guesses, the numbers of flags, which form is the short one) is in
 //! `tal-core` alone.
 #![forbid(unsafe_code)]
 
+mod flat;
 mod ghost;
 mod record;
 mod tables;
 mod write;
+pub use flat::{Flat, Label, LabelState, state_at};
 pub use record::{Recorded, Recorder};
 
 use tal_core::image::{Image, Interface};

@@ -4,10 +4,12 @@
 use crate::write::Writer;
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Ghost, Hints, Inst, Proof, Site, Template, Through};
-use tal_core::state::State;
+use tal_core::state::{Saved, State};
 use tal_core::term::Term;
-use tal_core::ty::{Assertion, Base, Cap, DataId, Fact, Kind, LabelState, Sig, View, Word};
+use tal_core::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
+use tal_core::walk::Opened;
 use tal_core::wire::guess::{self, Own, Pattern};
+use tal_core::wire::shared::{HEAD, flag};
 
 /// The hint stream so far.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -51,12 +53,14 @@ pub struct Recorder<F> {
     pub inner: F,
     /// What was answered.
     pub recorded: Recorded,
+    /// On which scope the label hangs whose record is asked for next.
+    parent: u32,
 }
 
 impl<F: Hints> Recorder<F> {
     /// Nothing recorded yet.
     pub fn new(inner: F) -> Self {
-        Recorder { inner, recorded: Recorded::default() }
+        Recorder { inner, recorded: Recorded::default(), parent: 0 }
     }
 
     fn bit(&mut self, answer: bool) -> bool {
@@ -161,15 +165,26 @@ impl<F: Hints> Forward for Recorder<F> {
         Ok(answer)
     }
 
+    fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32, Error> {
+        self.parent = self.inner.parent(state, to, chain)?;
+        Ok(self.parent)
+    }
+
+    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
+        let answer = self.inner.record(state, to, parent)?;
+        self.recorded.writer.record(self.parent, parent.first()?, &answer);
+        Ok(answer)
+    }
+
     fn label(
         &mut self,
         state: &State,
         to: u32,
-        first: u16,
-        declared: &LabelState,
+        parent: &Saved,
+        record: &Record,
     ) -> Result<Vec<Inst>, Error> {
-        let answer = self.inner.label(state, to, first, declared)?;
-        self.recorded.insts(state, &Pattern::label(first, declared), &answer);
+        let answer = self.inner.label(state, to, parent, record)?;
+        self.recorded.insts(state, &Pattern::label(parent.first()?, record), &answer);
         Ok(answer)
     }
 
@@ -195,5 +210,91 @@ impl<F: Hints> Forward for Recorder<F> {
         let answer = self.inner.data(state, address)?;
         self.recorded.writer.uint(answer.0);
         Ok(answer)
+    }
+}
+
+impl Writer {
+    fn record(&mut self, parent: u32, first: u16, l: &Record) {
+        let more = [
+            (flag::VARS, !l.vars.is_empty()),
+            (flag::FRAME, l.frame.is_some()),
+            (flag::SLOTS, !l.slots.is_empty()),
+            (flag::LENT, l.lent.is_some()),
+            (flag::CAPS, l.caps.is_some()),
+            (flag::VIEWS, !l.views.is_empty()),
+            (flag::REFINEMENTS, !l.refinements.is_empty()),
+        ];
+        let more = more.iter().filter(|(_, on)| *on).fold(0, |sum, (flag, _)| sum | flag);
+        let head = [
+            (flag::MORE, more != 0),
+            (flag::REGS, !l.regs.is_empty()),
+            (flag::FACTS, !l.facts.is_empty()),
+        ];
+        let head =
+            head.iter().filter(|(_, on)| *on).fold(parent << HEAD, |sum, (flag, _)| sum | flag);
+        self.uint(head);
+        if more != 0 {
+            self.uint(more);
+        }
+        self.first = Some(first);
+        self.record_parts(l);
+        self.first = None;
+    }
+
+    fn record_parts(&mut self, l: &Record) {
+        if !l.vars.is_empty() {
+            self.kinds(&l.vars);
+        }
+        if !l.regs.is_empty() {
+            let mask = l.regs.iter().fold(0_u16, |mask, (reg, _)| mask | 1 << *reg as u16);
+            let [low, high] = mask.to_le_bytes();
+            self.byte(low);
+            self.byte(high);
+            for (_, word) in &l.regs {
+                self.word(word);
+            }
+        }
+        if let Some((delta, touched)) = l.frame {
+            let depth = delta.saturating_neg().checked_div(8).unwrap_or(0);
+            self.uint(u64::try_from(depth).unwrap_or(u64::MAX));
+            self.int(touched);
+        }
+        if !l.slots.is_empty() {
+            self.slots(&l.slots);
+        }
+        if let Some(lent) = &l.lent {
+            self.many(lent, Writer::lent);
+        }
+        if let Some(caps) = &l.caps {
+            self.caps(caps);
+        }
+        if !l.views.is_empty() {
+            self.views(&l.views);
+        }
+        if !l.refinements.is_empty() {
+            self.many(&l.refinements, |w, (name, set)| {
+                w.var(*name);
+                w.name_set(set);
+            });
+        }
+        if !l.facts.is_empty() {
+            self.facts(&l.facts);
+        }
+    }
+
+    fn slots(&mut self, slots: &[(i64, Word)]) {
+        let mut next = None;
+        self.many(slots, |w, (at, word)| {
+            let words = |bytes: i64| bytes.checked_div(8).unwrap_or(0);
+            match next {
+                None => w.int(words(*at)),
+                Some(next) => {
+                    let skip = words(at.saturating_sub(next));
+                    w.uint(u64::try_from(skip).unwrap_or(u64::MAX));
+                }
+            }
+            next = Some(at.saturating_add(8));
+            w.word(word);
+        });
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Writer {
     pub(crate) bytes: Vec<u8>,
     bits_at: usize,
     left: u8,
+    /// Within a record: the number of its first own variable.
+    pub(crate) first: Option<u16>,
 }
 
 impl Writer {
@@ -67,19 +69,29 @@ impl Writer {
         }
     }
 
+    /// The number of a variable in scope.
+    fn free(&self, i: u16) -> u64 {
+        let Some(first) = self.first else { return u64::from(i) };
+        let below = i.checked_sub(first);
+        match below {
+            Some(own) => (u64::from(own) << 1) | 1,
+            None => u64::from(first.saturating_sub(i).saturating_sub(1)) << 1,
+        }
+    }
+
     /// The code of a variable, and the index that follows it.
-    fn var_code(v: Var) -> (u64, Option<u16>) {
+    fn var_code(&self, v: Var) -> (u64, Option<u16>) {
         match v {
             Var::Value => (0, None),
             Var::Inner(i) => (1, Some(i)),
             Var::Param(i) => (2, Some(i)),
             Var::Bound(i) => (3, Some(i)),
-            Var::Free(i) => (u64::from(i).saturating_add(4), None),
+            Var::Free(i) => (self.free(i).saturating_add(4), None),
         }
     }
 
     pub(crate) fn var(&mut self, v: Var) {
-        let (code, index) = Self::var_code(v);
+        let (code, index) = self.var_code(v);
         self.uint(code);
         if let Some(index) = index {
             self.uint(index);
@@ -88,7 +100,7 @@ impl Writer {
 
     fn monomial(&mut self, m: &Monomial) {
         let (first, second) = m.atom.factors();
-        let (code, index) = Self::var_code(first);
+        let (code, index) = self.var_code(first);
         let flags = (u64::from(second.is_some()) << 1) | u64::from(m.coefficient != 1);
         self.uint((code << 2) | flags);
         if let Some(index) = index {
@@ -142,7 +154,7 @@ impl Writer {
     pub(crate) fn base(&mut self, base: Base) {
         let (number, class, index) = match base {
             Base::Name(v) => {
-                let (code, index) = Self::var_code(v);
+                let (code, index) = self.var_code(v);
                 (code, 0, index)
             }
             Base::Data(d) => (u64::from(d.0), 1, None),
@@ -155,18 +167,20 @@ impl Writer {
     }
 
     pub(crate) fn word(&mut self, word: &Word) {
-        let short = |number: u16, k: u64| (u64::from(number) << 2 | k).saturating_add(5);
+        let short = |number: u64, k: u64| (number << 2 | k).saturating_add(5);
         match word {
             Word::Int(term) if has_short_form(word) => {
                 if let Some(Var::Free(i)) = term.as_var() {
-                    self.uint(short(i, 0));
+                    self.uint(short(self.free(i), 0));
                 }
             }
             Word::Ptr(Base::Name(Var::Free(i)), _) if has_short_form(word) => {
-                self.uint(short(*i, 1));
+                self.uint(short(self.free(*i), 1));
             }
-            Word::Ptr(Base::Data(d), _) if has_short_form(word) => self.uint(short(d.0, 2)),
-            Word::Saved(reg) => self.uint(short(*reg as u16, 3)),
+            Word::Ptr(Base::Data(d), _) if has_short_form(word) => {
+                self.uint(short(u64::from(d.0), 2))
+            }
+            Word::Saved(reg) => self.uint(short(*reg as u64, 3)),
             Word::Junk => self.uint(0_u8),
             Word::ReturnAddress => self.uint(1_u8),
             Word::Frame(k) => {

@@ -32,15 +32,16 @@ pub(crate) fn segments() -> Result<Vec<Offer>> {
     kept("tal-asm", "segments", "TAL_SEGMENTS")
 }
 
-/// Hostile annotations (`tal-core/tests/memory.rs`) beside as much text as they need: files of
+/// Hostile annotations (`tal-core/tests/memory.rs`) beside the text of which they speak: files of
 /// twelve megabytes.
 pub(crate) fn hostile() -> Result<Vec<Offer>> {
     let digest = interface::embedded()?.hash;
     let files = kept("tal-core", "memory", "TAL_HOSTILE")?.into_iter().map(|mut offer| {
-        let section = offer.file.get_mut(DIGEST).context("no annotations")?;
-        section.copy_from_slice(&digest);
-        let text = vec![0xCC; offer.file.len() / tal_core::limits::SECTION_FACTOR + 4096];
-        Ok(Offer { file: elf(&text, &offer.file), ..offer })
+        let (length, rest) = offer.file.split_first_chunk_mut().context("no text")?;
+        let (byte, section) = rest.split_first_mut().context("no text")?;
+        section.get_mut(DIGEST).context("no annotations")?.copy_from_slice(&digest);
+        let text = vec![*byte; usize::try_from(u32::from_le_bytes(*length))?];
+        Ok(Offer { file: elf(&text, section), ..offer })
     });
     files.collect()
 }

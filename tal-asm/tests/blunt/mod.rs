@@ -3,9 +3,9 @@
 
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Hints, Inst, Template};
-use tal_core::state::State;
+use tal_core::state::{Saved, State};
 use tal_core::term::Term;
-use tal_core::ty::{Assertion, Kind, LabelState, Sig, Word};
+use tal_core::ty::{Assertion, Kind, Record, Sig, Word};
 
 /// Answers by the other, and where that says nothing, with something of no use.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ impl<H: Hints> Forward for Blunt<H> {
         &mut self,
         state: &State,
         to: u32,
-        first: u16,
-        declared: &LabelState,
+        parent: &Saved,
+        declared: &Record,
     ) -> Result<Vec<Inst>, Error> {
-        let values = self.0.label(state, to, first, declared);
+        let values = self.0.label(state, to, parent, declared);
         Ok(values.unwrap_or_else(|_| useless(&declared.vars)))
     }
 

@@ -2,6 +2,7 @@
 //! their variables, and the ghosts that make the state fit.
 
 use super::Planner;
+use crate::find::Target;
 use crate::find::{Finder, Trouble, unknown};
 use crate::theta::{Guarded, Space, Theta, unify_memory, unify_words};
 use tal_core::error::{Error, Rule};
@@ -9,9 +10,8 @@ use tal_core::hint::{Ghost, Inst, Place, Site};
 use tal_core::rules::apply::Callee;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{
-    Assertion, Base, Cap, Fact, Kind, LabelState, Mem, Reg, Region, Sig, View, Word,
-};
+use tal_core::ty::{Assertion, Base, Cap, Fact, Kind, Mem, Reg, Region, Sig, View, Word};
+use tal_write::LabelState;
 
 /// The word in a slot.
 fn slot(st: &State, at: i64) -> Option<Word> {
@@ -59,7 +59,7 @@ pub(super) fn data_sizes(f: &mut Finder<'_>, theta: &mut Theta, views: &[View]) 
 }
 
 /// Regions: those of the views that are there.
-fn regions(f: &mut Finder<'_>, st: &State, theta: &mut Theta, views: &[View]) {
+pub(crate) fn regions(f: &mut Finder<'_>, st: &State, theta: &mut Theta, views: &[View]) {
     for v in views {
         let Region::Var(rho) = v.region else { continue };
         if !theta.seeks(rho) || theta.get(rho).is_some() {
@@ -225,18 +225,14 @@ fn names(st: &State, theta: &mut Theta, caps: &[Cap]) {
 }
 
 /// The answer to `Hints::label`.
-pub(crate) fn answer_label(f: &mut Finder<'_>, st: &State, to: u32) -> Result<Vec<Inst>, Error> {
-    let i = f.image.labels.binary_search_by_key(&to, |l| l.offset);
-    let label = i.ok().and_then(|i| f.image.labels.get(i)).ok_or(unknown(Rule::Entail))?;
-    let theta = label_theta(f, st, to, &label.state);
+pub(crate) fn answer_label(f: &mut Finder<'_>, st: &State, l: &Target) -> Result<Vec<Inst>, Error> {
+    let theta = label_theta(f, st, l);
     complete(f, &theta, Rule::Entail)
 }
 
-fn label_theta(f: &mut Finder<'_>, st: &State, to: u32, l: &LabelState) -> Theta {
-    let own = f.function(to).and_then(|g| f.sig(g)).map_or(0, |s| s.vars.len());
-    let first = u16::try_from(own).unwrap_or(0);
-    let mut theta = Theta::new(Space::Free(first), l.vars.clone());
-    match_label(f, st, l, &mut theta);
+fn label_theta(f: &mut Finder<'_>, st: &State, l: &Target) -> Theta {
+    let mut theta = Theta::new(Space::Free(l.first()), l.state.vars.clone());
+    match_label(f, st, &l.state, &mut theta);
     theta
 }
 
@@ -263,8 +259,14 @@ fn label_words(st: &State, l: &LabelState, theta: &mut Theta) {
     }
 }
 
-/// Reads theta of a label state off the state.
+/// Reads theta of a label state off the state, and guesses the rest.
 pub(crate) fn match_label(f: &mut Finder<'_>, st: &State, l: &LabelState, theta: &mut Theta) {
+    read_label(f, st, l, theta);
+    guess(theta, st, &l.facts);
+}
+
+/// Reads theta of a label state off the state.
+pub(crate) fn read_label(f: &mut Finder<'_>, st: &State, l: &LabelState, theta: &mut Theta) {
     label_words(st, l, theta);
     for lent in &l.lent {
         if let Some(have) = st.stack.lent.iter().find(|h| h.offset == lent.offset) {
@@ -290,7 +292,6 @@ pub(crate) fn match_label(f: &mut Finder<'_>, st: &State, l: &LabelState, theta:
         }
     }
     regions(f, st, theta, &l.views);
-    guess(theta, st, &l.facts);
 }
 
 /// Store variables: what the code that is passed along needs beyond what its type says, or, if the
@@ -543,8 +544,8 @@ impl Planner<'_, '_> {
     }
 
     /// Makes the state fit a label.
-    pub(crate) fn label(&mut self, label: u32) {
-        if self.polish(|judge, st| judge.entail(st, label)) {
+    pub(crate) fn label(&mut self, label: &Target) {
+        if self.polish(|judge, st| judge.entail(st, label.at, &label.parent, &label.record)) {
             return;
         }
         // As inference did before it joined the ways; then what the label says.
@@ -561,11 +562,7 @@ impl Planner<'_, '_> {
     }
 
     /// Makes what the label says. True if that is all.
-    fn fit(&mut self, label: u32) -> bool {
-        let image = self.f.image;
-        let Some(l) = usize::try_from(label).ok().and_then(|i| image.labels.get(i)) else {
-            return false;
-        };
+    fn fit(&mut self, l: &Target) -> bool {
         if l.state.lent.is_empty() {
             self.uncarve_all();
         }
@@ -575,7 +572,7 @@ impl Planner<'_, '_> {
             }
         }
         let st = self.st.clone();
-        let mut theta = label_theta(self.f, &st, l.offset, &l.state);
+        let mut theta = label_theta(self.f, &st, l);
         let kept: Vec<Var> = l
             .state
             .caps
@@ -598,7 +595,7 @@ impl Planner<'_, '_> {
         label_words(&st, &l.state, &mut early);
         self.satisfy_early(&early, &l.state.caps);
         let st = self.st.clone();
-        theta = label_theta(self.f, &st, l.offset, &l.state);
+        theta = label_theta(self.f, &st, l);
         self.satisfy_all(&theta, &l.state.caps);
         for v in &l.state.views {
             self.bring_view(&mut theta, v);
@@ -611,10 +608,10 @@ impl Planner<'_, '_> {
         let wanted = self.under(&theta, &l.state.caps);
         self.clear_false(&wanted);
         self.leak_empty(&wanted);
-        if self.f.dead_ends.contains(&l.offset) {
+        if self.f.dead_ends.contains(&l.at) {
             self.leak_unwanted(&wanted);
         }
-        self.polish(|judge, st| judge.entail(st, label))
+        self.polish(|judge, st| judge.entail(st, l.at, &l.parent, &l.record))
     }
 
     // ---- the frame as memory ----

@@ -7,15 +7,15 @@ use crate::find::Finder;
 use crate::lowered::Written;
 use crate::theta::{Guarded, Theta, name_set};
 use std::collections::BTreeSet;
-use tal_core::counted::Rc;
 use tal_core::error::{Error, Kind as ErrorKind};
 use tal_core::hint::{Forward, Ghost, Hints, Inst, Place, Site, Start};
-use tal_core::image::{Image, Label};
-use tal_core::judge::{Judge, Own};
+use tal_core::judge::Judge;
+use tal_core::state::Saved;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Block, Cap, Fact, Kind, LabelState, Sig, View, Word};
+use tal_core::ty::{Base, Block, Cap, Fact, Kind, Record, View, Word};
 use tal_syntax::Span;
+use tal_write::LabelState;
 
 /// What a written state is at an edge.
 #[derive(Clone, Debug)]
@@ -329,27 +329,14 @@ impl Planner<'_, '_> {
             }
         }
         label.slots.sort_by_key(|(at, _)| *at);
-        let function = self.own.function;
-        let image = self.f.image;
-        let owner = function.and_then(|f| image.functions.get(f.0 as usize));
-        let offset = owner.map_or(0, |f| f.offset);
-        let image = Image {
-            labels: vec![Label { offset, state: Box::new(label) }],
-            types: image.types.clone(),
-            sigs: image.sigs.clone(),
-            functions: image.functions.clone(),
-            data: image.data.clone(),
-            imports: image.imports.clone(),
-            ..*image
-        };
-        let known = self.st.scope.iter().map(|s| s.kind.clone()).collect();
-        let own = Own::function(function, Rc::new(Sig { vars: known, ..(*self.own.sig).clone() }));
-        let own = Own { regions: self.own.regions.clone(), ..own };
-        let interface = self.f.interface;
+        let parent = Saved::of(&self.st);
+        let record = label.record(&parent);
         let hints = Given { finder: self.f, values };
+        let (image, interface, own) =
+            (hints.finder.image, hints.finder.interface, self.own.clone());
         let mut judge =
-            Judge { image: &image, interface, hints, fuel: u64::MAX, nodes: 0, own, features: 0 };
-        judge.entail(&mut self.st.clone(), 0)
+            Judge { image, interface, hints, fuel: u64::MAX, nodes: 0, own, features: 0 };
+        judge.entail(&mut self.st.clone(), 0, &parent, &record)
     }
 }
 
@@ -397,7 +384,7 @@ impl<'a> Forward for Given<'_, 'a> {
         Ok(None)
     }
 
-    fn label(&mut self, _: &State, _: u32, _: u16, _: &LabelState) -> Result<Vec<Inst>, Error> {
+    fn label(&mut self, _: &State, _: u32, _: &Saved, _: &Record) -> Result<Vec<Inst>, Error> {
         Ok(self.values.clone())
     }
 }

@@ -185,7 +185,7 @@ fn transfers(
             node.successors = image
                 .labels
                 .iter()
-                .map(|label| label.offset)
+                .copied()
                 .filter(|offset| (start..end).contains(offset))
                 .collect();
         }

@@ -26,7 +26,8 @@ use tal_core::image::{Contents, Image};
 use tal_core::judge::Judge;
 use tal_core::state::{FlagKind, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Bounds, Cap, Fact, FnId, Kind, LabelState, Mem, NameSet, Reg, Rel, Word};
+use tal_core::ty::{Bounds, Cap, Fact, FnId, Kind, Mem, NameSet, Reg, Rel, Word};
+use tal_write::{LabelState, state_at};
 use written::Seed;
 use zip::{Alone, Form, Mismatch, Unmatched};
 
@@ -106,7 +107,7 @@ pub fn infer<H: Settle>(
     labels: &[LabelSite],
     thresholds: &[i128],
 ) -> Inferred {
-    let entry = match judge.start_state(Start::Entry(id)) {
+    let entry = match judge.entry_state(id) {
         Ok(entry) => entry,
         Err(error) => {
             let start = Start::Entry(id);
@@ -219,7 +220,7 @@ impl Engine<'_> {
                 self.runs -= 1;
                 let Some(candidate) = self.candidates.get(&label) else { continue };
                 let state = candidate.state.clone();
-                match judge.state_at(self.id, &state) {
+                match state_at(judge, self.id, &state) {
                     Ok(state) => self.run(judge, Start::Label(label), state, offset),
                     Err(error) => self.trouble(Start::Label(label), offset, error),
                 }
@@ -354,7 +355,7 @@ impl Engine<'_> {
         let widens = from >= site.offset;
         let mut left = match self.candidates.get(&label) {
             None => state.clone(),
-            Some(candidate) => match judge.state_at(self.id, &candidate.state) {
+            Some(candidate) => match state_at(judge, self.id, &candidate.state) {
                 Ok(left) => left,
                 Err(error) => return self.trouble(Start::Label(label), site.offset, error),
             },
@@ -609,7 +610,7 @@ fn bound_above<H: Settle>(
     if !state.vars.iter().any(open) {
         return;
     }
-    let Ok(at) = judge.state_at(id, state) else { return };
+    let Ok(at) = state_at(judge, id, state) else { return };
     let mut known = Known::of(&at);
     for (i, kind) in state.vars.iter_mut().enumerate() {
         let Kind::Int(bounds) = kind else { continue };
@@ -691,7 +692,7 @@ pub fn table_labels(image: &Image<'_>, table: tal_core::ty::DataId) -> Vec<u32> 
         .filter_map(|word| {
             let address = u64::from_le_bytes(word.try_into().ok()?);
             let offset = u32::try_from(address.checked_sub(u64::from(image.text_address))?).ok()?;
-            let at = image.labels.binary_search_by_key(&offset, |l| l.offset).ok()?;
+            let at = image.labels.binary_search(&offset).ok()?;
             u32::try_from(at).ok()
         })
         .collect()

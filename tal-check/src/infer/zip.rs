@@ -12,9 +12,10 @@ use tal_core::limits;
 use tal_core::state::{Scope, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Block, Cap, Entry, Field, FieldTy, Guard, Kind, LabelState, Lent, Mem, NameSet, Reg,
-    Region, Small, View, Word,
+    Base, Block, Cap, Entry, Field, FieldTy, Guard, Kind, Lent, Mem, NameSet, Reg, Region, Small,
+    View, Word,
 };
+use tal_write::LabelState;
 
 use super::live::RegSet;
 use super::written::Seed;

@@ -16,7 +16,7 @@ use tal_syntax::Span;
 pub(super) fn refused(lowered: &Lowered, error: &Error) -> Option<(Span, String)> {
     let image = lowered.image(&[]);
     let interface = &lowered.host.interface;
-    let mut judge = Judge::new(&image, interface, finder(lowered, &image), u64::MAX);
+    let mut judge = Judge::new(&image, interface, finder(lowered, &image, &[]), u64::MAX);
     let alike = |result: Result<()>| result.is_err_and(|e| e.rule == error.rule);
     let wrong = match error.kind {
         Kind::Limit => "is larger than the checker's limits",

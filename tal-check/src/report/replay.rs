@@ -4,16 +4,18 @@
 //! run once more from its start, by the same judge with the same finder.
 
 use crate::check::{Explored, finder};
-use crate::find::{Finder, Trouble};
+use crate::find::{Finder, Trouble, unknown};
+use crate::infer::table_labels;
 use crate::lowered::Lowered;
-use tal_core::driver::{Flow, Target};
-use tal_core::error::Error;
+use tal_core::driver::{Flow, Target, Wanted};
+use tal_core::error::{Error, Rule};
 use tal_core::hint::{Comb, End, Forward, Hints, Proof, Seen, Start, Step};
-use tal_core::image::Label;
 use tal_core::judge::Judge;
 use tal_core::rules::apply::Callee;
 use tal_core::state::State;
-use tal_core::ty::{Bounds, Fact, FnId, LabelState, Rel};
+use tal_core::term::Term;
+use tal_core::ty::{Bounds, Fact, FnId, Rel};
+use tal_write::{Label, LabelState, state_at};
 
 /// Something that the judge wanted proved, and how it was.
 #[derive(Clone, Debug)]
@@ -131,6 +133,24 @@ impl<'a> Replay<'a> {
         self.labels.get(label as usize).map(|l| &*l.state)
     }
 
+    /// What is known at a start.
+    fn state(
+        &self,
+        judge: &mut Judge<'_, Watch<'_>>,
+        id: FnId,
+        start: Start,
+    ) -> Result<State, Error> {
+        match start {
+            Start::Entry(function) => judge.entry_state(function),
+            Start::Label(label) => {
+                let state = self.state_of(label).ok_or(unknown(Rule::Entail))?;
+                state_at(judge, id, state)
+            }
+            // Every target has a label here.
+            Start::Block { .. } => Err(unknown(Rule::Driver)),
+        }
+    }
+
     /// Runs a block. With `edges`, the ways out of it are checked too, as far as the states they
     /// lead to are known.
     #[must_use]
@@ -141,11 +161,11 @@ impl<'a> Replay<'a> {
         // Two starts may stand at one place: the entry, then a label.
         let next = at.and_then(|at| starts.get(at + 1)).copied();
         let image = self.lowered.image(self.labels);
-        let hints = Watch { finder: finder(self.lowered, &image), needs: Vec::new() };
+        let hints = Watch { finder: finder(self.lowered, &image, self.labels), needs: Vec::new() };
         let mut judge = Judge::new(&image, &self.lowered.host.interface, hints, u64::MAX);
         let mut trace = Trace { function: id, start, begin, ran: Vec::new(), failure: None };
         let started = Hints::block(&mut judge.hints, start, &State::empty())
-            .and_then(|()| judge.start_state(start));
+            .and_then(|()| self.state(&mut judge, id, start));
         match started {
             Ok(state) => self.run(&mut judge, &mut trace, state, next, edges),
             Err(error) => {
@@ -204,7 +224,7 @@ impl<'a> Replay<'a> {
         &self,
         judge: &mut Judge<'_, Watch<'_>>,
         trace: &mut Trace,
-        mut state: State,
+        state: State,
         offset: u32,
         flow: Flow,
         edges: bool,
@@ -232,9 +252,24 @@ impl<'a> Replay<'a> {
                 Err(error) => fail(judge, trace, &state, offset, Part::Instruction, error),
             },
             Flow::Table { table, index } => {
-                let table = (table, &index);
-                if edges && let Err(error) = judge.jump_table(&mut state, offset, table, |_| ()) {
-                    fail(judge, trace, &state, offset, Part::Instruction, error);
+                let labels = table_labels(judge.image, table);
+                for (place, label) in labels.into_iter().enumerate().filter(|_| edges) {
+                    let mut state = state.clone();
+                    let place = i64::try_from(place).unwrap_or(i64::MAX);
+                    let fact = index.sub(&Term::int(place)).map(|term| Fact { rel: Rel::Eq, term });
+                    let fact = fact.ok().filter(|fact| {
+                        Hints::want(&mut judge.hints, &state, std::slice::from_ref(fact))
+                            .unwrap_or(false)
+                    });
+                    if let Some(fact) = fact {
+                        let _ = judge.learn(&mut state, fact.rel, fact.term);
+                    }
+                    if follow(judge, trace, &state, offset, Target::Label(label)).is_none() {
+                        if let Some(failure) = &mut trace.failure {
+                            failure.part = Part::Instruction;
+                        }
+                        break;
+                    }
                 }
             }
             Flow::Return => {
@@ -263,7 +298,19 @@ fn follow(
         Target::Entry(callee) => Part::Tail(callee),
         Target::Block(_) => return Some(()),
     };
-    match judge.follow(&mut after, offset, to) {
+    let label = match to {
+        Target::Label(label) => judge.image.labels.get(label as usize).copied(),
+        _ => None,
+    };
+    let label = label.and_then(|at| judge.hints.finder.target(at));
+    let wanted = match (&label, to) {
+        (Some(label), _) => {
+            Wanted::Label { at: label.at, parent: &label.parent, record: &label.record }
+        }
+        (None, Target::Entry(callee)) => Wanted::Entry(callee),
+        (None, _) => return Some(()),
+    };
+    match judge.follow(&mut after, offset, wanted) {
         Ok(()) => Some(()),
         Err(error) => {
             fail(judge, trace, &after, offset, part, error);

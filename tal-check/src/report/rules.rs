@@ -200,7 +200,10 @@ fn of_instruction(rule: Rule) -> Code {
         R::DataObject | R::DataInit | R::TableObject => DATA,
         R::Driver
         | R::Walk
+        | R::Scope
         | R::EdgeBlock
+        | R::EdgeLabel
+        | R::LabelState
         | R::Frozen
         | R::Claim
         | R::Decode

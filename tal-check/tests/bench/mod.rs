@@ -8,14 +8,15 @@ use tal_check::asm::{self, Arg, MemArg};
 use tal_check::find::Finder;
 use tal_core::counted::Rc;
 use tal_core::hint::Hints;
-use tal_core::image::{Data, Function, Image, Interface, Label};
+use tal_core::image::{Data, Function, Image, Interface};
 use tal_core::judge::Judge;
 use tal_core::limits;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Cap, Fact, FieldTy, FnId, Kind, LabelState, Mem, NamedType, OriginId, Post,
-    Rel, Sig, View, Word,
+    Assertion, Base, Cap, Fact, FieldTy, FnId, Kind, Mem, NamedType, OriginId, Post, Rel, Sig,
+    View, Word,
 };
+use tal_write::{Label, LabelState, state_at};
 
 pub fn int(i: u16) -> Term {
     Term::var(Var::Free(i))
@@ -184,24 +185,30 @@ impl Bench {
                 .enumerate()
                 .map(|(i, s)| Function { offset: *s, sig: u32::try_from(i).unwrap() })
                 .collect(),
-            labels: labels
-                .into_iter()
-                .map(|(offset, state)| Label { offset, state: state.into() })
-                .collect(),
+            labels: labels.keys().copied().collect(),
             data: self.data.clone(),
             imports: (0..u16::try_from(self.imports.len()).unwrap()).collect(),
             start: Some(FnId(0)),
         };
-        walk(&image, &interface, &given)
+        let labels: Vec<Label> = labels
+            .into_iter()
+            .map(|(offset, state)| Label { offset, state: state.into() })
+            .collect();
+        walk(&image, &interface, &labels, &given)
     }
 }
 
 /// Executes every block with the finder; states of labels that were not given are taken from the
 /// first edge that reaches them and not checked again (inference is tested elsewhere).
-fn walk(image: &Image<'_>, interface: &Interface, given: &[u32]) -> Result<(), String> {
+fn walk(
+    image: &Image<'_>,
+    interface: &Interface,
+    labels: &[Label],
+    given: &[u32],
+) -> Result<(), String> {
     use tal_core::driver::{Flow, Target};
     use tal_core::hint::Start;
-    let mut judge = Judge::new(image, interface, Finder::new(image, interface), 1 << 30);
+    let mut judge = Judge::new(image, interface, Finder::new(image, interface, labels), 1 << 30);
     let show = |judge: &Judge<'_, Finder<'_>>, e: tal_core::error::Error, at: u32| {
         format!("at {at:#x}: {e:?}\ntrouble: {:?}", judge.hints.trouble)
     };
@@ -209,13 +216,13 @@ fn walk(image: &Image<'_>, interface: &Interface, given: &[u32]) -> Result<(), S
         let id = FnId(u32::try_from(fun).unwrap());
         let start = Start::Entry(id);
         judge.hints.block(start, &tal_core::state::State::empty()).unwrap();
-        let first = judge.start_state(start).map_err(|e| format!("{e:?}"))?;
+        let first = judge.entry_state(id).map_err(|e| format!("{e:?}"))?;
         let mut work = vec![(image.functions[fun].offset, first)];
         let mut seen: Vec<u32> = vec![];
-        for (i, l) in image.labels.iter().enumerate() {
+        for l in labels {
             let inside = judge.hints.function(l.offset) == Some(id);
             if inside && given.contains(&l.offset) {
-                let st = judge.start_state(Start::Label(u32::try_from(i).unwrap()));
+                let st = state_at(&mut judge, id, &l.state);
                 work.push((l.offset, st.map_err(|e| format!("{e:?}"))?));
                 seen.push(l.offset);
             }
@@ -223,7 +230,7 @@ fn walk(image: &Image<'_>, interface: &Interface, given: &[u32]) -> Result<(), S
         while let Some((mut at, mut st)) = work.pop() {
             let mut begun = false;
             loop {
-                if begun && let Ok(l) = image.labels.binary_search_by_key(&at, |l| l.offset) {
+                if begun && let Ok(l) = image.labels.binary_search(&at) {
                     let to = Target::Label(u32::try_from(l).unwrap());
                     edge(&mut judge, image, given, &mut seen, &mut work, st, at, to)
                         .map_err(|(e, j)| format!("{e:?} {j}"))?;
@@ -278,12 +285,15 @@ fn edge<'a>(
     from: u32,
     to: tal_core::driver::Target,
 ) -> Result<(), (tal_core::error::Error, String)> {
-    use tal_core::driver::Target;
+    use tal_core::driver::{Target, Wanted};
     match to {
         Target::Label(l) => {
-            let at = image.labels[l as usize].offset;
+            let at = image.labels[l as usize];
             if given.contains(&at) {
-                return judge.follow(&mut st, from, to).map_err(|e| {
+                let label = judge.hints.target(at).unwrap();
+                let (parent, record) = (&label.parent, &label.record);
+                let wanted = Wanted::Label { at, parent, record };
+                return judge.follow(&mut st, from, wanted).map_err(|e| {
                     (e, format!("edge {from:#x} {:?}\n{}", judge.hints.trouble, show::state(&st)))
                 });
             }
@@ -294,7 +304,7 @@ fn edge<'a>(
             Ok(())
         }
         Target::Block(_) => unreachable!("every target has a label"),
-        Target::Entry(_) => judge.follow(&mut st, from, to).map_err(|e| {
+        Target::Entry(callee) => judge.follow(&mut st, from, Wanted::Entry(callee)).map_err(|e| {
             (e, format!("edge {from:#x} {:?}\n{}", judge.hints.trouble, show::state(&st)))
         }),
     }

@@ -2,9 +2,10 @@
 
 use super::{Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
 use crate::judge::Result;
-use crate::state::State;
+use crate::state::{Saved, State};
 use crate::term::Term;
-use crate::ty::{Assertion, Base, Cap, DataId, Fact, Kind, LabelState, Sig, View, Word};
+use crate::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
+use crate::walk::Opened;
 use alloc::vec::Vec;
 
 /// Who passes every question on to another and does something of its own at some of them: it holds
@@ -94,15 +95,23 @@ pub trait Forward {
     ) -> Result<Vec<Inst>> {
         self.inner().post(state, first, kinds, post)
     }
+    /// [`Hints::parent`], passed on.
+    fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32> {
+        self.inner().parent(state, to, chain)
+    }
+    /// [`Hints::record`], passed on.
+    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record> {
+        self.inner().record(state, to, parent)
+    }
     /// [`Hints::label`], passed on.
     fn label(
         &mut self,
         state: &State,
         to: u32,
-        first: u16,
-        declared: &LabelState,
+        parent: &Saved,
+        record: &Record,
     ) -> Result<Vec<Inst>> {
-        self.inner().label(state, to, first, declared)
+        self.inner().label(state, to, parent, record)
     }
     /// [`Hints::cmov`], passed on.
     fn cmov(&mut self, state: &State, moved: &Word, kept: &Word) -> Result<Template> {
@@ -185,14 +194,20 @@ impl<F: Forward> Hints for F {
     ) -> Result<Vec<Inst>> {
         Forward::post(self, state, first, kinds, post)
     }
+    fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32> {
+        Forward::parent(self, state, to, chain)
+    }
+    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record> {
+        Forward::record(self, state, to, parent)
+    }
     fn label(
         &mut self,
         state: &State,
         to: u32,
-        first: u16,
-        declared: &LabelState,
+        parent: &Saved,
+        record: &Record,
     ) -> Result<Vec<Inst>> {
-        Forward::label(self, state, to, first, declared)
+        Forward::label(self, state, to, parent, record)
     }
     fn cmov(&mut self, state: &State, moved: &Word, kept: &Word) -> Result<Template> {
         Forward::cmov(self, state, moved, kept)

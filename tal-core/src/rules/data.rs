@@ -265,7 +265,7 @@ impl<'a, H: Hints> Judge<'a, H> {
         self.burn(1)?;
         let image = self.image;
         let offset = address.checked_sub(i128::from(image.text_address)).ok_or(ill(rule))?;
-        let found = image.labels.binary_search_by(|l| i128::from(l.offset).cmp(&offset));
+        let found = image.labels.binary_search_by(|l| i128::from(*l).cmp(&offset));
         let label = found.ok().and_then(|i| u32::try_from(i).ok()).ok_or(ill(rule))?;
         premise!(self.label_owner(label)? == function, ill(rule));
         Ok(())

@@ -1,7 +1,7 @@
 //! TCB. The tables of an image (core.md 4.15): types, signatures, functions, labels, data, imports.
 
 use crate::counted::Rc;
-use crate::error::{Error, OrRefuse, Rule};
+use crate::error::{OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::judge::{Judge, Result};
 use crate::limits;
@@ -27,12 +27,6 @@ impl<H: Hints> Judge<'_, H> {
             premise!(self.wf_sig(sig));
         }
         premise!(self.used_sigs());
-        for (label, declared) in (0_u32..).zip(&image.labels) {
-            let place = |e: Error| Error { site: e.site.or(Some(declared.offset)), ..e };
-            let function = self.label_owner(label).map_err(place)?;
-            let sig = self.function_sig(function)?;
-            premise!(self.wf_label(&sig, &declared.state).map_err(place));
-        }
         premise!(self.data());
         premise!(self.imports());
         premise!(self.start());

@@ -1,7 +1,7 @@
 //! TCB. Transfers of control other than calls (core.md 4.12).
 
 use crate::counted::Rc;
-use crate::driver::{Target, size};
+use crate::driver::{Target, Wanted, size};
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::hint::{Ghost, Hints, Site};
 use crate::judge::{Judge, Own, Result};
@@ -145,11 +145,15 @@ impl<H: Hints> Judge<'_, H> {
     ///
     /// # Errors
     /// When a premise fails.
-    pub fn follow(&mut self, state: &mut State, from: u32, to: Target) -> Result<()> {
-        let site = Site::Edge { from, to: self.offset_of(to) };
-        match (self.hints.ghost(state, site)?, to) {
-            (None, Target::Label(label)) => self.entail(state, label),
-            (first, _) => self.follow_changed(state, site, first, from, to),
+    pub fn follow(&mut self, state: &mut State, from: u32, wanted: Wanted<'_>) -> Result<()> {
+        let to = match wanted {
+            Wanted::Label { at, .. } => at,
+            Wanted::Entry(callee) => self.offset_of(Target::Entry(callee)),
+        };
+        let site = Site::Edge { from, to };
+        match (self.hints.ghost(state, site)?, wanted) {
+            (None, Wanted::Label { at, parent, record }) => self.entail(state, at, parent, record),
+            (first, _) => self.follow_changed(state, site, first, from, wanted),
         }
     }
 
@@ -161,16 +165,16 @@ impl<H: Hints> Judge<'_, H> {
         site: Site,
         first: Option<Ghost>,
         from: u32,
-        to: Target,
+        wanted: Wanted<'_>,
     ) -> Result<()> {
         self.burn(Saved::cost(state))?;
         let saved = Saved::of(state);
         self.ghosts_from(state, site, first)?;
-        match to {
-            Target::Label(label) => premise!(self.entail(state, label)),
-            Target::Entry(callee) => premise!(self.tail_call(state, from, callee)),
-            // The walk goes on there.
-            Target::Block(_) => return Err(Error::new(Rule::Jump, Evidence::BadHint)),
+        match wanted {
+            Wanted::Label { at, parent, record } => {
+                premise!(self.entail(state, at, parent, record));
+            }
+            Wanted::Entry(callee) => premise!(self.tail_call(state, from, callee)),
         }
         saved.put_back(state);
         Ok(())

@@ -2,18 +2,22 @@
 //! compared with copies of the whole of it.
 
 use crate::counted::Rc;
+use crate::decode::Cc;
 use crate::error::{Kind as Evidence, Rule};
+use crate::image::Image;
 use crate::judge::Judge;
 use crate::learn::Told;
 use crate::limits;
 use crate::prove::low;
-use crate::state::{FlagKind, FlagSet, Flags, Mark, State, Waiting};
+use crate::state::{FlagKind, FlagSet, Flags, Kept, Mark, State};
 use crate::term::{Term, Var};
-use crate::testing::{Prover, judged, within};
+use crate::testing::{Prover, image_of, judged, within};
 use crate::ty::{
-    Base, Cap, Entry, Fact, Field, FieldTy, Guard, Kind, Lent, Mem, Mode, NameSet, Reg, Region,
-    Rel, TypeId, View, Word,
+    Base, Cap, Entry, Fact, Field, FieldTy, Guard, Kind, Lent, Mem, Mode, NameSet, Record, Reg,
+    Region, Rel, TypeId, View, Word,
 };
+use crate::walk::{Next, Walk};
+use alloc::collections::VecDeque;
 use alloc::{vec, vec::Vec};
 use fastrand::Rng;
 
@@ -34,6 +38,7 @@ fn bytes(name: Var, guards: Vec<Guard>) -> View {
 }
 
 /// What is checked in place, without a copy of the state, changes nothing but what is taken back.
+/// Attack s23.
 #[test]
 fn a_way_that_changes_more_than_it_may_is_refused() {
     let way = |change: &dyn Fn(&mut State)| {
@@ -57,6 +62,7 @@ fn a_way_that_changes_more_than_it_may_is_refused() {
 }
 
 /// Bounds narrowed twice are undone in the right order, those of variables made since as well.
+/// Attack s8.
 #[test]
 fn a_cut_undoes_the_latest_first() {
     let mut state = State::empty();
@@ -85,6 +91,7 @@ fn a_cut_undoes_the_latest_first() {
 }
 
 /// A random walk of new variables, narrowings, facts and cuts against copies of the whole state.
+/// Attack s24.
 #[test]
 fn cuts_are_as_if_nothing_had_been() {
     let mut cuts = 0;
@@ -134,6 +141,7 @@ fn cuts_are_as_if_nothing_had_been() {
 }
 
 /// What their copies weigh is bounded; what they share is not counted twice.
+/// Attacks W2, s22.
 #[test]
 fn copies_of_what_waits_are_bounded() {
     let record = |count: u32| {
@@ -151,12 +159,12 @@ fn copies_of_what_waits_are_bounded() {
     let count = |fresh: bool| {
         let mut state = State::empty();
         state.caps = vec![entry(&record(256)); limits::CAPS];
-        let mut waiting: Vec<Waiting> = Vec::new();
+        let mut waiting: Vec<Kept> = Vec::new();
         while waiting.len() < 4096 {
             if fresh {
                 state.caps = (0..limits::CAPS).map(|_| entry(&record(256))).collect();
             }
-            match Waiting::open(&state, waiting.last()) {
+            match Kept::of(&state, waiting.last()) {
                 Ok(open) => waiting.push(open),
                 Err(error) => {
                     assert_eq!((error.rule, error.kind), (Rule::Limit, Evidence::Limit));
@@ -171,6 +179,7 @@ fn copies_of_what_waits_are_bounded() {
 }
 
 /// Random ways: whatever is done to a state behind a mark, it is what it was when it is taken up.
+/// Attack s24.
 #[test]
 fn what_is_taken_up_is_what_was_left() {
     let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
@@ -193,7 +202,7 @@ fn what_is_taken_up_is_what_was_left() {
                 };
                 judge.fresh(&mut state, kind).unwrap();
             }
-            let mut left: Vec<(Waiting, State)> = Vec::new();
+            let mut left: Vec<(Kept, State)> = Vec::new();
             for _ in 0..120 {
                 let some = u16::try_from(roll(8)).unwrap();
                 let name = Var::Free(some | 1);
@@ -231,19 +240,19 @@ fn what_is_taken_up_is_what_was_left() {
                         state.stack.touched -= 8;
                     }
                     11 => {
-                        let open = Waiting::open(&state, left.last().map(|(waiting, _)| waiting));
+                        let open = Kept::of(&state, left.last().map(|(waiting, _)| waiting));
                         left.push((open.unwrap(), state.clone()));
                         deepest = deepest.max(left.len());
                     }
                     _ => {
                         let Some((waiting, model)) = left.pop() else { continue };
-                        waiting.take_up(&mut state);
+                        waiting.come_back(&mut state);
                         assert_eq!(state, model);
                     }
                 }
             }
             while let Some((waiting, model)) = left.pop() {
-                waiting.take_up(&mut state);
+                waiting.come_back(&mut state);
                 assert_eq!(state, model);
             }
         });
@@ -263,14 +272,15 @@ fn entry(guards: Vec<Guard>, offset: Term, mem: Mem) -> Cap {
 
 /// Of each part of a state that is copied the terms count, too: what they have allocated may be
 /// there once for each way that waits.
+/// Attack W2.
 #[test]
 fn the_terms_of_copies_are_weighed() {
     let ways = |change: &dyn Fn(&mut State)| {
-        let mut waiting: Vec<Waiting> = Vec::new();
-        let opened = |waiting: &Vec<Waiting>| {
+        let mut waiting: Vec<Kept> = Vec::new();
+        let opened = |waiting: &Vec<Kept>| {
             let mut state = State::empty();
             change(&mut state);
-            Waiting::open(&state, waiting.last())
+            Kept::of(&state, waiting.last())
         };
         while let Ok(open) = opened(&waiting) {
             waiting.push(open);
@@ -328,4 +338,160 @@ fn the_terms_of_copies_are_weighed() {
         let count = ways(&|state| state.flags.kind = kind.clone());
         assert!(count * (terms * each + 16) <= limits::SAVED, "{count}");
     }
+}
+
+/// An open scope of the model: which one it is, the whole state, and what it is to begin.
+struct Scoped {
+    number: usize,
+    state: State,
+    waiting: bool,
+    labels: VecDeque<u32>,
+}
+
+/// Scopes and labels that hang on them, with copies of whole states.
+#[derive(Default)]
+struct Model {
+    chain: Vec<Scoped>,
+    /// By label: how many are below the scope on which it hangs, and which that is.
+    hung: Vec<(usize, usize)>,
+    opened: usize,
+}
+
+impl Model {
+    fn open(&mut self, walk: &mut Walk, state: &State, waiting: bool) {
+        walk.open(state, 0, waiting.then_some((7, Cc::B))).unwrap();
+        let (number, state, labels) = (self.opened, state.clone(), VecDeque::new());
+        self.chain.push(Scoped { number, state, waiting, labels });
+        self.opened += 1;
+    }
+
+    fn hang(&mut self, walk: &mut Walk, depth: usize) {
+        let label = u32::try_from(self.hung.len()).unwrap();
+        let k = u32::try_from(self.chain.len() - depth).unwrap();
+        assert_eq!(walk.nth(k).unwrap().0, depth);
+        assert!(!walk.is_found(label));
+        walk.hang(label, depth, Record::default()).unwrap();
+        let parent = &mut self.chain[depth];
+        parent.labels.push_back(label);
+        self.hung.push((depth, parent.number));
+    }
+
+    /// Is it the way that waited? Nothing if nothing is left.
+    fn next(&mut self, walk: &mut Walk, state: &mut State) -> Option<bool> {
+        while self.chain.last().is_some_and(|s| !s.waiting && s.labels.is_empty()) {
+            self.chain.pop();
+        }
+        let Some(next) = walk.next(state) else {
+            assert!(self.chain.is_empty());
+            return None;
+        };
+        let top = self.chain.last_mut().unwrap();
+        assert_eq!(*state, top.state);
+        let waited = core::mem::take(&mut top.waiting);
+        match next {
+            Next::Block { to, .. } => assert!(waited && to == 7),
+            Next::Label(label) => assert!(!waited && top.labels.pop_front() == Some(label)),
+        }
+        Some(waited)
+    }
+
+    /// Of each label: is the scope open on which it hangs? How many are not.
+    fn declared(&self, walk: &Walk) -> usize {
+        let mut closed = 0;
+        for (label, (depth, number)) in (0..).zip(&self.hung) {
+            let open = self.chain.get(*depth).filter(|s| s.number == *number);
+            let declared = walk.declared(label);
+            assert_eq!(declared.is_some(), open.is_some());
+            closed += usize::from(open.is_none());
+            if let (Some((saved, _)), Some(Scoped { state, .. })) = (declared, open) {
+                assert_eq!((&saved.regs, &saved.caps), (&state.regs, &state.caps));
+                assert_eq!((&saved.stack, saved.mark.scope), (&state.stack, state.scope.len()));
+            }
+        }
+        closed
+    }
+}
+
+/// What is known is changed at random: variables, bounds, facts, names, views, words, the frame,
+/// flags and what is owned.
+fn change(judge: &mut Judge<'_, Prover>, state: &mut State, rng: &mut Rng) {
+    let some = rng.u16(0..8);
+    let (name, number) = (Var::Free(some | 1), t(some & !1));
+    match rng.u8(0..12) {
+        0 => drop(judge.fresh_between(state, 0, 9)),
+        1 => {
+            let least = number.plus(-1 - i128::from(some)).unwrap();
+            judge.learn(state, Rel::Ge, least).unwrap();
+        }
+        2 => {
+            let other = t(rng.u16(0..4) * 2);
+            judge.learn(state, Rel::Ge, number.sub(&other).unwrap()).unwrap();
+        }
+        3 => drop(judge.narrow(state, name, |low, _| Some(low != 0))),
+        4 => drop(judge.narrow(state, name, |low, _| Some(low <= 0))),
+        5 => drop(judge.add_view(state, bytes(name, vec![Guard::IsAddress(name)]))),
+        6 => state.set_reg(Reg::Rax, Word::Ptr(Base::Name(name), Term::ZERO)),
+        7 => state.set_slot(-8 * i64::from(some), Word::Int(number)),
+        8 => {
+            let kind = FlagKind::Cmp(64, number, Term::int(3));
+            state.flags = Flags { kind, readable: FlagSet(some as u8) };
+        }
+        9 if state.caps.len() < 8 => {
+            let (guards, offset) = (vec![Guard::IsAddress(name)], Term::ZERO);
+            let mem = Rc::new(Mem::Bytes(Term::int(8)));
+            state.caps.push(Cap::Entry(Entry { guards, name, offset, mem }));
+        }
+        _ => {
+            state.caps.pop();
+            state.stack.lent.push(Lent { offset: -64, size: 8, name });
+            state.stack.touched -= 8;
+        }
+    }
+}
+
+/// s24: scopes are opened at random, labels hung on any that is open, and what is next taken up,
+/// against a model that copies whole states. What is taken up is in the state in which its scope
+/// was opened, the way that waits before the labels; a label is known while its scope is open.
+#[test]
+fn a_walk_comes_back_to_what_scopes_were_opened_in() {
+    let text = [0x90; 256];
+    let image = Image { labels: (0..64).collect(), ..image_of(&text) };
+    let (mut deepest, mut waited, mut labels, mut closed) = (0, 0, 0, 0);
+    for seed in 0..200 {
+        let mut rng = Rng::with_seed(seed);
+        judged(|judge| {
+            let mut state = State::empty();
+            for i in 0..8 {
+                let set = NameSet { address: true, small: [Some((0, 0)), Some((-9, -1))] };
+                let kind = match i % 2 {
+                    0 => Kind::Int(within(0, (1 << 64) - 1)),
+                    _ => Kind::Addr { set, block: None },
+                };
+                judge.fresh(&mut state, kind).unwrap();
+            }
+            let mut walk = Walk::new(&image);
+            let mut model = Model::default();
+            for _ in 0..300 {
+                match rng.u8(0..9) {
+                    0 | 1 if model.chain.len() < 20 => {
+                        model.open(&mut walk, &state, rng.bool());
+                        deepest = deepest.max(model.chain.len());
+                    }
+                    2 if !model.chain.is_empty() && model.hung.len() < 64 => {
+                        let depth = rng.usize(0..model.chain.len());
+                        model.hang(&mut walk, depth);
+                    }
+                    3 => match model.next(&mut walk, &mut state) {
+                        Some(true) => waited += 1,
+                        Some(false) => labels += 1,
+                        None => {}
+                    },
+                    4 => closed += model.declared(&walk),
+                    _ => change(judge, &mut state, &mut rng),
+                }
+            }
+        });
+    }
+    assert!(deepest > 8 && waited > 500, "{deepest} {waited}");
+    assert!(labels > 500 && closed > 500, "{labels} {closed}");
 }

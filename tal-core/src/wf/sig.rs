@@ -6,8 +6,9 @@ use crate::hint::Hints;
 use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::prove::{implies, low_of};
+use crate::state::{Saved, Scope, State};
 use crate::term::{Term, Var};
-use crate::ty::{Assertion, Cap, Fact, Kind, LabelState, NameSet, Reg, Rel, Sig, Word};
+use crate::ty::{Assertion, Cap, Fact, Kind, NameSet, Record, Reg, Rel, Sig, Word};
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[wf-sig].
@@ -109,29 +110,37 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// rule[wf-label]: over the variables of its function's pre-state and its own.
+    /// rule[wf-label]: over the variables below the mark of its parent and its own.
     ///
     /// # Errors
     /// rule[wf-label] and the rules of its parts.
-    pub fn wf_label(&mut self, sig: &Sig, label: &LabelState) -> Result<()> {
+    pub fn wf_record(&mut self, state: &State, parent: &Saved, record: &Record) -> Result<()> {
         let rule = Rule::WfLabel;
-        let ctx = Ctx::over(Vars::Declared(&sig.vars, &label.vars));
-        premise!(label.vars.len() <= limits::LABEL_VARS, ill(rule));
-        for kind in &label.vars {
+        let below = state.scope.get(..parent.mark.scope).ok_or(ill(rule))?;
+        let ctx = Ctx::over(Vars::Label(below, &record.vars));
+        premise!(record.vars.len() <= limits::LABEL_VARS, ill(rule));
+        for kind in &record.vars {
             premise!(self.wf_kind(ctx, kind, rule));
             premise!(!matches!(kind, Kind::Store), ill(rule));
         }
-        premise!(self.wf_refinements(sig, label));
-        let facts = sig.pre.facts.len().saturating_add(label.facts.len());
+        premise!(self.wf_refinements(below, record));
+        let facts = parent.mark.facts.saturating_add(record.facts.len());
         premise!(facts <= limits::FACTS, ill(rule));
-        premise!(self.wf_facts(ctx, &label.facts, rule));
-        premise!(label.regs.iter().try_for_each(|w| self.wf_held(ctx, w)));
-        premise!(self.wf_frame(ctx, label));
-        let views = sig.pre.views.len().saturating_add(label.views.len());
+        premise!(self.wf_facts(ctx, &record.facts, rule));
+        let mut last = None;
+        for (reg, word) in &record.regs {
+            premise!(last < Some(*reg), ill(rule));
+            last = Some(*reg);
+            premise!(*reg != Reg::Rsp, ill(rule));
+            premise!(self.wf_held(ctx, word));
+        }
+        premise!(self.wf_frame(ctx, parent, record));
+        let views = parent.mark.views.saturating_add(record.views.len());
         premise!(views <= limits::VIEWS, ill(rule));
-        premise!(label.caps.len() <= limits::CAPS, ill(rule));
-        premise!(label.views.iter().try_for_each(|v| self.wf_view_of(ctx, v)));
-        for cap in &label.caps {
+        premise!(record.views.iter().try_for_each(|v| self.wf_view_of(ctx, v)));
+        let caps = record.caps.as_deref().unwrap_or(&[]);
+        premise!(caps.len() <= limits::CAPS, ill(rule));
+        for cap in caps {
             match cap {
                 Cap::Entry(entry) => premise!(self.wf_entry_of(ctx, entry)),
                 Cap::Token(rho, entry) => {
@@ -146,16 +155,18 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// Each narrows a name of the function, once, to some of its declared alternatives.
-    fn wf_refinements(&mut self, sig: &Sig, label: &LabelState) -> Result<()> {
+    /// Each narrows a name in scope, once, to some of its declared alternatives.
+    fn wf_refinements(&mut self, below: &[Scope], record: &Record) -> Result<()> {
         let rule = Rule::WfLabel;
         let mut last = None;
-        for (name, set) in &label.refinements {
+        for (name, set) in &record.refinements {
             self.burn(1)?;
             premise!(last < Some(*name), ill(rule));
             last = Some(*name);
             let Var::Free(i) = name else { return Err(ill(rule)) };
-            let Some(Kind::Addr { set: declared, .. }) = sig.vars.get(usize::from(*i)) else {
+            let Some(Scope { kind: Kind::Addr { set: declared, .. }, .. }) =
+                below.get(usize::from(*i))
+            else {
                 return Err(ill(rule));
             };
             let known = set.small.iter().flatten().all(|i| declared.small.contains(&Some(*i)));
@@ -184,26 +195,29 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// The stack of a label.
-    fn wf_frame(&mut self, ctx: Ctx, label: &LabelState) -> Result<()> {
+    fn wf_frame(&mut self, ctx: Ctx, parent: &Saved, record: &Record) -> Result<()> {
         let rule = Rule::WfLabel;
         let aligned = |k: i64| k.checked_rem(8) == Some(0);
-        let (delta, touched) = (label.delta, label.touched);
+        let (delta, touched) = record.frame(parent);
         premise!((-limits::FRAME..=0).contains(&delta), ill(rule));
         premise!(aligned(delta), ill(rule));
         premise!((-limits::FRAME..=0).contains(&touched), ill(rule));
         premise!(touched.saturating_sub(delta) <= limits::PROBE, ill(rule));
-        premise!(label.slots.len() <= limits::LABEL_SLOTS, ill(rule));
+        premise!(record.slots.len() <= limits::LABEL_SLOTS, ill(rule));
         let mut next = delta;
-        for (at, word) in &label.slots {
+        for (at, word) in &record.slots {
             premise!(*at >= next, ill(rule));
             premise!(aligned(*at), ill(rule));
             premise!(*at <= limits::FRAME, ill(rule));
             next = at.saturating_add(8);
             premise!(self.wf_held(ctx, word));
         }
-        premise!(label.lent.len() <= limits::LABEL_SLOTS, ill(rule));
+        let all = parent.stack.slots.len().saturating_add(record.slots.len());
+        premise!(all <= limits::SLOTS, ill(rule));
+        let own = record.lent.as_deref().unwrap_or(&[]);
+        premise!(own.len() <= limits::LABEL_SLOTS, ill(rule));
         let mut next = delta;
-        for lent in &label.lent {
+        for lent in own {
             let end = lent.offset.checked_add(lent.size).ok_or(ill(rule))?;
             premise!(lent.offset >= next, ill(rule));
             premise!(end <= 0, ill(rule));
@@ -212,9 +226,15 @@ impl<H: Hints> Judge<'_, H> {
             premise!(aligned(lent.size), ill(rule));
             premise!(ctx.set(lent.name).is_some_and(NameSet::is_address), ill(rule));
             next = end;
-            self.burn(label.slots.len())?;
-            let inside = |(at, _): &(i64, Word)| *at >= lent.offset && *at < end;
-            premise!(!label.slots.iter().any(inside), ill(rule));
+        }
+        // What is lent is no slot.
+        for lent in record.lent(parent) {
+            let end = lent.offset.saturating_add(lent.size);
+            premise!(lent.offset >= delta, ill(rule));
+            self.burn(all)?;
+            let inside =
+                |(at, word): &(i64, Word)| *word != Word::Junk && *at >= lent.offset && *at < end;
+            premise!(!record.stack(parent).any(inside), ill(rule));
         }
         Ok(())
     }

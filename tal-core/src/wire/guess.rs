@@ -4,7 +4,7 @@
 use crate::hint::{Inst, Through};
 use crate::state::State;
 use crate::term::{Term, Var};
-use crate::ty::{Base, Cap, Kind, LabelState, Reg, Region, View, Word};
+use crate::ty::{Base, Cap, Kind, Record, Reg, Region, View, Word};
 use alloc::vec::Vec;
 
 /// Which variables of a pattern are sought.
@@ -30,7 +30,9 @@ impl Own {
 pub struct Pattern<'p> {
     pub own: Own,
     pub kinds: &'p [Kind],
-    pub regs: &'p [Word; 16],
+    /// Of a label none: only what is not as it was counts.
+    pub regs: &'p [Word],
+    pub changed: &'p [(Reg, Word)],
     pub slots: &'p [(i64, Word)],
     pub views: &'p [View],
     /// Is a variable without a better guess itself? So it is on the way back to a label.
@@ -40,20 +42,27 @@ pub struct Pattern<'p> {
 impl<'p> Pattern<'p> {
     /// A pre- or post-state; stack arguments are not looked at.
     pub fn of(own: Own, kinds: &'p [Kind], a: &'p crate::ty::Assertion) -> Self {
-        Pattern { own, kinds, regs: &a.regs, slots: &[], views: &a.views, itself: false }
+        let (regs, views) = (&a.regs, &a.views);
+        Pattern { own, kinds, regs, changed: &[], slots: &[], views, itself: false }
     }
 
-    /// The declaration of a label.
-    pub fn label(first: u16, l: &'p LabelState) -> Self {
-        let own = Own::Free(first);
+    /// The record of a label, whose own variables stand only in what it changes.
+    pub fn label(first: u16, l: &'p Record) -> Self {
         Pattern {
-            own,
+            own: Own::Free(first),
             kinds: &l.vars,
-            regs: &l.regs,
+            regs: &[],
+            changed: &l.regs,
             slots: &l.slots,
             views: &l.views,
             itself: true,
         }
+    }
+
+    /// Registers with what is wanted in them.
+    fn regs(&self) -> impl Iterator<Item = (Reg, &'p Word)> {
+        let all = Reg::ALL.into_iter().zip(self.regs);
+        all.chain(self.changed.iter().map(|(reg, word)| (*reg, word)))
     }
 
     /// The most likely value of each variable.
@@ -69,8 +78,8 @@ impl<'p> Pattern<'p> {
 
     /// A register or slot that the pattern wants to be exactly the variable.
     fn by_word(&self, state: &State, kind: &Kind, v: Var) -> Option<Inst> {
-        let regs = Reg::ALL.iter().zip(self.regs);
-        let regs = regs.filter(|(_, want)| is_var(want, v)).map(|(reg, _)| state.reg(*reg));
+        let regs = self.regs().filter(|(_, want)| is_var(want, v));
+        let regs = regs.map(|(reg, _)| state.reg(reg));
         let slots = self.slots.iter().filter(|(_, want)| is_var(want, v));
         let slots = slots.map(|(at, _)| state.slot(*at));
         regs.chain(slots).find_map(|word| inst(kind, word))
@@ -83,14 +92,11 @@ impl<'p> Pattern<'p> {
         }
         let wanted = self.views.iter().find(|view| view.region == Region::Var(v))?;
         let Base::Name(name) = wanted.base else { return None };
-        let regs = Reg::ALL.iter().zip(self.regs);
-        let mut base =
-            regs.filter(|(_, want)| is_var(want, name)).filter_map(|(reg, _)| {
-                match state.reg(*reg) {
-                    Word::Ptr(base, _) => Some(*base),
-                    _ => None,
-                }
-            });
+        let regs = self.regs().filter(|(_, want)| is_var(want, name));
+        let mut base = regs.filter_map(|(reg, _)| match state.reg(reg) {
+            Word::Ptr(base, _) => Some(*base),
+            _ => None,
+        });
         let base = base.next().unwrap_or(wanted.base);
         let found = state.views.iter().rev().find(|view| view.base == base);
         found.map(|view| Inst::Region(view.region))

@@ -31,6 +31,8 @@ pub(crate) struct Reader<'a> {
     bits: u8,
     left: u8,
     depth: usize,
+    /// Within a record: the number of its first own variable.
+    first: Option<u16>,
 }
 
 impl<'a> Reader<'a> {
@@ -39,7 +41,7 @@ impl<'a> Reader<'a> {
         let input = bytes.len().saturating_add(besides);
         let memory = input.saturating_mul(limits::MEMORY_FACTOR);
         let memory = memory.saturating_add(limits::MEMORY_SLACK);
-        Reader { bytes, at: 0, memory, nodes: 0, bits: 0, left: 0, depth: 0 }
+        Reader { bytes, at: 0, memory, nodes: 0, bits: 0, left: 0, depth: 0, first: None }
     }
 
     /// Pays for an allocation of `count` times `size` bytes, before it is made. Nothing is paid
@@ -239,6 +241,23 @@ impl<'a> Reader<'a> {
         result
     }
 
+    /// Within a record, numbers are counted from its first own variable.
+    pub(crate) fn count_from(&mut self, first: Option<u16>) {
+        self.first = first;
+    }
+
+    /// A variable in scope: its number. In a record `2 * i` is the one i before the first own, and
+    /// `2 * i + 1` own variable i.
+    fn free(&self, code: Option<u16>) -> Result<u16> {
+        let code = self.some(code)?;
+        let Some(first) = self.first else { return Ok(code) };
+        let distance = code >> 1;
+        self.some(match code & 1 {
+            0 => first.checked_sub(distance).and_then(|v| v.checked_sub(1)),
+            _ => first.checked_add(distance),
+        })
+    }
+
     /// `Value` 0, `Inner` 1, `Param` 2, `Bound` 3 (index follows), `Free(i)` 4 + i.
     fn var_of(&mut self, code: u64) -> Result<Var> {
         Ok(match code {
@@ -246,7 +265,7 @@ impl<'a> Reader<'a> {
             1 => Var::Inner(self.u16()?),
             2 => Var::Param(self.u16()?),
             3 => Var::Bound(self.u16()?),
-            free => Var::Free(self.some(u16::try_from(free.saturating_sub(4)).ok())?),
+            free => Var::Free(self.free(u16::try_from(free.saturating_sub(4)).ok())?),
         })
     }
 
@@ -338,8 +357,8 @@ impl<'a> Reader<'a> {
         let Some(short) = code.checked_sub(5) else { return self.long_word(code) };
         let number = self.some(u16::try_from(short >> 2).ok())?;
         Ok(match short & 3 {
-            0 => Word::Int(Term::var(Var::Free(number))),
-            1 => Word::Ptr(Base::Name(Var::Free(number)), Term::ZERO),
+            0 => Word::Int(Term::var(Var::Free(self.free(Some(number))?))),
+            1 => Word::Ptr(Base::Name(Var::Free(self.free(Some(number))?)), Term::ZERO),
             2 => Word::Ptr(Base::Data(DataId(number)), Term::ZERO),
             _ => Word::Saved(self.reg_of(u64::from(number))?),
         })

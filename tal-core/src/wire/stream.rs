@@ -3,22 +3,26 @@
 
 use super::guess::{self, Own, Pattern};
 use super::read::Reader;
+use super::record;
 use crate::hint::{Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
 use crate::judge::Result;
-use crate::state::State;
+use crate::state::{Saved, State};
 use crate::term::Term;
-use crate::ty::{Assertion, Base, Cap, DataId, Fact, Kind, LabelState, Sig, View, Word};
+use crate::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
+use crate::walk::Opened;
 use alloc::vec::Vec;
 
 /// The hints of an annotation section.
 #[derive(Clone, Debug)]
 pub struct Stream<'a> {
     reader: Reader<'a>,
+    /// What the last parent said of its label's record.
+    head: u32,
 }
 
 impl<'a> Stream<'a> {
     pub(super) fn new(reader: Reader<'a>) -> Self {
-        Stream { reader }
+        Stream { reader, head: 0 }
     }
 
     /// A guess that is right by one bit, or the answer, which then is another.
@@ -115,14 +119,23 @@ impl Hints for Stream<'_> {
         self.insts(state, &Pattern::of(Own::Free(first), kinds, post))
     }
 
+    fn parent(&mut self, _state: &State, _to: u32, _chain: &[Opened]) -> Result<u32> {
+        self.head = self.reader.u32()?;
+        Ok(self.head >> record::HEAD)
+    }
+
+    fn record(&mut self, _state: &State, _to: u32, parent: &Saved) -> Result<Record> {
+        record::record(&mut self.reader, self.head, parent.first()?)
+    }
+
     fn label(
         &mut self,
         state: &State,
         _to: u32,
-        first: u16,
-        declared: &LabelState,
+        parent: &Saved,
+        record: &Record,
     ) -> Result<Vec<Inst>> {
-        self.insts(state, &Pattern::label(first, declared))
+        self.insts(state, &Pattern::label(parent.first()?, record))
     }
 
     fn cmov(&mut self, _state: &State, _moved: &Word, _kept: &Word) -> Result<Template> {

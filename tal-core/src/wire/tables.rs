@@ -2,27 +2,13 @@
 
 use super::read::Reader;
 use super::{INTERFACE_MAGIC, MAGIC, VERSION};
-use crate::counted::Rc;
-use crate::driver::{BYTES_A_LABEL, CLAIMED};
 use crate::error::{Error, Kind as Evidence, Rule};
-use crate::image::{Contents, Data, DataKind, Function, Image, Interface, Label, Segment};
+use crate::image::{Contents, Data, DataKind, Function, Image, Interface, Segment};
 use crate::judge::Result;
 use crate::limits;
-use crate::ty::{Cap, FnId, Guard, LabelState, NamedType, Reg, Sig, Word};
-use alloc::{boxed::Box, vec::Vec};
-
-/// Flags of a label state: what is there, or is as at the function's entry.
-#[allow(missing_docs, reason = "docs/spec/format.md says what each is")]
-pub mod flag {
-    pub const ENTRY_CAPS: u8 = 1;
-    pub const ENTRY_SLOTS: u8 = 2;
-    pub const LENT: u8 = 4;
-    pub const REFINEMENTS: u8 = 8;
-    pub const VIEWS: u8 = 16;
-    pub const FACTS: u8 = 32;
-    pub const VARS: u8 = 64;
-    pub const FRAME: u8 = 128;
-}
+use crate::ty::{FnId, NamedType};
+use crate::walk::{BYTES_A_LABEL, CLAIMED};
+use alloc::vec::Vec;
 
 /// The header: magic, version, no features, the digest of the interface. Then the tables.
 pub(crate) fn image<'a>(
@@ -44,8 +30,7 @@ pub(crate) fn image<'a>(
     let count = r.count(text.len())?;
     let sigs = r.many(count, Reader::sig)?;
     let functions = functions(r, text, sigs.len())?;
-    let count = r.count(text.len())?;
-    let labels = labels(r, count, text, &functions, &sigs)?;
+    let labels = labels(r, text)?;
     let data = data(r, segments)?;
     let imports = imports(r)?;
     let start = match r.u32()? {
@@ -118,168 +103,14 @@ fn functions(r: &mut Reader<'_>, text: &[u8], sigs: usize) -> Result<Vec<Functio
     })
 }
 
-fn labels(
-    r: &mut Reader<'_>,
-    count: usize,
-    text: &[u8],
-    functions: &[Function],
-    sigs: &[Rc<Sig>],
-) -> Result<Vec<Label>> {
+fn labels(r: &mut Reader<'_>, text: &[u8]) -> Result<Vec<u32>> {
+    let count = r.count(text.len())?;
     r.pay(count, BYTES_A_LABEL)?;
     let mut last = None;
-    // Of the last label's signature: mostly that of the next one too.
-    let mut entry: Option<AtEntry<'_>> = None;
     r.many(count, |r| {
         let offset = next_offset(r, last, text.len())?;
         last = Some(offset);
-        let Some(sig) = owner(functions, sigs, offset) else { return r.malformed() };
-        if entry.as_ref().is_none_or(|entry| !core::ptr::eq(entry.sig, sig)) {
-            r.pay(sig.pre.args.len().saturating_add(1), size_of::<(i64, Word)>())?;
-            entry = Some(AtEntry::of(sig));
-        }
-        match &entry {
-            Some(entry) => Ok(Label { offset, state: label_state(r, entry)? }),
-            None => r.malformed(),
-        }
-    })
-}
-
-/// The signature of the last function that starts at or before the offset.
-pub fn owner<'s>(functions: &[Function], sigs: &'s [Rc<Sig>], offset: u32) -> Option<&'s Sig> {
-    let after = functions.partition_point(|f| f.offset <= offset);
-    let function = functions.get(after.checked_sub(1)?)?;
-    sigs.get(usize::try_from(function.sig).ok()?).map(Rc::as_ref)
-}
-
-/// Registers and slots at or above 0 as at the entry: what a label state says only if it differs.
-pub fn usual(sig: &Sig) -> ([Word; 16], Vec<(i64, Word)>) {
-    let returning = sig.post.is_some();
-    let mut regs = sig.pre.regs.clone();
-    for (reg, word) in Reg::ALL.into_iter().zip(regs.iter_mut()) {
-        if reg == Reg::Rsp {
-            *word = Word::Junk;
-        } else if returning && reg.callee_saved() {
-            *word = Word::Saved(reg);
-        }
-    }
-    let mut slots = Vec::with_capacity(sig.pre.args.len().saturating_add(1));
-    if returning {
-        slots.push((0, Word::ReturnAddress));
-    }
-    slots.extend(sig.pre.args.iter().map(|(at, word)| (i64::from(*at), word.clone())));
-    (regs, slots)
-}
-
-/// A signature with what is usual at labels of its functions.
-struct AtEntry<'s> {
-    sig: &'s Sig,
-    regs: [Word; 16],
-    slots: Slots,
-}
-
-impl<'s> AtEntry<'s> {
-    fn of(sig: &'s Sig) -> Self {
-        let (regs, slots) = usual(sig);
-        AtEntry { sig, regs, slots }
-    }
-}
-
-fn label_state(r: &mut Reader<'_>, entry: &AtEntry<'_>) -> Result<Box<LabelState>> {
-    let flags = r.byte()?;
-    let given = |flag: u8| flags & flag != 0;
-    let AtEntry { sig, regs: usual_regs, slots: usual_slots } = entry;
-    let vars = listed(r, given(flag::VARS), |r| r.kinds(limits::LABEL_VARS))?;
-    let refinements = listed(r, given(flag::REFINEMENTS), |r| {
-        let count = r.count(limits::LABEL_VARS)?;
-        r.many(count, |r| Ok((r.var()?, r.name_set()?)))
-    })?;
-    let facts = listed(r, given(flag::FACTS), Reader::facts)?;
-    let regs = r.regs(usual_regs)?;
-    r.pay(1, size_of::<LabelState>())?;
-    let (delta, touched, mut slots) = match given(flag::FRAME) {
-        false => (0, 0, Vec::new()),
-        true => frame(r)?,
-    };
-    if regs.get(Reg::Rsp as usize) != Some(&Word::Junk) {
-        return r.malformed();
-    }
-    if given(flag::ENTRY_SLOTS) {
-        r.pay(slots.len().saturating_add(usual_slots.len()), size_of::<(i64, Word)>())?;
-        slots.reserve_exact(usual_slots.len());
-        slots.extend_from_slice(usual_slots);
-    } else {
-        let upper = slots_from(r, 0)?;
-        if upper == *usual_slots {
-            return r.malformed();
-        }
-        r.pay(slots.len().saturating_add(upper.len()), size_of::<(i64, Word)>())?;
-        slots.extend(upper);
-    }
-    let lent = listed(r, given(flag::LENT), |r| {
-        let count = r.count(limits::LABEL_SLOTS)?;
-        r.many(count, Reader::lent)
-    })?;
-    let views = listed(r, given(flag::VIEWS), Reader::views)?;
-    let caps = if given(flag::ENTRY_CAPS) { entry_caps(r, sig)? } else { r.caps()? };
-    if !given(flag::ENTRY_CAPS) && caps == sig.pre.caps {
-        return r.malformed();
-    }
-    let regs = *regs;
-    let state =
-        LabelState { vars, refinements, facts, regs, delta, touched, slots, lent, views, caps };
-    Ok(Box::new(state))
-}
-
-/// The capabilities as at the entry.
-fn entry_caps(r: &mut Reader<'_>, sig: &Sig) -> Result<Vec<Cap>> {
-    r.pay(sig.pre.caps.len(), size_of::<Cap>())?;
-    for cap in &sig.pre.caps {
-        if let Cap::Entry(entry) | Cap::Token(_, entry) = cap {
-            r.pay(entry.guards.len(), size_of::<Guard>())?;
-        }
-    }
-    Ok(sig.pre.caps.clone())
-}
-
-/// What is flagged is not empty, so that there is one form.
-fn listed<'a, T>(
-    r: &mut Reader<'a>,
-    given: bool,
-    read: impl FnOnce(&mut Reader<'a>) -> Result<Vec<T>>,
-) -> Result<Vec<T>> {
-    if !given {
-        return Ok(Vec::new());
-    }
-    let list = read(r)?;
-    if list.is_empty() { r.malformed() } else { Ok(list) }
-}
-
-/// Stack slots by offset.
-type Slots = Vec<(i64, Word)>;
-
-/// `-delta/8`, touched, and the slots below 0.
-fn frame(r: &mut Reader<'_>) -> Result<(i64, i64, Slots)> {
-    let depth = r.u16()?;
-    let delta = i64::from(depth).saturating_mul(-8);
-    let touched = r.i64()?;
-    let slots = slots_from(r, delta)?;
-    let below = slots.last().is_none_or(|(at, _)| *at < 0);
-    if !below || (delta == 0 && touched == 0) {
-        return r.malformed();
-    }
-    Ok((delta, touched, slots))
-}
-
-/// Slots in increasing order, each with the number of words skipped before it.
-fn slots_from(r: &mut Reader<'_>, first: i64) -> Result<Vec<(i64, Word)>> {
-    let count = r.count(limits::SLOTS)?;
-    let mut next = first;
-    r.many(count, |r| {
-        let skip = i64::from(r.u16()?);
-        let at = next.saturating_add(skip.saturating_mul(8));
-        next = at.saturating_add(8);
-        let word = r.word()?;
-        if word == Word::Junk { r.malformed() } else { Ok((at, word)) }
+        Ok(offset)
     })
 }
 

@@ -3,10 +3,10 @@
 use crate::support::*;
 use tal_core::counted::Rc;
 use tal_core::error::{Error, Rule};
-use tal_core::image::{Contents, Data, DataKind, Image, Label};
+use tal_core::image::{Contents, Data, DataKind, Image};
 use tal_core::judge::Judge;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Fact, FnId, LabelState, Mem, Mode, Word};
+use tal_core::ty::{Fact, FnId, Mem, Mode, Word};
 
 fn object(address: u32, mem: Rc<Mem>, mode: Mode, bytes: &[u8]) -> Data<'_> {
     Data {
@@ -134,22 +134,6 @@ fn bss_is_zero() {
     assert_eq!(refusal(judge(vec![bss(mem)])), Rule::DataInit);
 }
 
-fn label(offset: u32) -> Label {
-    let state = LabelState {
-        vars: vec![],
-        refinements: vec![],
-        facts: vec![],
-        regs: [const { Word::Junk }; 16],
-        delta: 0,
-        touched: 0,
-        slots: vec![],
-        lent: vec![],
-        views: vec![],
-        caps: vec![],
-    };
-    Label { offset, state: state.into() }
-}
-
 fn table(bytes: &[u8], function: u32, writable: bool) -> Result<(), Error> {
     let interface = interface();
     let kind = DataKind::Table { function: FnId(function) };
@@ -162,7 +146,7 @@ fn table(bytes: &[u8], function: u32, writable: bool) -> Result<(), Error> {
         types: vec![],
         sigs: vec![Rc::new(never())],
         functions: vec![function(0), function(32)],
-        labels: vec![label(8), label(16), label(40)],
+        labels: vec![8, 16, 40],
         data: vec![Data { address: 0x41_0000, size, kind, contents, writable }],
         imports: vec![],
         start: None,

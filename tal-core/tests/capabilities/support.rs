@@ -11,12 +11,13 @@ use tal_core::hint::{Comb, Forward, Ghost, Inst, Proof, Through};
 use tal_core::image::{Data, Image, Interface};
 use tal_core::judge::Judge;
 use tal_core::prove::{by_bounds, low};
-use tal_core::state::{FlagKind, FlagSet, Flags, Scope, Stack, State};
+use tal_core::state::{FlagKind, FlagSet, Flags, Saved, Scope, Stack, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
     Assertion, Base, Block, Bounds, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind,
-    LabelState, Mem, Mode, NameSet, NamedType, OriginId, Reg, Region, Rel, Sig, TypeId, View, Word,
+    Mem, Mode, NameSet, NamedType, OriginId, Record, Reg, Region, Rel, Sig, TypeId, View, Word,
 };
+pub(crate) use tal_write::LabelState;
 
 /// Answers what the test tells it, and what it is not told by a small search.
 #[derive(Debug, Default, Clone)]
@@ -140,7 +141,7 @@ impl Forward for Teller {
     fn call(&mut self, _: &State, _: &Sig) -> Result<Vec<Inst>, Error> {
         self.insts.pop_front().map_or_else(silent, Ok)
     }
-    fn label(&mut self, _: &State, _: u32, _: u16, _: &LabelState) -> Result<Vec<Inst>, Error> {
+    fn label(&mut self, _: &State, _: u32, _: &Saved, _: &Record) -> Result<Vec<Inst>, Error> {
         self.insts.pop_front().map_or_else(silent, Ok)
     }
     fn post(&mut self, _: &State, _: u16, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>, Error> {
@@ -259,6 +260,43 @@ pub(crate) fn judged_with<T>(
 /// As [`judged_with`], without data.
 pub(crate) fn judged<T>(teller: Teller, f: impl FnOnce(&mut Judge<'_, Teller>) -> T) -> T {
     judged_with(teller, vec![], f)
+}
+
+/// What the root of a function with this signature has: its variables, facts and views as they are
+/// declared; its registers, frame and capabilities do not matter where a label says all of these.
+pub(crate) fn root(sig: &Sig) -> State {
+    let mut st = state();
+    for kind in &sig.vars {
+        declare(&mut st, kind.clone());
+    }
+    st.facts.clone_from(&sig.pre.facts);
+    st.views.clone_from(&sig.pre.views);
+    st
+}
+
+/// Is the state of a label well formed, which hangs on the root of a function with this signature?
+#[allow(dead_code, reason = "not every test asks")]
+pub(crate) fn wf_label(
+    judge: &mut Judge<'_, Teller>,
+    sig: &Sig,
+    label: &LabelState,
+) -> Result<(), Error> {
+    let st = root(sig);
+    let parent = Saved::of(&st);
+    // The root has no slots: they are all the label's own, in the order in which it says them.
+    let record = Record { slots: label.slots.clone(), ..label.record(&parent) };
+    judge.wf_record(&st, &parent, &record)
+}
+
+/// An edge of the function that the judge is in, to a label that hangs on its root.
+#[allow(dead_code, reason = "not every test asks")]
+pub(crate) fn entail_at(
+    judge: &mut Judge<'_, Teller>,
+    st: &mut State,
+    label: &LabelState,
+) -> Result<(), Error> {
+    let parent = Saved::of(&root(&judge.own.sig));
+    judge.entail(st, 4, &parent, &label.record(&parent))
 }
 
 /// Runs ghosts one after the other.

@@ -10,14 +10,14 @@ use crate::support::*;
 use std::collections::BTreeMap;
 use tal_core::counted::Rc;
 use tal_core::hint::Inst;
-use tal_core::image::{Function, Image, Label};
+use tal_core::image::{Function, Image};
 use tal_core::judge::{Judge, Own};
 use tal_core::rules::apply::Callee;
-use tal_core::state::State;
+use tal_core::state::{Saved, State};
 use tal_core::term::{Monomial, Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Block, Bounds, Cap, Entry, Fact, Field, FieldTy, FnId, Guard, Kind,
-    LabelState, Mem, Mode, NameSet, Post, Reg, Region, Rel, Sig, View, Word,
+    Assertion, Base, Block, Bounds, Cap, Entry, Fact, Field, FieldTy, FnId, Guard, Kind, Mem, Mode,
+    NameSet, Post, Reg, Region, Rel, Sig, View, Word,
 };
 
 /// Says each variable of a state as another one, and a name as another one with an offset.
@@ -449,17 +449,19 @@ fn label_step(world: &mut World<'_>) -> bool {
     let mut image = empty_image();
     image.sigs.push(Rc::clone(&sig));
     image.functions.push(Function { offset: 0, sig: 0 });
-    image.labels.push(Label { offset: 4, state: label.clone().into() });
+    image.labels.push(4);
     let teller = teller(world, said.theta.clone());
     let mut judge = Judge::new(&image, world.interface, teller, 1 << 12);
-    if judge.wf_sig(&sig).is_err() || judge.wf_label(&sig, &label).is_err() {
+    if judge.wf_sig(&sig).is_err() || wf_label(&mut judge, &sig, &label).is_err() {
         return false;
     }
+    let mut there = root(&sig);
     judge.own = Own::function(Some(FnId(0)), sig);
-    if judge.entail(&mut world.st.clone(), 0).is_err() {
+    if entail_at(&mut judge, &mut world.st.clone(), &label).is_err() {
         return false;
     }
-    let there = judge.label_state(0).unwrap();
+    let parent = Saved::of(&there);
+    judge.begin_label(&mut there, (&parent, &label.record(&parent))).unwrap();
     let mut env = values(&world.env, &said.theta).unwrap();
     env.free.splice(..0, world.env.free.iter().take(common).copied());
     // A name of the function that is known to be an integer is a new one there.

@@ -8,8 +8,8 @@ use tal_core::image::Image;
 use tal_core::judge::Judge;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Block, Cap, DataId, Entry, FnId, Guard, Kind, LabelState, Lent, Mem, Mode,
-    NameSet, NamedType, OriginId, Post, Reg, Region, Sig, TypeId, View, Word,
+    Assertion, Base, Block, Cap, DataId, Entry, FnId, Guard, Kind, Lent, Mem, Mode, NameSet,
+    NamedType, OriginId, Post, Reg, Region, Sig, TypeId, View, Word,
 };
 
 fn v(i: u16) -> Term {
@@ -309,7 +309,7 @@ fn label() -> LabelState {
 fn wf_at(label: &LabelState) -> Result<(), Error> {
     let nullable = Kind::Addr { set: NameSet::NULLABLE, block: None };
     let sig = sig(vec![nullable, Kind::INT], assertion(), None);
-    judged(Teller::default(), |judge| judge.wf_label(&sig, label))
+    judged(Teller::default(), |judge| wf_label(judge, &sig, label))
 }
 
 #[test]

@@ -10,10 +10,10 @@ use fastrand::Rng;
 use tal_core::counted::Rc;
 use tal_core::decode::{Cc, Decoded, Flow, Op, decode_at};
 use tal_core::driver;
-use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
+use tal_core::image::{Contents, Data, DataKind, Function, Image};
 use tal_core::judge::{Judge, Own};
 use tal_core::state::FlagSet;
-use tal_core::ty::{FnId, LabelState, Reg, Word};
+use tal_core::ty::{FnId, Reg, Word};
 
 /// Where the instruction stands in the text.
 const AT: usize = 0x800;
@@ -162,21 +162,6 @@ fn calls_leave_the_return_address_and_returns_take_it() {
 /// `endbr64` at each label, then `int3`.
 const LABELS: [u64; 5] = [0x100, 0x120, 0x180, 0x200, 0x210];
 
-fn state_at_label() -> Box<LabelState> {
-    Box::new(LabelState {
-        vars: vec![],
-        refinements: vec![],
-        facts: vec![],
-        regs: [const { Word::Junk }; 16],
-        delta: 0,
-        touched: 0,
-        slots: vec![],
-        lent: vec![],
-        views: vec![],
-        caps: vec![],
-    })
-}
-
 /// The table: addresses of labels, not in order and with one twice.
 fn table() -> Vec<u8> {
     let order = [3, 0, 4, 1, 1, 2];
@@ -207,9 +192,7 @@ fn jump_tables_go_where_the_rules_say() {
             types: vec![],
             sigs: vec![Rc::new(plain_sig())],
             functions: vec![Function { offset: 0, sig: 0 }],
-            labels: (LABELS.iter())
-                .map(|l| Label { offset: *l as u32, state: state_at_label() })
-                .collect(),
+            labels: LABELS.iter().map(|l| *l as u32).collect(),
             data: vec![Data {
                 address: DATA as u32,
                 size: bytes.len() as u32,

@@ -197,6 +197,7 @@ fn c35_a_never_is_entered_with_its_stack_touched() {
     program(false).refused(Rule::JumpNever);
 }
 
+/// Attack s15.
 #[test]
 fn t140_what_is_not_reached_is_refused() {
     let program = |reached: bool| {

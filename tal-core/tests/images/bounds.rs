@@ -38,6 +38,7 @@ fn leaves() -> LabelState {
 }
 
 /// H7 with a bound: `cmp rcx,8; jcc M; mov al,[rdi+rcx]; M: ret`.
+/// Attack n1.
 #[test]
 fn what_the_taken_edge_learns_of_a_bound_the_other_does_not_know() {
     let program = |jump: fn(&mut CodeAssembler, CodeLabel)| {
@@ -86,6 +87,7 @@ fn what_the_taken_edge_learns_of_a_bound_the_other_does_not_know() {
 }
 
 /// The same where the edge goes to another function, which is judged on a copy.
+/// Attack W13.
 #[test]
 fn what_is_learned_on_the_way_to_another_function_stays_there() {
     let program = |jump: fn(&mut CodeAssembler, CodeLabel)| {
@@ -143,6 +145,7 @@ fn entries_of_a_table_do_not_see_each_others_index() {
 
 /// An edge proves the bounds of what a label declares, of the value that it has there: whatever
 /// has the same number on the way is something else.
+/// Attacks n6, n15.
 #[test]
 fn bounds_of_a_label_are_proved_of_its_values() {
     // rsi: anything; the byte of rsi is variable 1 on the way, and in its bounds.
@@ -180,6 +183,7 @@ fn bounds_of_a_label_are_proved_of_its_values() {
 }
 
 /// A caller proves the bounds of what it gives, and knows those of what it gets.
+/// Attack n15.
 #[test]
 fn bounds_of_a_signature_are_proved_by_callers_and_known_inside() {
     let program = |given: Kind, wanted: Kind, promised: Kind, returned: Kind| {
@@ -219,6 +223,7 @@ fn bounds_of_a_signature_are_proved_by_callers_and_known_inside() {
 }
 
 /// An entry stands for a code parameter if it takes what that takes, and gives no more.
+/// Attacks s11, n16.
 #[test]
 fn bounds_of_code_parameters_are_proved_in_both_directions() {
     // h passes `inc` as f : code [x](rdi = x) -> [y](rax = y) to g.
@@ -263,6 +268,7 @@ fn bounds_of_code_parameters_are_proved_in_both_directions() {
 }
 
 /// What a code parameter may assume when it is called is not known to who passes it.
+/// Attack s7.
 #[test]
 fn what_a_code_parameter_assumes_stays_there() {
     let program = |promised: i128| {
@@ -299,6 +305,7 @@ fn what_a_code_parameter_assumes_stays_there() {
 }
 
 /// The host's start is the interface's in its bounds, too.
+/// Attack n16.
 #[test]
 fn the_start_has_the_bounds_of_the_interface() {
     let judged = |ours: Bounds, hosts: Bounds| {
@@ -312,7 +319,7 @@ fn the_start_has_the_bounds_of_the_interface() {
         program.imports = vec![];
         program.start = Some(FnId(0));
         let interface = Interface { start: Rc::new(sig(hosts)), ..interface() };
-        driver::verify(&program.image(), &interface, program.oracle.clone(), 1 << 12)
+        driver::verify(&program.image(), &interface, program.hints(), 1 << 12)
     };
     judged(within(0, 9), within(0, 9)).unwrap();
     judged(Bounds::NONE, Bounds::NONE).unwrap();
@@ -329,6 +336,7 @@ fn bytes(kind: Kind) -> Vec<u8> {
 }
 
 /// What an interface says of bounds is in its bytes, which its hash is of.
+/// Attack n16.
 #[test]
 fn bounds_are_part_of_what_is_hashed() {
     let kinds = [
@@ -362,6 +370,7 @@ fn zigzag(number: i128) -> Vec<u8> {
 }
 
 /// Kinds have one form; no bound reaches 2^80 by reading.
+/// Attacks n7, n25.
 #[test]
 fn bounds_have_one_form() {
     let far = tal_core::limits::CONSTANT;

@@ -547,6 +547,7 @@ fn table(index_bound: i64, words: &[u64], function: FnId) -> Program {
 }
 
 /// Attack t139.
+/// Attacks s14, n23.
 #[test]
 fn jump_tables_go_to_own_labels_in_bounds() {
     let (zero, other) = {
@@ -754,7 +755,7 @@ fn ghosts_at_one_place_are_few() {
 fn fuel_runs_out_and_refuses() {
     let program = weak(|_| {});
     let (image, interface) = (program.image(), interface());
-    let mut judge = tal_core::judge::Judge::new(&image, &interface, program.oracle.clone(), 0);
+    let mut judge = tal_core::judge::Judge::new(&image, &interface, program.hints(), 0);
     judge.fuel = 20;
     assert_eq!(judge.verify().unwrap_err().rule, Rule::Limit);
 }

@@ -3,7 +3,7 @@
 use super::section::{Gen, every_ghost, of_ghost};
 use super::*;
 use tal_core::limits;
-use tal_core::wire::shared::{OPCODES, flag};
+use tal_core::wire::shared::{HEAD, OPCODES, flag};
 
 const PAGE: &str = include_str!("../../../docs/spec/format.md");
 
@@ -71,7 +71,7 @@ fn the_page_states_the_constants() {
         ("arguments of a named type", limits::ARITY),
         ("facts", limits::FACTS),
         ("narrowed on a way", limits::TRAIL),
-        ("ways that wait", limits::SCOPES),
+        ("scopes that are open", limits::SCOPES),
         ("weight of their copies", limits::SAVED),
         ("variables of a label", limits::LABEL_VARS),
         ("variables of a signature", limits::SIG_VARS),
@@ -95,22 +95,27 @@ fn the_page_states_the_constants() {
 }
 
 #[test]
-fn the_page_lists_the_flags_of_labels() {
+fn the_page_lists_the_flags_of_records() {
+    let head = |flag: u32| format!("head {flag}");
+    let more = |flag: u64| format!("more {flag}");
     let flags = [
-        ("entry-caps", flag::ENTRY_CAPS),
-        ("entry-slots", flag::ENTRY_SLOTS),
-        ("lent", flag::LENT),
-        ("refinements", flag::REFINEMENTS),
-        ("views", flag::VIEWS),
-        ("facts", flag::FACTS),
-        ("vars", flag::VARS),
-        ("frame", flag::FRAME),
+        ("`more`", head(flag::MORE)),
+        ("vars", more(flag::VARS)),
+        ("regs", head(flag::REGS)),
+        ("frame", more(flag::FRAME)),
+        ("slots", more(flag::SLOTS)),
+        ("lent", more(flag::LENT)),
+        ("caps", more(flag::CAPS)),
+        ("views", more(flag::VIEWS)),
+        ("refinements", more(flag::REFINEMENTS)),
+        ("facts", head(flag::FACTS)),
     ];
-    let rows = table("Label states");
+    let rows = table("Records");
     assert_eq!(rows.len(), flags.len());
-    for (row, (name, bit)) in rows.iter().zip(flags) {
-        assert_eq!((row[0], row[1].to_string()), (name, bit.to_string()));
+    for (row, (name, flag)) in rows.iter().zip(flags) {
+        assert_eq!((row[0], row[1]), (name, &flag[..]));
     }
+    assert!(PAGE.contains(&format!("uint `{}*k + head`", 1 << HEAD)));
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use super::*;
 use fastrand::Rng;
-use tal_core::hint::{End, Place, Step};
+use tal_core::hint::{End, Forward, Place, Step};
 use tal_core::limits;
+use tal_core::state::Scope;
 use tal_core::ty::{
     Block, Bounds, Entry, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, NamedType, OriginId,
     Region, TypeId,
@@ -292,33 +293,30 @@ impl Gen {
             .then(|| Post { vars: self.list(2, |g| g.kind(depth)), state: self.assertion() });
         Sig { vars, pre, post }
     }
-    fn label(&mut self, sig: &Sig) -> LabelState {
-        let (mut regs, usual) = wire::shared::usual(sig);
-        for (number, reg) in regs.iter_mut().enumerate() {
-            if number != 4 && self.0.bool() {
-                *reg = self.word();
-            }
-        }
-        let delta = if self.0.bool() { 0 } else { -8 * self.0.i64(1..100) };
-        let mut slots: Vec<(i64, Word)> = (delta / 8..0)
-            .filter_map(|k| if self.0.bool() { Some((8 * k, self.word())) } else { None })
-            .filter(|(_, word)| *word != Word::Junk)
-            .collect();
-        if self.0.bool() {
-            slots.extend(usual);
-        }
-        let caps = if self.0.bool() { sig.pre.caps.clone() } else { self.list(2, Self::cap) };
-        LabelState {
+    fn some_word<P>(&mut self, place: P) -> Option<(P, Word)> {
+        if self.0.bool() { Some((place, self.word())) } else { None }
+    }
+    fn lent(&mut self) -> Lent {
+        Lent { offset: self.0.i64(..), size: self.0.i64(..), name: self.var() }
+    }
+    /// Each part of it is there or not.
+    pub(super) fn record(&mut self) -> Record {
+        let registers = Reg::ALL.into_iter().filter(|reg| *reg != Reg::Rsp);
+        let few = self.0.bool();
+        Record {
             vars: self.list(3, |g| g.kind(1)),
             refinements: self.list(2, |g| (g.var(), g.set())),
             facts: self.list(3, Self::fact),
-            regs,
-            delta,
-            touched: if delta == 0 { 0 } else { self.0.i64(..0) },
-            slots,
-            lent: self.list(2, |g| Lent { offset: g.0.i64(..), size: g.0.i64(..), name: g.var() }),
+            regs: registers
+                .filter_map(|reg| if few { self.some_word(reg) } else { None })
+                .collect(),
+            frame: self.0.bool().then(|| (-8 * self.0.i64(0..100), self.0.i64(..))),
+            slots: (-20..20)
+                .filter_map(|k| if few { None } else { self.some_word(8 * k) })
+                .collect(),
+            lent: self.0.bool().then(|| self.list(2, Self::lent)),
             views: self.list(2, Self::view),
-            caps,
+            caps: self.0.bool().then(|| self.list(2, Self::cap)),
         }
     }
 }
@@ -343,9 +341,7 @@ fn tables_of_any_content_survive() {
         }
         let functions: Vec<Function> =
             (0..).zip(&sigs).map(|(i, _)| Function { offset: 10 * i, sig: i }).collect();
-        let labels = (0..)
-            .zip(&sigs)
-            .map(|(i, sig)| Label { offset: 10 * i + 3, state: g.label(sig).into() });
+        let labels = (0..).zip(&sigs).map(|(i, _)| 10 * i + 3);
         let image = Image {
             text: &[0xCC; 4096],
             text_address: TEXT,
@@ -415,6 +411,47 @@ fn ghosts_survive() {
         for ghost in every_ghost(&mut g) {
             assert_eq!(ghost_of(&of_ghost(Some(&ghost))), Ok(Some(ghost)));
         }
+    }
+}
+
+/// Says on which scope a label hangs, and what it declares there.
+struct Hangs(Oracle, u32, Record);
+
+impl Forward for Hangs {
+    type Inner = Oracle;
+
+    fn inner(&mut self) -> &mut Oracle {
+        &mut self.0
+    }
+
+    fn parent(&mut self, _: &State, _: u32, _: &[Opened]) -> Result<u32> {
+        Ok(self.1)
+    }
+
+    fn record(&mut self, _: &State, _: u32, _: &Saved) -> Result<Record> {
+        Ok(self.2.clone())
+    }
+}
+
+/// A record is counted from the number of its first variable, wherever that is.
+#[test]
+fn records_survive() {
+    for seed in 0..500 {
+        let mut g = Gen(Rng::with_seed(seed));
+        let mut state = State::empty();
+        let (kind, set, bounds) = (Kind::INT, NameSet::ADDRESS, Bounds::NONE);
+        state.scope.resize(g.0.usize(0..40), Scope { kind, set, is: None, bounds });
+        let (parent, record) = (g.0.u32(..) >> 3, g.record());
+        let saved = Saved::of(&state);
+        let mut hints = Recorder::new(Hangs(Oracle::default(), parent, record.clone()));
+        Hints::parent(&mut hints, &state, 0, &[]).unwrap();
+        Hints::record(&mut hints, &state, 0, &saved).unwrap();
+        let program = Program::new(Vec::new(), Vec::new());
+        let section = encode(&program.image(), &interface(), &hints.recorded);
+        let (_, mut read) = wire::decode(&[], TEXT, &[], &section, &interface()).unwrap();
+        assert_eq!(read.parent(&state, 0, &[]), Ok(parent), "seed {seed}");
+        assert_eq!(read.record(&state, 0, &saved), Ok(record), "seed {seed}");
+        assert_eq!(read.end(), Ok(()));
     }
 }
 
@@ -506,7 +543,7 @@ fn large_texts_are_judged_in_linear_time() {
     let program = copies(count);
     let (image, interface) = (program.image(), interface());
     let bytes = u64::try_from(program.text.len()).unwrap();
-    let hints = Recorder::new(program.oracle.clone());
+    let hints = Recorder::new(program.hints());
     let mut judge = tal_core::judge::Judge::new(&image, &interface, hints, bytes);
     judge.verify().unwrap();
     let used = bytes * limits::FUEL_FACTOR + limits::FUEL_SLACK - judge.fuel;

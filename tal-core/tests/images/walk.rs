@@ -43,6 +43,7 @@ fn reads(labels: usize, code: impl FnOnce(&mut CodeAssembler, &mut [CodeLabel]))
 }
 
 /// H7: the block learns its own condition, and the way that falls the opposite.
+/// Attack s0.
 #[test]
 fn a_block_knows_its_condition() {
     let there = |jump: fn(&mut CodeAssembler, CodeLabel)| {
@@ -172,6 +173,7 @@ fn the_frame_of_what_waited_is_as_it_was() {
 }
 
 /// A name that is decided on one way is not on the other, and a view that is there on one is not.
+/// Attacks H3, s3.
 #[test]
 fn what_is_known_of_a_name_waits_too() {
     let program = |jump: fn(&mut CodeAssembler, CodeLabel), here: bool| {
@@ -205,6 +207,7 @@ fn what_is_known_of_a_name_waits_too() {
 }
 
 /// An edge with ghosts comes to what the label declares, and what they changed is put back.
+/// Attack W12.
 #[test]
 fn an_edge_with_ghosts_fits_its_label() {
     let program = |more: i128, ghost: bool| {
@@ -236,6 +239,7 @@ fn an_edge_with_ghosts_fits_its_label() {
 }
 
 /// Flags stay readable where a block goes on, after a jump too; at a label they do not.
+/// Attack s21.
 #[test]
 fn a_block_reads_the_flags_of_its_condition() {
     let program = |declared: bool| {
@@ -262,6 +266,7 @@ fn a_block_reads_the_flags_of_its_condition() {
 }
 
 /// A block has one way into it, whatever is found first.
+/// Attack s14.
 #[test]
 fn no_other_way_leads_to_a_block() {
     type Code = fn(&mut CodeAssembler, CodeLabel);
@@ -312,6 +317,7 @@ fn no_other_way_leads_to_a_block() {
 }
 
 /// Overlapping instructions, one of them the middle of another, in either order.
+/// Attack s14.
 #[test]
 fn bytes_are_judged_as_one_instruction() {
     // cmp rcx, 8; jb into the immediate of what falls, which would be a `ret`.
@@ -337,6 +343,7 @@ fn bytes_are_judged_as_one_instruction() {
 }
 
 /// A block belongs to the function that leads to it.
+/// Attacks W22, s14.
 #[test]
 fn a_block_is_in_its_function() {
     let program = |own: bool| {
@@ -363,7 +370,8 @@ fn a_block_is_in_its_function() {
     program(false).refused(Rule::Jump);
 }
 
-/// 257 ways do not wait at a time.
+/// So many scopes are open at a time, and the root is one of them.
+/// Attack s22.
 #[test]
 fn only_so_many_ways_wait() {
     let program = |count: usize| {
@@ -379,6 +387,6 @@ fn only_so_many_ways_wait() {
             }
         })
     };
-    program(limits::SCOPES).accepted();
-    program(limits::SCOPES + 1).refused(Rule::Limit);
+    program(limits::SCOPES - 1).accepted();
+    program(limits::SCOPES).refused(Rule::Limit);
 }

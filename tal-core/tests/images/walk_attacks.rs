@@ -21,50 +21,56 @@ fn record(fields: u32) -> Rc<Mem> {
     Rc::new(Mem::Struct { size: 8 * fields, fields: (0..fields).map(field).collect() })
 }
 
-/// `[n : 0..=99, x .. : addr](rcx = n; x owns a record, ..) -> never`, and one that goes on for
-/// ever. From one block to the next; no other way waits meanwhile.
-fn ladder(blocks: usize, owned: u16, fields: u32) -> Program {
-    let (text, offsets) = asm(blocks + 1, |a, l| {
-        let (last, blocks) = l.split_last_mut().unwrap();
+/// `[x : addr, n : 0..=99](rdi = x, rcx = n; owns a record of this many fields at x) -> never`:
+/// makes its type anew, by a store, and opens a scope or does not.
+fn stored(fields: u32, opens: bool) -> Program {
+    let (text, offsets) = asm(3, |a, l| {
+        let [block, fall, last] = l else { unreachable!() };
+        a.mov(qword_ptr(rdi), rcx).unwrap();
         a.cmp(rcx, 8).unwrap();
-        for block in blocks {
+        if opens {
             a.jb(*block).unwrap();
-            a.jmp(*last).unwrap();
-            a.set_label(block).unwrap();
         }
+        a.set_label(fall).unwrap();
         a.jmp(*last).unwrap();
+        a.set_label(block).unwrap();
+        if opens {
+            a.jmp(*last).unwrap();
+        } else {
+            a.nop().unwrap();
+        }
         a.set_label(last).unwrap();
         a.jmp(*last).unwrap();
     });
-    let mut sig = never(0, &[(Reg::Rcx, int(0))]);
-    sig.vars = vec![between(0, 99)];
-    for i in 1..=owned {
-        sig.vars.push(Kind::Addr { set: NameSet::ADDRESS, block: None });
-        let (guards, name, offset) = (vec![], Var::Free(i), Term::ZERO);
-        sig.pre.caps.push(Cap::Entry(Entry { guards, name, offset, mem: record(fields) }));
+    let pointer = Word::Ptr(Base::Name(Var::Free(0)), Term::ZERO);
+    let mut sig = never(0, &[(Reg::Rdi, pointer), (Reg::Rcx, int(1))]);
+    sig.vars = vec![Kind::Addr { set: NameSet::ADDRESS, block: None }, between(0, 99)];
+    let (guards, name, offset) = (vec![], Var::Free(0), Term::ZERO);
+    sig.pre.caps = vec![Cap::Entry(Entry { guards, name, offset, mem: record(fields) })];
+    let mut program = Program::new(text, vec![(0, sig), (offsets[2], never(0, &[]))]);
+    for at in if opens { &offsets[..2] } else { &offsets[1..2] } {
+        program = program.ghost(Site::At(*at), Ghost::Leak { cap: 0 });
     }
-    Program::new(text, vec![(0, sig), (*offsets.last().unwrap(), never(0, &[]))])
+    program
 }
 
-/// To see whether copies fit, all types that are owned are looked at, at each condition.
+/// To see whether copies fit, a type that is not the one of the scope below is looked at.
 #[test]
 fn what_is_looked_at_is_paid_for() {
-    let (owned, fields) = (limits::CAPS as u16, 200);
-    let fuel = |blocks: usize| {
-        let program = ladder(blocks, owned, fields);
+    let fuel = |fields: u32, opens: bool| {
+        let program = stored(fields, opens);
+        program.accepted();
         let (image, interface) = (program.image(), interface());
-        let mut judge = Judge::new(&image, &interface, program.oracle.clone(), 1 << 12);
+        let mut judge = Judge::new(&image, &interface, program.hints(), 1 << 12);
         let before = judge.fuel;
         judge.verify().unwrap();
         before - judge.fuel
     };
-    let nodes = u64::from(owned) * u64::from(fields);
-    let paid = (fuel(40) - fuel(20)) / 20;
+    let scope = |fields: u32| fuel(fields, true) - fuel(fields, false);
+    let (few, many) = (1, limits::FIELDS as u32);
+    let nodes = u64::from(many - few);
+    let paid = scope(many) - scope(few);
     assert!(paid >= nodes / limits::SAVED_A_UNIT as u64, "{paid} for {nodes}");
-    ladder(20, owned, fields).accepted();
-    // The text would have paid for the rest.
-    ladder(2000, 1, 1).accepted();
-    ladder(2000, owned, fields).refused(Rule::Limit);
 }
 
 /// `[x .. : addr or null](each in a register; two views of each, if it is one)`
@@ -119,6 +125,7 @@ fn what_is_decided_of_a_view_is_one_more() {
 }
 
 /// Entry j of a table knows that the index is j; what waited does not.
+/// Attack s7.
 #[test]
 fn a_table_tells_nothing_to_what_waits() {
     let program = |least: i128, block: fn(&mut CodeAssembler)| {
@@ -333,4 +340,40 @@ fn functions_start_in_the_text() {
     program(1).accepted();
     program(2).refused(Rule::Driver);
     program(3).refused(Rule::Driver);
+}
+
+/// Where a name is null on the way to a label, its words become integers and what it owned is
+/// gone: there. On the other way they are what they were.
+#[test]
+fn what_a_null_makes_of_a_state_is_put_back() {
+    let program = |jump: fn(&mut CodeAssembler, CodeLabel)| {
+        let (text, offsets) = asm(2, |a, l| {
+            let [other, last] = l else { unreachable!() };
+            a.push(rdi).unwrap();
+            a.xor(eax, eax).unwrap();
+            a.test(rdi, rdi).unwrap();
+            jump(a, *other);
+            a.pop(rdi).unwrap();
+            a.mov(byte_ptr(rdi), al).unwrap();
+            a.jmp(*last).unwrap();
+            a.set_label(other).unwrap();
+            a.pop(rdi).unwrap();
+            a.jmp(*last).unwrap();
+            a.set_label(last).unwrap();
+            a.jmp(*last).unwrap();
+        });
+        let pointer = Word::Ptr(Base::Name(Var::Free(0)), Term::ZERO);
+        let mut sig = never(0, &[(Reg::Rdi, pointer)]);
+        sig.vars = vec![Kind::Addr { set: NameSet::NULLABLE, block: None }];
+        let guards = vec![Guard::IsAddress(Var::Free(0))];
+        let (name, offset, mem) = (Var::Free(0), Term::ZERO, Rc::new(Mem::Bytes(Term::int(8))));
+        sig.pre.caps = vec![Cap::Entry(Entry { guards, name, offset, mem })];
+        let regs = [const { Word::Junk }; 16];
+        let there = LabelState { delta: -8, touched: -8, regs, slots: vec![], ..label(0, &[]) };
+        let leaks = offsets[0] - 2;
+        let program = Program::new(text, vec![(0, sig), (offsets[1], never(0, &[]))]);
+        program.label(offsets[0], there).ghost(Site::At(leaks), Ghost::Leak { cap: 0 })
+    };
+    program(|a, to| a.jz(to).unwrap()).accepted();
+    program(|a, to| a.jnz(to).unwrap()).refused(Rule::Entail);
 }

@@ -6,7 +6,7 @@ use tal_core::counted::Rc;
 use tal_core::decode::Cc;
 use tal_core::error::Rule;
 use tal_core::hint::Inst;
-use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
+use tal_core::image::{Contents, Data, DataKind, Function, Image};
 use tal_core::judge::{Judge, Own};
 use tal_core::rules::apply::Callee;
 use tal_core::state::FlagSet;
@@ -137,11 +137,10 @@ fn code_is_of_its_signature() {
         let own = Sig { vars, ..never() };
         l.regs[Reg::Rdi as usize] = Word::Junk;
         judged_at(
-            l,
             Teller { insts: [vec![Inst::Code(Base::Name(f))]].into(), ..Teller::default() },
             |j| {
                 j.own = Own::function(Some(FnId(0)), Rc::new(own));
-                j.entail(&mut st, 0)
+                entail_at(j, &mut st, &l)
             },
         )
     };
@@ -224,7 +223,7 @@ fn an_index_into_a_table_is_not_negative() {
         let image = Image {
             text: &text,
             functions: vec![Function { offset: 0, sig: 0 }],
-            labels: vec![Label { offset: 7, state: label(vec![]).into() }],
+            labels: vec![7],
             data: vec![table],
             ..bare()
         };

@@ -8,8 +8,8 @@ use tal_core::image::{Contents, Data, DataKind};
 use tal_core::limits;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Cap, DataId, Entry, Fact, FnId, Guard, Kind, LabelState, Lent, Mem, Mode, NameSet, Post,
-    Region, Sig, View, Word,
+    Base, Cap, DataId, Entry, Fact, FnId, Guard, Kind, Lent, Mem, Mode, NameSet, Post, Region, Sig,
+    View, Word,
 };
 
 fn wf(sig: &Sig) -> Result<(), Error> {
@@ -129,7 +129,7 @@ fn signatures_are_formed() {
 /// Labels of that function.
 #[test]
 fn labels_are_formed() {
-    let wf = |l: &LabelState| judged(Teller::default(), |judge| judge.wf_label(&plain(), l));
+    let wf = |l: &LabelState| judged(Teller::default(), |judge| wf_label(judge, &plain(), l));
     let start = || LabelState { delta: -64, touched: -64, ..label(vec![ADDRESS]) };
     wf(&start()).unwrap();
     let lent = |offset: i64, size: i64| Lent { offset, size, name: Var::Free(2) };

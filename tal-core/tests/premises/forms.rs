@@ -10,9 +10,9 @@ use tal_core::judge::Judge;
 use tal_core::limits;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Cap, DataId, Entry, FnId, Kind, LabelState, Mem, Mode, NameSet, NamedType, Region, Sig,
-    View,
+    Base, Cap, DataId, Entry, FnId, Kind, Mem, Mode, NameSet, NamedType, Region, Sig, View,
 };
+use tal_write::state_at;
 
 fn view(base: Base, mem: Rc<Mem>) -> View {
     View { guards: vec![], region: Region::Always, mode: Mode::Ro, base, offset: k(0), mem }
@@ -102,7 +102,7 @@ fn facts_of_function_and_label_are_bounded() {
         let mut sig = never();
         sig.pre.facts = vec![ge(k(0))];
         let l = LabelState { facts: vec![ge(k(0)); n], ..label(vec![]) };
-        judged(Teller::default(), |j| j.wf_label(&sig, &l))
+        judged(Teller::default(), |j| wf_label(j, &sig, &l))
     };
     wf(limits::FACTS - 1).unwrap();
     refused(wf(limits::FACTS), Rule::WfLabel);
@@ -117,7 +117,7 @@ fn a_refinement_is_a_set() {
     let wf = |small: [Option<(i16, i16)>; 2]| {
         let set = NameSet { address: false, small };
         let l = LabelState { refinements: vec![(Var::Free(0), set)], ..label(vec![]) };
-        judged(Teller::default(), |j| j.wf_label(&sig, &l))
+        judged(Teller::default(), |j| wf_label(j, &sig, &l))
     };
     wf([low, high]).unwrap();
     wf([high, None]).unwrap();
@@ -130,7 +130,7 @@ fn a_refinement_is_a_set() {
 #[test]
 fn a_state_is_bounded() {
     let begin = |l: LabelState| -> Result<(), Error> {
-        judged_at(label(vec![]), Teller::default(), |j| j.state_at(FnId(0), &l).map(drop))
+        judged_at(Teller::default(), |j| state_at(j, FnId(0), &l).map(drop))
     };
     let entry = Cap::Entry(Entry { guards: vec![], name: Var::Free(0), offset: k(0), mem: u64s() });
     let named = view(Base::Name(Var::Free(0)), u64s());
@@ -139,7 +139,7 @@ fn a_state_is_bounded() {
     // What speaks of one integer is no fact of the state.
     let bounds = vec![ge(Term::var(Var::Free(0))); limits::FACTS + 1];
     let begun = LabelState { facts: bounds, ..label(ints()) };
-    let st = judged_at(label(vec![]), Teller::default(), |j| j.state_at(FnId(0), &begun)).unwrap();
+    let st = judged_at(Teller::default(), |j| state_at(j, FnId(0), &begun)).unwrap();
     assert!(st.facts.is_empty() && st.bounds(Var::Free(0)).unwrap().low() == Some(0));
     for over in [0, 1] {
         for l in [

@@ -4,10 +4,10 @@ use crate::support::*;
 use tal_core::counted::Rc;
 use tal_core::error::{Error, Rule};
 use tal_core::hint::Inst;
-use tal_core::image::{Function, Image, Label};
+use tal_core::image::{Function, Image};
 use tal_core::judge::{Judge, Own};
 use tal_core::state::State;
-use tal_core::ty::{FnId, Kind, LabelState, NameSet, Post, Reg, Sig, Word};
+use tal_core::ty::{FnId, Kind, NameSet, Post, Reg, Sig, Word};
 
 /// An image of nothing.
 pub(crate) fn bare() -> Image<'static> {
@@ -29,18 +29,11 @@ pub(crate) fn refused(r: Result<(), Error>, rule: Rule) {
     assert_eq!(r.expect_err("must be refused").rule, rule);
 }
 
-/// As a judge of a function without variables with this label.
-pub(crate) fn judged_at<T>(
-    label: LabelState,
-    teller: Teller,
-    f: impl FnOnce(&mut Judge<'_, Teller>) -> T,
-) -> T {
+/// As a judge of a function without variables with a label at 4.
+pub(crate) fn judged_at<T>(teller: Teller, f: impl FnOnce(&mut Judge<'_, Teller>) -> T) -> T {
     let interface = interface();
-    let image = Image {
-        functions: vec![Function { offset: 0, sig: 0 }],
-        labels: vec![Label { offset: 4, state: label.into() }],
-        ..bare()
-    };
+    let image =
+        Image { functions: vec![Function { offset: 0, sig: 0 }], labels: vec![4], ..bare() };
     let mut judge = Judge::new(&image, &interface, teller, 1 << 20);
     judge.own = Own::function(Some(FnId(0)), Rc::new(never()));
     f(&mut judge)
@@ -53,7 +46,7 @@ pub(crate) fn entail(st: &State, label: LabelState, theta: Vec<Inst>) -> Result<
 
 /// As [`entail`], with these answers.
 pub(crate) fn entail_told(st: &State, label: LabelState, told: Teller) -> Result<(), Error> {
-    judged_at(label, told, |judge| judge.entail(&mut st.clone(), 0))
+    judged_at(told, |judge| entail_at(judge, &mut st.clone(), &label))
 }
 
 /// A declaration that says nothing.

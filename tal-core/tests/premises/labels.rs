@@ -5,13 +5,14 @@ use crate::support::*;
 use tal_core::counted::Rc;
 use tal_core::error::{Error, Rule};
 use tal_core::hint::{Inst, Through};
-use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
+use tal_core::image::{Contents, Data, DataKind, Function, Image};
 use tal_core::judge::{Judge, Own};
-use tal_core::state::State;
+use tal_core::limits;
+use tal_core::state::{Saved, State};
 use tal_core::term::Var;
 use tal_core::ty::{
-    Base, Block, Cap, DataId, Entry, FnId, Guard, Kind, LabelState, Lent, Mode, NameSet, OriginId,
-    Reg, Region, Word,
+    Base, Block, Cap, DataId, Entry, FnId, Guard, Kind, Lent, Mode, NameSet, OriginId, Record, Reg,
+    Region, Word,
 };
 
 /// A label's claim about a block is one that the name has.
@@ -97,7 +98,7 @@ fn a_place_lies_in_an_entry_or_an_object() {
         let interface = interface();
         let image = Image {
             functions: vec![Function { offset: 0, sig: 0 }],
-            labels: vec![Label { offset: 4, state: label(vec![ADDRESS]).into() }],
+            labels: vec![4],
             data: vec![data(0x50_0000), data(0x50_1000)],
             ..bare()
         };
@@ -106,7 +107,7 @@ fn a_place_lies_in_an_entry_or_an_object() {
         let told = Teller { insts: [theta].into(), access, ..Teller::default() };
         let mut judge = Judge::new(&image, &interface, told, 1 << 20);
         judge.own = Own::function(Some(FnId(0)), Rc::new(never()));
-        judge.entail(&mut state(), 0)
+        entail_at(&mut judge, &mut state(), &label(vec![ADDRESS]))
     };
     object(8, 0).unwrap();
     refused(object(24, 0), Rule::Apply);
@@ -176,4 +177,47 @@ fn what_is_lent_keeps_its_name() {
     };
     to(false).unwrap();
     refused(to(true), Rule::Entail);
+}
+
+/// A slot holds what the label says.
+#[test]
+fn a_slot_holds_its_word() {
+    let to = |have: i64| {
+        let mut st = state();
+        st.stack.delta = -8;
+        st.stack.touched = -8;
+        st.regs[Reg::Rsp as usize] = Word::Frame(-8);
+        st.stack.slots = vec![(-8, Word::Int(k(have)))];
+        let slots = vec![(-8, Word::Int(k(1)))];
+        entail(&st, LabelState { delta: -8, touched: -8, slots, ..label(vec![]) }, vec![])
+    };
+    to(1).unwrap();
+    refused(to(2), Rule::Entail);
+}
+
+/// A record is counted with what its parent has: slots, and what is lent.
+#[test]
+fn a_record_fits_what_its_parent_has() {
+    let mut st = state();
+    let c = address(&mut st);
+    st.stack.delta = -limits::FRAME;
+    st.stack.touched = -limits::FRAME;
+    st.stack.lent = vec![Lent { offset: -64, size: 16, name: c }];
+    let word = |i: i64| (8 * i - limits::FRAME, Word::Int(k(1)));
+    let most = limits::SLOTS as i64;
+    st.stack.slots = (0..most - 1).map(word).collect();
+    let formed = |record: &Record| {
+        let (image, interface) = (bare(), interface());
+        Judge::new(&image, &interface, Teller::default(), 1 << 20).wf_record(
+            &st,
+            &Saved::of(&st),
+            record,
+        )
+    };
+    let own = |count: i64| Record { slots: (0..count).map(word).collect(), ..Record::default() };
+    formed(&own(1)).unwrap();
+    refused(formed(&own(2)), Rule::WfLabel);
+    let higher = |delta: i64| Record { frame: Some((delta, delta)), ..Record::default() };
+    formed(&higher(-64)).unwrap();
+    refused(formed(&higher(-56)), Rule::WfLabel);
 }

@@ -6,7 +6,7 @@ use crate::support::*;
 use tal_core::counted::Rc;
 use tal_core::error::{Error, Kind as Evidence, Rule};
 use tal_core::hint::{Ghost, Inst, Through};
-use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
+use tal_core::image::{Contents, Data, DataKind, Function, Image};
 use tal_core::judge::{Judge, Own};
 use tal_core::rules::apply::Callee;
 use tal_core::rules::memory::Address;
@@ -20,19 +20,6 @@ use tal_core::ty::{
 fn wants(r: Result<(), Error>, rule: Rule, kind: &Evidence) {
     let error = r.expect_err("must be refused");
     assert_eq!((error.rule, &error.kind), (rule, kind));
-}
-
-/// A label is entered by its own function only.
-#[test]
-fn a_label_of_another_function_is_no_target() {
-    let to = |function: u32| {
-        judged_at(label(vec![]), Teller { insts: [vec![]].into(), ..Teller::default() }, |j| {
-            j.own = Own::function(Some(FnId(function)), Rc::new(never()));
-            j.entail(&mut state(), 0)
-        })
-    };
-    to(0).unwrap();
-    wants(to(1), Rule::Jump, &Evidence::BadTarget(4));
 }
 
 /// A table is of the running function, and nobody writes it.
@@ -54,7 +41,7 @@ fn a_table_is_ours_and_constant() {
         let image = Image {
             text: &text,
             functions: vec![Function { offset: 0, sig: 0 }],
-            labels: vec![Label { offset: 7, state: label(vec![]).into() }],
+            labels: vec![7],
             data: vec![table],
             ..bare()
         };
@@ -73,10 +60,7 @@ fn a_table_is_ours_and_constant() {
 /// A name that is an integer by now is no word that leaves the frame, nor is a thing that is none.
 #[test]
 fn what_leaves_as_a_word_exists() {
-    let to = |st: &State, word: Word| {
-        let mut st = st.clone();
-        judged_at(label(vec![Kind::Word]), teller(vec![Inst::Word(word)]), |j| j.entail(&mut st, 0))
-    };
+    let to = |st: &State, word: Word| entail(st, label(vec![Kind::Word]), vec![Inst::Word(word)]);
     let mut st = state();
     let x = name(&mut st, NameSet::NULLABLE);
     let rho = declare(&mut st, Kind::Region);

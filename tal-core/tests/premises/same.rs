@@ -92,6 +92,7 @@ fn full() -> Sig {
 type Change = Box<dyn Fn(&mut Sig)>;
 
 /// A signature is another one if it differs in anything.
+/// Attack s11.
 #[test]
 fn a_signature_is_the_same_in_everything() {
     let same = |b: &Sig| judged(Teller::default(), |j| j.same_sig(&full(), b, RULE));

@@ -5,14 +5,14 @@ use crate::support::*;
 use tal_core::counted::Rc;
 use tal_core::error::{Error, Kind as Evidence, Rule};
 use tal_core::hint::{Ghost, Inst, Place, Step, Through};
-use tal_core::image::{Contents, Data, DataKind, Function, Image, Label};
+use tal_core::image::{Contents, Data, DataKind, Function, Image};
 use tal_core::judge::{Judge, Own};
 use tal_core::rules::apply::Callee;
 use tal_core::state::{FlagKind, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Cap, DataId, Entry, Fact, FieldTy, FnId, Guard, Kind, LabelState, Lent, Mode, NameSet,
-    Reg, Region, Rel, Word,
+    Base, Cap, DataId, Entry, Fact, FieldTy, FnId, Guard, Kind, Lent, Mode, NameSet, Reg, Region,
+    Rel, Word,
 };
 
 /// Refused for want of just this.
@@ -32,9 +32,7 @@ fn a_value_is_of_its_kind() {
     let x = name(&mut st, NameSet { address: true, small: [Some((-4, -1)), None] });
     let n = any(&mut st);
     let byte = between(&mut st, 0, 255);
-    let to = |vars: Vec<Kind>, theta: Vec<Inst>| {
-        judged_at(label(vars), teller(theta), |j| j.entail(&mut st.clone(), 0))
-    };
+    let to = |vars: Vec<Kind>, theta: Vec<Inst>| entail(&st, label(vars), theta);
     let wide = |low: i16, high: i16| Kind::Addr {
         set: NameSet { address: true, small: [Some((low, high)), None] },
         block: None,
@@ -86,7 +84,7 @@ fn what_is_lent_is_at_its_place() {
         let told =
             Teller { access: [Through::Entry(0)].into(), take: [0].into(), ..Teller::default() };
         let theta = vec![Inst::Ptr(Base::Name(c), k(at))];
-        judged_at(l, Teller { insts: [theta].into(), ..told }, |j| j.entail(&mut st, 0))
+        entail_told(&st, l, Teller { insts: [theta].into(), ..told })
     };
     to(-32, 16, 0).unwrap();
     refused(to(-24, 16, 0), Rule::Entail);
@@ -137,14 +135,14 @@ fn a_table_has_no_value() {
             Data { address: 0x50_0000, size: 8, kind, contents: Contents::Zero, writable: false };
         let image = Image {
             functions: vec![Function { offset: 0, sig: 0 }],
-            labels: vec![Label { offset: 4, state: label(vec![ADDRESS]).into() }],
+            labels: vec![4],
             data: vec![data],
             ..bare()
         };
         let told = teller(vec![Inst::Ptr(Base::Data(DataId(0)), k(0))]);
         let mut judge = Judge::new(&image, &interface, told, 1 << 20);
         judge.own = Own::function(Some(FnId(0)), Rc::new(never()));
-        judge.entail(&mut state(), 0)
+        entail_at(&mut judge, &mut state(), &label(vec![ADDRESS]))
     };
     to(DataKind::Object { mem: u64s(), mode: Mode::Ro }).unwrap();
     refused(to(DataKind::Table { function: FnId(0) }), Rule::Apply);

@@ -10,9 +10,10 @@ use tal_core::error::{Error, Kind as Refusal, Rule};
 use tal_core::hint::{
     Comb, Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through,
 };
-use tal_core::state::State;
+use tal_core::state::{Saved, State};
 use tal_core::term::Term;
-use tal_core::ty::{Assertion, Base, Cap, DataId, Fact, Kind, LabelState, Sig, View, Word};
+use tal_core::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
+use tal_core::walk::Opened;
 
 type Result<T> = core::result::Result<T, Error>;
 
@@ -64,7 +65,13 @@ impl Hints for Silent {
     fn post(&mut self, _: &State, _: u16, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>> {
         silent()
     }
-    fn label(&mut self, _: &State, _: u32, _: u16, _: &LabelState) -> Result<Vec<Inst>> {
+    fn parent(&mut self, _: &State, _: u32, _: &[Opened]) -> Result<u32> {
+        silent()
+    }
+    fn record(&mut self, _: &State, _: u32, _: &Saved) -> Result<Record> {
+        silent()
+    }
+    fn label(&mut self, _: &State, _: u32, _: &Saved, _: &Record) -> Result<Vec<Inst>> {
         silent()
     }
     fn cmov(&mut self, _: &State, _: &Word, _: &Word) -> Result<Template> {

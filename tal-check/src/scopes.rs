@@ -1,0 +1,525 @@
+//! Not trusted: a bug here can reject, never admit. On which scopes labels hang, and what changes
+//! between a label and its parent.
+//!
+//! A label hangs on the branch that dominates it immediately: the scope that was opened there is
+//! open wherever a way leads to the label. A register or slot that nothing on those ways writes is
+//! as the parent has saved it; the others are what SSA form calls phis, found by the dominance
+//! frontiers of the blocks that write them (Cytron and others, 1991; dominators after Cooper,
+//! Harvey and Kennedy, A simple, fast dominance algorithm, 2001). What a block writes is what its
+//! instructions write, and what the judge sees change while it judges the program once with whole
+//! states: that is how ghosts count.
+
+use crate::check::finder;
+use crate::dead::ways;
+use crate::find::Finder;
+use crate::lowered::{FnInfo, Lowered};
+use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, OpAccess, Register};
+use std::collections::{BTreeMap, BTreeSet};
+use tal_core::error::Error;
+use tal_core::hint::{Forward, Ghost, Hints, Place, Site, Start};
+use tal_core::judge::Judge;
+use tal_core::state::State;
+use tal_core::ty::{Cap, FnId, Reg, Word};
+use tal_write::Label;
+
+/// Places of a state, a bit each: registers by number; that of rsp stands for the capabilities;
+/// slots from 16 on, the last bit for all that have none of their own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Places(u128);
+
+const CAPS: u128 = 1 << Reg::Rsp as u32;
+const FIRST_SLOT: u32 = 16;
+const LAST_SLOT: u32 = 127;
+
+impl Places {
+    fn or(self, other: Places) -> Places {
+        Places(self.0 | other.0)
+    }
+
+    /// May what is owned differ?
+    pub(crate) fn caps(self) -> bool {
+        self.0 & CAPS != 0
+    }
+}
+
+/// The bits of slots, by offset.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slots(BTreeMap<i64, u32>);
+
+impl Slots {
+    fn bit(&mut self, at: i64) -> u128 {
+        let next = u32::try_from(self.0.len()).unwrap_or(LAST_SLOT) + FIRST_SLOT;
+        1 << *self.0.entry(at).or_insert(next.min(LAST_SLOT))
+    }
+
+    /// Those from here to there.
+    fn within(&mut self, from: i64, to: i64) -> u128 {
+        let first = from & !7;
+        if to.saturating_sub(first) > 64 * 8 {
+            return !((1 << FIRST_SLOT) - 1);
+        }
+        let mut places = 0;
+        let mut at = first;
+        while at < to {
+            places |= self.bit(at);
+            at += 8;
+        }
+        places
+    }
+
+    /// Is this one of the places?
+    pub(crate) fn has(&self, places: Places, place: Place) -> bool {
+        let bit = match place {
+            Place::Reg(reg) => reg as u32,
+            Place::Slot(at) => self.0.get(&at).copied().unwrap_or(LAST_SLOT),
+        };
+        places.0 >> bit & 1 == 1
+    }
+}
+
+/// Where labels hang.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    /// By offset of the label: its parent and what it declares. The others hang on the root and
+    /// declare all.
+    pub(crate) labels: BTreeMap<u32, Hang>,
+    pub(crate) slots: Slots,
+}
+
+/// Of a label.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hang {
+    /// Offset of the instruction at which its parent is opened.
+    pub(crate) branch: u32,
+    /// What may differ.
+    pub(crate) changed: Places,
+}
+
+/// Scopes that may lie below a label: half of what the judge admits are left to blocks.
+const DEPTH: usize = 60;
+
+/// The plan for these labels. Those of the functions in `flat` hang on the root.
+///
+/// # Errors
+/// When the judge refuses the program.
+pub(crate) fn plan(
+    lowered: &Lowered,
+    labels: &[Label],
+    flat: &BTreeSet<FnId>,
+) -> Result<Plan, Error> {
+    let image = lowered.image(labels);
+    let graphs: Vec<Graph> = (0..)
+        .map(FnId)
+        .zip(&lowered.functions)
+        .filter(|(id, _)| !flat.contains(id))
+        .map(|(_, function)| Graph::new(lowered, labels, function))
+        .collect();
+    let nodes = graphs.iter().flat_map(|g| &g.nodes);
+    let hints = Watch {
+        finder: finder(lowered, &image, labels),
+        code: instructions(lowered),
+        info: InstructionInfoFactory::new(),
+        starts: nodes.clone().map(|n| n.start).collect(),
+        ends: nodes.filter(|n| !n.falls).map(|n| n.end).collect(),
+        node: 0,
+        begun: None,
+        delta: None,
+        last: None,
+        site: None,
+        written: Written::default(),
+    };
+    let mut judge = Judge::new(&image, &lowered.host.interface, hints, u64::MAX);
+    judge.verify()?;
+    let written = judge.hints.written;
+    let mut plan = Plan::default();
+    for graph in &graphs {
+        graph.hang(&written, &mut plan.labels);
+    }
+    plan.slots = written.slots;
+    Ok(plan)
+}
+
+/// A basic block.
+#[derive(Debug)]
+struct Node {
+    start: u32,
+    /// Offset of the instruction that ends it; where it runs into the next, that of the next.
+    end: u32,
+    falls: bool,
+    label: bool,
+    /// Does the source state what holds here? Then it stays as it is.
+    stated: bool,
+    to: Vec<usize>,
+    from: Vec<usize>,
+}
+
+/// The basic blocks of a function that its entry leads to, the entry first, each behind one that
+/// leads to it.
+#[derive(Debug)]
+struct Graph {
+    nodes: Vec<Node>,
+}
+
+impl Graph {
+    fn new(lowered: &Lowered, labels: &[Label], function: &FnInfo) -> Graph {
+        let image = lowered.image(labels);
+        let interface = &lowered.host.interface;
+        let range = function.offset..function.end();
+        let code: Vec<_> = lowered.instructions(range.start, range.end).collect();
+        let ways: Vec<Vec<u32>> =
+            code.iter().map(|i| ways(lowered, &image, interface, i, &range)).collect();
+        let is_label = |at: u32| labels.binary_search_by_key(&at, |l| l.offset).is_ok();
+        let mut leaders = BTreeSet::from([range.start]);
+        leaders.extend(labels.iter().map(|l| l.offset).filter(|at| range.contains(at)));
+        let mut places = BTreeMap::new();
+        for (i, (instruction, ways)) in code.iter().zip(&ways).enumerate() {
+            let at = lowered.offset_of(instruction);
+            places.insert(at, i);
+            if instruction.flow_control() != FlowControl::Next
+                && instruction.flow_control() != FlowControl::Call
+            {
+                leaders.extend(ways);
+            }
+        }
+        let mut blocks: BTreeMap<u32, (u32, bool, Vec<u32>)> = BTreeMap::new();
+        for leader in &leaders {
+            let Some(mut i) = places.get(leader).copied() else { continue };
+            while let (Some(instruction), Some(ways)) = (code.get(i), ways.get(i)) {
+                let at = lowered.offset_of(instruction);
+                let plain = matches!(
+                    instruction.flow_control(),
+                    FlowControl::Next | FlowControl::Call | FlowControl::IndirectCall
+                );
+                match ways.as_slice() {
+                    [next] if plain && leaders.contains(next) => {
+                        blocks.insert(*leader, (*next, true, ways.clone()));
+                        break;
+                    }
+                    [_] if plain => i += 1,
+                    _ => {
+                        blocks.insert(*leader, (at, false, ways.clone()));
+                        break;
+                    }
+                }
+            }
+        }
+        // In reverse postorder.
+        let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut work = vec![(range.start, false)];
+        while let Some((at, done)) = work.pop() {
+            let Some((_, _, to)) = blocks.get(&at) else { continue };
+            if done {
+                order.push(at);
+            } else if seen.insert(at) {
+                work.push((at, true));
+                work.extend(to.iter().rev().map(|to| (*to, false)));
+            }
+        }
+        order.reverse();
+        let number: BTreeMap<u32, usize> =
+            order.iter().enumerate().map(|(i, at)| (*at, i)).collect();
+        let mut nodes: Vec<Node> = Vec::with_capacity(order.len());
+        for start in &order {
+            let Some((end, falls, to)) = blocks.get(start) else { continue };
+            let to: BTreeSet<usize> = to.iter().filter_map(|to| number.get(to)).copied().collect();
+            let stated = function.label_at(*start).is_some_and(|label| label.state.is_some());
+            let (start, end, falls, label) = (*start, *end, *falls, is_label(*start));
+            let (to, from) = (to.into_iter().collect(), Vec::new());
+            nodes.push(Node { start, end, falls, label, stated, to, from });
+        }
+        for i in 0..nodes.len() {
+            for to in nodes[i].to.clone() {
+                nodes[to].from.push(i);
+            }
+        }
+        Graph { nodes }
+    }
+
+    /// The immediate dominator of each node; of the entry itself.
+    fn dominators(&self) -> Vec<usize> {
+        const UNKNOWN: usize = usize::MAX;
+        let mut idom = vec![UNKNOWN; self.nodes.len()];
+        if let Some(entry) = idom.first_mut() {
+            *entry = 0;
+        }
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for (i, node) in self.nodes.iter().enumerate().skip(1) {
+                let known = node.from.iter().copied().filter(|from| idom[*from] != UNKNOWN);
+                let meet = |mut a: usize, mut b: usize| {
+                    while a != b {
+                        while a > b {
+                            a = idom[a];
+                        }
+                        while b > a {
+                            b = idom[b];
+                        }
+                    }
+                    a
+                };
+                let new = known.reduce(meet).unwrap_or(0);
+                changed |= idom[i] != new;
+                idom[i] = new;
+            }
+        }
+        idom
+    }
+
+    /// Hangs each label on a branch, or leaves it to the root.
+    fn hang(&self, written: &Written, labels: &mut BTreeMap<u32, Hang>) {
+        let idom = self.dominators();
+        let rooted = self.rooted(&idom);
+        let is_label = |i: &usize| self.nodes[*i].label && *i != 0 && !rooted[*i];
+        let hung: Vec<usize> = (0..self.nodes.len()).filter(is_label).collect();
+        let mut changed = vec![Places::default(); self.nodes.len()];
+        let mut again = true;
+        while again {
+            again = false;
+            for label in &hung {
+                let mut all = changed[*label];
+                for from in &self.nodes[*label].from {
+                    let way = (self.nodes[*from].start, self.nodes[*label].start);
+                    all = all.or(written.ways.get(&way).copied().unwrap_or_default());
+                    let mut at = *from;
+                    while at != idom[*label] {
+                        let block = written.blocks.get(&self.nodes[at].start).copied();
+                        all = all.or(block.unwrap_or_default()).or(changed[at]);
+                        at = idom[at];
+                    }
+                }
+                again |= all != changed[*label];
+                changed[*label] = all;
+            }
+        }
+        for label in hung {
+            let branch = self.nodes[idom[label]].end;
+            labels.insert(self.nodes[label].start, Hang { branch, changed: changed[label] });
+        }
+    }
+
+    /// The labels that hang on the root: those that are stated, those that would lie too deep, and
+    /// those to which a way leads from where their parent is closed because of these.
+    fn rooted(&self, idom: &[usize]) -> Vec<bool> {
+        let mut rooted: Vec<bool> = self.nodes.iter().map(|n| n.label && n.stated).collect();
+        let mut depth = vec![0_usize; self.nodes.len()];
+        for (i, node) in self.nodes.iter().enumerate().skip(1) {
+            depth[i] = depth[idom[i]] + 1;
+            rooted[i] |= node.label && depth[i] > DEPTH;
+            if rooted[i] {
+                depth[i] = 0;
+            }
+        }
+        if !rooted.contains(&true) {
+            return rooted;
+        }
+        loop {
+            // By walk: where a node's state comes from.
+            let mut scopes: Vec<BTreeSet<usize>> = Vec::with_capacity(self.nodes.len());
+            for i in 0..self.nodes.len() {
+                let mut open = BTreeSet::new();
+                if i != 0 && !rooted[i] {
+                    open.clone_from(&scopes[idom[i]]);
+                }
+                open.insert(i);
+                scopes.push(open);
+            }
+            let mut news = false;
+            for (i, node) in self.nodes.iter().enumerate().skip(1) {
+                let open = |from: &usize| scopes[*from].contains(&idom[i]);
+                if node.label && !rooted[i] && !node.from.iter().all(open) {
+                    rooted[i] = true;
+                    news = true;
+                }
+            }
+            if !news {
+                return rooted;
+            }
+        }
+    }
+}
+
+/// What changes, as the judge sees it.
+#[derive(Debug, Default)]
+struct Written {
+    slots: Slots,
+    /// In a block, by its start.
+    blocks: BTreeMap<u32, Places>,
+    /// On the way from a block to a label, by both starts.
+    ways: BTreeMap<(u32, u32), Places>,
+}
+
+impl Written {
+    fn between(&mut self, a: &Words, b: &Words) -> Places {
+        let mut places = 0;
+        for (i, (a, b)) in a.regs.iter().zip(&b.regs).enumerate() {
+            if a != b && i != Reg::Rsp as usize {
+                places |= 1 << i;
+            }
+        }
+        if a.caps != b.caps {
+            places |= CAPS;
+        }
+        let (left, right): (BTreeMap<_, _>, BTreeMap<_, _>) = (
+            a.slots.iter().map(|(at, w)| (*at, w)).collect(),
+            b.slots.iter().map(|(at, w)| (*at, w)).collect(),
+        );
+        for at in left.keys().chain(right.keys()) {
+            if left.get(at) != right.get(at) {
+                places |= self.slots.bit(*at);
+            }
+        }
+        Places(places)
+    }
+}
+
+/// What a state holds.
+#[derive(Clone, Debug)]
+struct Words {
+    regs: [Word; 16],
+    slots: Vec<(i64, Word)>,
+    caps: Vec<Cap>,
+}
+
+impl Words {
+    fn of(state: &State) -> Words {
+        let (regs, slots) = (state.regs.clone(), state.stack.slots.clone());
+        Words { regs, slots, caps: state.caps.clone() }
+    }
+}
+
+/// The program's instructions by offset.
+fn instructions(lowered: &Lowered) -> BTreeMap<u32, Instruction> {
+    let all = lowered.functions.iter().flat_map(|f| lowered.instructions(f.offset, f.end()));
+    all.map(|instruction| (lowered.offset_of(&instruction), instruction)).collect()
+}
+
+/// A finder that is watched.
+struct Watch<'a> {
+    finder: Finder<'a>,
+    code: BTreeMap<u32, Instruction>,
+    info: InstructionInfoFactory,
+    starts: BTreeSet<u32>,
+    /// Instructions that end a block.
+    ends: BTreeSet<u32>,
+    /// The block that runs, by its start, and what it began with.
+    node: u32,
+    begun: Option<Words>,
+    /// rsp before the last instruction of the block.
+    delta: Option<i64>,
+    /// What the block of this start ended with.
+    last: Option<(u32, Words)>,
+    site: Option<Site>,
+    written: Written,
+}
+
+impl Watch<'_> {
+    /// The instruction writes these, though they may hold nothing that anybody knows before and
+    /// after.
+    fn writes(&mut self, state: &State, at: u32) {
+        let Some(instruction) = self.code.get(&at) else { return };
+        let mut places = 0;
+        if let FlowControl::Call | FlowControl::IndirectCall = instruction.flow_control() {
+            let lost = Reg::ALL.into_iter().filter(|r| !r.callee_saved() && *r != Reg::Rsp);
+            places |= lost.fold(0, |places, reg| places | 1 << reg as u32);
+        }
+        let writes = |access: OpAccess| {
+            use OpAccess::{CondWrite, ReadCondWrite, ReadWrite, Write};
+            matches!(access, Write | CondWrite | ReadWrite | ReadCondWrite)
+        };
+        let info = self.info.info(instruction);
+        let general =
+            |r: Register| r.full_register().is_gpr64().then(|| r.full_register().number());
+        for used in info.used_registers().iter().filter(|used| writes(used.access())) {
+            let number = general(used.register()).filter(|n| *n != Reg::Rsp as usize);
+            places |= number.map_or(0, |number| 1 << number);
+        }
+        for used in info.used_memory().iter().filter(|used| writes(used.access())) {
+            let base = general(used.base()).and_then(|n| state.regs.get(n));
+            if let Some(Word::Frame(k)) = base {
+                let from = k.wrapping_add(used.displacement().cast_signed());
+                let size = i64::try_from(used.memory_size().size()).unwrap_or(8).max(1);
+                places |= self.written.slots.within(from, from.saturating_add(size));
+            }
+        }
+        let block = self.written.blocks.entry(self.node).or_default();
+        *block = block.or(Places(places));
+    }
+
+    /// What lies below rsp now is gone, and what is lent holds nothing.
+    fn moves(&mut self, state: &State) {
+        let mut places = 0;
+        if let Some(before) = self.delta.replace(state.stack.delta) {
+            places |= self.written.slots.within(before, state.stack.delta);
+        }
+        for lent in &state.stack.lent {
+            places |= self.written.slots.within(lent.offset, lent.offset + lent.size);
+        }
+        let block = self.written.blocks.entry(self.node).or_default();
+        *block = block.or(Places(places));
+    }
+
+    /// The block ends here.
+    fn ends(&mut self, state: &State) {
+        self.moves(state);
+        let words = Words::of(state);
+        if let Some(begun) = &self.begun {
+            let places = self.written.between(begun, &words);
+            let block = self.written.blocks.entry(self.node).or_default();
+            *block = block.or(places);
+        }
+        self.last = Some((self.node, words));
+    }
+}
+
+impl<'a> Forward for Watch<'a> {
+    type Inner = Finder<'a>;
+
+    fn inner(&mut self) -> &mut Finder<'a> {
+        &mut self.finder
+    }
+
+    fn block(&mut self, start: Start, state: &State) -> Result<(), Error> {
+        let place = |list: Option<u32>| list.unwrap_or(u32::MAX);
+        let image = self.finder.image;
+        (self.node, self.begun) = match start {
+            Start::Entry(f) => (place(image.functions.get(f.0 as usize).map(|f| f.offset)), None),
+            Start::Label(l) => (place(image.labels.get(l as usize).copied()), None),
+            Start::Block { to, .. } => (to, Some(Words::of(state))),
+        };
+        self.delta = None;
+        self.finder.block(start, state)
+    }
+
+    fn ghost(&mut self, state: &State, site: Site) -> Result<Option<Ghost>, Error> {
+        let first = self.site != Some(site);
+        self.site = Some(site);
+        match site {
+            Site::At(at) if first && at != self.node && self.starts.contains(&at) => {
+                self.node = at;
+                self.begun = self.last.take().map(|(_, words)| words);
+            }
+            Site::At(_) if first && self.begun.is_none() => self.begun = Some(Words::of(state)),
+            // It runs into a label.
+            Site::Edge { from, to } if first && from == to => self.ends(state),
+            _ => {}
+        }
+        let answer = self.finder.ghost(state, site)?;
+        if let (Site::At(at), None) = (site, &answer) {
+            self.moves(state);
+            self.writes(state, at);
+        }
+        match site {
+            Site::At(at) if answer.is_none() && self.ends.contains(&at) => self.ends(state),
+            Site::Edge { to, .. } if answer.is_none() => {
+                if let Some((node, last)) = &self.last {
+                    let places = self.written.between(last, &Words::of(state));
+                    let way = self.written.ways.entry((*node, to)).or_default();
+                    *way = way.or(places);
+                }
+            }
+            _ => {}
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,146 @@
+//! Not trusted: a bug here can reject, never admit. Labels with the whole state that holds there:
+//! what inference finds, people read, and tests write down. The judge is told how it differs from
+//! what the label's parent has saved.
+
+use std::collections::BTreeMap;
+use tal_core::error::{Error, Kind as Refusal, Rule};
+use tal_core::hint::{Forward, Hints};
+use tal_core::judge::{Judge, Result};
+use tal_core::state::{Saved, State};
+use tal_core::term::Var;
+use tal_core::ty::{Cap, Fact, FnId, Kind, Lent, NameSet, Record, Reg, View, Word};
+use tal_core::walk::Opened;
+
+/// A label with its state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Label {
+    /// Offset in the text.
+    pub offset: u32,
+    /// What holds there.
+    pub state: Box<LabelState>,
+}
+
+/// The state of a label (L of core.md 2). Its own variables are numbered after those in scope at
+/// its parent: after those of the function, if it hangs on the root.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LabelState {
+    /// Its own variables.
+    pub vars: Vec<Kind>,
+    /// Names in scope that are known better here than they were there.
+    pub refinements: Vec<(Var, NameSet)>,
+    /// Own facts. Those in scope stay.
+    pub facts: Vec<Fact>,
+    /// Registers; rsp is ignored (it is `Frame(delta)`).
+    pub regs: [Word; 16],
+    /// rsp minus the entry rsp; not positive, multiple of 8.
+    pub delta: i64,
+    /// Lowest offset known to be touched.
+    pub touched: i64,
+    /// Slots by offset, sorted, at or above delta; the rest are junk.
+    pub slots: Vec<(i64, Word)>,
+    /// Lent parts of the frame, sorted.
+    pub lent: Vec<Lent>,
+    /// Own views. Those in scope stay.
+    pub views: Vec<View>,
+    /// Everything owned.
+    pub caps: Vec<Cap>,
+}
+
+impl LabelState {
+    /// How it differs from what the parent has saved.
+    #[must_use]
+    pub fn record(&self, parent: &Saved) -> Record {
+        let regs = Reg::ALL.into_iter().zip(self.regs.iter().zip(&parent.regs));
+        let regs = regs.filter(|(reg, (now, then))| *reg != Reg::Rsp && now != then);
+        let mut slots: BTreeMap<i64, Word> = self.slots.iter().cloned().collect();
+        for (at, word) in parent.stack.slots.iter().filter(|(at, _)| *at >= self.delta) {
+            match slots.get(at) {
+                Some(same) if same == word => drop(slots.remove(at)),
+                Some(_) => {}
+                None => drop(slots.insert(*at, Word::Junk)),
+            }
+        }
+        let frame = (self.delta, self.touched);
+        let same = frame == (parent.stack.delta, parent.stack.touched);
+        Record {
+            vars: self.vars.clone(),
+            refinements: self.refinements.clone(),
+            facts: self.facts.clone(),
+            regs: regs.map(|(reg, (now, _))| (reg, now.clone())).collect(),
+            frame: (!same).then_some(frame),
+            slots: slots.into_iter().collect(),
+            lent: (self.lent != parent.stack.lent).then(|| self.lent.clone()),
+            views: self.views.clone(),
+            caps: (self.caps != parent.caps).then(|| self.caps.clone()),
+        }
+    }
+
+    /// The state that a record declares.
+    #[must_use]
+    pub fn of(parent: &Saved, record: &Record) -> LabelState {
+        let mut regs = parent.regs.clone();
+        for (reg, word) in &record.regs {
+            if let Some(place) = regs.get_mut(*reg as usize) {
+                place.clone_from(word);
+            }
+        }
+        let (delta, touched) = record.frame(parent);
+        let slots = record.stack(parent).filter(|(_, word)| *word != Word::Junk);
+        let slots: BTreeMap<i64, Word> = slots.cloned().collect();
+        LabelState {
+            vars: record.vars.clone(),
+            refinements: record.refinements.clone(),
+            facts: record.facts.clone(),
+            regs,
+            delta,
+            touched,
+            slots: slots.into_iter().collect(),
+            lent: record.lent(parent).to_vec(),
+            views: record.views.clone(),
+            caps: record.caps.clone().unwrap_or_else(|| parent.caps.clone()),
+        }
+    }
+}
+
+/// The state that a label of this function with this declaration has when it hangs on the root.
+/// Sets `judge.own`.
+///
+/// # Errors
+/// When the declaration does not fit the function or the limits.
+pub fn state_at<H: Hints>(
+    judge: &mut Judge<'_, H>,
+    function: FnId,
+    declared: &LabelState,
+) -> Result<State> {
+    let mut state = judge.entry_state(function)?;
+    let root = Saved::of(&state);
+    judge.begin_label(&mut state, (&root, &declared.record(&root)))?;
+    Ok(state)
+}
+
+/// Hints whose labels all hang on the root.
+#[derive(Clone, Debug)]
+pub struct Flat<F> {
+    /// Who answers the rest.
+    pub inner: F,
+    /// What each label declares.
+    pub labels: Vec<Label>,
+}
+
+impl<F: Hints> Forward for Flat<F> {
+    type Inner = F;
+
+    fn inner(&mut self) -> &mut F {
+        &mut self.inner
+    }
+
+    fn parent(&mut self, _: &State, _: u32, chain: &[Opened]) -> Result<u32> {
+        u32::try_from(chain.len()).map_err(|_| Error::new(Rule::Limit, Refusal::Limit))
+    }
+
+    fn record(&mut self, _: &State, to: u32, parent: &Saved) -> Result<Record> {
+        let label = self.labels.iter().find(|label| label.offset == to);
+        let label = label.ok_or(Error::new(Rule::Walk, Refusal::BadHint))?;
+        Ok(label.state.record(parent))
+    }
+}
