@@ -154,7 +154,12 @@ fn ids() -> Vec<String> {
     let list = |prefix: &str, last: u32| -> Vec<String> {
         (1..=last).map(|n| format!("{prefix}{n}")).collect()
     };
-    [list("t", 169), list("U", 17), list("A", 23), list("c", 50)].concat()
+    let scopes = [vec!["s0".to_string()], list("s", 24)].concat();
+    let walk = [list("H", 7), list("W", 24), scopes, list("n", 26)].concat();
+    // Of these the page says below its table why they have no line.
+    let left_out = ["W11", "W14", "W17", "W18", "W19", "n12", "n24"];
+    let walk = walk.into_iter().filter(|id| !left_out.contains(&&**id)).collect();
+    [list("t", 169), list("U", 17), list("A", 23), list("c", 50), walk].concat()
 }
 
 /// What is wrong with a test that the table names for this attack, which these rules are to stop.

@@ -254,6 +254,7 @@ fn every_row_is_described() {
 }
 
 /// Refused bytes, each beside its accepted twin.
+/// Attacks n18, n20, n22.
 #[test]
 fn refused_encodings_and_their_twins() {
     let cases: &[(&[u8], &[u8])] = &[
@@ -271,6 +272,9 @@ fn refused_encodings_and_their_twins() {
         // A prefix after REX.
         (&[0x48, 0x66, 0x89, 0xC8], &[0x66, 0x89, 0xC8]),
         (&[0x66, 0x66, 0x89, 0xC8], &[0x66, 0x89, 0xC8]),
+        // Two of them; 66 beside REX.W.
+        (&[0x48, 0x48, 0x89, 0xC8], &[0x48, 0x89, 0xC8]),
+        (&[0x66, 0x48, 0x89, 0xC8], &[0x48, 0x89, 0xC8]),
         // 66 on jumps, calls, pushes, returns (t121, t130); F2 jmp, lock mov (t153).
         (&[0x66, 0xE9, 5, 0, 0, 0], &[0xE9, 5, 0, 0, 0]),
         (&[0x66, 0x6A, 1], &[0x6A, 1]),
@@ -304,6 +308,9 @@ fn refused_encodings_and_their_twins() {
         // nop forms that are not in the manual's list; xchg rax,rax in one byte.
         (&[0x0F, 0x1F, 0xC0], &[0x0F, 0x1F, 0x00]),
         (&[0x48, 0x90], &[0x48, 0x87, 0xC0]),
+        (&[0x40, 0x90], &[0x41, 0x90]),
+        (&[0x44, 0x90], &[0x41, 0x90]),
+        (&[0x66, 0x48, 0x90], &[0x66, 0x90]),
         // Memory forms without a rule (t61, t62) and stack forms (t122).
         (&[0x48, 0x0F, 0xA3, 0x03], &[0x48, 0x0F, 0xA3, 0xC3]),
         (&[0x48, 0x87, 0x03], &[0x48, 0x87, 0xC3]),
@@ -375,6 +382,7 @@ fn a_refusal_names_the_opcode() {
     assert!(decode_at(&[0x90], ADDRESS, u32::MAX).is_err());
 }
 
+/// Attack n21.
 #[test]
 fn padding_is_nop_and_int3() {
     let nops: [&[u8]; 9] = [
@@ -399,11 +407,19 @@ fn padding_is_nop_and_int3() {
     assert_eq!(decode(&[0x90]).unwrap().op, Op::Nop);
 }
 
+/// Attack n19.
 #[test]
 fn addresses_are_resolved() {
     let lea = decode(&[0x48, 0x8D, 0x05, 0x10, 0, 0, 0]).unwrap().op;
     let absolute = Ea { base: None, index: None, disp: 0x40_0017 };
     assert_eq!(lea, Op::Lea { width: Width::W64, dst: Reg::Rax, ea: absolute });
+    // Counted from behind an immediate, of one byte or of four.
+    for (cmp, ends) in
+        [(&[0x83, 0x3D, 0x10, 0, 0, 0, 1][..], 7), (&[0x81, 0x3D, 0x10, 0, 0, 0, 1, 1, 1, 1], 10)]
+    {
+        let op = format!("{:?}", decode(cmp).unwrap().op);
+        assert!(op.contains(&format!("disp: {}", 0x40_0010 + ends)), "{op}");
+    }
     assert_eq!(decode(&[0xEB, 0xFE]).unwrap().op, Op::Flow(Flow::Jmp(0x40_0000)));
     let rep = decode(&[0xF3, 0x48, 0xA5]).unwrap().op;
     assert_eq!(rep, Op::String(StringOp::RepMovs(Width::W64)));

@@ -13,6 +13,8 @@ mod flow;
 mod owned;
 #[path = "images/page.rs"]
 mod page;
+#[path = "images/scope_attacks.rs"]
+mod scope_attacks;
 #[path = "images/scopes.rs"]
 mod scopes;
 #[path = "images/section.rs"]
@@ -21,6 +23,8 @@ mod section;
 mod walk;
 #[path = "images/walk_attacks.rs"]
 mod walk_attacks;
+#[path = "images/walk_corners.rs"]
+mod walk_corners;
 
 use iced_x86::code_asm::{CodeAssembler, CodeLabel};
 use std::collections::{BTreeMap, VecDeque};
