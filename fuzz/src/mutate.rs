@@ -235,10 +235,10 @@ fn record(rng: &mut Rng, parent: &Saved, record: &mut Record) {
                 record.regs[i].1 = Word::Ptr(Base::Name(variable(rng)), Term::ZERO);
             }
         }
-        4 => record.caps = rng.bool().then(|| parent.caps.clone()),
+        4 => record.caps = rng.bool().then(|| parent.caps.to_vec()),
         5 => {
             if let Some(cap) = place(rng, parent.caps.len()).map(|i| parent.caps[i].clone()) {
-                record.caps.get_or_insert_with(|| parent.caps.clone()).push(cap);
+                record.caps.get_or_insert_with(|| parent.caps.to_vec()).push(cap);
             }
         }
         6 => drop(place(rng, record.slots.len()).map(|i| record.slots.remove(i))),

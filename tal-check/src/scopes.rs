@@ -15,6 +15,7 @@ use crate::find::Finder;
 use crate::lowered::{FnInfo, Lowered};
 use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, OpAccess, Register};
 use std::collections::{BTreeMap, BTreeSet};
+use tal_core::counted::Shared;
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Ghost, Hints, Place, Site, Start};
 use tal_core::judge::Judge;
@@ -377,8 +378,8 @@ impl Written {
 #[derive(Clone, Debug)]
 struct Words {
     regs: [Word; 16],
-    slots: Vec<(i64, Word)>,
-    caps: Vec<Cap>,
+    slots: Shared<(i64, Word)>,
+    caps: Shared<Cap>,
 }
 
 impl Words {

@@ -1,6 +1,6 @@
 //! TCB. The state S at one program point (core.md 2 and 6).
 
-use crate::counted::Rc;
+use crate::counted::{Rc, Shared};
 use crate::error::{Error, Kind as Evidence, Rule};
 use crate::judge::Result;
 use crate::limits;
@@ -67,16 +67,32 @@ pub struct Flags {
 }
 
 /// The frame of the running function.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub struct Stack {
     /// rsp minus the entry rsp.
     pub delta: i64,
     /// Lowest offset known to be touched.
     pub touched: i64,
     /// Slots that hold something, sorted by offset; every other slot at or above delta is junk.
-    pub slots: Vec<(i64, Word)>,
+    pub slots: Shared<(i64, Word)>,
     /// Lent parts, sorted.
     pub lent: Vec<Lent>,
+}
+
+/// Not derived, since a copy takes the room that is there.
+impl Clone for Stack {
+    fn clone(&self) -> Stack {
+        let Stack { delta, touched, slots, lent } = self;
+        Stack { delta: *delta, touched: *touched, slots: slots.clone(), lent: lent.clone() }
+    }
+
+    fn clone_from(&mut self, other: &Stack) {
+        let Stack { delta, touched, slots, lent } = other;
+        self.delta = *delta;
+        self.touched = *touched;
+        self.slots.clone_from(slots);
+        self.lent.clone_from(lent);
+    }
 }
 
 /// What is known before an instruction.
@@ -98,7 +114,7 @@ pub struct State {
     /// Views, the function's first.
     pub views: Vec<View>,
     /// Everything owned.
-    pub caps: Vec<Cap>,
+    pub caps: Shared<Cap>,
     /// Certificate steps used in this block ([`crate::limits::STEPS`]).
     pub steps: u32,
 }
@@ -117,9 +133,9 @@ impl State {
             trail: Vec::new(),
             regs,
             flags: Flags { kind: FlagKind::None, readable: FlagSet::default() },
-            stack: Stack { delta: 0, touched: 0, slots: Vec::new(), lent: Vec::new() },
+            stack: Stack { delta: 0, touched: 0, slots: Shared::default(), lent: Vec::new() },
             views: Vec::new(),
-            caps: Vec::new(),
+            caps: Shared::default(),
             steps: 0,
         }
     }
@@ -276,7 +292,7 @@ pub struct Saved {
     /// Frame.
     pub stack: Stack,
     /// Everything owned.
-    pub caps: Vec<Cap>,
+    pub caps: Shared<Cap>,
 }
 
 impl Saved {
@@ -286,6 +302,15 @@ impl Saved {
         let State { regs, flags, stack, caps, .. } = state;
         let (flags, stack) = (flags.clone(), stack.clone());
         Saved { mark: Mark::of(state), regs: regs.clone(), flags, stack, caps: caps.clone() }
+    }
+
+    /// As [`Saved::of`], in the room that this one has.
+    fn overwrite(&mut self, state: &State) {
+        self.mark = Mark::of(state);
+        self.regs.clone_from(&state.regs);
+        self.flags.clone_from(&state.flags);
+        self.stack.clone_from(&state.stack);
+        self.caps.clone_from(&state.caps);
     }
 
     /// rule[cut], with all that was copied put back.
@@ -339,6 +364,22 @@ impl Kept {
     /// # Errors
     /// When the copies of all that are open weigh too much.
     pub(crate) fn of(state: &State, below: Option<&Kept>) -> Result<Kept> {
+        let (weight, own) = Kept::weigh(state, below)?;
+        Ok(Kept { saved: Saved::of(state), weight, own })
+    }
+
+    /// As [`Kept::of`], in the room of one that is not needed any more. [`Kept::own`].
+    ///
+    /// # Errors
+    /// As there; then nothing is kept.
+    pub(crate) fn keep(&mut self, state: &State, below: Option<&Kept>) -> Result<usize> {
+        (self.weight, self.own) = Kept::weigh(state, below)?;
+        self.saved.overwrite(state);
+        Ok(self.own)
+    }
+
+    /// What the copies of all scopes weigh with one of this state, and this one.
+    fn weigh(state: &State, below: Option<&Kept>) -> Result<(usize, usize)> {
         let State { regs, flags, stack, caps, .. } = state;
         let already = below.map_or(0, |below| below.weight);
         let mut room = Room(limits::SAVED.saturating_sub(already));
@@ -353,7 +394,7 @@ impl Kept {
             });
         premise!(fits, Error::new(Rule::Limit, Evidence::Limit));
         let weight = limits::SAVED.saturating_sub(room.0);
-        Ok(Kept { saved: Saved::of(state), weight, own: weight.saturating_sub(already) })
+        Ok((weight, weight.saturating_sub(already)))
     }
 
     /// What its own copies weigh: so much was looked at.

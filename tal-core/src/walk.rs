@@ -60,8 +60,11 @@ pub(crate) struct Walk {
     claimed: Vec<u64>,
     /// By label.
     found: Vec<Option<Box<Found>>>,
-    /// The newest last.
+    /// The newest last; behind those that are open perhaps one that is closed, whose room is for
+    /// the next.
     chain: Vec<Opened>,
+    /// How many are open.
+    depth: usize,
     /// How many scopes were opened.
     opened: u32,
     pub(crate) function: FnId,
@@ -87,6 +90,7 @@ impl Walk {
             claimed: vec![0; claimed],
             found,
             chain: Vec::new(),
+            depth: 0,
             opened: 0,
             function: FnId(0),
             range: 0..0,
@@ -100,7 +104,7 @@ impl Walk {
 
     /// The scopes that are open, the root first.
     pub(crate) fn chain(&self) -> &[Opened] {
-        &self.chain
+        self.chain.get(..self.depth).unwrap_or_default()
     }
 
     /// rule[scope]: opens a scope in this state. Says what its copies weigh.
@@ -111,12 +115,25 @@ impl Walk {
         waiting: Option<(u32, Cc)>,
     ) -> Result<usize> {
         let limit = || Error::new(Rule::Limit, Evidence::Limit);
-        premise!(self.chain.len() < limits::SCOPES, limit());
+        premise!(self.depth < limits::SCOPES, limit());
         let number = self.opened;
         self.opened = number.checked_add(1).ok_or_else(limit)?;
-        let kept = Kept::of(state, self.chain.last().map(|below| &below.kept))?;
-        let weight = kept.own();
-        self.chain.push(Opened { number, from, kept, waiting, labels: VecDeque::new() });
+        let (below, room) = self.chain.split_at_mut_checked(self.depth).or_refuse(Rule::Walk)?;
+        let below = below.last().map(|below| &below.kept);
+        let weight = match room.first_mut() {
+            Some(room) => {
+                // It is closed, so no label hangs on it.
+                (room.number, room.from, room.waiting) = (number, from, waiting);
+                room.kept.keep(state, below)?
+            }
+            None => {
+                let kept = Kept::of(state, below)?;
+                let weight = kept.own();
+                self.chain.push(Opened { number, from, kept, waiting, labels: VecDeque::new() });
+                weight
+            }
+        };
+        self.depth = self.depth.saturating_add(1);
         Ok(weight)
     }
 
@@ -124,7 +141,8 @@ impl Walk {
     /// state is as it was when the scope was opened. A scope of which nothing is left is closed.
     pub(crate) fn next(&mut self, state: &mut State) -> Option<Next> {
         loop {
-            let top = self.chain.last_mut()?;
+            let newest = self.depth.checked_sub(1)?;
+            let top = self.chain.get_mut(newest)?;
             let next = match top.waiting.take() {
                 Some((to, cc)) => Some(Next::Block { from: top.from, to, cc }),
                 None => top.labels.pop_front().map(Next::Label),
@@ -133,7 +151,9 @@ impl Walk {
                 top.kept.come_back(state);
                 return next;
             }
-            self.chain.pop();
+            self.depth = newest;
+            // The room of one is kept, no more.
+            self.chain.truncate(newest.saturating_add(1));
         }
     }
 
@@ -145,13 +165,14 @@ impl Walk {
 
     /// The scope that is the k-th from the newest.
     pub(crate) fn nth(&self, k: u32) -> Option<(usize, &Opened)> {
-        let depth = self.chain.len().checked_sub(usize::try_from(k).ok()?)?;
-        Some((depth, self.chain.get(depth)?))
+        let depth = self.depth.checked_sub(usize::try_from(k).ok()?)?;
+        Some((depth, self.chain().get(depth)?))
     }
 
     /// The label hangs on the scope of this depth.
     pub(crate) fn hang(&mut self, label: u32, depth: usize, record: Record) -> Result<()> {
-        let parent = self.chain.get_mut(depth).or_refuse(Rule::Walk)?;
+        let open = self.chain.get_mut(..self.depth).or_refuse(Rule::Walk)?;
+        let parent = open.get_mut(depth).or_refuse(Rule::Walk)?;
         let place = usize::try_from(label).ok().and_then(|l| self.found.get_mut(l));
         let place = place.or_refuse(Rule::Walk)?;
         parent.labels.push_back(label);
@@ -164,7 +185,7 @@ impl Walk {
     pub(crate) fn declared(&self, label: u32) -> Option<(&Saved, &Record)> {
         let found = usize::try_from(label).ok().and_then(|l| self.found.get(l))?.as_ref()?;
         let (depth, number) = found.parent;
-        let parent = self.chain.get(depth).filter(|open| holds!(open.number == number))?;
+        let parent = self.chain().get(depth).filter(|open| holds!(open.number == number))?;
         Some((parent.saved(), &found.record))
     }
 

@@ -64,11 +64,11 @@ fn unanswered<T>(rule: Rule) -> Result<T> {
 }
 
 impl Oracle {
-    fn values(&mut self, guesses: Vec<Option<Inst>>) -> Result<Vec<Inst>> {
+    fn values(&mut self, guesses: impl Iterator<Item = Option<Inst>>) -> Result<Vec<Inst>> {
         if let Some(insts) = self.insts.pop_front() {
             return Ok(insts);
         }
-        match guesses.into_iter().collect() {
+        match guesses.collect() {
             Some(insts) => Ok(insts),
             None => unanswered(Rule::Apply),
         }

@@ -71,7 +71,7 @@ impl LabelState {
             slots: slots.into_iter().collect(),
             lent: (self.lent != parent.stack.lent).then(|| self.lent.clone()),
             views: self.views.clone(),
-            caps: (self.caps != parent.caps).then(|| self.caps.clone()),
+            caps: (self.caps != *parent.caps).then(|| self.caps.clone()),
         }
     }
 
@@ -97,7 +97,7 @@ impl LabelState {
             slots: slots.into_iter().collect(),
             lent: record.lent(parent).to_vec(),
             views: record.views.clone(),
-            caps: record.caps.clone().unwrap_or_else(|| parent.caps.clone()),
+            caps: record.caps.clone().unwrap_or_else(|| parent.caps.to_vec()),
         }
     }
 }

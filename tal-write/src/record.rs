@@ -40,7 +40,7 @@ impl Recorded {
     }
 
     fn insts(&mut self, state: &State, pattern: &Pattern<'_>, insts: &[Inst]) {
-        for (guess, inst) in pattern.guesses(state).into_iter().zip(insts) {
+        for (guess, inst) in pattern.guesses(state).zip(insts) {
             self.guessed(guess, inst, Writer::inst);
         }
     }

@@ -242,7 +242,7 @@ impl<'a> Finder<'a> {
             for cap in &flat.caps {
                 judge.subst_cap(cap, subst, &mut caps).ok()?;
             }
-            record.caps = (caps != parent.caps).then_some(caps);
+            record.caps = (caps != *parent.caps).then_some(caps);
         }
         for view in &flat.views {
             let known = st.views.get(..parent.mark.views).unwrap_or(&[]);

@@ -231,7 +231,8 @@ impl Planner<'_, '_> {
         let mut open = self.st.clone();
         let kept = |i: &usize| !taken.contains(i);
         let places: Vec<usize> = (0..open.caps.len()).filter(kept).collect();
-        open.caps = places.iter().filter_map(|i| self.st.caps.get(*i).cloned()).collect();
+        open.caps =
+            places.iter().filter_map(|i| self.st.caps.get(*i).cloned()).collect::<Vec<_>>().into();
         let at = self.f.take(&open, wanted).ok()?;
         places.get(usize::from(at)).copied()
     }

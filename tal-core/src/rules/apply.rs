@@ -263,7 +263,9 @@ impl<H: Hints> Judge<'_, H> {
             self.learn(state, fact.rel, fact.term)?;
         }
         state.views.append(&mut after.views);
-        state.caps.append(&mut after.caps);
+        if !after.caps.is_empty() {
+            state.caps.append(&mut after.caps);
+        }
         let unknown = Flags { kind: FlagKind::None, readable: FlagSet::default() };
         forget!(state.flags = unknown);
         check_limits(state)

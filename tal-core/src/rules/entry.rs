@@ -111,7 +111,8 @@ impl<H: Hints> Judge<'_, H> {
         let mem = self.joined(&a.mem, &b.mem)?;
         premise!(self.shallow(&mem));
         entry_mut(st, first, rule)?.mem = mem;
-        st.caps.remove(checked(second, st.caps.len(), rule)?);
+        let second = checked(second, st.caps.len(), rule)?;
+        st.caps.remove(second);
         Ok(())
     }
 

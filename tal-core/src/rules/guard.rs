@@ -94,7 +94,7 @@ impl<H: Hints> Judge<'_, H> {
             *word = resolve(st, word)?;
         }
         let mut slots = st.stack.slots.clone();
-        for (_, word) in &mut slots {
+        for (_, word) in slots.iter_mut() {
             *word = resolve(st, word)?;
         }
         st.regs = regs;
@@ -121,7 +121,7 @@ impl<H: Hints> Judge<'_, H> {
                 Cap::Token(..) | Cap::Store(_) => caps.push(cap.clone()),
             }
         }
-        st.caps = caps;
+        st.caps = caps.into();
         let on = |guard: &Guard| match guard {
             Guard::IsAddress(x) | Guard::IsSmall(x, ..) => news == Some(*x),
             Guard::Range(..) => false,
@@ -349,7 +349,8 @@ pub(crate) fn entry_mut(st: &mut State, at: u16, rule: Rule) -> Result<&mut Entr
 /// Takes the entry at this position out of C.
 pub(crate) fn take_entry(st: &mut State, at: u16, rule: Rule) -> Result<Entry> {
     let entry = entry_at(st, at, rule)?.clone();
-    st.caps.remove(checked(at, st.caps.len(), rule)?);
+    let at = checked(at, st.caps.len(), rule)?;
+    st.caps.remove(at);
     Ok(entry)
 }
 

@@ -82,7 +82,10 @@ impl<H: Hints> Judge<'_, H> {
         state.set_reg(Reg::Rsp, Word::Frame(delta));
         state.stack.delta = delta;
         state.stack.touched = touched;
-        state.stack.slots.retain(|(at, _)| *at >= delta);
+        // Only then, since they are shared until they change.
+        if state.stack.slots.first().is_some_and(|(at, _)| *at < delta) {
+            state.stack.slots.retain(|(at, _)| *at >= delta);
+        }
         for (at, word) in &record.slots {
             state.set_slot(*at, word.clone());
         }
@@ -90,7 +93,7 @@ impl<H: Hints> Judge<'_, H> {
             state.stack.lent.clone_from(lent);
         }
         if let Some(caps) = &record.caps {
-            state.caps.clone_from(caps);
+            state.caps = caps.clone().into();
         }
         for (name, set) in &record.refinements {
             let less = holds!(known(state, *name).is_some_and(|s| within(*set, s.set)));
@@ -188,8 +191,11 @@ impl<H: Hints> Judge<'_, H> {
                 None => premise!(self.entail_word(state, Place::Reg(reg), saved)),
             }
         }
-        for (at, saved) in record.kept(parent) {
-            premise!(self.entail_word(state, Place::Slot(*at), saved));
+        // The same list has the same words.
+        if !state.stack.slots.is(&parent.stack.slots) {
+            for (at, saved) in record.kept(parent) {
+                premise!(self.entail_word(state, Place::Slot(*at), saved));
+            }
         }
         for (at, want) in &record.slots {
             let want = self.subst_word(want, subst)?;
@@ -201,11 +207,14 @@ impl<H: Hints> Judge<'_, H> {
     /// The place holds the wanted word, identically or by proof.
     #[inline]
     fn entail_word(&mut self, state: &mut State, place: Place, want: &Word) -> Result<()> {
+        if matches!(want, Word::Junk) {
+            return Ok(());
+        }
         let have = match place {
             Place::Reg(reg) => state.reg(reg),
             Place::Slot(at) => state.slot(at),
         };
-        if *want == Word::Junk || have == want {
+        if have == want {
             return Ok(());
         }
         let have = have.clone();

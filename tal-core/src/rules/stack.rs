@@ -210,7 +210,8 @@ impl<H: Hints> Judge<'_, H> {
         let name = self.fresh(state, ty::Kind::Addr { set, block: None })?;
         let slots = &mut state.stack.slots;
         let below = |limit: i64| slots.partition_point(|(at, _)| *at < limit);
-        slots.drain(below(offset)..below(end));
+        let gone = below(offset)..below(end);
+        slots.drain(gone);
         let place = state.stack.lent.partition_point(|l| l.offset < offset);
         state.stack.lent.insert(place, Lent { offset, size, name });
         let entry = Entry { guards: Vec::new(), name, offset: Term::ZERO, mem };

@@ -134,7 +134,7 @@ impl<H: Hints> Judge<'_, H> {
     /// Every capability has been accounted for, but those that are known not to exist.
     pub(crate) fn nothing_left(&mut self, state: &mut State, rule: Rule) -> Result<()> {
         let caps = core::mem::take(&mut state.caps);
-        let left = self.existing_caps(state, caps)?;
+        let left = self.existing_caps(state, caps.into_vec())?;
         premise!(left.is_empty(), Error::new(rule, Evidence::Capability));
         Ok(())
     }

@@ -201,7 +201,8 @@ impl<H: Hints> Judge<'_, H> {
         if let Some(origin) = origin {
             premise!(self.whole_block(st, *x, origin, mem));
         }
-        st.caps.remove(checked(at, st.caps.len(), rule)?);
+        let place = checked(at, st.caps.len(), rule)?;
+        st.caps.remove(place);
         Ok(at)
     }
 

@@ -1,7 +1,7 @@
 //! Not trusted: tests. What a way did is undone: marks, the trail, and what waits. The state is
 //! compared with copies of the whole of it.
 
-use crate::counted::Rc;
+use crate::counted::{Rc, Shared};
 use crate::decode::Cc;
 use crate::error::{Kind as Evidence, Rule};
 use crate::image::Image;
@@ -158,11 +158,12 @@ fn copies_of_what_waits_are_bounded() {
     };
     let count = |fresh: bool| {
         let mut state = State::empty();
-        state.caps = vec![entry(&record(256)); limits::CAPS];
+        state.caps = vec![entry(&record(256)); limits::CAPS].into();
         let mut waiting: Vec<Kept> = Vec::new();
         while waiting.len() < 4096 {
             if fresh {
-                state.caps = (0..limits::CAPS).map(|_| entry(&record(256))).collect();
+                state.caps =
+                    (0..limits::CAPS).map(|_| entry(&record(256))).collect::<Vec<_>>().into();
             }
             match Kept::of(&state, waiting.last()) {
                 Ok(open) => waiting.push(open),
@@ -324,13 +325,15 @@ fn the_terms_of_copies_are_weighed() {
             Cap::Entry(e) => Cap::Entry(Entry { mem: Rc::new(Mem::clone(&e.mem)), ..e.clone() }),
             _ => unreachable!(),
         };
-        let count = ways(&|state| state.caps = (0..limits::CAPS).map(|_| fresh(&cap)).collect());
+        let count = ways(&|state| {
+            state.caps = (0..limits::CAPS).map(|_| fresh(&cap)).collect::<Vec<_>>().into();
+        });
         assert!(count * limits::CAPS * terms * each <= limits::SAVED, "{count} of {cap:?}");
     }
     let words = ways(&|state| state.regs.fill(Word::Int(wide())));
     assert!(words * 16 * each <= limits::SAVED, "{words}");
     let slots = ways(&|state| {
-        state.stack.slots = (0..64).map(|i| (8 * i, Word::Int(wide()))).collect();
+        state.stack.slots = (0..64).map(|i| (8 * i, Word::Int(wide()))).collect::<Vec<_>>().into();
     });
     assert!(slots * 64 * each <= limits::SAVED, "{slots}");
     let flags = [(2, FlagKind::Cmp(64, wide(), wide())), (1, FlagKind::Result(64, wide()))];
@@ -494,4 +497,46 @@ fn a_walk_comes_back_to_what_scopes_were_opened_in() {
     }
     assert!(deepest > 8 && waited > 500, "{deepest} {waited}");
     assert!(labels > 500 && closed > 500, "{labels} {closed}");
+}
+
+/// A list is shared until one of its copies changes, and no copy sees what another became.
+#[test]
+fn a_list_is_one_until_it_changes() {
+    let mut now: Shared<u32> = vec![1, 2].into();
+    let saved = now.clone();
+    assert!(now.is(&saved));
+    now.push(3);
+    assert!(!now.is(&saved));
+    assert_eq!((&now[..], &saved[..]), (&[1, 2, 3][..], &[1, 2][..]));
+    now = saved.clone();
+    now.clear();
+    assert_eq!((&now[..], &saved[..]), (&[][..], &[1, 2][..]));
+    assert_eq!(Shared::from(vec![1, 2]), saved);
+    now = saved.clone();
+    assert_eq!(now.into_vec(), [1, 2]);
+    assert_eq!(saved[..], [1, 2]);
+}
+
+/// What a state owns and its slots are not copied where a scope is opened, nor where the walk comes
+/// back to it: however much that is, a label of two bytes costs no more than its registers.
+#[test]
+fn what_does_not_change_is_not_copied() {
+    let mut state = State::empty();
+    state.caps = vec![Cap::Store(Var::Free(0)); limits::CAPS].into();
+    state.stack.slots = vec![(0, Word::ReturnAddress); limits::LABEL_SLOTS].into();
+    let mut kept = Kept::of(&state, None).unwrap();
+    let one = |state: &State, kept: &Kept| {
+        state.caps.is(&kept.saved.caps) && state.stack.slots.is(&kept.saved.stack.slots)
+    };
+    assert!(one(&state, &kept));
+    state.caps.pop();
+    state.stack.slots.pop();
+    kept.come_back(&mut state);
+    assert!(one(&state, &kept));
+    assert_eq!(state.caps.len(), limits::CAPS);
+    // In the room of one that is closed.
+    state.caps.pop();
+    kept.keep(&state, None).unwrap();
+    assert!(one(&state, &kept));
+    assert_eq!(kept.saved.caps.len(), limits::CAPS - 1);
 }

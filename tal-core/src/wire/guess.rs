@@ -5,7 +5,6 @@ use crate::hint::{Inst, Through};
 use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{Base, Cap, Kind, Record, Reg, Region, View, Word};
-use alloc::vec::Vec;
 
 /// Which variables of a pattern are sought.
 #[derive(Clone, Copy)]
@@ -66,14 +65,13 @@ impl<'p> Pattern<'p> {
     }
 
     /// The most likely value of each variable.
-    pub fn guesses(&self, state: &State) -> Vec<Option<Inst>> {
-        let one = |(i, kind): (usize, &Kind)| {
+    pub fn guesses(&self, state: &State) -> impl ExactSizeIterator<Item = Option<Inst>> {
+        self.kinds.iter().enumerate().map(|(i, kind)| {
             let v = self.own.var(i)?;
             self.by_word(state, kind, v)
                 .or_else(|| self.by_view(state, kind, v))
                 .or_else(|| if self.itself { itself(state, kind, v) } else { None })
-        };
-        self.kinds.iter().enumerate().map(one).collect()
+        })
     }
 
     /// A register or slot that the pattern wants to be exactly the variable.

@@ -41,7 +41,11 @@ impl<'a> Stream<'a> {
 
     fn insts(&mut self, state: &State, pattern: &Pattern<'_>) -> Result<Vec<Inst>> {
         let guesses = pattern.guesses(state);
-        guesses.into_iter().map(|guess| self.guessed(guess, Reader::inst)).collect()
+        let mut insts = Vec::with_capacity(guesses.len());
+        for guess in guesses {
+            insts.push(self.guessed(guess, Reader::inst)?);
+        }
+        Ok(insts)
     }
 }
 

@@ -233,7 +233,7 @@ fn guards_match_one_to_one_once_decided() {
     let range = |low| Guard::Range(n.clone(), low, 9);
     let same = |have: Cap, want: Cap| {
         let mut st = st.clone();
-        st.caps = vec![have];
+        st.caps = vec![have].into();
         let teller = Teller { take: [0].into(), ..Teller::default() };
         judged(teller, |j| j.take(&mut st, &want, Rule::Entail)).is_ok()
     };

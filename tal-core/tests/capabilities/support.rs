@@ -323,9 +323,9 @@ pub(crate) fn state() -> State {
         trail: vec![],
         regs,
         flags: Flags { kind: FlagKind::None, readable: FlagSet::default() },
-        stack: Stack { delta: 0, touched: 0, slots: vec![], lent: vec![] },
+        stack: Stack { delta: 0, touched: 0, slots: vec![].into(), lent: vec![] },
         views: vec![],
-        caps: vec![],
+        caps: vec![].into(),
         steps: 0,
     }
 }

@@ -489,7 +489,7 @@ fn own_regions(vars: &[Kind]) -> Vec<Var> {
 fn call_step(world: &mut World<'_>) -> bool {
     let words = some_words(world);
     set_words(world, &words);
-    let taken: Vec<Cap> = world.st.caps.clone();
+    let taken: Vec<Cap> = world.st.caps.to_vec();
     let taken: Vec<Cap> = taken
         .into_iter()
         .filter(|c| matches!(c, Cap::Entry(_)) && world.dice.roll(2) == 0)
@@ -599,7 +599,7 @@ fn return_step(world: &mut World<'_>) -> bool {
     for (reg, word) in &words {
         leaving.regs[*reg as usize] = word.clone();
     }
-    leaving.stack.slots = vec![(0, Word::ReturnAddress)];
+    leaving.stack.slots = vec![(0, Word::ReturnAddress)].into();
     if judge.ret(&mut leaving, 0).is_err() {
         return false;
     }

@@ -154,7 +154,7 @@ fn a_wrong_model_of_contents_is_noticed() {
             with_blocks(&mut rng, &mut machine, &mut c, 1);
             let Some(next) = step(&mut machine, bytes, &d, &c, Prover::default()) else { continue };
             let mut wrong = next.state.caps.clone();
-            for cap in &mut wrong {
+            for cap in wrong.iter_mut() {
                 let Cap::Entry(entry) = cap else { continue };
                 if let Mem::Bytes(n) = entry.mem.as_ref() {
                     entry.mem = Rc::new(Mem::Zero(n.clone()));

@@ -179,7 +179,7 @@ fn code_names_are_called_at_their_start() {
         lent(&mut st, Region::Var(rho), Mode::Ro, x, u64s());
         if live {
             let there = Entry { guards: vec![], name: x, offset: k(0), mem: u64s() };
-            st.caps = vec![Cap::Token(rho, there)];
+            st.caps = vec![Cap::Token(rho, there)].into();
         }
         let mut sig = returns();
         sig.pre.views = st.views.clone();

@@ -76,7 +76,7 @@ pub(crate) fn returns() -> Sig {
 /// A state at the entry of a returning function.
 pub(crate) fn entered() -> State {
     let mut st = state();
-    st.stack.slots = vec![(0, Word::ReturnAddress)];
+    st.stack.slots = vec![(0, Word::ReturnAddress)].into();
     for reg in Reg::ALL {
         if reg.callee_saved() {
             st.regs[reg as usize] = Word::Saved(reg);

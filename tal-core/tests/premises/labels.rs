@@ -148,7 +148,7 @@ fn a_token_is_of_its_region() {
         let x = address(&mut st);
         let (r, s) = (declare(&mut st, Kind::Region), declare(&mut st, Kind::Region));
         let there = |name: Var| Entry { guards: vec![], name, offset: k(0), mem: u64s() };
-        st.caps = vec![Cap::Token(r, there(x))];
+        st.caps = vec![Cap::Token(r, there(x))].into();
         let mut l = label(vec![ADDRESS, Kind::Region]);
         l.caps = vec![Cap::Token(Var::Free(1), there(Var::Free(0)))];
         let theta = vec![
@@ -187,7 +187,7 @@ fn a_slot_holds_its_word() {
         st.stack.delta = -8;
         st.stack.touched = -8;
         st.regs[Reg::Rsp as usize] = Word::Frame(-8);
-        st.stack.slots = vec![(-8, Word::Int(k(have)))];
+        st.stack.slots = vec![(-8, Word::Int(k(have)))].into();
         let slots = vec![(-8, Word::Int(k(1)))];
         entail(&st, LabelState { delta: -8, touched: -8, slots, ..label(vec![]) }, vec![])
     };
@@ -205,7 +205,7 @@ fn a_record_fits_what_its_parent_has() {
     st.stack.lent = vec![Lent { offset: -64, size: 16, name: c }];
     let word = |i: i64| (8 * i - limits::FRAME, Word::Int(k(1)));
     let most = limits::SLOTS as i64;
-    st.stack.slots = (0..most - 1).map(word).collect();
+    st.stack.slots = (0..most - 1).map(word).collect::<Vec<_>>().into();
     let formed = |record: &Record| {
         let (image, interface) = (bare(), interface());
         Judge::new(&image, &interface, Teller::default(), 1 << 20).wf_record(

@@ -252,7 +252,7 @@ fn guards_exist_on_both_sides() {
     refused(same(vec![Guard::IsAddress(x)], vec![]), Rule::Entail);
     refused(same(vec![Guard::IsAddress(x)], vec![Guard::IsAddress(y)]), Rule::Entail);
     let mut st = st.clone();
-    st.caps = vec![Cap::Entry(entry(vec![Guard::IsAddress(x)]))];
+    st.caps = vec![Cap::Entry(entry(vec![Guard::IsAddress(x)]))].into();
     refused(
         judged(Teller { take: [0].into(), ..Teller::default() }, |j| {
             j.take(&mut st, &Cap::Entry(entry(vec![])), Rule::Entail).map(drop)

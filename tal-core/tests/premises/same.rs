@@ -162,7 +162,7 @@ fn views_and_guards_are_the_same() {
     refused(same(&view(x, &n), &view(x, &m)), RULE);
     let store = |st: &mut State, other: bool| {
         let (r, s) = (declare(st, Kind::Store), declare(st, Kind::Store));
-        st.caps = vec![Cap::Store(r)];
+        st.caps = vec![Cap::Store(r)].into();
         let wanted = Cap::Store(if other { s } else { r });
         let told = Teller { take: [0].into(), ..Teller::default() };
         judged(told, |j| j.take(st, &wanted, RULE).map(drop))

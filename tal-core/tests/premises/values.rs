@@ -175,7 +175,7 @@ fn a_callee_gets_what_it_asks_for() {
         st.stack.delta = -16;
         st.stack.touched = -16;
         st.regs[Reg::Rsp as usize] = Word::Frame(-16);
-        st.stack.slots = vec![(-16, Word::Int(k(word)))];
+        st.stack.slots = vec![(-16, Word::Int(k(word)))].into();
         let mut sig = never();
         sig.pre.args = vec![(8, Word::Int(k(5)))];
         call(&mut st, &sig, vec![])

@@ -255,9 +255,14 @@ pub fn empty_state() -> State {
         trail: vec![],
         regs,
         flags: Flags { kind: FlagKind::None, readable: FlagSet::NONE },
-        stack: Stack { delta: 0, touched: 0, slots: vec![(0, Word::ReturnAddress)], lent: vec![] },
+        stack: Stack {
+            delta: 0,
+            touched: 0,
+            slots: vec![(0, Word::ReturnAddress)].into(),
+            lent: vec![],
+        },
         views: vec![],
-        caps: vec![],
+        caps: vec![].into(),
         steps: 0,
     }
 }
@@ -271,7 +276,7 @@ pub fn large_frame() -> State {
     set(&mut s, Reg::Rsp, Word::Frame(delta));
     let known = i64::try_from(tal_core::limits::SLOTS).unwrap() - 1;
     let words = (-known..0).map(|i| (8 * i, Word::Int(Term::int(i))));
-    s.stack.slots = words.chain([(0, Word::ReturnAddress)]).collect();
+    s.stack.slots = words.chain([(0, Word::ReturnAddress)]).collect::<Vec<_>>().into();
     s
 }
 
