@@ -4,6 +4,7 @@
 //! another validator of code does.
 
 mod frozen;
+pub(crate) mod long;
 mod module;
 
 use crate::bench::program;
@@ -15,6 +16,7 @@ use loader::{Image, interface, verify};
 use std::fs;
 use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use tal_core::decode::{Op, decode_at};
 
 /// Lines of the generated program.
@@ -212,17 +214,24 @@ impl Bench {
         Ok(())
     }
 
-    /// Machine instructions of a command.
+    /// Machine instructions of a command, which succeeds.
     fn count(&self, program: &str, arguments: &[&str]) -> Result<u64> {
+        let (machine, status, printed) = self.counted(program, arguments)?;
+        ensure!(status.success(), "{program}: {printed}");
+        Ok(machine)
+    }
+
+    /// The same whether or not it succeeds, with how it ended and what it said.
+    fn counted(&self, program: &str, arguments: &[&str]) -> Result<(u64, ExitStatus, String)> {
         let out =
             format!("--callgrind-out-file={}", text_of(&self.directory.join("callgrind.out")));
         let arguments = [&["--tool=callgrind", &out, program], arguments].concat();
         let output = command("valgrind", &arguments).output().context("valgrind")?;
-        let printed = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{program}: {printed}");
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
         let taken = printed.lines().find_map(|line| line.split_once("Collected : "));
         let taken = taken.and_then(|(_, number)| number.trim().parse().ok());
-        taken.with_context(|| format!("{program} is not counted: {printed}"))
+        let taken: u64 = taken.with_context(|| format!("{program} is not counted: {printed}"))?;
+        Ok((taken, output.status, printed))
     }
 
     /// What a command prints.

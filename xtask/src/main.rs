@@ -104,7 +104,11 @@ enum Command {
     /// Requests per second of the HTTP server beside nginx; needs nginx and wrk.
     BenchServers,
     /// What judging takes: machine instructions, annotations, memory, lines (needs valgrind).
-    BenchJudge,
+    BenchJudge {
+        /// Instead: straight code of up to fifty megabytes, and hostile annotations; minutes.
+        #[arg(long)]
+        long: bool,
+    },
     /// Lines of Rust that the kernel's judge is made of.
     TrustedLines,
     /// Fetches Debian's kernel source, applies kpatch/ and builds it.
@@ -200,7 +204,8 @@ fn command(command: Command) -> Result<()> {
         Command::Decoders => fuzz::decoders(),
         Command::Bench => bench::bench(),
         Command::BenchServers => examples::beside::bench(&demo::build()?),
-        Command::BenchJudge => bench_judge::bench_judge(),
+        Command::BenchJudge { long: false } => bench_judge::bench_judge(),
+        Command::BenchJudge { long: true } => bench_judge::long::bench(),
         Command::TrustedLines => trusted_lines::print(),
         Command::Kernel { which } => {
             println!("{}", kernel::build(which.flavor())?.display());

@@ -35,12 +35,20 @@ pub(crate) fn segments() -> Result<Vec<Offer>> {
 /// Hostile annotations (`tal-core/tests/memory.rs`) beside the text of which they speak: files of
 /// twelve megabytes.
 pub(crate) fn hostile() -> Result<Vec<Offer>> {
+    hostile_of(TEN)
+}
+
+/// The same with so many bytes of annotations.
+pub(crate) fn hostile_of(bytes: usize) -> Result<Vec<Offer>> {
     let digest = interface::embedded()?.hash;
-    let files = kept("tal-core", "memory", "TAL_HOSTILE")?.into_iter().map(|mut offer| {
+    let bytes = [("TAL_HOSTILE_BYTES", bytes.to_string())];
+    let files = kept_with("tal-core", "memory", "TAL_HOSTILE", &bytes)?;
+    let files = files.into_iter().map(|mut offer| {
         let (length, rest) = offer.file.split_first_chunk_mut().context("no text")?;
-        let (byte, section) = rest.split_first_mut().context("no text")?;
+        let (pair, section) = rest.split_first_chunk_mut::<2>().context("no text")?;
         section.get_mut(DIGEST).context("no annotations")?.copy_from_slice(&digest);
-        let text = vec![*byte; usize::try_from(u32::from_le_bytes(*length))?];
+        let length = usize::try_from(u32::from_le_bytes(*length))?;
+        let text: Vec<u8> = pair.iter().copied().cycle().take(length).collect();
         Ok(Offer { file: elf(&text, section), ..offer })
     });
     files.collect()
@@ -48,6 +56,16 @@ pub(crate) fn hostile() -> Result<Vec<Offer>> {
 
 /// What a test writes into the directory that a variable names, in the order of the names.
 fn kept(package: &str, test: &str, variable: &str) -> Result<Vec<Offer>> {
+    kept_with(package, test, variable, &[])
+}
+
+/// The same with more variables.
+fn kept_with(
+    package: &str,
+    test: &str,
+    variable: &str,
+    more: &[(&str, String)],
+) -> Result<Vec<Offer>> {
     let directory = root().join("target/trusted").join(test);
     if directory.exists() {
         fs::remove_dir_all(&directory)?;
@@ -57,6 +75,7 @@ fn kept(package: &str, test: &str, variable: &str) -> Result<Vec<Offer>> {
     let mut run = command(&cargo(), &["test", "-q", "-p", package, "--test", test]);
     execute({
         run.env(variable, &directory).stdout(Stdio::null());
+        run.envs(more.iter().map(|(name, value)| (name, value)));
         run
     })?;
     let mut offers = Vec::new();
@@ -101,15 +120,16 @@ pub(crate) fn assemble(assembler: &Path, source: &str, output: &Path) -> Result<
     Ok(fs::read(output)?)
 }
 
-/// Functions of a thousand instructions of ten bytes.
+/// Functions of a thousand instructions of ten bytes, on lines as short as a source of fifty
+/// megabytes of code needs.
 fn straight_source(bytes: usize) -> String {
     const REGISTERS: [&str; 8] = ["rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11"];
     let functions = bytes / 10_000;
-    let mut text = String::from("use \"kernel.tali\"\n\n");
+    let mut text = String::from("use \"kernel.tali\"\nconst C = 0x4000000000000000\n\n");
     for function in 0..functions {
         let _ = writeln!(text, "fn f{function}() -> (rax)\n{{");
-        for (line, register) in (0..999).zip(REGISTERS.iter().cycle()) {
-            let _ = writeln!(text, "        mov     {register}, {:#x}", (1_u64 << 62) + line);
+        for register in REGISTERS.iter().cycle().take(999) {
+            let _ = writeln!(text, "mov {register},C");
         }
         text.push_str("        mov     eax, 42\n        ret\n}\n\n");
     }
