@@ -4,11 +4,11 @@ use crate::driver::size;
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::hint::{Hints, Place};
 use crate::judge::{Judge, Result};
-use crate::mem::{Subst, Value};
+use crate::mem::{self, Subst, Value};
 use crate::rules::apply::{check_limits, register_evidence};
 use crate::rules::theta::within;
 use crate::rules::transfer::scope_of;
-use crate::state::{FlagKind, FlagSet, Flags, Saved, Scope, State};
+use crate::state::{FlagKind, FlagSet, Flags, Saved, State};
 use crate::term::Var;
 use crate::ty::{Base, Cap, FnId, Lent, NameSet, Record, Reg, Word};
 
@@ -96,7 +96,7 @@ impl<H: Hints> Judge<'_, H> {
             state.caps = caps.clone().into();
         }
         for (name, set) in &record.refinements {
-            let less = holds!(known(state, *name).is_some_and(|s| within(*set, s.set)));
+            let less = holds!(mem::scope_of(state, *name).is_some_and(|s| within(*set, s.set)));
             premise!(less, Error::new(Rule::LabelState, Evidence::Undecided(*name)));
             self.refine(state, *name, *set)?;
         }
@@ -252,18 +252,10 @@ impl<H: Hints> Judge<'_, H> {
     }
 }
 
-/// The name in scope.
-fn known(state: &State, name: Var) -> Option<&Scope> {
-    match name {
-        Var::Free(i) => state.scope.get(usize::from(i)),
-        Var::Inner(_) | Var::Param(_) | Var::Bound(_) | Var::Value => None,
-    }
-}
-
 /// The refinements of names below the mark hold (redteam A4).
 fn refined(state: &State, refinements: &[(Var, NameSet)]) -> Result<()> {
     for (name, set) in refinements {
-        let within = known(state, *name).is_some_and(|s| within(s.set, *set));
+        let within = mem::scope_of(state, *name).is_some_and(|s| within(s.set, *set));
         premise!(within, Error::new(Rule::Entail, Evidence::Undecided(*name)));
     }
     Ok(())

@@ -6,9 +6,9 @@ use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::hint::{Hints, Inst, Through};
 use crate::image::DataKind;
 use crate::judge::{Judge, Result, is_int};
-use crate::mem::{Subst, Value};
+use crate::mem::{Subst, Value, scope_of};
 use crate::state::{Scope, State};
-use crate::term::{Term, Var};
+use crate::term::Term;
 use crate::ty::{Base, Cap, DataId, Fact, Kind, NameSet, Region, Rel, Sig, Word};
 use alloc::vec::Vec;
 
@@ -79,7 +79,7 @@ impl<H: Hints> Judge<'_, H> {
         match base {
             Base::Name(name) => {
                 let Some(Scope { kind: Kind::Addr { .. }, set: have, is: None, .. }) =
-                    scope(state, name)
+                    scope_of(state, name)
                 else {
                     return refused();
                 };
@@ -134,7 +134,7 @@ impl<H: Hints> Judge<'_, H> {
             Word::Int(term) => Ok(Word::Int(known(state, term)?)),
             Word::Ptr(base, offset) => {
                 let exists = match base {
-                    Base::Name(name) => scope(state, name).is_some_and(|s| {
+                    Base::Name(name) => scope_of(state, name).is_some_and(|s| {
                         let kind = matches!(s.kind, Kind::Addr { .. } | Kind::Code(_) | Kind::Word);
                         holds!(s.is.is_none()) && holds!(kind)
                     }),
@@ -152,7 +152,7 @@ impl<H: Hints> Judge<'_, H> {
 
     fn region_value(&mut self, state: &State, region: Region, live: bool) -> Result<Region> {
         if let Region::Var(rho) = region {
-            let declared = scope(state, rho).is_some_and(|s| s.kind == Kind::Region);
+            let declared = scope_of(state, rho).is_some_and(|s| s.kind == Kind::Region);
             premise!(declared, refusal());
         }
         if live {
@@ -209,7 +209,7 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         let Kind::Addr { block: Some(claim), .. } = claim else { return refused() };
         let Base::Name(name) = base else { return refused() };
-        let Some(Scope { kind: Kind::Addr { block: Some(have), .. }, .. }) = scope(state, name)
+        let Some(Scope { kind: Kind::Addr { block: Some(have), .. }, .. }) = scope_of(state, name)
         else {
             return refused();
         };
@@ -266,7 +266,7 @@ impl<H: Hints> Judge<'_, H> {
         from: Option<u32>,
     ) -> Result<()> {
         match (base, from) {
-            (Base::Name(name), _) => match scope(state, name).map(|s| &s.kind) {
+            (Base::Name(name), _) => match scope_of(state, name).map(|s| &s.kind) {
                 Some(Kind::Code(own)) => {
                     let own = Rc::clone(own);
                     premise!(self.same_sig(&own, sigma, Rule::CodeSub));
@@ -277,14 +277,6 @@ impl<H: Hints> Judge<'_, H> {
             (Base::Code(function), Some(from)) => self.code_sub(state, from, function, sigma),
             (Base::Code(_), None) | (Base::Data(_), _) => refuse!(refusal()),
         }
-    }
-}
-
-/// The variable in scope.
-fn scope(state: &State, v: Var) -> Option<&Scope> {
-    match v {
-        Var::Free(i) => state.scope.get(usize::from(i)),
-        Var::Inner(_) | Var::Param(_) | Var::Bound(_) | Var::Value => None,
     }
 }
 
