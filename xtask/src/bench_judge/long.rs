@@ -5,7 +5,7 @@
 use super::{Bench, GENERATED, LINES, START, frozen, text_of};
 use crate::bench::program;
 use crate::offers::{hostile_of, straight};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use loader::Image;
 use std::fs;
 use std::path::Path;
@@ -36,29 +36,27 @@ impl Cost {
 /// A line for each file, and one for the densest honest one.
 pub(crate) fn bench() -> Result<()> {
     let bench = Bench::new()?;
-    let start = bench.example(START)?.machine;
+    let start = bench.example(START)?;
     println!("{:<56} {:>9} {:>11} {:>7}", "file", "bytes", "taken", "a byte");
     for megabytes in STRAIGHT {
         let file = straight(Path::new(&bench.assembler), megabytes * 1_000_000)?;
-        bench.cost("straight", &file, start)?.0.print(&format!("straight, {megabytes} MB"));
+        bench.cost("straight", &file, start.machine)?.0.print(&format!("straight, {megabytes} MB"));
     }
     let generated = bench.directory.join("judge.tal");
     fs::write(&generated, program(LINES))?;
-    let mut honest =
-        vec![(GENERATED, bench.subject(GENERATED, &generated)?.without(Bench::none(start)))];
+    let mut honest = vec![(GENERATED, bench.subject(GENERATED, &generated)?.without(start))];
     for (name, ..) in frozen::EXAMPLES.iter().filter(|(name, ..)| *name != START) {
-        honest.push((name, bench.example(name)?.without(Bench::none(start))));
+        honest.push((name, bench.example(name)?.without(start)));
     }
     let honest = honest.into_iter().map(|(name, taken)| {
         (name, Cost { bytes: taken.text + taken.notes, machine: taken.machine })
     });
-    let Some((name, densest)) = honest.max_by_key(|(_, cost)| cost.a_byte()) else {
-        anyhow::bail!("no honest program");
-    };
+    let densest = honest.max_by_key(|(_, cost)| cost.a_byte());
+    let (name, densest) = densest.context("no honest program")?;
     densest.print(&format!("densest: {name}"));
     let mut dear = Vec::new();
     for offer in hostile_of(HOSTILE)? {
-        let (cost, refused) = bench.cost("hostile", &offer.file, start)?;
+        let (cost, refused) = bench.cost("hostile", &offer.file, start.machine)?;
         ensure!(refused, "{} is not refused", offer.name);
         cost.print(&offer.name);
         if cost.a_byte() > MOST * densest.a_byte() {
@@ -70,11 +68,6 @@ pub(crate) fn bench() -> Result<()> {
 }
 
 impl Bench {
-    /// What starting takes, to be taken off.
-    fn none(machine: u64) -> super::Taken {
-        super::Taken { machine, ..super::Taken::default() }
-    }
-
     /// What a file takes, and whether it was refused.
     fn cost(&self, name: &str, file: &[u8], start: u64) -> Result<(Cost, bool)> {
         let path = self.directory.join(name);
