@@ -183,73 +183,25 @@ fn copies_of_what_waits_are_bounded() {
 /// Attack s24.
 #[test]
 fn what_is_taken_up_is_what_was_left() {
-    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut roll = |below: u64| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed % below
-    };
+    let mut rng = Rng::with_seed(0x9E37_79B9_7F4A_7C15);
     let mut deepest = 0;
     for _ in 0..200 {
         judged(|judge| {
-            let mut state = State::empty();
-            for i in 0..8 {
-                let set = NameSet { address: true, small: [Some((0, 0)), Some((-9, -1))] };
-                let kind = if i % 2 == 0 {
-                    Kind::Int(within(0, (1 << 64) - 1))
-                } else {
-                    Kind::Addr { set, block: None }
-                };
-                judge.fresh(&mut state, kind).unwrap();
-            }
+            let mut state = eight(judge);
             let mut left: Vec<(Kept, State)> = Vec::new();
             for _ in 0..120 {
-                let some = u16::try_from(roll(8)).unwrap();
-                let name = Var::Free(some | 1);
-                let number = t(some & !1);
-                match roll(13) {
-                    0 => drop(judge.fresh_between(&mut state, 0, 9)),
-                    1 => judge
-                        .learn(&mut state, Rel::Ge, number.plus(-1 - i128::from(some)).unwrap())
-                        .unwrap(),
-                    2 => {
-                        let other = t(u16::try_from(roll(4)).unwrap() * 2);
-                        judge.learn(&mut state, Rel::Ge, number.sub(&other).unwrap()).unwrap();
-                    }
-                    3 => drop(judge.narrow(&mut state, name, |low, _| Some(low != 0))),
-                    4 => drop(judge.narrow(&mut state, name, |low, _| Some(low <= 0))),
-                    5 => {
-                        let guards = vec![Guard::IsAddress(name)];
-                        drop(judge.add_view(&mut state, bytes(name, guards)));
-                    }
-                    6 => state.set_reg(Reg::Rax, Word::Ptr(Base::Name(name), Term::ZERO)),
-                    7 => state.set_slot(-8 * i64::from(some), Word::Int(number)),
-                    8 => {
-                        let kind = FlagKind::Cmp(64, number, Term::int(3));
-                        state.flags = Flags { kind, readable: FlagSet(some as u8) };
-                    }
-                    9 if state.caps.len() < 8 => {
-                        let (guards, offset) = (vec![Guard::IsAddress(name)], Term::ZERO);
-                        let Var::Free(_) = name else { continue };
-                        let mem = Rc::new(Mem::Bytes(Term::int(8)));
-                        state.caps.push(Cap::Entry(Entry { guards, name, offset, mem }));
-                    }
-                    10 => {
-                        state.caps.pop();
-                        state.stack.lent.push(Lent { offset: -64, size: 8, name });
-                        state.stack.touched -= 8;
-                    }
+                match rng.u8(0..13) {
                     11 => {
                         let open = Kept::of(&state, left.last().map(|(waiting, _)| waiting));
                         left.push((open.unwrap(), state.clone()));
                         deepest = deepest.max(left.len());
                     }
-                    _ => {
+                    12 => {
                         let Some((waiting, model)) = left.pop() else { continue };
                         waiting.come_back(&mut state);
                         assert_eq!(state, model);
                     }
+                    _ => change(judge, &mut state, &mut rng),
                 }
             }
             while let Some((waiting, model)) = left.pop() {
@@ -415,6 +367,20 @@ impl Model {
     }
 }
 
+/// Integers and names that are undecided, in turn.
+fn eight(judge: &mut Judge<'_, Prover>) -> State {
+    let mut state = State::empty();
+    for i in 0..8 {
+        let set = NameSet { address: true, small: [Some((0, 0)), Some((-9, -1))] };
+        let kind = match i % 2 {
+            0 => Kind::Int(within(0, (1 << 64) - 1)),
+            _ => Kind::Addr { set, block: None },
+        };
+        judge.fresh(&mut state, kind).unwrap();
+    }
+    state
+}
+
 /// What is known is changed at random: variables, bounds, facts, names, views, words, the frame,
 /// flags and what is owned.
 fn change(judge: &mut Judge<'_, Prover>, state: &mut State, rng: &mut Rng) {
@@ -463,15 +429,7 @@ fn a_walk_comes_back_to_what_scopes_were_opened_in() {
     for seed in 0..200 {
         let mut rng = Rng::with_seed(seed);
         judged(|judge| {
-            let mut state = State::empty();
-            for i in 0..8 {
-                let set = NameSet { address: true, small: [Some((0, 0)), Some((-9, -1))] };
-                let kind = match i % 2 {
-                    0 => Kind::Int(within(0, (1 << 64) - 1)),
-                    _ => Kind::Addr { set, block: None },
-                };
-                judge.fresh(&mut state, kind).unwrap();
-            }
+            let mut state = eight(judge);
             let mut walk = Walk::new(&image);
             let mut model = Model::default();
             for _ in 0..300 {

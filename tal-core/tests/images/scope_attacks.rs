@@ -2,7 +2,8 @@
 //! waits meanwhile, what is lent, borrowed, decided or learned on one way only, and what a record
 //! may say of words.
 
-use super::scopes::{Declares, Tried, digit, load, owner, reader, same, within};
+use super::scopes::{Declares, Tried, digit, load, owner, same, within};
+use super::walk::reader;
 use super::*;
 use iced_x86::code_asm::*;
 use tal_core::hint::Through;
@@ -15,14 +16,7 @@ fn pointer(i: u16) -> Word {
 }
 
 fn bytes(region: Region, guards: Vec<Guard>) -> View {
-    View {
-        guards,
-        region,
-        mode: Mode::Ro,
-        base: Base::Name(Var::Free(0)),
-        offset: Term::ZERO,
-        mem: Rc::new(Mem::Bytes(Term::int(8))),
-    }
+    View { region, ..walk::bytes(Mem::Bytes(Term::int(8)), guards) }
 }
 
 /// The same with another signature.

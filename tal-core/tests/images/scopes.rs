@@ -1,12 +1,13 @@
 //! Not trusted: tests. Labels that hang on scopes and declare what differs there: each attack with
 //! its accepted twin.
 
+use super::walk::reader;
 use super::*;
 use iced_x86::code_asm::*;
 use tal_core::hint::Forward;
 use tal_core::judge::Judge;
 use tal_core::limits;
-use tal_core::ty::{Bounds, Entry, Mem, Mode, NameSet, Region};
+use tal_core::ty::{Bounds, Entry, Mem, Mode, NameSet};
 
 /// What a label declares on what its parent has saved.
 pub(super) type Declares = fn(&Saved) -> Record;
@@ -32,24 +33,6 @@ impl Forward for Hung {
     fn record(&mut self, _: &State, to: u32, parent: &Saved) -> Result<Record> {
         Ok(self.labels[&to].1(parent))
     }
-}
-
-/// `[x : addr, n, m : u64](rdi = x, rcx = n, rsi = m; always ro bytes(8) at x)`
-pub(super) fn reader() -> Sig {
-    let pointer = Word::Ptr(Base::Name(Var::Free(0)), Term::ZERO);
-    let mut sig =
-        function(0, &[(Reg::Rdi, pointer), (Reg::Rcx, int(1)), (Reg::Rsi, int(2))], 0, &[]);
-    let address = Kind::Addr { set: NameSet::ADDRESS, block: None };
-    sig.vars = vec![address, within(0, (1 << 64) - 1), within(0, (1 << 64) - 1)];
-    sig.pre.views = vec![View {
-        guards: vec![],
-        region: Region::Always,
-        mode: Mode::Ro,
-        base: Base::Name(Var::Free(0)),
-        offset: Term::ZERO,
-        mem: Rc::new(Mem::Bytes(Term::int(8))),
-    }];
-    sig
 }
 
 pub(super) fn within(low: i128, high: i128) -> Kind {

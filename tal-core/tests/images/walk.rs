@@ -13,7 +13,7 @@ fn int_of((low, high): (i128, i128)) -> Kind {
     Kind::Int(Bounds::new(Some(low), Some(high)).unwrap())
 }
 
-fn bytes(mem: Mem, guards: Vec<Guard>) -> View {
+pub(super) fn bytes(mem: Mem, guards: Vec<Guard>) -> View {
     let base = Base::Name(Var::Free(0));
     View {
         guards,
@@ -26,7 +26,7 @@ fn bytes(mem: Mem, guards: Vec<Guard>) -> View {
 }
 
 /// `[x : addr, n, m : 0..=2^64-1](rdi = x, rcx = n, rsi = m; always ro bytes(8) at x)`
-fn reader() -> Sig {
+pub(super) fn reader() -> Sig {
     let pointer = Word::Ptr(Base::Name(Var::Free(0)), Term::ZERO);
     let mut sig =
         function(0, &[(Reg::Rdi, pointer), (Reg::Rcx, int(1)), (Reg::Rsi, int(2))], 0, &[]);

@@ -1,16 +1,13 @@
 //! Not trusted: tests. Attacks on what waits: what is done for it is paid for, and what is known of
 //! a name is written down once.
 
+use super::scopes::within;
 use super::*;
 use iced_x86::code_asm::*;
 use tal_core::hint::Step;
 use tal_core::judge::Judge;
 use tal_core::limits;
 use tal_core::ty::{Bounds, Entry, Field, FieldTy, Guard, Mem, Mode, NameSet, Region};
-
-fn between(low: i128, high: i128) -> Kind {
-    Kind::Int(Bounds::new(Some(low), Some(high)).unwrap())
-}
 
 fn record(fields: u32) -> Rc<Mem> {
     let field = |i: u32| Field {
@@ -44,7 +41,7 @@ fn stored(fields: u32, opens: bool) -> Program {
     });
     let pointer = Word::Ptr(Base::Name(Var::Free(0)), Term::ZERO);
     let mut sig = never(0, &[(Reg::Rdi, pointer), (Reg::Rcx, int(1))]);
-    sig.vars = vec![Kind::Addr { set: NameSet::ADDRESS, block: None }, between(0, 99)];
+    sig.vars = vec![Kind::Addr { set: NameSet::ADDRESS, block: None }, within(0, 99)];
     let (guards, name, offset) = (vec![], Var::Free(0), Term::ZERO);
     sig.pre.caps = vec![Cap::Entry(Entry { guards, name, offset, mem: record(fields) })];
     let mut program = Program::new(text, vec![(0, sig), (offsets[2], never(0, &[]))]);
@@ -146,7 +143,7 @@ fn a_table_tells_nothing_to_what_waits() {
         });
         let words = [(Reg::Rdi, int(0)), (Reg::Rsi, int(1))];
         let mut sig = function(0, &words, 0, &[(Reg::Rax, int(0))]);
-        sig.vars = vec![between(least, 1), Kind::Int(Bounds::of_bits(64, false))];
+        sig.vars = vec![within(least, 1), Kind::Int(Bounds::of_bits(64, false))];
         let at = |value: i128| {
             let mut state = label(0, &[]);
             state.facts = vec![Fact { rel: Rel::Eq, term: t(0).plus(-value).unwrap() }];
@@ -176,7 +173,7 @@ fn who_gives_out_code_knows_what_its_way_knows() {
         let mut giver = function(0, &[(Reg::Rdi, int(0))], 0, &[]);
         giver.vars = vec![Kind::Int(Bounds::of_bits(64, false))];
         let mut given = function(0, &[], 0, &[]);
-        given.vars = vec![between(0, 9)];
+        given.vars = vec![within(0, 9)];
         let (text, offsets) = asm(3, |a, l| {
             let [other, g, f] = l else { unreachable!() };
             a.cmp(rdi, 9).unwrap();

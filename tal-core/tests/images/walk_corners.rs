@@ -2,7 +2,8 @@
 //! state shares with others while an entry is judged for a signature, and what a condition says of
 //! a name. Each with its accepted twin.
 
-use super::scopes::{Declares, Tried, digit, reader, same, within};
+use super::scopes::{Declares, Tried, digit, same, within};
+use super::walk::reader;
 use super::*;
 use iced_x86::code_asm::*;
 use tal_core::limits;
