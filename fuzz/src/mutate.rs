@@ -11,9 +11,9 @@ use tal_core::error::Error;
 use tal_core::hint::{Forward, Hints};
 use tal_core::image::Image;
 use tal_core::judge::Judge;
-use tal_core::state::{Saved, State};
+use tal_core::state::{Mark, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, FnId, Kind, NamedType, Record, Rel, Word};
+use tal_core::ty::{Base, FnId, Kind, NamedType, Record, Reg, Rel, Word};
 use tal_core::walk::Opened;
 use tal_write::{Label, Recorder, encode};
 
@@ -199,30 +199,30 @@ impl<'a> Forward for Hung<'a, '_> {
         Ok(self.rng.u32(0..=scopes.saturating_add(1)))
     }
 
-    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
+    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
         let mut record = match self.written.get(&to) {
             Some((_, record)) => record.clone(),
             None => self.finder.record(state, to, parent)?,
         };
         if self.hung != 0 && self.rng.u8(0..16) == 0 {
-            self::record(self.rng, parent, &mut record);
+            self::record(self.rng, state, parent, &mut record);
         }
         Ok(record)
     }
 }
 
 /// A part of a record.
-fn record(rng: &mut Rng, parent: &Saved, record: &mut Record) {
+fn record(rng: &mut Rng, state: &State, parent: &Mark, record: &mut Record) {
     let place = |rng: &mut Rng, length: usize| (length > 0).then(|| rng.usize(0..length));
     let variable = |rng: &mut Rng| {
-        let mark = u16::try_from(parent.mark.scope).unwrap_or(0);
+        let mark = u16::try_from(parent.scope).unwrap_or(0);
         Var::Free(rng.u16(0..mark.saturating_add(3)))
     };
     match rng.u8(0..10) {
         0 => drop(place(rng, record.regs.len()).map(|i| record.regs.remove(i))),
         1 => {
             if let Some(i) = place(rng, record.regs.len()) {
-                record.regs[i].1 = parent.regs[rng.usize(0..16)].clone();
+                record.regs[i].1 = state.reg_at(parent, Reg::ALL[rng.usize(0..16)]).clone();
             }
         }
         2 => {
@@ -242,7 +242,7 @@ fn record(rng: &mut Rng, parent: &Saved, record: &mut Record) {
             }
         }
         6 => drop(place(rng, record.slots.len()).map(|i| record.slots.remove(i))),
-        7 => record.frame = Some((parent.stack.delta + 8 * rng.i64(-2..=2), parent.stack.touched)),
+        7 => record.frame = Some((parent.delta + 8 * rng.i64(-2..=2), parent.touched)),
         8 => record.vars.push(Kind::INT),
         _ => drop(place(rng, record.vars.len()).map(|i| record.vars.remove(i))),
     }

@@ -158,7 +158,7 @@ fn show(state: &State) -> String {
     let mut text = String::new();
     let known = Reg::ALL.iter().filter(|r| **r != Reg::Rsp && *state.reg(**r) != Word::Junk);
     group(&mut text, "", known.map(|r| format!("{} = {}", r.name(), ShowWord(state.reg(*r)))));
-    let flags = match &state.flags.kind {
+    let flags = match &state.flags().kind {
         FlagKind::None => None,
         FlagKind::Cmp(bits, a, b) => {
             Some(format!("{bits}-bit compare of {} with {}", ShowTerm(a), ShowTerm(b)))
@@ -168,7 +168,7 @@ fn show(state: &State) -> String {
     };
     group(&mut text, "flags  ", flags.into_iter());
     let delta = state.stack.delta;
-    let slots = state.stack.slots.iter().filter(|(_, word)| *word != Word::Junk);
+    let slots = state.slots().filter(|(_, word)| **word != Word::Junk);
     let slots = slots.map(|(at, word)| format!("[rsp{:+}] {}", at - delta, ShowWord(word)));
     let lent =
         state.stack.lent.iter().map(|l| {

@@ -22,7 +22,7 @@ use tal_core::hint::{
 };
 use tal_core::image::{Image, Interface};
 use tal_core::judge::{Judge, Own, range_goals};
-use tal_core::state::Saved;
+use tal_core::state::Mark;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::Record;
@@ -31,7 +31,7 @@ use tal_core::ty::{
     View, Word,
 };
 use tal_core::walk::Opened;
-use tal_write::Label;
+use tal_write::{Label, Saved};
 
 mod access;
 mod cmov;
@@ -558,8 +558,8 @@ impl Hints for Finder<'_> {
         Ok(self.parent_of(to, chain))
     }
 
-    fn record(&mut self, st: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
-        let target = Target::new(to, parent, self.record_of(st, to, parent)?);
+    fn record(&mut self, st: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
+        let target = Target::new(to, Saved::of(st, parent), self.record_of(st, to, parent)?);
         let record = target.record.clone();
         self.targets.insert(to, std::rc::Rc::new(target));
         Ok(record)
@@ -569,10 +569,10 @@ impl Hints for Finder<'_> {
         &mut self,
         st: &State,
         to: u32,
-        parent: &Saved,
+        parent: &Mark,
         record: &Record,
     ) -> Result<Vec<Inst>, Error> {
-        let target = Target::new(to, parent, record.clone());
+        let target = Target::new(to, Saved::of(st, parent), record.clone());
         ghosts::answer_label(self, st, &target)
     }
 

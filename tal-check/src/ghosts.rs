@@ -336,7 +336,7 @@ impl<'a> Planner<'_, 'a> {
     }
 
     fn callee_in(&self, r: tal_core::ty::Reg) -> Option<Callee> {
-        match self.st.regs.get(r as usize)? {
+        match self.st.regs().get(r as usize)? {
             tal_core::ty::Word::Ptr(Base::Name(f), _) => Some(Callee::Name(*f)),
             tal_core::ty::Word::Ptr(Base::Code(f), _) => Some(Callee::Function(*f)),
             _ => None,

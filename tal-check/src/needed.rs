@@ -18,7 +18,7 @@ use tal_core::hint::{Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Step
 use tal_core::judge::Judge;
 use tal_core::learn::{Told, told};
 use tal_core::prove::{by_bounds, shows};
-use tal_core::state::{Saved, Scope, State};
+use tal_core::state::{Mark, Scope, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Bounds, Fact, Kind, Record, Rel};
 use tal_core::walk::Opened;
@@ -214,7 +214,7 @@ impl<'a> Uses<'a> {
         let bounds = |s: &Scope| matches!(s.kind, Kind::Int(_)).then_some(s.bounds);
         let mut now: Vec<Option<Bounds>> = state.scope.iter().map(bounds).collect();
         now.extend(record.vars.iter().map(Kind::bounds));
-        let (mut next, mut trail) = (state.facts.len(), state.trail.len());
+        let (mut next, mut trail) = (state.facts.len(), state.trail_len());
         let mut listed = Vec::new();
         for (own, fact) in (0..).zip(&record.facts) {
             let index = |v: Var| match v {
@@ -347,14 +347,14 @@ impl<'a> Uses<'a> {
             return;
         }
         self.drawn.retain(|(number, _)| *number < state.facts.len());
-        self.narrowed.retain(|(at, ..)| *at < state.trail.len());
+        self.narrowed.retain(|(at, ..)| *at < state.trail_len());
         if self.listed.iter().any(|(number, _)| *number >= state.facts.len()) {
             Rc::make_mut(&mut self.listed).retain(|(number, _)| *number < state.facts.len());
         }
         let Some((facts, trail, on)) = self.drawing.take() else { return };
         self.drawn.extend((facts..state.facts.len()).map(|number| (number, on.clone())));
-        for (at, narrowed) in state.trail.iter().enumerate().skip(trail) {
-            self.narrowed.push((at, Var::Free(narrowed.variable), on.clone()));
+        for (at, variable, _) in state.narrowed(trail) {
+            self.narrowed.push((at, Var::Free(variable), on.clone()));
         }
     }
 
@@ -473,7 +473,7 @@ impl<'a> Forward for Uses<'a> {
         Ok(self.parent)
     }
 
-    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
+    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
         let record = self.finder.record(state, to, parent)?;
         if let Some(label) = self.label_at(to) {
             let facts = record.facts.len();
@@ -503,7 +503,7 @@ impl<'a> Forward for Uses<'a> {
             let sizes = matches!(ghost, Ghost::SizeFacts { .. }) && !written;
             if sizes {
                 let on = vec![Place::Sizes(self.found.len())];
-                self.drawing = Some((state.facts.len(), state.trail.len(), on));
+                self.drawing = Some((state.facts.len(), state.trail_len(), on));
             }
             if let Ghost::Step(step) = ghost {
                 self.need(self.behind_step(step));
@@ -553,7 +553,7 @@ impl<'a> Forward for Uses<'a> {
         };
         let step = matches!(proof, Proof::Step(_));
         if step {
-            self.drawing = Some((state.facts.len(), state.trail.len(), on.clone()));
+            self.drawing = Some((state.facts.len(), state.trail_len(), on.clone()));
         }
         self.ask(goal.clone(), on, step);
         Ok(proof)
@@ -569,7 +569,7 @@ impl<'a> Forward for Uses<'a> {
         &mut self,
         state: &State,
         to: u32,
-        parent: &Saved,
+        parent: &Mark,
         declared: &Record,
     ) -> Result<Vec<Inst>, Error> {
         self.arrive();
@@ -635,7 +635,7 @@ impl<'a> Forward for Ready<'a> {
         Ok(self.parent)
     }
 
-    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
+    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
         if let Some((_, record)) = self.records.get(&to) {
             return Ok(record.clone());
         }

@@ -378,14 +378,14 @@ impl Written {
 #[derive(Clone, Debug)]
 struct Words {
     regs: [Word; 16],
-    slots: Shared<(i64, Word)>,
+    slots: Vec<(i64, Word)>,
     caps: Shared<Cap>,
 }
 
 impl Words {
     fn of(state: &State) -> Words {
-        let (regs, slots) = (state.regs.clone(), state.stack.slots.clone());
-        Words { regs, slots, caps: state.caps.clone() }
+        let slots = state.slots().map(|(at, word)| (at, word.clone())).collect();
+        Words { regs: state.regs().clone(), slots, caps: state.caps.clone() }
     }
 }
 
@@ -436,7 +436,7 @@ impl Watch<'_> {
             places |= number.map_or(0, |number| 1 << number);
         }
         for used in info.used_memory().iter().filter(|used| writes(used.access())) {
-            let base = general(used.base()).and_then(|n| state.regs.get(n));
+            let base = general(used.base()).and_then(|n| state.regs().get(n));
             if let Some(Word::Frame(k)) = base {
                 let from = k.wrapping_add(used.displacement().cast_signed());
                 let size = i64::try_from(used.memory_size().size()).unwrap_or(8).max(1);

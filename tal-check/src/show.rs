@@ -131,7 +131,7 @@ fn one(
             }
         }
     }
-    for (at, word) in &state.stack.slots {
+    for (at, word) in state.slots() {
         let place = slot_name(at - state.stack.delta);
         let value = value(&names, state, word, &place);
         shown.stack.push((place, value));
@@ -211,7 +211,7 @@ fn range(names: &Names<'_>, facts: &[Fact], var: Var) -> String {
 }
 
 fn flags(names: &Names<'_>, state: &State) -> String {
-    match &state.flags.kind {
+    match &state.flags().kind {
         FlagKind::None => "none".to_owned(),
         FlagKind::Cmp(bits, a, b) => {
             format!("compare {} with {} ({bits} bits)", names.term(a), names.term(b))

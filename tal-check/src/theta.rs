@@ -594,7 +594,7 @@ pub fn unify_words(
             Word::Ptr(_, o) => o.as_int() == Some(0),
             _ => false,
         };
-        for (w, actual) in a.regs.iter().zip(&st.regs) {
+        for (w, actual) in a.regs.iter().zip(st.regs()) {
             if simple(w) == (round == 0) {
                 theta.unify_word(st, w, actual);
             }

@@ -14,12 +14,12 @@ use tal_core::error::Error;
 use tal_core::hint::{Forward, Hints};
 use tal_core::image::{Contents, Segment};
 use tal_core::judge::Judge;
-use tal_core::state::{Saved, State};
+use tal_core::state::{Mark, State};
 use tal_core::ty::{Cap, Fact, Kind, Record, Rel, Word};
 use tal_core::walk::Opened;
 use tal_core::wire;
 use tal_syntax::diag::Diag;
-use tal_write::LabelState;
+use tal_write::{LabelState, Saved};
 
 fn lowered(text: &str) -> Lowered {
     let files = BTreeMap::from([("test.tal".to_owned(), text.to_owned())]);
@@ -86,10 +86,10 @@ impl<'a> Forward for Roots<'a> {
         Ok(k)
     }
 
-    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
+    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
         let record = self.stream.record(state, to, parent)?;
         if self.root {
-            self.states.insert(to, LabelState::of(parent, &record));
+            self.states.insert(to, LabelState::of(&Saved::of(state, parent), &record));
         }
         Ok(record)
     }

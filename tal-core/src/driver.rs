@@ -8,8 +8,7 @@ use crate::image::{Contents, DataKind, Image, Interface};
 use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::rules::apply::Callee;
-use crate::rules::transfer::clear;
-use crate::state::{FlagKind, Mark, Saved, State};
+use crate::state::{Mark, State};
 use crate::table::Feature;
 use crate::term::Term;
 use crate::ty::{Base, DataId, Fact, FnId, ImportId, Record, Reg, Rel, Word};
@@ -37,8 +36,8 @@ pub enum Wanted<'w> {
     Label {
         /// Its offset.
         at: u32,
-        /// What its parent has saved.
-        parent: &'w Saved,
+        /// The mark of its parent.
+        parent: &'w Mark,
         /// How it differs from that.
         record: &'w Record,
     },
@@ -179,7 +178,7 @@ impl<'a, H: Hints> Judge<'a, H> {
         let range = self.range(function)?;
         let entry = range.start;
         walk.enter(range, function);
-        clear(state);
+        state.clear();
         self.hints.block(Start::Entry(function), state)?;
         self.begin_entry(state, function).map_err(|e| placed(e, entry))?;
         self.open_scope(walk, state, entry, None).map_err(|e| placed(e, entry))?;
@@ -221,13 +220,14 @@ impl<'a, H: Hints> Judge<'a, H> {
     fn open_scope(
         &mut self,
         walk: &mut Walk,
-        state: &State,
+        state: &mut State,
         from: u32,
         waiting: Option<(u32, Cc)>,
     ) -> Result<()> {
-        self.burn(Saved::cost(state))?;
         let weight = walk.open(state, from, waiting)?;
-        self.burn(weight >> limits::SAVED_A_UNIT.trailing_zeros())
+        self.burn(
+            (weight >> limits::SAVED_A_UNIT.trailing_zeros()).saturating_add(limits::MARK_UNITS),
+        )
     }
 
     /// rule[edge-label]: the first way to a label says on which scope it hangs and what it
@@ -236,7 +236,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     fn arrive<'w>(
         &mut self,
         walk: &'w mut Walk,
-        state: &State,
+        state: &mut State,
         from: u32,
         to: Target,
     ) -> Result<Wanted<'w>> {
@@ -255,11 +255,9 @@ impl<'a, H: Hints> Judge<'a, H> {
             let parent = walk.nth(k.max(1));
             let (depth, parent) =
                 parent.ok_or_else(|| Error::new(Rule::EdgeLabel, Evidence::BadHint))?;
-            let saved = parent.saved();
-            // To take it up again.
-            self.burn(saved.weight())?;
-            let record = self.hints.record(state, at, saved)?;
-            premise!(self.wf_record(state, saved, &record).map_err(|e| placed(e, at)));
+            let mark = parent.mark();
+            let record = self.hints.record(state, at, mark)?;
+            premise!(self.wf_record(state, mark, &record).map_err(|e| placed(e, at)));
             walk.hang(label, depth, record)?;
         }
         let closed = || Error::new(Rule::EdgeLabel, Evidence::BadTarget(u64::from(at)));
@@ -294,7 +292,7 @@ impl<'a, H: Hints> Judge<'a, H> {
                 }
                 self.ghosts(state, Site::At(*at))?;
                 let decoded = decode::decode(self.image, *at)?;
-                let behind = self.behind(*at, &decoded)?;
+                let behind = self.behind(state, *at, &decoded)?;
                 // What is judged as one instruction is not judged as another (trap 127).
                 let twice = || Error::new(Rule::Claim, Evidence::Undecodable);
                 premise!(behind <= end, twice());
@@ -384,19 +382,10 @@ impl<'a, H: Hints> Judge<'a, H> {
         to: Target,
     ) -> Result<()> {
         let wanted = self.arrive(walk, state, from, to)?;
-        if matches!(state.flags.kind, FlagKind::Pick(..)) {
-            // Only here does an edge rewrite words and capabilities.
-            self.burn(Saved::cost(state))?;
-            let saved = Saved::of(state);
-            self.edge(state, cc, true)?;
-            premise!(self.follow(state, from, wanted));
-            saved.put_back(state);
-        } else {
-            let mark = Mark::of(state);
-            self.edge(state, cc, true)?;
-            premise!(self.follow(state, from, wanted));
-            mark.cut(state)?;
-        }
+        let mark = state.mark();
+        self.edge(state, cc, true)?;
+        premise!(self.follow(state, from, wanted));
+        mark.cut(state);
         self.edge(state, cc, false)
     }
 
@@ -419,7 +408,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     pub fn exec(&mut self, state: &mut State, offset: u32) -> Result<Flow> {
         self.ghosts(state, Site::At(offset))?;
         let decoded = decode::decode(self.image, offset)?;
-        let behind = self.behind(offset, &decoded)?;
+        let behind = self.behind(state, offset, &decoded)?;
         if let Op::Flow(_) | Op::Int3 = decoded.op {
             return self.transfer(state, offset, behind, &decoded.op);
         }
@@ -429,7 +418,8 @@ impl<'a, H: Hints> Judge<'a, H> {
 
     /// The offset behind the instruction, which is paid for, and whose feature is noted.
     #[inline]
-    fn behind(&mut self, offset: u32, decoded: &Decoded) -> Result<u32> {
+    fn behind(&mut self, state: &State, offset: u32, decoded: &Decoded) -> Result<u32> {
+        state.trail_ends()?;
         self.burn(usize::from(decoded.length))?;
         self.features |= decoded.row.feature.map_or(0, Feature::bit);
         offset.checked_add(u32::from(decoded.length)).or_refuse(Rule::Decode)
@@ -631,14 +621,14 @@ impl<'a, H: Hints> Judge<'a, H> {
             let term = index.plus(entry.saturating_neg()).or_refuse(rule)?;
             let fact = Fact { rel: Rel::Eq, term };
             let wanted = self.arrive(walk, state, from, Target::Label(label))?;
-            let mark = Mark::of(state);
+            let mark = state.mark();
             if self.hints.want(state, core::slice::from_ref(&fact))? {
                 self.learn(state, Rel::Eq, fact.term)?;
             } else {
                 general.insert(label);
             }
             premise!(self.follow(state, from, wanted));
-            mark.cut(state)?;
+            mark.cut(state);
         }
         Ok(())
     }
@@ -667,9 +657,8 @@ pub(crate) fn size(state: &State) -> usize {
     [
         state.scope.len(),
         state.facts.len(),
-        state.trail.len(),
-        state.regs.len(),
-        state.stack.slots.len(),
+        state.regs().len(),
+        state.slot_count(),
         state.views.len(),
         state.caps.len(),
     ]

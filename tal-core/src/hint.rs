@@ -7,7 +7,7 @@
 
 use crate::counted::Rc;
 use crate::error::Error;
-use crate::state::{Saved, State};
+use crate::state::{Mark, State};
 use crate::term::{Term, Var};
 use crate::ty::{
     Assertion, Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, Mem, Mode, Record, Reg, Region,
@@ -339,11 +339,11 @@ pub trait Hints {
     /// # Errors
     /// See [`Hints::ghost`].
     fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32, Error>;
-    /// What that label declares, which its parent has saved this state.
+    /// What that label declares, which hangs on the scope of this mark.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
-    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error>;
+    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error>;
     /// Values for the own variables of the label at text offset `to`, whose record it is.
     ///
     /// # Errors
@@ -352,7 +352,7 @@ pub trait Hints {
         &mut self,
         state: &State,
         to: u32,
-        parent: &Saved,
+        parent: &Mark,
         record: &Record,
     ) -> Result<Vec<Inst>, Error>;
     /// Template of a conditional move of `moved` over `kept`; the fresh integers start at

@@ -18,13 +18,17 @@ pub const NESTING: usize = 16;
 pub const ARITY: usize = 8;
 /// Facts in scope at one point.
 pub const FACTS: usize = 240;
-/// How often what is known of variables is narrowed on a way.
+/// Places and variables on the trail: what was known of them, while more is known or something
+/// else.
 pub const TRAIL: usize = 1 << 14;
-/// Ways that wait at a time.
+/// Scopes that are open at a time.
 pub const SCOPES: usize = 256;
-/// What the copies of their states weigh together: registers, slots, lent parts, capabilities with
-/// their guards, what terms have allocated, and the types, fields and facts of each type that is
-/// not that of the same capability of the way below.
+/// Units of work for a mark.
+pub const MARK_UNITS: usize = 8;
+/// What the terms on the trail have allocated, in [`SAVED_UNIT`]s; and what the capabilities of
+/// open scopes weigh together where they are not those of the scope below: with their guards, what
+/// terms have allocated, and the types, fields and facts of each type that is not that of the same
+/// capability there.
 pub const SAVED: usize = 1 << 15;
 /// So many bytes that a term has allocated weigh as much as a slot.
 pub const SAVED_UNIT: usize = 64;
@@ -38,9 +42,8 @@ pub const SIG_VARS: usize = 64;
 pub const SCOPE_VARS: usize = 4096;
 /// Stack slots tracked in a block.
 pub const SLOTS: usize = 512;
-/// Moving so many listed slots costs a unit of work; a power of two. So a `push` above the most
-/// slots there may be costs as much as its byte pays for ([`FUEL_FACTOR`]).
-pub const SLOTS_A_UNIT: usize = 8;
+/// Units of work for a slot that is forgotten, kept on the trail, and known again.
+pub const SLOT_UNITS: usize = 4;
 /// Stack slots that a label declares.
 pub const LABEL_SLOTS: usize = 64;
 /// Entries and tokens owned at one point.

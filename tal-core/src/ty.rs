@@ -144,6 +144,16 @@ pub enum Word {
     Junk,
 }
 
+impl Word {
+    /// [`Term::allocated`] of its term.
+    pub(crate) fn allocated(&self) -> usize {
+        match self {
+            Word::Int(term) | Word::Ptr(_, term) => term.allocated(),
+            Word::Frame(_) | Word::ReturnAddress | Word::Saved(_) | Word::Junk => 0,
+        }
+    }
+}
+
 /// Up to two disjoint intervals inside [-2^15, 2^15), neither crossing zero, increasing: the
 /// alternatives of a name that are not addresses. Unused places are `None`, at the end.
 pub type Small = [Option<(i16, i16)>; 2];

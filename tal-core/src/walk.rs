@@ -1,18 +1,17 @@
 //! TCB. How far the walk over the text has come: the scopes that are open, and what is claimed.
 //!
 //! The invariant: *of every open scope, the variables, facts and views that were there when it was
-//! opened are what they were then, but that more may be known of variables, with what was known
-//! before on the trail.* What changes in any other way (registers, flags, frame, capabilities) is
-//! saved with it, and what is saved stays as it is until the scope is closed.
+//! opened are what they were then, but that more may be known of variables; and of these, of the
+//! registers, of the slots and of the flags, what was known then is on the trail behind its mark,
+//! or is known still.* Frame and capabilities stand in the mark.
 
 use crate::decode::Cc;
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::image::Image;
 use crate::judge::Result;
 use crate::limits;
-use crate::state::{Kept, Saved, State};
+use crate::state::{Mark, State, weigh};
 use crate::ty::{FnId, Record};
-use alloc::collections::VecDeque;
 use alloc::{boxed::Box, vec, vec::Vec};
 use core::ops::Range;
 
@@ -23,18 +22,21 @@ pub struct Opened {
     number: u32,
     /// Offset of the instruction at which it was opened.
     pub from: u32,
-    kept: Kept,
+    mark: Mark,
+    /// What the capabilities of all open scopes weigh with those of this one.
+    weight: usize,
     /// The taken way of the condition at `from`: where it leads to, and when.
     waiting: Option<(u32, Cc)>,
-    /// Labels that hang on it and are yet to be walked, the first that was found first.
-    labels: VecDeque<u32>,
+    /// The first and the last of the labels that hang on it and are yet to be walked, in the order
+    /// in which they were found.
+    labels: Option<(u32, u32)>,
 }
 
 impl Opened {
     /// The state in which it was opened.
     #[must_use]
-    pub fn saved(&self) -> &Saved {
-        &self.kept.saved
+    pub fn mark(&self) -> &Mark {
+        &self.mark
     }
 }
 
@@ -42,6 +44,8 @@ impl Opened {
 struct Found {
     /// Place and number of its parent.
     parent: (usize, u32),
+    /// The label that was found next on the same scope.
+    next: Option<u32>,
     record: Record,
 }
 
@@ -60,11 +64,8 @@ pub(crate) struct Walk {
     claimed: Vec<u64>,
     /// By label.
     found: Vec<Option<Box<Found>>>,
-    /// The newest last; behind those that are open perhaps one that is closed, whose room is for
-    /// the next.
+    /// The scopes that are open, the root first.
     chain: Vec<Opened>,
-    /// How many are open.
-    depth: usize,
     /// How many scopes were opened.
     opened: u32,
     pub(crate) function: FnId,
@@ -74,10 +75,9 @@ pub(crate) struct Walk {
 
 /// Bytes of text to a word of what is claimed.
 pub(crate) const CLAIMED: usize = 64;
-/// What is kept of a label beside its record: where that is, its place among those that are yet to
-/// be walked, which has up to three times the room while it grows, and its place in the set of a
-/// jump table.
-pub(crate) const BYTES_A_LABEL: usize = size_of::<usize>() + 3 * size_of::<u32>() + 24;
+/// What is kept of a label beside its record: where that is, and its place in the set of a jump
+/// table.
+pub(crate) const BYTES_A_LABEL: usize = size_of::<usize>() + 24;
 /// What is kept of a label that was found.
 pub(crate) const BYTES_A_RECORD: usize = size_of::<Found>();
 
@@ -90,7 +90,6 @@ impl Walk {
             claimed: vec![0; claimed],
             found,
             chain: Vec::new(),
-            depth: 0,
             opened: 0,
             function: FnId(0),
             range: 0..0,
@@ -104,56 +103,49 @@ impl Walk {
 
     /// The scopes that are open, the root first.
     pub(crate) fn chain(&self) -> &[Opened] {
-        self.chain.get(..self.depth).unwrap_or_default()
+        &self.chain
     }
 
-    /// rule[scope]: opens a scope in this state. Says what its copies weigh.
+    /// rule[scope]: opens a scope in this state. Says what its own capabilities weigh.
     pub(crate) fn open(
         &mut self,
-        state: &State,
+        state: &mut State,
         from: u32,
         waiting: Option<(u32, Cc)>,
     ) -> Result<usize> {
         let limit = || Error::new(Rule::Limit, Evidence::Limit);
-        premise!(self.depth < limits::SCOPES, limit());
+        premise!(self.chain.len() < limits::SCOPES, limit());
         let number = self.opened;
         self.opened = number.checked_add(1).ok_or_else(limit)?;
-        let (below, room) = self.chain.split_at_mut_checked(self.depth).or_refuse(Rule::Walk)?;
-        let below = below.last().map(|below| &below.kept);
-        let weight = match room.first_mut() {
-            Some(room) => {
-                // It is closed, so no label hangs on it.
-                (room.number, room.from, room.waiting) = (number, from, waiting);
-                room.kept.keep(state, below)?
-            }
-            None => {
-                let kept = Kept::of(state, below)?;
-                let weight = kept.own();
-                self.chain.push(Opened { number, from, kept, waiting, labels: VecDeque::new() });
-                weight
-            }
-        };
-        self.depth = self.depth.saturating_add(1);
-        Ok(weight)
+        let below = self.chain.last();
+        let already = below.map_or(0, |below| below.weight);
+        let weight = weigh(&state.caps, below.map(|below| (&below.mark.caps, below.weight)))?;
+        let mark = state.mark();
+        self.chain.push(Opened { number, from, mark, weight, waiting, labels: None });
+        Ok(weight.saturating_sub(already))
     }
 
     /// rule[walk]: what is left of the newest scope: first the way that waits, then its labels. The
     /// state is as it was when the scope was opened. A scope of which nothing is left is closed.
     pub(crate) fn next(&mut self, state: &mut State) -> Option<Next> {
         loop {
-            let newest = self.depth.checked_sub(1)?;
-            let top = self.chain.get_mut(newest)?;
-            let next = match top.waiting.take() {
-                Some((to, cc)) => Some(Next::Block { from: top.from, to, cc }),
-                None => top.labels.pop_front().map(Next::Label),
+            let top = self.chain.last_mut()?;
+            let next = match (top.waiting.take(), top.labels) {
+                (Some((to, cc)), _) => Next::Block { from: top.from, to, cc },
+                (None, Some((first, last))) => {
+                    let index = usize::try_from(first).ok();
+                    let found = index.and_then(|l| self.found.get(l)?.as_ref());
+                    let after = found.and_then(|found| found.next);
+                    top.labels = after.map(|after| (after, last));
+                    Next::Label(first)
+                }
+                (None, None) => {
+                    self.chain.pop();
+                    continue;
+                }
             };
-            if next.is_some() {
-                top.kept.come_back(state);
-                return next;
-            }
-            self.depth = newest;
-            // The room of one is kept, no more.
-            self.chain.truncate(newest.saturating_add(1));
+            top.mark.come_back(state);
+            return Some(next);
         }
     }
 
@@ -165,28 +157,34 @@ impl Walk {
 
     /// The scope that is the k-th from the newest.
     pub(crate) fn nth(&self, k: u32) -> Option<(usize, &Opened)> {
-        let depth = self.depth.checked_sub(usize::try_from(k).ok()?)?;
-        Some((depth, self.chain().get(depth)?))
+        let depth = self.chain.len().checked_sub(usize::try_from(k).ok()?)?;
+        Some((depth, self.chain.get(depth)?))
     }
 
     /// The label hangs on the scope of this depth.
     pub(crate) fn hang(&mut self, label: u32, depth: usize, record: Record) -> Result<()> {
-        let open = self.chain.get_mut(..self.depth).or_refuse(Rule::Walk)?;
-        let parent = open.get_mut(depth).or_refuse(Rule::Walk)?;
-        let place = usize::try_from(label).ok().and_then(|l| self.found.get_mut(l));
-        let place = place.or_refuse(Rule::Walk)?;
-        parent.labels.push_back(label);
-        *place = Some(Box::new(Found { parent: (depth, parent.number), record }));
+        let parent = self.chain.get_mut(depth).or_refuse(Rule::Walk)?;
+        let index = |label: u32| usize::try_from(label).ok();
+        let found = Found { parent: (depth, parent.number), next: None, record };
+        let place = index(label).and_then(|l| self.found.get_mut(l));
+        *place.or_refuse(Rule::Walk)? = Some(Box::new(found));
+        let Some((first, last)) = parent.labels else {
+            parent.labels = Some((label, label));
+            return Ok(());
+        };
+        let last = index(last).and_then(|l| self.found.get_mut(l)?.as_mut());
+        last.or_refuse(Rule::Walk)?.next = Some(label);
+        parent.labels = Some((first, label));
         Ok(())
     }
 
-    /// rule[edge-label]: what the label declares and what its parent has saved, if that is open:
+    /// rule[edge-label]: what the label declares and the mark of its parent, if that is open:
     /// the same scope, by its number, not only one of the same depth.
-    pub(crate) fn declared(&self, label: u32) -> Option<(&Saved, &Record)> {
+    pub(crate) fn declared(&self, label: u32) -> Option<(&Mark, &Record)> {
         let found = usize::try_from(label).ok().and_then(|l| self.found.get(l))?.as_ref()?;
         let (depth, number) = found.parent;
-        let parent = self.chain().get(depth).filter(|open| holds!(open.number == number))?;
-        Some((parent.saved(), &found.record))
+        let parent = self.chain.get(depth).filter(|open| holds!(open.number == number))?;
+        Some((parent.mark(), &found.record))
     }
 
     /// The records of labels that are done are not needed any more.

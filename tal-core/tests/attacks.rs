@@ -169,7 +169,7 @@ fn t34_a_contradiction_skips_nothing() {
     let n = between(&mut st, 1, 0);
     assert!(proves(&st, &ge(n.clone()), vec![]) && proves(&st, &ge(k(0).sub(&n).unwrap()), vec![]));
     assert!(!proves(&st, &ge(k(-1)), vec![comb(1, &[(0, 1)])]));
-    st.regs[Reg::Rax as usize] = Word::Int(n.clone());
+    st.set_reg(Reg::Rax, Word::Int(n.clone()));
     let x = address(&mut st);
     owned(&mut st, x, k(0), u64s());
     // Goals follow, but an integer stays no address, and nothing is owned that was not.
@@ -435,11 +435,11 @@ fn c20_c22_c23_a_part_of_the_frame_comes_back_whole_and_once() {
         let part = [Ghost::Uncarve { name: c, entry }];
         assert_eq!(refusal(ghosts(&mut half.clone(), &part)), Rule::Uncarve);
     }
-    st.regs[Reg::Rcx as usize] = Word::Frame(-24);
+    st.set_reg(Reg::Rcx, Word::Frame(-24));
     let mut there = st.clone();
     let turn = Ghost::FrameWord { place: Place::Reg(Reg::Rcx), name: c };
     ghosts(&mut there, core::slice::from_ref(&turn)).unwrap();
-    assert_eq!(there.regs[Reg::Rcx as usize], ptr(c, k(8)));
+    assert_eq!(there.regs()[Reg::Rcx as usize], ptr(c, k(8)));
     ghosts(&mut st, &whole).unwrap();
     assert_eq!(refusal(ghosts(&mut st.clone(), &[turn])), Rule::FrameWord);
     assert_eq!(refusal(ghosts(&mut st, &whole)), Rule::Uncarve);
@@ -460,7 +460,7 @@ fn c44_code_is_no_memory() {
         (Word::ReturnAddress, false),
         (Word::Junk, false),
     ] {
-        st.regs[Reg::Rax as usize] = word.clone();
+        st.set_reg(Reg::Rax, word.clone());
         let at = judged(Teller::default(), |j| j.address(&st, Some(Reg::Rax), None, 0));
         assert_eq!(at.is_ok(), fits, "{word:?}");
     }

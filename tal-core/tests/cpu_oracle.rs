@@ -195,11 +195,11 @@ fn case(rng: &mut Rng, machine: &Machine, secrets: bool) -> Case {
                 (public_word(rng, &mut state, &mut values, v), v)
             }
         };
-        state.regs[reg as usize] = word;
+        state.set_reg(reg, word);
         cpu.regs[reg as usize] = actual;
     }
     let readable = if rng.bool() { FlagSet::ALL } else { FlagSet(rng.u8(0..64)) };
-    state.flags = Flags { kind: FlagKind::None, readable };
+    state.set_flags(Flags { kind: FlagKind::None, readable });
     Case { state, values, cpu }
 }
 
@@ -208,7 +208,7 @@ fn for_division(rng: &mut Rng, c: &mut Case, signed: bool, bits: u8, divisor: Op
     let a = c.cpu.regs[0];
     let negative = a >> (bits - 1) & 1 == 1;
     let h: i64 = if signed && negative { -1 } else { 0 };
-    c.state.regs[2] = Word::Int(Term::int(h));
+    c.state.set_reg(Reg::ALL[2], Word::Int(Term::int(h)));
     c.cpu.regs[2] = h as u64;
     for_divisor(rng, c, bits, divisor);
 }
@@ -218,7 +218,7 @@ fn for_divisor(rng: &mut Rng, c: &mut Case, bits: u8, divisor: Option<Reg>) {
     let Some(d) = divisor.filter(|d| !matches!(d, Reg::Rax | Reg::Rdx | Reg::Rsp)) else { return };
     let v = (value(rng) as u64) & ((1 << (bits - 1)) - 1);
     if rng.bool() {
-        c.state.regs[d as usize] = Word::Int(Term::constant_of(i128::from(v)).unwrap());
+        c.state.set_reg(d, Word::Int(Term::constant_of(i128::from(v)).unwrap()));
     } else {
         let n = declare(&mut c.state, Kind::INT);
         c.values.free.push(i128::from(v));
@@ -228,7 +228,7 @@ fn for_divisor(rng: &mut Rng, c: &mut Case, bits: u8, divisor: Option<Reg>) {
         }
         let high = Term::constant_of((1 << (bits - 1)) - 1).unwrap();
         learn(&mut c.state, Fact { rel: Rel::Ge, term: high.sub(&n).unwrap() });
-        c.state.regs[d as usize] = Word::Int(n);
+        c.state.set_reg(d, Word::Int(n));
     }
     c.cpu.regs[d as usize] = v;
 }
@@ -435,13 +435,13 @@ fn declared(d: &Decoded, c: &Case, after: &State, out: &Cpu) {
         let i = reg as usize;
         if !written.contains(&reg) {
             assert_eq!(out.regs[i], c.cpu.regs[i], "{:?} writes {reg:?}", d.op);
-            assert_eq!(after.regs[i], c.state.regs[i], "{:?} writes {reg:?}", d.op);
+            assert_eq!(after.regs()[i], c.state.regs()[i], "{:?} writes {reg:?}", d.op);
         }
     }
     let flags = d.row.sure.with(d.row.may);
     assert_eq!((out.flags ^ c.cpu.flags) & !flags.0, 0, "{:?} writes other flags", d.op);
-    let kept = after.flags.readable.0 & !d.row.sure.0;
-    assert_eq!(kept & !c.state.flags.readable.0, 0, "{:?} makes flags readable", d.op);
+    let kept = after.flags().readable.0 & !d.row.sure.0;
+    assert_eq!(kept & !c.state.flags().readable.0, 0, "{:?} makes flags readable", d.op);
 }
 
 /// The registers that the row declares as written.
@@ -512,7 +512,7 @@ fn independent(rng: &mut Rng, machine: &mut Machine, bytes: &[u8], d: &Decoded, 
     let mut moved: BTreeMap<Base, u64> = BTreeMap::new();
     for reg in Reg::ALL {
         let i = reg as usize;
-        match &c.state.regs[i] {
+        match &c.state.regs()[i] {
             Word::Junk => other.regs[i] = rng.u64(..),
             // Another address of the same kind: an undecided name keeps its alternative.
             Word::Ptr(base, _) => {
@@ -528,15 +528,15 @@ fn independent(rng: &mut Rng, machine: &mut Machine, bytes: &[u8], d: &Decoded, 
             _ => {}
         }
     }
-    other.flags ^= rng.u8(0..64) & !c.state.flags.readable.0;
+    other.flags ^= rng.u8(0..64) & !c.state.flags().readable.0;
     let (one, two) = (machine.run(bytes, &c.cpu), machine.run(bytes, &other));
     let what = || format!("{:?}\n{:x?}\n{other:x?}\n{:?}\n{after:?}", d.op, c.cpu, c.state);
     for reg in Reg::ALL {
-        if let Word::Int(_) = after.regs[reg as usize] {
+        if let Word::Int(_) = after.regs()[reg as usize] {
             assert_eq!(one.regs[reg as usize], two.regs[reg as usize], "{reg:?} {}", what());
         }
     }
-    let readable = after.flags.readable.0;
+    let readable = after.flags().readable.0;
     assert_eq!((one.flags ^ two.flags) & readable, 0, "flags depend\n{}", what());
     for cc in Cc::ALL {
         if judge.edge(&mut after.clone(), cc, true).is_ok() {
@@ -613,7 +613,7 @@ fn with_field(rng: &mut Rng, machine: &Machine, c: &mut Case, bits: u8, base: Re
     let mem = Rc::new(Mem::Struct { fields, size: u32::from(bits / 8) });
     let entry = Entry { guards: vec![], name: x, offset: Term::ZERO, mem };
     c.state.caps.push(Cap::Entry(entry));
-    c.state.regs[base as usize] = Word::Ptr(Base::Name(x), Term::ZERO);
+    c.state.set_reg(base, Word::Ptr(Base::Name(x), Term::ZERO));
     c.cpu.regs[base as usize] = machine.operand();
 }
 

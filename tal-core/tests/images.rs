@@ -35,7 +35,7 @@ use tal_core::hint::{Comb, Ghost, Hints, Inst, Proof, Seen, Site, Start, Templat
 use tal_core::image::{Contents, Data, DataKind, Function, Image, Interface, Segment};
 use tal_core::judge::Result;
 use tal_core::prove::by_bounds;
-use tal_core::state::{Saved, State};
+use tal_core::state::{Mark, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
     Assertion, Base, Cap, DataId, Fact, FnId, Kind, Post, Record, Reg, Rel, Sig, View, Word,
@@ -166,14 +166,14 @@ impl Hints for Oracle {
     fn parent(&mut self, _: &State, _: u32, _: &[Opened]) -> Result<u32> {
         unanswered(Rule::Walk)
     }
-    fn record(&mut self, _: &State, _: u32, _: &Saved) -> Result<Record> {
+    fn record(&mut self, _: &State, _: u32, _: &Mark) -> Result<Record> {
         unanswered(Rule::Walk)
     }
     fn label(
         &mut self,
         state: &State,
         _: u32,
-        parent: &Saved,
+        parent: &Mark,
         record: &Record,
     ) -> Result<Vec<Inst>> {
         self.values(guess::Pattern::label(parent.first()?, record).guesses(state))

@@ -16,7 +16,7 @@ use tal_core::hint::{Forward, Inst};
 use tal_core::image::{Contents, Data, DataKind, Function, Image};
 use tal_core::judge::Judge;
 use tal_core::limits;
-use tal_core::state::{Saved, State};
+use tal_core::state::{Mark, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Assertion, Bounds, Fact, FnId, Kind, Record, Reg, Sig, Word};
 use tal_write::{Flat, Label, LabelState};
@@ -61,7 +61,7 @@ impl Forward for Plain {
         Ok(Vec::new())
     }
 
-    fn label(&mut self, _: &State, _: u32, _: &Saved, _: &Record) -> Result<Vec<Inst>, Error> {
+    fn label(&mut self, _: &State, _: u32, _: &Mark, _: &Record) -> Result<Vec<Inst>, Error> {
         Ok(Vec::new())
     }
 

@@ -6,10 +6,54 @@ use std::collections::BTreeMap;
 use tal_core::error::{Error, Kind as Refusal, Rule};
 use tal_core::hint::{Forward, Hints};
 use tal_core::judge::{Judge, Result};
-use tal_core::state::{Saved, State};
+use tal_core::state::{Mark, State};
 use tal_core::term::Var;
 use tal_core::ty::{Cap, Fact, FnId, Kind, Lent, NameSet, Record, Reg, View, Word};
 use tal_core::walk::Opened;
+
+/// What was there at a mark.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// The mark, with the frame and everything owned.
+    pub mark: Mark,
+    /// Registers.
+    pub regs: [Word; 16],
+    /// The slots that held something, by offset.
+    pub slots: Vec<(i64, Word)>,
+}
+
+impl Saved {
+    /// What was there at this mark of this state.
+    #[must_use]
+    pub fn of(state: &State, mark: &Mark) -> Saved {
+        let regs = Reg::ALL.map(|reg| state.reg_at(mark, reg).clone());
+        let slots = state.slots_at(mark).map(|(at, word)| (at, word.clone())).collect();
+        Saved { mark: mark.clone(), regs, slots }
+    }
+
+    /// The registers, the slots and the frame of the state are these.
+    pub fn put(&self, state: &mut State) {
+        for (reg, word) in Reg::ALL.into_iter().zip(&self.regs) {
+            state.set_reg(reg, word.clone());
+        }
+        let there: Vec<i64> = state.slots().map(|(at, _)| at).collect();
+        for at in there {
+            state.set_slot(at, Word::Junk);
+        }
+        for (at, word) in &self.slots {
+            state.set_slot(*at, word.clone());
+        }
+        state.stack.delta = self.mark.delta;
+        state.stack.touched = self.mark.touched;
+        state.stack.lent = self.mark.lent.clone();
+    }
+
+    /// What is there now.
+    #[must_use]
+    pub fn now(state: &State) -> Saved {
+        Saved::of(state, &Mark::of(state))
+    }
+}
 
 /// A label with its state.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,7 +97,7 @@ impl LabelState {
         let regs = Reg::ALL.into_iter().zip(self.regs.iter().zip(&parent.regs));
         let regs = regs.filter(|(reg, (now, then))| *reg != Reg::Rsp && now != then);
         let mut slots: BTreeMap<i64, Word> = self.slots.iter().cloned().collect();
-        for (at, word) in parent.stack.slots.iter().filter(|(at, _)| *at >= self.delta) {
+        for (at, word) in parent.slots.iter().filter(|(at, _)| *at >= self.delta) {
             match slots.get(at) {
                 Some(same) if same == word => drop(slots.remove(at)),
                 Some(_) => {}
@@ -61,7 +105,7 @@ impl LabelState {
             }
         }
         let frame = (self.delta, self.touched);
-        let same = frame == (parent.stack.delta, parent.stack.touched);
+        let same = frame == (parent.mark.delta, parent.mark.touched);
         Record {
             vars: self.vars.clone(),
             refinements: self.refinements.clone(),
@@ -69,9 +113,9 @@ impl LabelState {
             regs: regs.map(|(reg, (now, _))| (reg, now.clone())).collect(),
             frame: (!same).then_some(frame),
             slots: slots.into_iter().collect(),
-            lent: (self.lent != parent.stack.lent).then(|| self.lent.clone()),
+            lent: (self.lent != *parent.mark.lent).then(|| self.lent.clone()),
             views: self.views.clone(),
-            caps: (self.caps != *parent.caps).then(|| self.caps.clone()),
+            caps: (self.caps != *parent.mark.caps).then(|| self.caps.clone()),
         }
     }
 
@@ -84,9 +128,10 @@ impl LabelState {
                 place.clone_from(word);
             }
         }
-        let (delta, touched) = record.frame(parent);
-        let slots = record.stack(parent).filter(|(_, word)| *word != Word::Junk);
-        let slots: BTreeMap<i64, Word> = slots.cloned().collect();
+        let (delta, touched) = record.frame(&parent.mark);
+        let kept = parent.slots.iter().filter(|(at, _)| *at >= delta);
+        let mut slots: BTreeMap<i64, Word> = kept.chain(&record.slots).cloned().collect();
+        slots.retain(|_, word| *word != Word::Junk);
         LabelState {
             vars: record.vars.clone(),
             refinements: record.refinements.clone(),
@@ -95,9 +140,9 @@ impl LabelState {
             delta,
             touched,
             slots: slots.into_iter().collect(),
-            lent: record.lent(parent).to_vec(),
+            lent: record.lent(&parent.mark).to_vec(),
             views: record.views.clone(),
-            caps: record.caps.clone().unwrap_or_else(|| parent.caps.to_vec()),
+            caps: record.caps.clone().unwrap_or_else(|| parent.mark.caps.to_vec()),
         }
     }
 }
@@ -113,8 +158,8 @@ pub fn state_at<H: Hints>(
     declared: &LabelState,
 ) -> Result<State> {
     let mut state = judge.entry_state(function)?;
-    let root = Saved::of(&state);
-    judge.begin_label(&mut state, (&root, &declared.record(&root)))?;
+    let root = Saved::now(&state);
+    judge.begin_label(&mut state, (&root.mark, &declared.record(&root)))?;
     Ok(state)
 }
 
@@ -138,9 +183,9 @@ impl<F: Hints> Forward for Flat<F> {
         u32::try_from(chain.len()).map_err(|_| Error::new(Rule::Limit, Refusal::Limit))
     }
 
-    fn record(&mut self, _: &State, to: u32, parent: &Saved) -> Result<Record> {
+    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record> {
         let label = self.labels.iter().find(|label| label.offset == to);
         let label = label.ok_or(Error::new(Rule::Walk, Refusal::BadHint))?;
-        Ok(label.state.record(parent))
+        Ok(label.state.record(&Saved::of(state, parent)))
     }
 }

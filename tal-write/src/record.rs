@@ -4,7 +4,7 @@
 use crate::write::Writer;
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Ghost, Hints, Inst, Proof, Site, Template, Through};
-use tal_core::state::{Saved, State};
+use tal_core::state::{Mark, State};
 use tal_core::term::Term;
 use tal_core::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
 use tal_core::walk::Opened;
@@ -170,7 +170,7 @@ impl<F: Hints> Forward for Recorder<F> {
         Ok(self.parent)
     }
 
-    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record, Error> {
+    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
         let answer = self.inner.record(state, to, parent)?;
         self.recorded.writer.record(self.parent, parent.first()?, &answer);
         Ok(answer)
@@ -180,7 +180,7 @@ impl<F: Hints> Forward for Recorder<F> {
         &mut self,
         state: &State,
         to: u32,
-        parent: &Saved,
+        parent: &Mark,
         record: &Record,
     ) -> Result<Vec<Inst>, Error> {
         let answer = self.inner.label(state, to, parent, record)?;

@@ -3,7 +3,7 @@
 
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Hints, Inst, Template};
-use tal_core::state::{Saved, State};
+use tal_core::state::{Mark, State};
 use tal_core::term::Term;
 use tal_core::ty::{Assertion, Kind, Record, Sig, Word};
 
@@ -46,7 +46,7 @@ impl<H: Hints> Forward for Blunt<H> {
         &mut self,
         state: &State,
         to: u32,
-        parent: &Saved,
+        parent: &Mark,
         declared: &Record,
     ) -> Result<Vec<Inst>, Error> {
         let values = self.0.label(state, to, parent, declared);

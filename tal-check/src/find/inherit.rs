@@ -10,10 +10,10 @@ use tal_core::hint::{Inst, Place};
 use tal_core::judge::Own;
 use tal_core::mem::{Subst, Value};
 use tal_core::prove::{low_of, shows};
-use tal_core::state::{Before, Saved, State};
+use tal_core::state::{Before, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Bounds, Fact, Kind, NameSet, Record, Reg, Region, Rel, Word};
-use tal_write::LabelState;
+use tal_write::{LabelState, Saved};
 
 /// A record, and which fact of the flat state each of its facts is.
 pub(crate) type Inherited = (Record, Vec<Option<usize>>);
@@ -57,7 +57,7 @@ impl Heir<'_> {
     /// What is inherited, with what the parent has saved there.
     fn places(&self, flat: &LabelState) -> Vec<(Place, Word, Word)> {
         let slots: BTreeMap<i64, &Word> =
-            self.parent.stack.slots.iter().map(|(at, word)| (*at, word)).collect();
+            self.parent.slots.iter().map(|(at, word)| (*at, word)).collect();
         let junk = Word::Junk;
         let regs = Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp);
         let regs =
@@ -74,9 +74,9 @@ impl Heir<'_> {
     fn before(&self, number: u16) -> Option<(Bounds, NameSet)> {
         let scope = self.st.scope.get(usize::from(number))?;
         let (mut bounds, mut set) = (scope.bounds, scope.set);
-        let above = self.st.trail.iter().skip(self.parent.mark.trail);
-        for narrowed in above.rev().filter(|n| n.variable == number) {
-            match narrowed.before {
+        let above = self.st.narrowed(self.parent.mark.trail);
+        for (_, _, before) in above.rev().filter(|(_, variable, _)| *variable == number) {
+            match before {
                 Before::Bounds(before) => bounds = before,
                 Before::Name(before) => set = before,
             }
@@ -169,7 +169,7 @@ impl<'a> Finder<'a> {
         &mut self,
         st: &State,
         at: u32,
-        parent: &Saved,
+        parent: Saved,
         hang: Hang,
         slots: &Slots,
     ) -> Option<Inherited> {
@@ -178,7 +178,7 @@ impl<'a> Finder<'a> {
         let sig = self.sig(function)?.clone();
         let first = u16::try_from(sig.vars.len()).ok()?;
         let besides = BTreeSet::new();
-        let mut heir = Heir { st, flat: &flat, first, parent, hang, slots, besides };
+        let mut heir = Heir { st, flat: &flat, first, parent: &parent, hang, slots, besides };
         // What the places say that are as they were.
         let theta = loop {
             let rest = heir.inherited();
@@ -213,7 +213,7 @@ impl<'a> Finder<'a> {
         }
         let there: BTreeMap<i64, &Word> = flat.slots.iter().map(|(at, word)| (*at, word)).collect();
         let saved: BTreeMap<i64, &Word> =
-            parent.stack.slots.iter().map(|(at, word)| (*at, word)).collect();
+            parent.slots.iter().map(|(at, word)| (*at, word)).collect();
         let all: BTreeSet<i64> = there.keys().chain(saved.keys()).copied().collect();
         for at in all.into_iter().filter(|at| *at >= flat.delta) {
             if !heir.declares(Place::Slot(at)) {
@@ -228,7 +228,7 @@ impl<'a> Finder<'a> {
             }
         }
         let frame = (flat.delta, flat.touched);
-        record.frame = (frame != (parent.stack.delta, parent.stack.touched)).then_some(frame);
+        record.frame = (frame != (parent.mark.delta, parent.mark.touched)).then_some(frame);
         let mut lent = flat.lent.clone();
         for part in &mut lent {
             let word =
@@ -236,13 +236,13 @@ impl<'a> Finder<'a> {
             let Word::Ptr(Base::Name(name), _) = word else { return None };
             part.name = name;
         }
-        record.lent = (lent != parent.stack.lent).then_some(lent);
+        record.lent = (lent != *parent.mark.lent).then_some(lent);
         if hang.changed.caps() {
             let mut caps = Vec::new();
             for cap in &flat.caps {
                 judge.subst_cap(cap, subst, &mut caps).ok()?;
             }
-            record.caps = (caps != *parent.caps).then_some(caps);
+            record.caps = (caps != *parent.mark.caps).then_some(caps);
         }
         for view in &flat.views {
             let known = st.views.get(..parent.mark.views).unwrap_or(&[]);
@@ -282,9 +282,8 @@ impl<'a> Finder<'a> {
     /// The own variables of a flat state that what is inherited of it tells.
     fn read_off(&mut self, heir: &Heir<'_>, rest: &LabelState) -> Theta {
         let mut as_saved = heir.st.clone();
-        as_saved.regs.clone_from(&heir.parent.regs);
-        as_saved.stack.clone_from(&heir.parent.stack);
-        as_saved.caps.clone_from(&heir.parent.caps);
+        heir.parent.put(&mut as_saved);
+        as_saved.caps = heir.parent.mark.caps.clone();
         as_saved.views.truncate(heir.parent.mark.views);
         let mut theta = Theta::new(Space::Free(heir.first), rest.vars.clone());
         read_label(self, &as_saved, rest, &mut theta);

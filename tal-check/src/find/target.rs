@@ -5,10 +5,10 @@ use std::rc::Rc;
 use tal_core::error::{Error, Rule};
 use tal_core::hint::Site;
 use tal_core::judge::Own;
-use tal_core::state::{Saved, State};
+use tal_core::state::{Mark, State};
 use tal_core::ty::Record;
 use tal_core::walk::Opened;
-use tal_write::LabelState;
+use tal_write::{LabelState, Saved};
 
 /// A label as the judge has it since the first way led there.
 #[derive(Clone, Debug)]
@@ -24,9 +24,9 @@ pub struct Target {
 }
 
 impl Target {
-    pub(crate) fn new(at: u32, parent: &Saved, record: Record) -> Target {
-        let state = LabelState::of(parent, &record);
-        Target { at, parent: parent.clone(), record, state }
+    pub(crate) fn new(at: u32, parent: Saved, record: Record) -> Target {
+        let state = LabelState::of(&parent, &record);
+        Target { at, parent, record, state }
     }
 
     /// The number of its first own variable.
@@ -80,18 +80,19 @@ impl Finder<'_> {
         &mut self,
         st: &State,
         to: u32,
-        parent: &Saved,
+        parent: &Mark,
     ) -> Result<Record, Error> {
         if let Some(plan) = self.scopes
             && let Some(hang) = plan.labels.get(&to)
         {
-            let (record, origins) =
-                self.inherit(st, to, parent, *hang, &plan.slots).ok_or(unknown(Rule::Entail))?;
+            let (record, origins) = self
+                .inherit(st, to, Saved::of(st, parent), *hang, &plan.slots)
+                .ok_or(unknown(Rule::Entail))?;
             self.origins.insert(to, origins);
             return Ok(record);
         }
         let flat = self.flat(to).ok_or(unknown(Rule::Entail))?;
-        Ok(flat.record(parent))
+        Ok(flat.record(&Saved::of(st, parent)))
     }
 
     /// The label at this offset; where no way has led yet, as it is when it hangs on the root.
@@ -102,8 +103,9 @@ impl Finder<'_> {
         let state = self.flat(at)?.clone();
         let function = self.function(at)?;
         let own = Own::function(Some(function), self.sig(function)?.clone());
-        let root = Saved::of(&self.judge(own).entry_state(function).ok()?);
-        let target = Rc::new(Target::new(at, &root, state.record(&root)));
+        let root = Saved::now(&self.judge(own).entry_state(function).ok()?);
+        let record = state.record(&root);
+        let target = Rc::new(Target::new(at, root, record));
         self.targets.insert(at, Rc::clone(&target));
         Some(target)
     }

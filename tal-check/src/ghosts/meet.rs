@@ -15,7 +15,7 @@ use tal_write::LabelState;
 
 /// The word in a slot.
 fn slot(st: &State, at: i64) -> Option<Word> {
-    st.stack.slots.iter().find(|(k, _)| *k == at).map(|(_, w)| w.clone())
+    st.slots().find(|(k, _)| *k == at).map(|(_, w)| w.clone())
 }
 
 /// Is this the signature of one of the state's code parameters? Its variables are `Inner` then.
@@ -102,7 +102,7 @@ pub(super) fn guess(theta: &mut Theta, st: &State, facts: &[Fact]) {
         .position(|(v, k)| v.is_none() && matches!(k, Kind::Int(_)))
     {
         let mut candidates = vec![Term::ZERO, Term::int(1)];
-        candidates.extend(st.regs.iter().filter_map(|w| match w {
+        candidates.extend(st.regs().iter().filter_map(|w| match w {
             Word::Int(t) => Some(t.clone()),
             _ => None,
         }));
@@ -244,7 +244,7 @@ fn label_words(st: &State, l: &LabelState, theta: &mut Theta) {
             Word::Ptr(_, o) => o.as_int() == Some(0),
             _ => false,
         };
-        for (w, actual) in l.regs.iter().zip(&st.regs) {
+        for (w, actual) in l.regs.iter().zip(st.regs()) {
             if simple(w) == (round == 0) {
                 theta.unify_word(st, w, actual);
             }
@@ -430,7 +430,7 @@ impl Planner<'_, '_> {
 
     fn number_at(&self, place: Place) -> Option<Term> {
         let word = match place {
-            Place::Reg(r) => self.st.regs.get(r as usize).cloned(),
+            Place::Reg(r) => self.st.regs().get(r as usize).cloned(),
             Place::Slot(at) => slot(&self.st, at),
         };
         match word {
@@ -545,7 +545,7 @@ impl Planner<'_, '_> {
 
     /// Makes the state fit a label.
     pub(crate) fn label(&mut self, label: &Target) {
-        if self.polish(|judge, st| judge.entail(st, label.at, &label.parent, &label.record)) {
+        if self.polish(|judge, st| judge.entail(st, label.at, &label.parent.mark, &label.record)) {
             return;
         }
         // As inference did before it joined the ways; then what the label says.
@@ -611,7 +611,7 @@ impl Planner<'_, '_> {
         if self.f.dead_ends.contains(&l.at) {
             self.leak_unwanted(&wanted);
         }
-        self.polish(|judge, st| judge.entail(st, l.at, &l.parent, &l.record))
+        self.polish(|judge, st| judge.entail(st, l.at, &l.parent.mark, &l.record))
     }
 
     // ---- the frame as memory ----
@@ -622,7 +622,7 @@ impl Planner<'_, '_> {
             if r == Reg::Rsp {
                 continue;
             }
-            let Some(Word::Frame(k)) = self.st.regs.get(r as usize).cloned() else { continue };
+            let Some(Word::Frame(k)) = self.st.regs().get(r as usize).cloned() else { continue };
             let Some(Word::Ptr(Base::Name(x), _)) = sig.pre.regs.get(r as usize) else { continue };
             self.attempt(|p| p.carve_at(sig, r, k, *x));
         }
@@ -679,7 +679,8 @@ impl Planner<'_, '_> {
     /// Takes every lent part of the frame back. True if any was.
     pub(crate) fn uncarve_all(&mut self) -> bool {
         let mut any = false;
-        for l in self.st.stack.lent.clone() {
+        let lent = self.st.stack.lent.clone();
+        for l in &lent {
             any |= self.attempt(|p| p.uncarve_one(l.name, l.size)).is_some();
         }
         any

@@ -389,7 +389,7 @@ impl Planner<'_, '_> {
             Op::String(StringOp::RepStos(w)) => (w, false),
             _ => return,
         };
-        let Some(Word::Int(count)) = self.st.regs.get(Reg::Rcx as usize).cloned() else { return };
+        let Some(Word::Int(count)) = self.st.regs().get(Reg::Rcx as usize).cloned() else { return };
         let Ok(bytes) = count.scale(i128::from(w.bytes())) else { return };
         if copies {
             self.range(Reg::Rsi, &bytes, false);
@@ -400,7 +400,7 @@ impl Planner<'_, '_> {
     /// Plain memory over the whole range, or, to be filled, junk of exactly that extent.
     fn range(&mut self, r: Reg, bytes: &Term, fill: bool) {
         for _ in 0..8 {
-            let Some(Word::Ptr(base, at)) = self.st.regs.get(r as usize).cloned() else { return };
+            let Some(Word::Ptr(base, at)) = self.st.regs().get(r as usize).cloned() else { return };
             let Some(ghost) = self.range_step(base, &at, bytes, fill) else { return };
             if !self.emit(ghost) {
                 return;

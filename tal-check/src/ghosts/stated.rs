@@ -10,12 +10,12 @@ use std::collections::BTreeSet;
 use tal_core::error::{Error, Kind as ErrorKind};
 use tal_core::hint::{Forward, Ghost, Hints, Inst, Place, Site, Start};
 use tal_core::judge::Judge;
-use tal_core::state::Saved;
+use tal_core::state::Mark;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Block, Cap, Fact, Kind, Record, View, Word};
 use tal_syntax::Span;
-use tal_write::LabelState;
+use tal_write::{LabelState, Saved};
 
 /// What a written state is at an edge.
 #[derive(Clone, Debug)]
@@ -317,7 +317,7 @@ impl Planner<'_, '_> {
             delta: self.st.stack.delta,
             touched: self.st.stack.touched,
             slots: Vec::new(),
-            lent: self.st.stack.lent.clone(),
+            lent: self.st.stack.lent.to_vec(),
             views: said.views.clone(),
             caps: said.caps.clone(),
         };
@@ -330,14 +330,14 @@ impl Planner<'_, '_> {
             }
         }
         label.slots.sort_by_key(|(at, _)| *at);
-        let parent = Saved::of(&self.st);
+        let parent = Saved::now(&self.st);
         let record = label.record(&parent);
         let hints = Given { finder: self.f, values };
         let (image, interface, own) =
             (hints.finder.image, hints.finder.interface, self.own.clone());
         let mut judge =
             Judge { image, interface, hints, fuel: u64::MAX, nodes: 0, own, features: 0 };
-        judge.entail(&mut self.st.clone(), 0, &parent, &record)
+        judge.entail(&mut self.st.clone(), 0, &parent.mark, &record)
     }
 }
 
@@ -385,7 +385,7 @@ impl<'a> Forward for Given<'_, 'a> {
         Ok(None)
     }
 
-    fn label(&mut self, _: &State, _: u32, _: &Saved, _: &Record) -> Result<Vec<Inst>, Error> {
+    fn label(&mut self, _: &State, _: u32, _: &Mark, _: &Record) -> Result<Vec<Inst>, Error> {
         Ok(self.values.clone())
     }
 }

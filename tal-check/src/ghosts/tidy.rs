@@ -77,7 +77,7 @@ fn rebuild(
 
 /// The names in registers and slots.
 pub(super) fn held(st: &State) -> BTreeSet<Var> {
-    let words = st.regs.iter().chain(st.stack.slots.iter().map(|(_, w)| w));
+    let words = st.regs().iter().chain(st.slots().map(|(_, w)| w));
     let names = words.filter_map(|w| match w {
         Word::Ptr(Base::Name(x), _) => Some(*x),
         _ => None,
@@ -176,7 +176,8 @@ impl Planner<'_, '_> {
 
     /// The frame comes back where nothing is lost by it: words only, or nothing.
     fn uncarve_plain(&mut self) {
-        for l in self.st.stack.lent.clone() {
+        let lent = self.st.stack.lent.clone();
+        for l in &lent {
             let whole = self.starting(l.name, &Term::ZERO);
             let Some(e) = whole.and_then(|i| self.entry(i)).cloned() else { continue };
             let words = |m: &Mem| match m {

@@ -26,7 +26,7 @@ impl Planner<'_, '_> {
     /// Gives the number in a register a name of its own, unless it is known to be in the range of
     /// the register.
     fn name_anew(&mut self, reg: Reg, signed: bool) {
-        let Some(Word::Int(term)) = self.st.regs.get(reg as usize).cloned() else { return };
+        let Some(Word::Int(term)) = self.st.regs().get(reg as usize).cloned() else { return };
         let (low, high) = if signed { (-(1_i128 << 63), 1_i128 << 63) } else { (0, 1_i128 << 64) };
         let bounds = [term.plus(-low), term.scale(-1).and_then(|t| t.plus(high - 1))];
         let within =
@@ -78,11 +78,11 @@ impl Planner<'_, '_> {
 
     pub(super) fn word_in(&self, place: Place) -> Option<Word> {
         let word = match place {
-            Place::Reg(r) => self.st.regs.get(r as usize)?,
+            Place::Reg(r) => self.st.regs().get(r as usize)?,
             // Written slots count from where rsp is.
             Place::Slot(k) => {
                 let at = self.st.stack.delta + k;
-                self.st.stack.slots.iter().find(|(o, _)| *o == at).map(|(_, w)| w)?
+                self.st.slots().find(|(o, _)| *o == at).map(|(_, w)| w)?
             }
         };
         Some(read(&self.st, word))

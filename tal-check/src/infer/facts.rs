@@ -285,7 +285,7 @@ impl<'a> Common<'a> {
     fn quantities(&self) -> (Vec<Term>, Vec<Term>) {
         let own = self.own_quantities();
         let sides = [self.sides.left, self.sides.right];
-        let words = sides.iter().flat_map(|s| s.regs.iter()).filter_map(|w| match w {
+        let words = sides.iter().flat_map(|s| s.regs().iter()).filter_map(|w| match w {
             Word::Int(term) | Word::Ptr(_, term) => Some(term),
             _ => None,
         });

@@ -427,7 +427,7 @@ impl Engine<'_> {
         let live = self.paths.live.get(&to).copied().unwrap_or(u16::MAX);
         for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && live & (1 << *r as u16) == 0) {
             if !written.is_some_and(|w| w.mentions(Place::Reg(reg))) {
-                state.regs[reg as usize] = Word::Junk;
+                state.set_reg(reg, Word::Junk);
             }
         }
     }
@@ -714,7 +714,7 @@ pub(crate) fn table_labels_at(lowered: &Lowered, table: &DataInfo) -> Vec<u32> {
 /// What a condition on constants comes to: on the way to a first, exact state of a loop one edge of
 /// its test is often impossible, and must not weaken what is found.
 fn decided(state: &State, cc: Cc) -> Option<bool> {
-    let (bits, a, b) = match &state.flags.kind {
+    let (bits, a, b) = match &state.flags().kind {
         FlagKind::Cmp(bits, a, b) => (*bits, a.as_int()?, b.as_int()?),
         FlagKind::Result(bits, a) => (*bits, a.as_int()?, 0),
         FlagKind::None | FlagKind::Pick(..) => return None,
@@ -723,7 +723,7 @@ fn decided(state: &State, cc: Cc) -> Option<bool> {
     let unsigned = |x: i128| x.rem_euclid(modulus);
     let signed =
         |x: i128| if unsigned(x) >= modulus / 2 { unsigned(x) - modulus } else { unsigned(x) };
-    let result = matches!(state.flags.kind, FlagKind::Result(..));
+    let result = matches!(state.flags().kind, FlagKind::Result(..));
     Some(match cc {
         Cc::E => unsigned(a) == unsigned(b),
         Cc::Ne => unsigned(a) != unsigned(b),

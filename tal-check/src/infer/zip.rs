@@ -140,16 +140,16 @@ pub(crate) fn zip(
     for last in [false, true] {
         for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && !seed.regs.contains(r)) {
             let i = reg as usize;
-            if live & (1 << i) != 0 && is_product(&left.regs[i]) == last {
-                regs[i] = zip.word(&left.regs[i], &right.regs[i]);
+            if live & (1 << i) != 0 && is_product(&left.regs()[i]) == last {
+                regs[i] = zip.word(&left.regs()[i], &right.regs()[i]);
             }
         }
-        let open = left.stack.slots.iter().filter(|(at, _)| !seed.slots.contains(at));
+        let open = left.slots().filter(|(at, _)| !seed.slots.contains(at));
         for (offset, word) in open.filter(|(_, word)| is_product(word) == last) {
-            let other = right.stack.slots.iter().find(|(o, _)| o == offset);
+            let other = right.slots().find(|(o, _)| *o == offset);
             let common = other.map_or(Word::Junk, |(_, w)| zip.word(word, w));
             if common != Word::Junk && slots.len() < limits::LABEL_SLOTS {
-                slots.push((*offset, common));
+                slots.push((offset, common));
             }
         }
     }

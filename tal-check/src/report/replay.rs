@@ -305,7 +305,7 @@ fn follow(
     let label = label.and_then(|at| judge.hints.finder.target(at));
     let wanted = match (&label, to) {
         (Some(label), _) => {
-            Wanted::Label { at: label.at, parent: &label.parent, record: &label.record }
+            Wanted::Label { at: label.at, parent: &label.parent.mark, record: &label.record }
         }
         (None, Target::Entry(callee)) => Wanted::Entry(callee),
         (None, _) => return Some(()),

@@ -16,6 +16,7 @@ use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Cap, Fact, Mem, Reg, Rel, Sig, Word};
 use tal_syntax::Span;
 use tal_syntax::diag::Diag;
+use tal_write::Saved;
 
 /// How a note begins that says what is known.
 pub(super) const KNOWN: &str = "known here";
@@ -59,8 +60,7 @@ impl<'a> Scene<'a> {
         // Registers as before the instruction, facts and variables as after what was drawn.
         let mut state = failure.state.clone();
         if let Some(last) = before.last() {
-            state.regs.clone_from(&last.regs);
-            state.stack.clone_from(&last.stack);
+            Saved::now(last).put(&mut state);
         }
         let names = Names::new(lowered, function, &state, &preferred, &before)
             .in_words(&state, |var| origin_of(lowered, trace, failure, var));

@@ -137,8 +137,8 @@ impl<'a> Names<'a> {
     fn multiplied(&self, state: &State, var: Var) -> Option<Called> {
         let places = Reg::ALL.iter().filter(|r| **r != Reg::Rsp);
         let registers = places.map(|r| (reg_name(*r).to_owned(), state.reg(*r)));
-        let slots = state.stack.slots.iter();
-        let slots = slots.map(|(at, w)| (slot_name(*at - state.stack.delta), w));
+        let slots = state.slots();
+        let slots = slots.map(|(at, w)| (slot_name(at - state.stack.delta), w));
         registers.chain(slots).find_map(|(place, word)| {
             let (name, t) = match word {
                 Word::Int(t) => (place, t),
@@ -578,8 +578,8 @@ fn held(state: &State, var: Var, preferred: &[Reg]) -> Option<Called> {
     if let Some(reg) = registers().find(|r| exactly(state.reg(*r))) {
         return Some(Called::plain(reg_name(reg)));
     }
-    if let Some((at, _)) = state.stack.slots.iter().find(|(_, w)| exactly(w)) {
-        return Some(Called::plain(slot_name(*at - state.stack.delta)));
+    if let Some((at, _)) = state.slots().find(|(_, w)| exactly(w)) {
+        return Some(Called::plain(slot_name(at - state.stack.delta)));
     }
     registers().find_map(|r| {
         let Word::Int(t) = state.reg(r) else { return None };

@@ -142,13 +142,13 @@ pub fn state(s: &State) -> String {
         "r13", "r14", "r15",
     ];
     let mut out = String::new();
-    for (n, w) in names.iter().zip(&s.regs) {
+    for (n, w) in names.iter().zip(s.regs()) {
         if !matches!(w, Word::Junk | Word::Saved(_)) {
             out += &format!("{n}={} ", word(w));
         }
     }
     out += &format!("\n delta {} touched {} slots ", s.stack.delta, s.stack.touched);
-    for (k, w) in &s.stack.slots {
+    for (k, w) in s.slots() {
         out += &format!("[{k}]={} ", word(w));
     }
     for l in &s.stack.lent {

@@ -2,7 +2,7 @@
 
 use super::{Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
 use crate::judge::Result;
-use crate::state::{Saved, State};
+use crate::state::{Mark, State};
 use crate::term::Term;
 use crate::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
 use crate::walk::Opened;
@@ -100,7 +100,7 @@ pub trait Forward {
         self.inner().parent(state, to, chain)
     }
     /// [`Hints::record`], passed on.
-    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record> {
+    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record> {
         self.inner().record(state, to, parent)
     }
     /// [`Hints::label`], passed on.
@@ -108,7 +108,7 @@ pub trait Forward {
         &mut self,
         state: &State,
         to: u32,
-        parent: &Saved,
+        parent: &Mark,
         record: &Record,
     ) -> Result<Vec<Inst>> {
         self.inner().label(state, to, parent, record)
@@ -197,14 +197,14 @@ impl<F: Forward> Hints for F {
     fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32> {
         Forward::parent(self, state, to, chain)
     }
-    fn record(&mut self, state: &State, to: u32, parent: &Saved) -> Result<Record> {
+    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record> {
         Forward::record(self, state, to, parent)
     }
     fn label(
         &mut self,
         state: &State,
         to: u32,
-        parent: &Saved,
+        parent: &Mark,
         record: &Record,
     ) -> Result<Vec<Inst>> {
         Forward::label(self, state, to, parent, record)

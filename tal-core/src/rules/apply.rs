@@ -9,7 +9,7 @@ use crate::judge::{Judge, Own, Result};
 use crate::limits;
 use crate::mem::{Subst, Value};
 use crate::rules::transfer::scope_of;
-use crate::state::{FlagKind, FlagSet, Flags, State};
+use crate::state::{Flags, State};
 use crate::term::{Term, Var};
 use crate::ty::{
     Assertion, Base, Cap, Fact, FnId, ImportId, Kind, Post, Reg, Region, Sig, View, Word,
@@ -266,8 +266,7 @@ impl<H: Hints> Judge<'_, H> {
         if !after.caps.is_empty() {
             state.caps.append(&mut after.caps);
         }
-        let unknown = Flags { kind: FlagKind::None, readable: FlagSet::default() };
-        forget!(state.flags = unknown);
+        forget!(state.set_flags(Flags::UNKNOWN));
         check_limits(state)
     }
 

@@ -213,7 +213,7 @@ impl<H: Hints> Judge<'_, H> {
         // Second to `public` in `row_carry`: a carry that is public is readable. What is asked here
         // first is whether the name of a comparison became an integer.
         premise!(super::flags::readable(state, crate::decode::Cc::B));
-        let public = state.flags.readable.contains(row.reads);
+        let public = state.flags().readable.contains(row.reads);
         premise!(public, Error::new(Rule::FlagsRead, Kind::Flags));
         let dest = self.dest(state, dst)?;
         let left = self.old(state, &dest, width)?;

@@ -7,7 +7,7 @@ use crate::judge::{Judge, Result, is_int};
 use crate::limits;
 use crate::rules::flags::readable;
 use crate::rules::operand::{Out, reg_word, wrap};
-use crate::state::{FlagKind, Mark, Saved, State};
+use crate::state::State;
 use crate::term::{Term, Var};
 use crate::ty::{Base, Fact, Reg, Word};
 use alloc::boxed::Box;
@@ -58,17 +58,9 @@ impl<H: Hints> Judge<'_, H> {
         word: &Word,
         template: (&Template, &[Term]),
     ) -> Result<()> {
-        if matches!(state.flags.kind, FlagKind::Pick(..)) {
-            // Only here does an edge rewrite words and capabilities.
-            self.burn(Saved::cost(state))?;
-            let saved = Saved::of(state);
-            self.on_edge(state, edge, width, word, template)?;
-            saved.put_back(state);
-        } else {
-            let mark = Mark::of(state);
-            self.on_edge(state, edge, width, word, template)?;
-            mark.cut(state)?;
-        }
+        let mark = state.mark();
+        self.on_edge(state, edge, width, word, template)?;
+        mark.cut(state);
         Ok(())
     }
 

@@ -43,15 +43,15 @@ pub(super) fn set_flags(state: &mut State, row: &Row, out: FlagsOut) {
 
 /// As [`set_flags`], for a row whose flags depend on its operand.
 pub(super) fn write_flags(state: &mut State, sure: FlagSet, may: FlagSet, out: FlagsOut) {
-    let kept = state.flags.readable.without(sure).without(may);
+    let kept = state.flags().readable.without(sure).without(may);
     let readable = if out.public { kept.with(sure) } else { kept };
     let kind = if out.public { out.kind } else { FlagKind::None };
-    state.flags = Flags { kind, readable };
+    state.set_flags(Flags { kind, readable });
 }
 
 /// Nothing is known and nothing may be read.
 pub(super) fn clear_flags(state: &mut State) {
-    state.flags = Flags { kind: FlagKind::None, readable: FlagSet::NONE };
+    state.set_flags(Flags::UNKNOWN);
 }
 
 /// The name, if the word is exactly a name that is not yet an integer.
@@ -133,26 +133,26 @@ fn alternatives(state: &State, name: Var) -> Vec<(i64, i64)> {
 /// A name that became an integer since the flags were set: they are those of the integer, and
 /// public.
 fn refresh(state: &mut State) {
-    let FlagKind::Pick(Var::Free(i), c) = state.flags.kind else { return };
+    let FlagKind::Pick(Var::Free(i), c) = state.flags().kind else { return };
     let is = state.scope.get(usize::from(i)).and_then(|s| s.is.clone());
     if let Some(n) = is {
         let kind = FlagKind::Cmp(64, n, Term::int(c));
         // `test` leaves AF undefined; no condition reads it.
-        state.flags = Flags { kind, readable: FlagSet::ALL.without(FlagSet::AF) };
+        state.set_flags(Flags { kind, readable: FlagSet::ALL.without(FlagSet::AF) });
     }
 }
 
 /// rule[flags-read]: may the condition be read?
 pub(super) fn readable(state: &mut State, cc: Cc) -> Result<()> {
     refresh(state);
-    let decides = match &state.flags.kind {
+    let decides = match &state.flags().kind {
         FlagKind::Pick(name, c) => {
             let ways = alternatives(state, *name);
             holds!(!ways.is_empty())
                 && holds!(ways.iter().all(|(a, b)| truth(cc, *a, *b, *c).is_some()))
         }
         FlagKind::None | FlagKind::Cmp(..) | FlagKind::Result(..) => {
-            holds!(state.flags.readable.contains(cc.flags()))
+            holds!(state.flags().readable.contains(cc.flags()))
         }
     };
     premise!(decides, Error::new(Rule::FlagsRead, Kind::Flags));
@@ -241,7 +241,7 @@ impl<H: Hints> Judge<'_, H> {
     pub fn edge(&mut self, state: &mut State, cc: Cc, taken: bool) -> Result<()> {
         premise!(readable(state, cc));
         let cc = if taken { cc } else { cc.negated() };
-        let (bits, readings) = match &state.flags.kind {
+        let (bits, readings) = match &state.flags().kind {
             FlagKind::None => return Ok(()),
             FlagKind::Pick(name, c) => {
                 let (name, c) = (*name, *c);

@@ -9,9 +9,9 @@ use crate::hint::{Hints, Through};
 use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::mem::{integer_of, resolve, scope_of};
-use crate::state::{Before, FlagKind, State};
+use crate::state::{Before, FlagKind, Flags, State};
 use crate::term::{Term, Var};
-use crate::ty::{self, Cap, Entry, Guard, NameSet, View};
+use crate::ty::{self, Base, Cap, Entry, Guard, NameSet, Reg, View, Word};
 use alloc::vec::Vec;
 
 /// What is known of a condition.
@@ -88,19 +88,23 @@ impl<H: Hints> Judge<'_, H> {
         if integer_of(st, name).is_none() {
             return Ok(());
         }
-        self.burn(st.stack.slots.len().saturating_add(st.regs.len()))?;
-        let mut regs = st.regs.clone();
-        for word in &mut regs {
-            *word = resolve(st, word)?;
+        self.burn(st.slot_count().saturating_add(st.regs().len()))?;
+        let integer = |word: &Word| match word {
+            Word::Ptr(Base::Name(x), _) => integer_of(st, *x).is_some(),
+            _ => false,
+        };
+        let regs = Reg::ALL.into_iter().filter(|reg| integer(st.reg(*reg)));
+        let slots = st.slots().filter(|(_, word)| integer(word));
+        let (regs, slots): (Vec<Reg>, Vec<i64>) = (regs.collect(), slots.map(|s| s.0).collect());
+        for reg in regs {
+            st.set_reg(reg, resolve(st, st.reg(reg))?);
         }
-        let mut slots = st.stack.slots.clone();
-        for (_, word) in slots.iter_mut() {
-            *word = resolve(st, word)?;
+        for at in slots {
+            st.set_slot(at, resolve(st, st.slot(at))?);
         }
-        st.regs = regs;
-        st.stack.slots = slots;
-        if matches!(st.flags.kind, FlagKind::Pick(x, _) if x == name) {
-            forget!(st.flags.kind = FlagKind::None);
+        if matches!(st.flags().kind, FlagKind::Pick(x, _) if x == name) {
+            let Flags { readable, .. } = *st.flags();
+            forget!(st.set_flags(Flags { kind: FlagKind::None, readable }));
         }
         Ok(())
     }

@@ -8,43 +8,44 @@ use crate::mem::{self, Subst, Value};
 use crate::rules::apply::{check_limits, register_evidence};
 use crate::rules::theta::within;
 use crate::rules::transfer::scope_of;
-use crate::state::{FlagKind, FlagSet, Flags, Saved, State};
+use crate::state::{Flags, Mark, State};
 use crate::term::Var;
 use crate::ty::{Base, Cap, FnId, Lent, NameSet, Record, Reg, Word};
 
-impl Saved {
+impl Mark {
     /// Number of the first variable that a label that hangs here declares.
     ///
     /// # Errors
     /// Never: there are at most [`crate::limits::SCOPE_VARS`].
     pub fn first(&self) -> Result<u16> {
-        u16::try_from(self.mark.scope).ok().or_refuse(Rule::Entail)
+        u16::try_from(self.scope).ok().or_refuse(Rule::Entail)
     }
 }
 
 impl Record {
     /// rsp minus the entry rsp, and the lowest offset known to be touched.
     #[must_use]
-    pub fn frame(&self, parent: &Saved) -> (i64, i64) {
-        self.frame.unwrap_or((parent.stack.delta, parent.stack.touched))
-    }
-
-    /// The slots of the parent that are not the label's own and have not gone with the frame.
-    pub(crate) fn kept<'r>(&'r self, parent: &'r Saved) -> impl Iterator<Item = &'r (i64, Word)> {
-        let (delta, _) = self.frame(parent);
-        let own = |at: i64| self.slots.binary_search_by_key(&at, |(at, _)| *at).is_ok();
-        parent.stack.slots.iter().filter(move |(at, _)| *at >= delta && !own(*at))
-    }
-
-    /// All slots: those, then the label's own.
-    pub fn stack<'r>(&'r self, parent: &'r Saved) -> impl Iterator<Item = &'r (i64, Word)> {
-        self.kept(parent).chain(&self.slots)
+    pub fn frame(&self, parent: &Mark) -> (i64, i64) {
+        self.frame.unwrap_or((parent.delta, parent.touched))
     }
 
     /// The lent parts of the frame.
     #[must_use]
-    pub fn lent<'r>(&'r self, parent: &'r Saved) -> &'r [Lent] {
-        self.lent.as_deref().unwrap_or(&parent.stack.lent)
+    pub fn lent<'r>(&'r self, parent: &'r Mark) -> &'r [Lent] {
+        self.lent.as_deref().unwrap_or(&parent.lent)
+    }
+
+    /// Is it declared what this place holds? Of rsp the frame says it, and what lies below rsp is
+    /// gone.
+    fn declares(&self, place: Place, delta: i64) -> bool {
+        match place {
+            Place::Reg(reg) => {
+                reg == Reg::Rsp || self.regs.binary_search_by_key(&reg, |(reg, _)| *reg).is_ok()
+            }
+            Place::Slot(at) => {
+                at < delta || self.slots.binary_search_by_key(&at, |(at, _)| *at).is_ok()
+            }
+        }
     }
 }
 
@@ -61,19 +62,19 @@ impl<H: Hints> Judge<'_, H> {
         Ok(FnId(u32::try_from(function).ok().or_refuse(Rule::Driver)?))
     }
 
-    /// rule[label-state]: the state that the record declares, made of the one that the parent has
-    /// saved, to which `state` has come back.
+    /// rule[label-state]: the state that the record declares, made of the one that was there at
+    /// the mark of its parent, to which `state` has come back.
     ///
     /// # Errors
     /// When it declares more than the limits allow.
     pub fn begin_label(
         &mut self,
         state: &mut State,
-        (parent, record): (&Saved, &Record),
+        (parent, record): (&Mark, &Record),
     ) -> Result<()> {
-        forget!(state.flags = Flags { kind: FlagKind::None, readable: FlagSet::default() });
         state.scope.extend(record.vars.iter().map(scope_of));
         self.learn_all(state, &record.facts)?;
+        forget!(state.set_flags(Flags::UNKNOWN));
         state.views.extend(record.views.iter().cloned());
         for (reg, word) in &record.regs {
             state.set_reg(*reg, word.clone());
@@ -82,15 +83,12 @@ impl<H: Hints> Judge<'_, H> {
         state.set_reg(Reg::Rsp, Word::Frame(delta));
         state.stack.delta = delta;
         state.stack.touched = touched;
-        // Only then, since they are shared until they change.
-        if state.stack.slots.first().is_some_and(|(at, _)| *at < delta) {
-            state.stack.slots.retain(|(at, _)| *at >= delta);
-        }
+        forget!(self.slots_go(state, parent.delta, delta)?);
         for (at, word) in &record.slots {
             state.set_slot(*at, word.clone());
         }
         if let Some(lent) = &record.lent {
-            state.stack.lent.clone_from(lent);
+            state.stack.lent = lent.clone().into();
         }
         if let Some(caps) = &record.caps {
             state.caps = caps.clone().into();
@@ -113,12 +111,14 @@ impl<H: Hints> Judge<'_, H> {
         &mut self,
         state: &mut State,
         at: u32,
-        parent: &Saved,
+        parent: &Mark,
         record: &Record,
     ) -> Result<()> {
-        // Looking for each variable in each word.
+        // Looking for each variable in each word, and what changed.
         let words = record.slots.len().saturating_add(record.regs.len());
-        self.burn(size(state).saturating_add(record.vars.len().saturating_mul(words) >> 2))?;
+        let changes = state.trail_len().saturating_sub(parent.trail);
+        let looked = record.vars.len().saturating_mul(words) >> 2;
+        self.burn(size(state).saturating_add(looked).saturating_add(changes))?;
         let first = parent.first()?;
         let insts = self.hints.label(state, at, parent, record)?;
         let values = self.values(state, &record.vars, insts, false, Rule::Entail)?;
@@ -148,7 +148,7 @@ impl<H: Hints> Judge<'_, H> {
     fn entail_frame(
         &mut self,
         state: &State,
-        parent: &Saved,
+        parent: &Mark,
         record: &Record,
         subst: Subst<'_>,
     ) -> Result<()> {
@@ -170,32 +170,29 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// Every register and every slot holds the declared word, or what the parent has saved.
+    /// Every register and every slot holds the declared word, or what it held at the mark of the
+    /// parent: what did not change since does.
     fn entail_words(
         &mut self,
         state: &mut State,
-        parent: &Saved,
+        parent: &Mark,
         record: &Record,
         subst: Subst<'_>,
     ) -> Result<()> {
-        let mut own = record.regs.iter().peekable();
-        for (reg, saved) in Reg::ALL.into_iter().zip(&parent.regs) {
-            match own.next_if(|(own, _)| *own == reg) {
-                Some((_, want)) => {
-                    let want = self.subst_word(want, subst)?;
-                    premise!(self.entail_word(state, Place::Reg(reg), &want));
-                }
-                // Of rsp the frame says where it is.
-                None if reg == Reg::Rsp => {}
-                // It speaks of nothing that the label declares.
-                None => premise!(self.entail_word(state, Place::Reg(reg), saved)),
-            }
+        let (delta, _) = record.frame(parent);
+        for at in parent.trail..state.trail_len() {
+            let changed = state.changed(at, parent);
+            let Some((place, saved)) = changed.filter(|(place, _)| !record.declares(*place, delta))
+            else {
+                continue;
+            };
+            // It speaks of nothing that the label declares.
+            let saved = saved.clone();
+            premise!(self.entail_word(state, place, &saved));
         }
-        // The same list has the same words.
-        if !state.stack.slots.is(&parent.stack.slots) {
-            for (at, saved) in record.kept(parent) {
-                premise!(self.entail_word(state, Place::Slot(*at), saved));
-            }
+        for (reg, want) in &record.regs {
+            let want = self.subst_word(want, subst)?;
+            premise!(self.entail_word(state, Place::Reg(*reg), &want));
         }
         for (at, want) in &record.slots {
             let want = self.subst_word(want, subst)?;

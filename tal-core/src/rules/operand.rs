@@ -65,13 +65,7 @@ pub(super) enum Dest {
 /// The word of a register.
 #[must_use]
 pub fn reg_word(state: &State, reg: Reg) -> &Word {
-    state.regs.get(reg as usize).unwrap_or(&Word::Junk)
-}
-
-fn set_reg(state: &mut State, reg: Reg, word: Word) {
-    if let Some(place) = state.regs.get_mut(reg as usize) {
-        *place = word;
-    }
+    state.reg(reg)
 }
 
 /// The number congruent to `c` modulo 2^bits in the unsigned or signed range.
@@ -229,7 +223,7 @@ impl<H: Hints> Judge<'_, H> {
             Width::W32 => self.low_half(state, out)?,
             Width::W16 | Width::W8 => self.low_part(state, reg, width, out)?,
         };
-        set_reg(state, reg, word);
+        state.set_reg(reg, word);
         Ok(())
     }
 

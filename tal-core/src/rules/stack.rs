@@ -39,38 +39,25 @@ fn get_slot(state: &State, at: i64) -> Word {
 }
 
 impl<H: Hints> Judge<'_, H> {
-    /// Sets a slot; junk is not listed. The caller has checked that the slot exists.
+    /// Sets a slot; junk is nothing. The caller has checked that the slot exists.
     ///
     /// # Errors
     /// When there are too many.
     pub(crate) fn set_slot(&mut self, state: &mut State, at: i64, word: Word) -> Result<()> {
-        let slots = &mut state.stack.slots;
-        let place = slots.binary_search_by_key(&at, |(k, _)| *k);
-        match (place, word) {
-            (Ok(i), Word::Junk) => {
-                slots.remove(i);
-                self.slots_move(state)
-            }
-            (Err(_), Word::Junk) => Ok(()),
-            (Ok(i), word) => {
-                if let Some(old) = slots.get_mut(i) {
-                    old.1 = word;
-                }
-                Ok(())
-            }
-            (Err(_), _) if slots.len() >= limits::SLOTS => {
-                Err(Error::new(Rule::Limit, Kind::Limit))
-            }
-            (Err(i), word) => {
-                slots.insert(i, (at, word));
-                self.slots_move(state)
-            }
+        let more = word != Word::Junk && *state.slot(at) == Word::Junk;
+        if more && state.slot_count() >= limits::SLOTS {
+            return Err(Error::new(Rule::Limit, Kind::Limit));
         }
+        state.set_slot(at, word);
+        Ok(())
     }
 
-    /// Pays for a list of slots in which one is put in or taken out: the others move.
-    fn slots_move(&mut self, state: &State) -> Result<()> {
-        self.burn(state.stack.slots.len() >> limits::SLOTS_A_UNIT.trailing_zeros())
+    /// Nothing is known any more of the slots from `from` up to `to`.
+    pub(crate) fn slots_go(&mut self, state: &mut State, from: i64, to: i64) -> Result<()> {
+        let held = state.slot_count();
+        let looked = state.forget_slots(from, to);
+        let gone = held.saturating_sub(state.slot_count());
+        self.burn(gone.saturating_mul(limits::SLOT_UNITS).saturating_add(looked >> 3))
     }
 
     /// rule[stack-move]: rsp becomes the entry rsp plus `to`.
@@ -86,15 +73,9 @@ impl<H: Hints> Judge<'_, H> {
         premise!(owed.is_some_and(|owed| owed <= limits::PROBE), depth(rule, to));
         let from = state.stack.delta;
         premise!(to <= from || !meets_lent(state, from, to), slot(rule, from));
-        let gone = state.stack.slots.partition_point(|(at, _)| *at < to);
-        if gone > 0 {
-            self.slots_move(state)?;
-            state.stack.slots.drain(..gone);
-        }
+        forget!(self.slots_go(state, from, to)?);
         state.stack.delta = to;
-        if let Some(rsp) = state.regs.get_mut(Reg::Rsp as usize) {
-            *rsp = Word::Frame(to);
-        }
+        state.set_reg(Reg::Rsp, Word::Frame(to));
         Ok(())
     }
 
@@ -203,15 +184,11 @@ impl<H: Hints> Judge<'_, H> {
         let fields = carved(state, offset, size).or_refuse(rule)?;
         // Ghosts are short: what they make is paid for, or many of them would cost nothing.
         self.burn(fields.len())?;
-        self.slots_move(state)?;
         let size_of = u32::try_from(size).ok().or_refuse(rule)?;
         let mem = Rc::new(Mem::Struct { fields, size: size_of });
         let set = NameSet::ADDRESS;
         let name = self.fresh(state, ty::Kind::Addr { set, block: None })?;
-        let slots = &mut state.stack.slots;
-        let below = |limit: i64| slots.partition_point(|(at, _)| *at < limit);
-        let gone = below(offset)..below(end);
-        slots.drain(gone);
+        forget!(self.slots_go(state, offset, end)?);
         let place = state.stack.lent.partition_point(|l| l.offset < offset);
         state.stack.lent.insert(place, Lent { offset, size, name });
         let entry = Entry { guards: Vec::new(), name, offset: Term::ZERO, mem };
@@ -244,7 +221,6 @@ impl<H: Hints> Judge<'_, H> {
         premise!(!fields.iter().any(|f| matches!(f.ty, FieldTy::Own { .. })), refuse());
         let fields = fields.clone();
         self.burn(weight(&fields))?;
-        self.slots_move(state)?;
         let mut slots = Vec::new();
         for field in &fields {
             let at = lent.offset.checked_add(i64::from(field.offset)).or_refuse(rule)?;
@@ -255,14 +231,14 @@ impl<H: Hints> Judge<'_, H> {
                 }
             }
         }
-        if slots.len().saturating_add(state.stack.slots.len()) > limits::SLOTS {
+        if slots.len().saturating_add(state.slot_count()) > limits::SLOTS {
             return Err(Error::new(Rule::Limit, Kind::Limit));
         }
         state.stack.lent.remove(record);
         state.caps.remove(entry);
-        // Nothing is listed in a lent part, and fields are sorted: they go where the part is.
-        let place = state.stack.slots.partition_point(|(at, _)| *at < lent.offset);
-        state.stack.slots.splice(place..place, slots);
+        for (at, word) in slots {
+            state.set_slot(at, word);
+        }
         Ok(())
     }
 
@@ -362,8 +338,8 @@ fn carved(state: &State, offset: i64, size: i64) -> Option<Vec<Field>> {
         let all = (0..words).map(|i| offset.checked_add(i64::try_from(i).ok()?.checked_mul(WORD)?));
         all.map(|at| field(at?, known(state.slot(at?)).unwrap_or(FieldTy::Junk(8)))).collect()
     } else {
-        let slots = state.stack.slots.iter().filter(|(at, _)| (offset..end).contains(at));
-        let named = slots.filter_map(|(at, word)| Some((*at, known(word)?)));
+        let slots = state.slots().filter(|(at, _)| (offset..end).contains(at));
+        let named = slots.filter_map(|(at, word)| Some((at, known(word)?)));
         named.map(|(at, ty)| field(at, ty)).collect()
     };
     fields.filter(|fields| fields.len() <= limits::FIELDS)

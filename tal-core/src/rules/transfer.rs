@@ -7,25 +7,25 @@ use crate::hint::{Ghost, Hints, Site};
 use crate::judge::{Judge, Own, Result};
 use crate::mem::Subst;
 use crate::rules::apply::{Callee, check_limits};
-use crate::state::{FlagKind, FlagSet, Flags, Saved, Scope, State};
+use crate::state::{Scope, State};
 use crate::ty::{Bounds, FnId, Kind, NameSet, Reg, Sig, Word};
 
 impl<H: Hints> Judge<'_, H> {
-    /// rule[entry-state]: the state at the start of this function. Sets `self.own`.
+    /// rule[entry-state]: the state at the start of this function, with a mark, as the walk sets
+    /// one. Sets `self.own`.
     ///
     /// # Errors
     /// When the function does not exist.
     pub fn entry_state(&mut self, function: FnId) -> Result<State> {
         let mut state = State::empty();
         self.begin_entry(&mut state, function)?;
+        let _ = state.mark();
         Ok(state)
     }
 
     /// As [`Judge::entry_state`], in a state that was cleared.
     pub(crate) fn begin_entry(&mut self, state: &mut State, function: FnId) -> Result<()> {
         let sig = self.function_sig(function)?;
-        state.regs.fill(Word::Junk);
-        state.set_reg(Reg::Rsp, Word::Frame(0));
         state.scope.extend(sig.vars.iter().map(scope_of));
         self.enter(state, &sig)?;
         self.burn(size(state))?;
@@ -167,8 +167,7 @@ impl<H: Hints> Judge<'_, H> {
         from: u32,
         wanted: Wanted<'_>,
     ) -> Result<()> {
-        self.burn(Saved::cost(state))?;
-        let saved = Saved::of(state);
+        let mark = state.mark();
         self.ghosts_from(state, site, first)?;
         match wanted {
             Wanted::Label { at, parent, record } => {
@@ -176,24 +175,9 @@ impl<H: Hints> Judge<'_, H> {
             }
             Wanted::Entry(callee) => premise!(self.tail_call(state, from, callee)),
         }
-        saved.put_back(state);
+        mark.cut(state);
         Ok(())
     }
-}
-
-/// Nothing is known any more, but what the registers hold; the room stays.
-pub(crate) fn clear(state: &mut State) {
-    state.scope.clear();
-    state.facts.clear();
-    state.trail.clear();
-    state.flags = Flags { kind: FlagKind::None, readable: FlagSet::default() };
-    state.stack.delta = 0;
-    state.stack.touched = 0;
-    state.stack.slots.clear();
-    state.stack.lent.clear();
-    state.views.clear();
-    state.caps.clear();
-    state.steps = 0;
 }
 
 /// A variable as it is declared.

@@ -6,7 +6,7 @@ use crate::hint::Hints;
 use crate::judge::{Judge, Result};
 use crate::limits;
 use crate::prove::{implies, low_of};
-use crate::state::{Saved, Scope, State};
+use crate::state::{Mark, Scope, State};
 use crate::term::{Term, Var};
 use crate::ty::{Assertion, Cap, Fact, Kind, NameSet, Record, Reg, Rel, Sig, Word};
 
@@ -114,9 +114,9 @@ impl<H: Hints> Judge<'_, H> {
     ///
     /// # Errors
     /// rule[wf-label] and the rules of its parts.
-    pub fn wf_record(&mut self, state: &State, parent: &Saved, record: &Record) -> Result<()> {
+    pub fn wf_record(&mut self, state: &State, parent: &Mark, record: &Record) -> Result<()> {
         let rule = Rule::WfLabel;
-        let below = state.scope.get(..parent.mark.scope).ok_or(ill(rule))?;
+        let below = state.scope.get(..parent.scope).ok_or(ill(rule))?;
         let ctx = Ctx::over(Vars::Label(below, &record.vars));
         premise!(record.vars.len() <= limits::LABEL_VARS, ill(rule));
         for kind in &record.vars {
@@ -124,7 +124,7 @@ impl<H: Hints> Judge<'_, H> {
             premise!(!matches!(kind, Kind::Store), ill(rule));
         }
         premise!(self.wf_refinements(below, record));
-        let facts = parent.mark.facts.saturating_add(record.facts.len());
+        let facts = parent.facts.saturating_add(record.facts.len());
         premise!(facts <= limits::FACTS, ill(rule));
         premise!(self.wf_facts(ctx, &record.facts, rule));
         let mut last = None;
@@ -134,8 +134,8 @@ impl<H: Hints> Judge<'_, H> {
             premise!(*reg != Reg::Rsp, ill(rule));
             premise!(self.wf_held(ctx, word));
         }
-        premise!(self.wf_frame(ctx, parent, record));
-        let views = parent.mark.views.saturating_add(record.views.len());
+        premise!(self.wf_frame(ctx, state, parent, record));
+        let views = parent.views.saturating_add(record.views.len());
         premise!(views <= limits::VIEWS, ill(rule));
         premise!(record.views.iter().try_for_each(|v| self.wf_view_of(ctx, v)));
         let caps = record.caps.as_deref().unwrap_or(&[]);
@@ -195,7 +195,7 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// The stack of a label.
-    fn wf_frame(&mut self, ctx: Ctx, parent: &Saved, record: &Record) -> Result<()> {
+    fn wf_frame(&mut self, ctx: Ctx, state: &State, parent: &Mark, record: &Record) -> Result<()> {
         let rule = Rule::WfLabel;
         let aligned = |k: i64| k.checked_rem(8) == Some(0);
         let (delta, touched) = record.frame(parent);
@@ -212,8 +212,7 @@ impl<H: Hints> Judge<'_, H> {
             next = at.saturating_add(8);
             premise!(self.wf_held(ctx, word));
         }
-        let all = parent.stack.slots.len().saturating_add(record.slots.len());
-        premise!(all <= limits::SLOTS, ill(rule));
+        premise!(parent.slots.saturating_add(record.slots.len()) <= limits::SLOTS, ill(rule));
         let own = record.lent.as_deref().unwrap_or(&[]);
         premise!(own.len() <= limits::LABEL_SLOTS, ill(rule));
         let mut next = delta;
@@ -231,10 +230,15 @@ impl<H: Hints> Judge<'_, H> {
         for lent in record.lent(parent) {
             let end = lent.offset.saturating_add(lent.size);
             premise!(lent.offset >= delta, ill(rule));
-            self.burn(all)?;
-            let inside =
-                |(at, word): &(i64, Word)| *word != Word::Junk && *at >= lent.offset && *at < end;
-            premise!(!record.stack(parent).any(inside), ill(rule));
+            let mut at = lent.offset;
+            self.burn(usize::try_from(lent.size >> 3).unwrap_or(usize::MAX))?;
+            while at < end {
+                let own = record.slots.binary_search_by_key(&at, |(at, _)| *at);
+                let own = own.ok().and_then(|own| record.slots.get(own));
+                let word = own.map_or(state.slot_at(parent, at), |(_, word)| word);
+                premise!(*word == Word::Junk, ill(rule));
+                at = at.saturating_add(8);
+            }
         }
         Ok(())
     }

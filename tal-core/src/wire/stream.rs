@@ -6,7 +6,7 @@ use super::read::Reader;
 use super::record;
 use crate::hint::{Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
 use crate::judge::Result;
-use crate::state::{Saved, State};
+use crate::state::{Mark, State};
 use crate::term::Term;
 use crate::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
 use crate::walk::Opened;
@@ -128,7 +128,7 @@ impl Hints for Stream<'_> {
         Ok(self.head >> record::HEAD)
     }
 
-    fn record(&mut self, _state: &State, _to: u32, parent: &Saved) -> Result<Record> {
+    fn record(&mut self, _state: &State, _to: u32, parent: &Mark) -> Result<Record> {
         record::record(&mut self.reader, self.head, parent.first()?)
     }
 
@@ -136,7 +136,7 @@ impl Hints for Stream<'_> {
         &mut self,
         state: &State,
         _to: u32,
-        parent: &Saved,
+        parent: &Mark,
         record: &Record,
     ) -> Result<Vec<Inst>> {
         self.insts(state, &Pattern::label(parent.first()?, record))

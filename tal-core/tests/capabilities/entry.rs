@@ -144,12 +144,12 @@ fn words_get_equal_terms() {
     let mut st = state();
     let (n, m) = (natural(&mut st), natural(&mut st));
     let x = address(&mut st);
-    st.regs[Reg::Rax as usize] = Word::Int(n.clone());
+    st.set_reg(Reg::Rax, Word::Int(n.clone()));
     let word = [Ghost::EqualWord { place: Place::Reg(Reg::Rax), word: Word::Int(m.clone()) }];
     assert_eq!(refusal(ghosts(&mut st.clone(), &word)), Rule::EntryEqual);
     learn(&mut st, eq(n.sub(&m).unwrap()));
     ghosts(&mut st, &word).unwrap();
-    assert_eq!(st.regs[Reg::Rax as usize], Word::Int(m));
+    assert_eq!(st.regs()[Reg::Rax as usize], Word::Int(m));
     // Not another base, not a local word, not rsp.
     let forged = [Ghost::EqualWord { place: Place::Reg(Reg::Rax), word: ptr(x, k(0)) }];
     assert_eq!(refusal(ghosts(&mut st, &forged)), Rule::EntryEqual);

@@ -32,12 +32,12 @@ fn test_of_null_decides_everything_about_the_name() {
     let mut null = st.clone();
     narrow(&mut st, x, not_zero).unwrap();
     assert!(st.caps.len() == 1 && entry(&st, 0).name == x && entry(&st, 0).guards.is_empty());
-    null.regs[Reg::Rax as usize] = Word::Ptr(tal_core::ty::Base::Name(x), k(8));
+    null.set_reg(Reg::Rax, Word::Ptr(tal_core::ty::Base::Name(x), k(8)));
     narrow(&mut null, x, |low, high| Some(low == 0 && high == 0)).unwrap();
     // Only the entry that was there for null remains; the word reads as the integer that it is.
     assert!(null.caps.len() == 1 && entry(&null, 0).name == h);
     let n = null.scope[0].is.clone().unwrap();
-    assert_eq!(null.regs[Reg::Rax as usize], Word::Int(n.plus(8).unwrap()));
+    assert_eq!(null.regs()[Reg::Rax as usize], Word::Int(n.plus(8).unwrap()));
     assert_eq!(bounds(&null, &n), within(0, 0));
     assert!(null.facts.is_empty());
 }

@@ -288,8 +288,8 @@ fn an_address_has_one_unscaled_pointer() {
     let mut st = state();
     let x = address(&mut st);
     let i = any(&mut st);
-    st.regs[Reg::Rax as usize] = ptr(x, k(8));
-    st.regs[Reg::Rcx as usize] = Word::Int(i.clone());
+    st.set_reg(Reg::Rax, ptr(x, k(8)));
+    st.set_reg(Reg::Rcx, Word::Int(i.clone()));
     let (rax, rcx) = (Some(Reg::Rax), Some(Reg::Rcx));
     let sum = i.scale(4).unwrap().plus(24).unwrap();
     let there = Address::Mem(Base::Name(x), sum);
@@ -310,7 +310,7 @@ fn an_address_has_one_unscaled_pointer() {
         Word::ReturnAddress,
         Word::Saved(Reg::Rbx),
     ] {
-        st.regs[Reg::Rax as usize] = word;
+        st.set_reg(Reg::Rax, word);
         assert_eq!(refusal(address_of(&st, rax, None, 0)), Rule::EaForm);
     }
 }
@@ -320,8 +320,8 @@ fn an_address_has_one_unscaled_pointer() {
 fn slots_stand_at_constants_and_absolutes_in_objects() {
     let mut st = state();
     let i = any(&mut st);
-    st.regs[Reg::Rcx as usize] = Word::Int(i.clone());
-    st.regs[Reg::Rbp as usize] = Word::Frame(-16);
+    st.set_reg(Reg::Rcx, Word::Int(i.clone()));
+    st.set_reg(Reg::Rbp, Word::Frame(-16));
     assert_eq!(address_of(&st, Some(Reg::Rbp), None, 8).unwrap(), Address::Slot(-8));
     let symbolic = address_of(&st, Some(Reg::Rbp), Some((Reg::Rcx, 1)), 8);
     assert_eq!(refusal(symbolic), Rule::EaForm);

@@ -720,9 +720,9 @@ impl World<'_> {
         let value = self.dice.pick(&[0, 0, 7]);
         let at = self.env.var(x) + self.env.term(&e);
         let bytes = self.env.term(&count);
-        self.st.regs[Reg::Rdi as usize] = ptr(x, e);
-        self.st.regs[Reg::Rcx as usize] = Word::Int(count);
-        self.st.regs[Reg::Rax as usize] = Word::Int(k(value));
+        self.st.set_reg(Reg::Rdi, ptr(x, e));
+        self.st.set_reg(Reg::Rcx, Word::Int(count));
+        self.st.set_reg(Reg::Rax, Word::Int(k(value)));
         if self.judged(|judge, st| judge.rep_stos(st, 1)).is_none() {
             return;
         }

@@ -3,7 +3,7 @@
 use crate::support::*;
 use tal_core::error::{Error, Rule};
 use tal_core::judge::Judge;
-use tal_core::state::{FlagSet, State};
+use tal_core::state::{FlagKind, FlagSet, Flags, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Mem, Mode, NameSet, Reg, Word};
 
@@ -12,10 +12,10 @@ fn setup() -> (State, Var, Var, Term) {
     let mut st = state();
     let (x, y) = (address(&mut st), address(&mut st));
     let n = natural(&mut st);
-    st.regs[Reg::Rdi as usize] = ptr(x, k(0));
-    st.regs[Reg::Rsi as usize] = ptr(y, k(0));
-    st.regs[Reg::Rcx as usize] = Word::Int(n.clone());
-    st.regs[Reg::Rax as usize] = Word::Int(k(0));
+    st.set_reg(Reg::Rdi, ptr(x, k(0)));
+    st.set_reg(Reg::Rsi, ptr(y, k(0)));
+    st.set_reg(Reg::Rcx, Word::Int(n.clone()));
+    st.set_reg(Reg::Rax, Word::Int(k(0)));
     (st, x, y, n)
 }
 
@@ -44,9 +44,9 @@ fn copies_move_both_pointers_and_empty_the_count() {
     owned(&mut st, x, k(0), bytes(n.clone()));
     shared(&mut st, Mode::Rd, y, bytes(n.clone()));
     movs(&mut st).unwrap();
-    assert_eq!(st.regs[Reg::Rdi as usize], ptr(x, n.clone()));
-    assert_eq!(st.regs[Reg::Rsi as usize], ptr(y, n));
-    assert_eq!(st.regs[Reg::Rcx as usize], Word::Int(k(0)));
+    assert_eq!(st.regs()[Reg::Rdi as usize], ptr(x, n.clone()));
+    assert_eq!(st.regs()[Reg::Rsi as usize], ptr(y, n));
+    assert_eq!(st.regs()[Reg::Rcx as usize], Word::Int(k(0)));
 }
 
 /// Attack t64.
@@ -58,7 +58,7 @@ fn the_count_is_not_negative_and_fits() {
     let mut negative = st.clone();
     forget(&mut negative, &n);
     assert_eq!(refusal(movs(&mut negative)), Rule::RowRepMovs);
-    st.regs[Reg::Rcx as usize] = Word::Int(n.plus(1).unwrap());
+    st.set_reg(Reg::Rcx, Word::Int(n.plus(1).unwrap()));
     assert_eq!(refusal(movs(&mut st)), Rule::RowRepMovs);
     for (reg, word) in [
         (Reg::Rcx, ptr(x, k(0))),
@@ -69,7 +69,7 @@ fn the_count_is_not_negative_and_fits() {
         (Reg::Rsi, Word::Ptr(Base::Code(tal_core::ty::FnId(0)), k(0))),
     ] {
         let (mut st, ..) = setup();
-        st.regs[reg as usize] = word;
+        st.set_reg(reg, word);
         assert_eq!(refusal(movs(&mut st)), Rule::RowRepMovs);
     }
 }
@@ -89,11 +89,13 @@ fn only_plain_memory_is_copied_over() {
     ];
     for (element, also_as_source) in bad {
         let (mut st, x, y, n) = setup();
-        st.regs[Reg::Rcx as usize] = Word::Int(n.scale(8).unwrap());
+        st.set_reg(Reg::Rcx, Word::Int(n.scale(8).unwrap()));
         shared(&mut st, Mode::Rw, x, array(n.clone(), element.clone()));
         shared(&mut st, Mode::Rw, y, array(n.clone(), u64s()));
         assert_eq!(refusal(movs(&mut st.clone())), Rule::RowRepMovs);
-        st.regs.swap(Reg::Rdi as usize, Reg::Rsi as usize);
+        let (to, from) = (st.reg(Reg::Rdi).clone(), st.reg(Reg::Rsi).clone());
+        st.set_reg(Reg::Rdi, from);
+        st.set_reg(Reg::Rsi, to);
         assert_eq!(movs(&mut st).is_err(), also_as_source);
     }
 }
@@ -126,24 +128,24 @@ fn junk_is_filled_exactly() {
     stos(&mut st, 8).unwrap();
     assert_eq!(*entry(&st, 0).mem, *zero(n.scale(8).unwrap()));
     // c34: zero is not written over.
-    st.regs[Reg::Rdi as usize] = ptr(x, k(0));
+    st.set_reg(Reg::Rdi, ptr(x, k(0)));
     assert_eq!(refusal(stos(&mut st, 8)), Rule::RowRepStos);
     // Other values make bytes; a pointer makes nothing.
     let (mut st, x, _, n) = setup();
     owned(&mut st, x, k(0), junk(n.clone()));
-    st.regs[Reg::Rax as usize] = Word::Int(k(1));
+    st.set_reg(Reg::Rax, Word::Int(k(1)));
     stos(&mut st, 1).unwrap();
     assert_eq!(*entry(&st, 0).mem, *bytes(n.clone()));
     let (mut st, x, y, n) = setup();
     owned(&mut st, x, k(0), bytes(n));
-    st.regs[Reg::Rax as usize] = ptr(y, k(0));
+    st.set_reg(Reg::Rax, ptr(y, k(0)));
     assert_eq!(refusal(stos(&mut st, 1)), Rule::RowRepStos);
     // 256 is zero as a byte, not as a word.
     for (width, kind) in [(1, zero(k(8))), (8, bytes(k(8)))] {
         let (mut st, x, _, _) = setup();
         owned(&mut st, x, k(0), junk(k(8)));
-        st.regs[Reg::Rax as usize] = Word::Int(k(256));
-        st.regs[Reg::Rcx as usize] = Word::Int(k(if width == 1 { 8 } else { 1 }));
+        st.set_reg(Reg::Rax, Word::Int(k(256)));
+        st.set_reg(Reg::Rcx, Word::Int(k(if width == 1 { 8 } else { 1 })));
         stos(&mut st, width).unwrap();
         assert_eq!(*entry(&st, 0).mem, *kind);
     }
@@ -173,13 +175,13 @@ fn single_steps_are_loads_and_stores() {
     run(&mut st, |j, st| j.movsb(st)).unwrap();
     run(&mut st, |j, st| j.lodsb(st)).unwrap();
     run(&mut st, |j, st| j.stosb(st)).unwrap();
-    assert_eq!(st.regs[Reg::Rsi as usize], ptr(y, k(2)));
-    assert_eq!(st.regs[Reg::Rdi as usize], ptr(x, k(2)));
-    st.regs[Reg::Rdi as usize] = ptr(x, k(4));
+    assert_eq!(st.regs()[Reg::Rsi as usize], ptr(y, k(2)));
+    assert_eq!(st.regs()[Reg::Rdi as usize], ptr(x, k(2)));
+    st.set_reg(Reg::Rdi, ptr(x, k(4)));
     assert_eq!(refusal(run(&mut st.clone(), |j, st| j.stosb(st))), Rule::Shape);
-    st.regs[Reg::Rdi as usize] = ptr(y, k(0));
+    st.set_reg(Reg::Rdi, ptr(y, k(0)));
     assert_eq!(refusal(run(&mut st.clone(), |j, st| j.stosb(st))), Rule::StoreWeak);
-    st.regs[Reg::Rax as usize] = ptr(x, k(0));
+    st.set_reg(Reg::Rax, ptr(x, k(0)));
     assert_eq!(refusal(run(&mut st, |j, st| j.stosb(st))), Rule::RowString);
 }
 
@@ -188,23 +190,23 @@ fn searches_leave_fresh_results_and_no_flags() {
     let (mut st, x, y, n) = setup();
     shared(&mut st, Mode::Ro, x, bytes(n.clone()));
     shared(&mut st, Mode::Ro, y, bytes(n.clone()));
-    st.flags.readable = FlagSet(0xff);
+    st.set_flags(Flags { kind: FlagKind::None, readable: FlagSet(0xff) });
     let mut scan = st.clone();
     run(&mut st, |j, st| j.repe_cmpsb(st)).unwrap();
-    let Word::Int(left) = st.regs[Reg::Rcx as usize].clone() else { panic!() };
+    let Word::Int(left) = st.regs()[Reg::Rcx as usize].clone() else { panic!() };
     assert_eq!(bounds(&st, &left).low(), Some(0));
-    assert_eq!(st.regs[Reg::Rdi as usize], ptr(x, n.sub(&left).unwrap()));
-    assert_eq!(st.flags.readable.0, 0);
+    assert_eq!(st.regs()[Reg::Rdi as usize], ptr(x, n.sub(&left).unwrap()));
+    assert_eq!(st.flags().readable.0, 0);
     run(&mut scan, |j, st| j.repne_scasb(st)).unwrap();
-    assert_eq!(scan.flags.readable.0, 0);
+    assert_eq!(scan.flags().readable.0, 0);
     let (mut st, x, _, n) = setup();
     shared(&mut st, Mode::Ro, x, bytes(n.plus(-1).unwrap()));
     assert_eq!(refusal(run(&mut st, |j, st| j.repne_scasb(st))), Rule::RowString);
     let (mut st, x, _, n) = setup();
     shared(&mut st, Mode::Ro, x, bytes(n));
-    st.regs[Reg::Rax as usize] = Word::Junk;
+    st.set_reg(Reg::Rax, Word::Junk);
     assert_eq!(refusal(run(&mut st, |j, st| j.repne_scasb(st))), Rule::RowString);
     let z = name(&mut st, NameSet::NULLABLE);
-    st.regs[Reg::Rdi as usize] = ptr(z, k(0));
+    st.set_reg(Reg::Rdi, ptr(z, k(0)));
     assert_eq!(refusal(run(&mut st, |j, st| j.repne_scasb(st))), Rule::RowString);
 }

@@ -11,13 +11,13 @@ use tal_core::hint::{Comb, Forward, Ghost, Inst, Proof, Through};
 use tal_core::image::{Data, Image, Interface};
 use tal_core::judge::Judge;
 use tal_core::prove::{by_bounds, low};
-use tal_core::state::{FlagKind, FlagSet, Flags, Saved, Scope, Stack, State};
+use tal_core::state::{Mark, Scope, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
     Assertion, Base, Block, Bounds, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind,
     Mem, Mode, NameSet, NamedType, OriginId, Record, Reg, Region, Rel, Sig, TypeId, View, Word,
 };
-pub(crate) use tal_write::LabelState;
+pub(crate) use tal_write::{LabelState, Saved};
 
 /// Answers what the test tells it, and what it is not told by a small search.
 #[derive(Debug, Default, Clone)]
@@ -141,7 +141,7 @@ impl Forward for Teller {
     fn call(&mut self, _: &State, _: &Sig) -> Result<Vec<Inst>, Error> {
         self.insts.pop_front().map_or_else(silent, Ok)
     }
-    fn label(&mut self, _: &State, _: u32, _: &Saved, _: &Record) -> Result<Vec<Inst>, Error> {
+    fn label(&mut self, _: &State, _: u32, _: &Mark, _: &Record) -> Result<Vec<Inst>, Error> {
         self.insts.pop_front().map_or_else(silent, Ok)
     }
     fn post(&mut self, _: &State, _: u16, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>, Error> {
@@ -282,10 +282,32 @@ pub(crate) fn wf_label(
     label: &LabelState,
 ) -> Result<(), Error> {
     let st = root(sig);
-    let parent = Saved::of(&st);
+    let parent = Saved::now(&st);
     // The root has no slots: they are all the label's own, in the order in which it says them.
     let record = Record { slots: label.slots.clone(), ..label.record(&parent) };
-    judge.wf_record(&st, &parent, &record)
+    judge.wf_record(&st, &parent.mark, &record)
+}
+
+/// What `state` knows, in a state that was `root` at the mark.
+fn behind(root: &State, state: &State) -> (State, Mark) {
+    let mut made = root.clone();
+    let mark = made.mark();
+    for (reg, word) in Reg::ALL.into_iter().zip(state.regs()) {
+        made.set_reg(reg, word.clone());
+    }
+    for (at, _) in root.slots() {
+        made.set_slot(at, Word::Junk);
+    }
+    for (at, word) in state.slots() {
+        made.set_slot(at, word.clone());
+    }
+    made.set_flags(state.flags().clone());
+    made.scope.clone_from(&state.scope);
+    made.facts.clone_from(&state.facts);
+    made.views.clone_from(&state.views);
+    made.caps.clone_from(&state.caps);
+    made.stack = state.stack.clone();
+    (made, mark)
 }
 
 /// An edge of the function that the judge is in, to a label that hangs on its root.
@@ -295,8 +317,12 @@ pub(crate) fn entail_at(
     st: &mut State,
     label: &LabelState,
 ) -> Result<(), Error> {
-    let parent = Saved::of(&root(&judge.own.sig));
-    judge.entail(st, 4, &parent, &label.record(&parent))
+    let root = root(&judge.own.sig);
+    let (mut at_edge, mark) = behind(&root, st);
+    let record = label.record(&Saved::of(&at_edge, &mark));
+    let result = judge.entail(&mut at_edge, 4, &mark, &record);
+    *st = at_edge;
+    result
 }
 
 /// Runs ghosts one after the other.
@@ -315,19 +341,7 @@ pub(crate) fn refusal<T: core::fmt::Debug>(result: Result<T, Error>) -> Rule {
 }
 
 pub(crate) fn state() -> State {
-    let mut regs = [const { Word::Junk }; 16];
-    regs[Reg::Rsp as usize] = Word::Frame(0);
-    State {
-        scope: vec![],
-        facts: vec![],
-        trail: vec![],
-        regs,
-        flags: Flags { kind: FlagKind::None, readable: FlagSet::default() },
-        stack: Stack { delta: 0, touched: 0, slots: vec![].into(), lent: vec![] },
-        views: vec![],
-        caps: vec![].into(),
-        steps: 0,
-    }
+    State::empty()
 }
 
 pub(crate) fn declare(st: &mut State, kind: Kind) -> Var {

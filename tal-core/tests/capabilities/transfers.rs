@@ -13,7 +13,7 @@ use tal_core::hint::Inst;
 use tal_core::image::{Function, Image};
 use tal_core::judge::{Judge, Own};
 use tal_core::rules::apply::Callee;
-use tal_core::state::{Saved, State};
+use tal_core::state::State;
 use tal_core::term::{Monomial, Term, Var};
 use tal_core::ty::{
     Assertion, Base, Block, Bounds, Cap, Entry, Fact, Field, FieldTy, FnId, Guard, Kind, Mem, Mode,
@@ -372,14 +372,14 @@ fn with_words(words: &[(Reg, Word)]) -> [Word; 16] {
 /// The registers hold the words of the world.
 fn set_words(world: &mut World<'_>, words: &[(Reg, Word)]) {
     for (reg, word) in words {
-        world.st.regs[*reg as usize] = word.clone();
+        world.st.set_reg(*reg, word.clone());
     }
 }
 
 /// Are these words, there, what those are, here?
 fn same_words(words: &[(Reg, Word)], st: &State, here: &Env, there: &Env) -> Result<(), String> {
     for (reg, word) in words {
-        match &st.regs[*reg as usize] {
+        match &st.regs()[*reg as usize] {
             Word::Junk => {}
             other if there.word(other) == here.word(word) => {}
             other => return Err(format!("{reg:?}: {word:?} became {other:?}")),
@@ -460,8 +460,9 @@ fn label_step(world: &mut World<'_>) -> bool {
     if entail_at(&mut judge, &mut world.st.clone(), &label).is_err() {
         return false;
     }
-    let parent = Saved::of(&there);
-    judge.begin_label(&mut there, (&parent, &label.record(&parent))).unwrap();
+    let parent = there.mark();
+    let record = label.record(&Saved::of(&there, &parent));
+    judge.begin_label(&mut there, (&parent, &record)).unwrap();
     let mut env = values(&world.env, &said.theta).unwrap();
     env.free.splice(..0, world.env.free.iter().take(common).copied());
     // A name of the function that is known to be an integer is a new one there.
@@ -594,12 +595,14 @@ fn return_step(world: &mut World<'_>) -> bool {
     judge.own = Own::function(None, Rc::new(sig));
     let mut leaving = world.st.clone();
     for reg in Reg::ALL.into_iter().filter(|r| r.callee_saved()) {
-        leaving.regs[reg as usize] = Word::Saved(reg);
+        leaving.set_reg(reg, Word::Saved(reg));
     }
     for (reg, word) in &words {
-        leaving.regs[*reg as usize] = word.clone();
+        leaving.set_reg(*reg, word.clone());
     }
-    leaving.stack.slots = vec![(0, Word::ReturnAddress)].into();
+    let slots: Vec<i64> = leaving.slots().map(|(at, _)| at).collect();
+    slots.into_iter().for_each(|at| leaving.set_slot(at, Word::Junk));
+    leaving.set_slot(0, Word::ReturnAddress);
     if judge.ret(&mut leaving, 0).is_err() {
         return false;
     }

@@ -216,12 +216,12 @@ impl Walk<'_> {
             FieldTy::Known(word) => Some(word),
             _ => None,
         });
-        let slots = self.state.stack.slots.iter().map(|(_, word)| word);
+        let slots = self.state.slots().map(|(_, word)| word);
         let source = match src {
-            Rm::Reg(r) => Some(&self.state.regs[r as usize]),
+            Rm::Reg(r) => Some(&self.state.regs()[r as usize]),
             Rm::Mem(_) => known,
         };
-        let words = source.into_iter().chain([&self.state.regs[dst as usize]]).chain(slots);
+        let words = source.into_iter().chain([&self.state.regs()[dst as usize]]).chain(slots);
         let terms = words.filter_map(|word| match word {
             Word::Int(t) | Word::Ptr(_, t) => self.values.exact(t),
             _ => None,
@@ -362,7 +362,7 @@ fn with_array(rng: &mut Rng, machine: &Machine, c: &mut Case) -> (u64, u64) {
         n = int_in(&mut c.state, 0, 16);
         c.values.free.push(i128::from(count));
     }
-    c.state.regs[Reg::R13 as usize] = Word::Int(n.clone());
+    c.state.set_reg(Reg::R13, Word::Int(n.clone()));
     c.cpu.regs[Reg::R13 as usize] = count;
     let int = |offset, bits| Field {
         offset,
@@ -378,7 +378,7 @@ fn with_array(rng: &mut Rng, machine: &Machine, c: &mut Case) -> (u64, u64) {
     let entry = Entry { guards: vec![], name: x, offset: Term::ZERO, mem: Rc::new(mem) };
     c.state.caps.push(Cap::Entry(entry));
     let offset = [0, 0, 1, 8, -8][rng.usize(0..5)];
-    c.state.regs[Reg::R12 as usize] = Word::Ptr(Base::Name(x), Term::int(offset));
+    c.state.set_reg(Reg::R12, Word::Ptr(Base::Name(x), Term::int(offset)));
     c.cpu.regs[Reg::R12 as usize] = address.wrapping_add(offset as u64);
     (address, count * size)
 }
@@ -403,7 +403,7 @@ fn agrees(rng: &mut Rng, machine: &mut Machine, start: &Case, first: &[Cpu], tra
     let mut moved = std::collections::BTreeMap::new();
     for reg in Reg::ALL {
         let i = reg as usize;
-        match &start.state.regs[i] {
+        match &start.state.regs()[i] {
             Word::Junk => other.regs[i] = rng.u64(..),
             Word::Ptr(base @ Base::Name(Var::Free(x)), _) => {
                 let old = start.values.free[usize::from(*x)];
@@ -418,7 +418,7 @@ fn agrees(rng: &mut Rng, machine: &mut Machine, start: &Case, first: &[Cpu], tra
             _ => {}
         }
     }
-    other.flags ^= rng.u8(0..64) & !start.state.flags.readable.0;
+    other.flags ^= rng.u8(0..64) & !start.state.flags().readable.0;
     let story = || format!("{}{:x?}\n{other:x?}\n{:?}", told(&trace.steps), start.cpu, start.state);
     let story = story();
     for (n, ((step, state), one)) in trace.steps.iter().zip(first).enumerate() {
@@ -430,7 +430,7 @@ fn agrees(rng: &mut Rng, machine: &mut Machine, start: &Case, first: &[Cpu], tra
             }
             Step::Set(cpu) => {
                 for reg in Reg::ALL {
-                    if let Word::Int(_) = state.regs[reg as usize] {
+                    if let Word::Int(_) = state.regs()[reg as usize] {
                         other.regs[reg as usize] = cpu.regs[reg as usize];
                     }
                 }
@@ -440,11 +440,11 @@ fn agrees(rng: &mut Rng, machine: &mut Machine, start: &Case, first: &[Cpu], tra
         }
         for reg in Reg::ALL {
             let i = reg as usize;
-            if let Word::Int(_) = state.regs[i] {
+            if let Word::Int(_) = state.regs()[i] {
                 assert_eq!(one.regs[i], other.regs[i], "{reg:?} leaks\nstep {n}\n{story}");
             }
         }
-        let readable = state.flags.readable.0;
+        let readable = state.flags().readable.0;
         assert_eq!((one.flags ^ other.flags) & readable, 0, "flags leak\nstep {n}\n{story}");
     }
 }

@@ -32,8 +32,7 @@ pub(crate) fn with_frame(rng: &mut Rng, c: &mut Case) -> i64 {
             false => Word::Int(Term::constant_of(v.into()).unwrap()),
         };
         if rng.u8(0..8) != 0 {
-            let place = c.state.stack.slots.len() - 1;
-            c.state.stack.slots.insert(place, (at, word));
+            c.state.set_slot(at, word);
         }
         c.cpu.slots[(at - LOWEST) as usize / 8] = v;
         at += 8;
@@ -51,7 +50,7 @@ fn with_lent(rng: &mut Rng, c: &mut Case, delta: i64) {
     let x = declare(&mut c.state, Kind::Addr { set: NameSet::ADDRESS, block: None });
     let address = c.values.entry_rsp.wrapping_add_signed(offset);
     c.values.free.push(address.into());
-    c.state.stack.slots.retain(|(at, _)| !(offset..offset + size).contains(at));
+    (offset..offset + size).step_by(8).for_each(|at| c.state.set_slot(at, Word::Junk));
     c.state.stack.lent.push(Lent { offset, size, name: x });
     let mem = Rc::new(Mem::Bytes(Term::int(size)));
     c.state.caps.push(Cap::Entry(Entry { guards: vec![], name: x, offset: Term::ZERO, mem }));
@@ -62,7 +61,7 @@ fn with_lent(rng: &mut Rng, c: &mut Case, delta: i64) {
 
 fn operand(rng: &mut Rng, c: &Case, delta: i64) -> MemoryOperand {
     let base = [Reg::Rsp, Reg::Rsp, Reg::Rbp, Reg::R12][rng.usize(0..4)];
-    let from = match c.state.regs[base as usize] {
+    let from = match c.state.regs()[base as usize] {
         Word::Frame(at) => at,
         _ => return MemoryOperand::with_base(WIDE[base as usize]),
     };
@@ -102,7 +101,7 @@ fn what_the_rows_claim_of_the_frame_is_true() {
             for part in &next.state.stack.lent {
                 let inside = part.offset..part.offset + part.size;
                 assert!(part.offset >= next.state.stack.delta, "{i}: {:?}", c.state.stack);
-                let slots = &next.state.stack.slots;
+                let slots: Vec<_> = next.state.slots().collect();
                 assert!(!slots.iter().any(|(at, _)| inside.contains(at)), "{i}: {slots:?}");
             }
             ran += 1;
@@ -125,12 +124,12 @@ fn a_wrong_model_of_a_lent_part_is_noticed() {
     for _ in 0..ROUNDS {
         let mut c = case(&mut rng, &machine, false);
         let delta = with_frame(&mut rng, &mut c);
-        let known = c.state.stack.slots.clone();
+        let known = c.state.clone();
         with_lent(&mut rng, &mut c, delta);
         let Some(next) = step(&mut machine, &bytes, &d, &c, Prover::default()) else { continue };
         ran += 1;
         let mut wrong = next.state.clone();
-        wrong.stack.slots = known;
+        known.slots().for_each(|(at, word)| wrong.set_slot(at, word.clone()));
         noticed += usize::from(claims(&mut machine, &bytes, &d, &c, &wrong).is_err());
     }
     assert!(noticed > 10, "{noticed} of {ran}");

@@ -127,9 +127,9 @@ pub(crate) fn compare(a: u64, b: u64, bits: u8) -> u8 {
 
 /// Do the flags present fit what the state says of them?
 fn flags_fit(values: &Values, state: &State, actual: u8) -> Option<bool> {
-    let readable = state.flags.readable.0;
+    let readable = state.flags().readable.0;
     let zs = FlagSet::ZF.0 | FlagSet::SF.0;
-    Some(match &state.flags.kind {
+    Some(match &state.flags().kind {
         FlagKind::None => true,
         FlagKind::Cmp(bits, a, b) => {
             let want = compare(values.modular(a)?, values.modular(b)?, *bits);
@@ -169,8 +169,8 @@ fn memory_fits(values: &Values, state: &State, cpu: &Cpu) -> Option<bool> {
 /// Do the slots hold their words?
 fn slots_fit(values: &Values, state: &State, cpu: &Cpu) -> Option<bool> {
     let mut all = true;
-    for (at, word) in &state.stack.slots {
-        if let Some(actual) = cpu.slot(*at) {
+    for (at, word) in state.slots() {
+        if let Some(actual) = cpu.slot(at) {
             all &= values.word(word, actual)?;
         }
     }
@@ -181,7 +181,7 @@ fn slots_fit(values: &Values, state: &State, cpu: &Cpu) -> Option<bool> {
 fn satisfied(values: &Values, state: &State, cpu: &Cpu) -> Option<bool> {
     let mut all = flags_fit(values, state, cpu.flags)?;
     all &= memory_fits(values, state, cpu)? && slots_fit(values, state, cpu)?;
-    for (word, actual) in state.regs.iter().zip(cpu.regs) {
+    for (word, actual) in state.regs().iter().zip(cpu.regs) {
         all &= values.word(word, actual)?;
     }
     for fact in &state.facts {
@@ -200,7 +200,7 @@ fn in_bounds(values: &Values, state: &State) -> bool {
 
 /// Is nothing that can be said already false?
 fn plausible(values: &Values, state: &State, cpu: &Cpu) -> bool {
-    let words = state.regs.iter().zip(cpu.regs);
+    let words = state.regs().iter().zip(cpu.regs);
     in_bounds(values, state)
         && state.facts.iter().all(|f| values.fact(f) != Some(false))
         && words.into_iter().all(|(w, actual)| values.word(w, actual) != Some(false))

@@ -10,7 +10,7 @@ use tal_core::decode::{Op, decode_at};
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Template};
 use tal_core::judge::Judge;
-use tal_core::state::{FlagKind, State};
+use tal_core::state::{FlagKind, Flags, State};
 use tal_core::table::Form;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Fact, Reg, Rel, Word};
@@ -40,7 +40,7 @@ fn then(machine: &mut Machine, rng: &mut Rng, code: Code, c: &Case) -> Option<Ca
 /// Flags of some kind; of a name, too.
 fn with_flags(machine: &mut Machine, rng: &mut Rng, secrets: bool) -> Option<Case> {
     let c = case(rng, machine, secrets);
-    let name = |r: &Reg| match &c.state.regs[*r as usize] {
+    let name = |r: &Reg| match &c.state.regs()[*r as usize] {
         Word::Ptr(Base::Name(_), t) => *t == Term::ZERO,
         _ => false,
     };
@@ -68,7 +68,7 @@ fn what_the_rows_claim_after_flags_of_every_kind_is_true() {
         let mut ran = 0;
         for round in 0..24 {
             let Some(mut c) = with_flags(&mut machine, &mut rng, round % 3 == 0) else { continue };
-            kinds[match c.state.flags.kind {
+            kinds[match c.state.flags().kind {
                 FlagKind::None => 0,
                 FlagKind::Cmp(..) => 1,
                 FlagKind::Result(..) => 2,
@@ -78,7 +78,8 @@ fn what_the_rows_claim_after_flags_of_every_kind_is_true() {
             if let Some((signed, bits, reg)) = divides(&d) {
                 for_division(&mut rng, &mut c, signed, bits, reg);
                 // What is told of the old number in a register is told of nothing now.
-                c.state.flags.kind = FlagKind::None;
+                let Flags { readable, .. } = *c.state.flags();
+                c.state.set_flags(Flags { kind: FlagKind::None, readable });
             }
             ran += usize::from(step(&mut machine, &bytes, &d, &c, Prover::default()).is_some());
         }
@@ -114,7 +115,7 @@ fn a_division_after_a_sign_copy_is_as_the_rows_claim() {
             dividend(&mut rng, &mut c, bits);
             let d = decode_at(copy, 0x40_0000, 0).unwrap();
             let next = step(&mut machine, copy, &d, &c, Prover::default()).unwrap();
-            assert!(matches!(&next.state.regs[2], Word::Int(t) if t.as_int().is_none()));
+            assert!(matches!(&next.state.regs()[2], Word::Int(t) if t.as_int().is_none()));
             // A sign copy that is always zero would be noticed.
             let mut wrong = next.state.clone();
             set(&mut wrong, Reg::Rdx, Word::Int(Term::ZERO));
@@ -142,7 +143,7 @@ fn a_wrong_model_of_flags_is_noticed() {
         let (_, bytes, d) = form(&mut rng, Code::Add_rm64_r64, None).unwrap();
         let Some(next) = step(&mut machine, &bytes, &d, &c, Prover::default()) else { continue };
         let mut wrong = next.state.clone();
-        wrong.flags = c.state.flags.clone();
+        wrong.set_flags(c.state.flags().clone());
         noticed += usize::from(claims(&mut machine, &bytes, &d, &c, &wrong).is_err());
     }
     assert!(noticed > 20, "{noticed}");
@@ -246,7 +247,7 @@ fn a_believed_template_is_noticed() {
         if judge.row(&mut after, &d).is_err() {
             continue;
         }
-        let Word::Int(t) = after.regs[0].clone() else { continue };
+        let Word::Int(t) = after.regs()[0].clone() else { continue };
         let below = Term::int(7).sub(&t).unwrap();
         learn(&mut after, Fact { rel: Rel::Ge, term: below });
         learn(&mut after, Fact { rel: Rel::Ge, term: t });

@@ -344,7 +344,7 @@ fn what_the_rows_claim_of_data_and_code_is_true() {
             ran += 1;
             stored += usize::from(super::written_memory(&d, &c.cpu).1 > 0);
             let has = |f: fn(&Base) -> bool| {
-                after.regs.iter().any(|w| matches!(w, Word::Ptr(base, _) if f(base)))
+                after.regs().iter().any(|w| matches!(w, Word::Ptr(base, _) if f(base)))
             };
             data += usize::from(has(|b| matches!(b, Base::Data(_))));
             code_words += usize::from(has(|b| matches!(b, Base::Code(_))));
@@ -369,9 +369,10 @@ fn a_wrong_model_of_data_is_noticed() {
         let (_, bytes, d) = form(&mut rng, Code::Lea_r64_m, Some(operand)).unwrap();
         let done = on_data(&mut placed, &mut rng, (&bytes, &d), &c, &objects);
         let Some(Ok(mut after)) = done else { continue };
-        let word = after.regs.iter_mut().find(|w| matches!(w, Word::Ptr(Base::Data(_), _)));
-        let Some(Word::Ptr(_, t)) = word else { continue };
-        *t = t.plus(8).unwrap();
+        let on_data = |reg: &Reg| matches!(after.reg(*reg), Word::Ptr(Base::Data(_), _));
+        let Some(reg) = Reg::ALL.into_iter().find(on_data) else { continue };
+        let Word::Ptr(base, t) = after.reg(reg).clone() else { continue };
+        after.set_reg(reg, Word::Ptr(base, t.plus(8).unwrap()));
         ran += 1;
         let (out, _) = placed.land(0, &c.cpu);
         let mut values = c.values.clone();

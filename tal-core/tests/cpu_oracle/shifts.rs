@@ -118,7 +118,7 @@ fn wrong_models_of_shifts_are_noticed() {
         assert!(claims(&mut machine, bytes, &d, &c, &right).is_ok());
         let mut after = c.state.clone();
         judge.row(&mut after, &decode_at(model, 0x40_0000, 0).unwrap()).unwrap();
-        after.flags = right.flags.clone();
+        after.set_flags(right.flags().clone());
         assert!(claims(&mut machine, bytes, &d, &c, &after).is_err(), "{:?}", d.op);
     }
 }

@@ -341,7 +341,7 @@ fn a_region_that_begins_anew_is_another() {
 }
 
 /// rax is an own integer of 64 bits, and the first own variable.
-fn number(parent: &Saved) -> Record {
+fn number(parent: &Mark) -> Record {
     let word = Word::Int(t(parent.first().unwrap()));
     let bounds = within(0, (1 << 64) - 1);
     Record { vars: vec![bounds], regs: vec![(Reg::Rax, word)], ..Record::default() }

@@ -9,8 +9,8 @@ use tal_core::judge::Judge;
 use tal_core::limits;
 use tal_core::ty::{Bounds, Entry, Mem, Mode, NameSet};
 
-/// What a label declares on what its parent has saved.
-pub(super) type Declares = fn(&Saved) -> Record;
+/// What a label declares that hangs on the scope of this mark.
+pub(super) type Declares = fn(&Mark) -> Record;
 
 /// Labels by number: on which scope each hangs, and what it declares there.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ impl Forward for Hung {
         Ok(self.labels[&to].0)
     }
 
-    fn record(&mut self, _: &State, to: u32, parent: &Saved) -> Result<Record> {
+    fn record(&mut self, _: &State, to: u32, parent: &Mark) -> Result<Record> {
         Ok(self.labels[&to].1(parent))
     }
 }
@@ -95,12 +95,12 @@ impl Tried {
 }
 
 /// All is as it was.
-pub(super) fn same(_: &Saved) -> Record {
+pub(super) fn same(_: &Mark) -> Record {
     Record::default()
 }
 
 /// rax is an integer below 8, and the first own variable.
-pub(super) fn digit(parent: &Saved) -> Record {
+pub(super) fn digit(parent: &Mark) -> Record {
     let word = Word::Int(Term::var(Var::Free(parent.first().unwrap())));
     Record { vars: vec![within(0, 7)], regs: vec![(Reg::Rax, word)], ..Record::default() }
 }
@@ -491,4 +491,30 @@ fn a_label_is_of_a_function() {
     // Of one that falls into it at once.
     let falls = program(0);
     assert!(falls.verify().is_ok(), "{:?}", falls.verify());
+}
+
+/// A label whose frame ends above that of its scope knows nothing of what lay below: whoever moves
+/// rsp there again finds anything.
+#[test]
+fn what_lies_below_the_frame_of_a_label_is_gone() {
+    let program = |again: fn(&mut CodeAssembler)| {
+        let shorter: Declares = |_| Record { frame: Some((0, -8)), ..Record::default() };
+        Tried::new(2, &[(1, shorter)], move |a, l| {
+            let [to, block] = l else { unreachable!() };
+            a.push(5).unwrap();
+            a.cmp(rsi, 1).unwrap();
+            a.jb(*block).unwrap();
+            a.add(rsp, 8).unwrap();
+            a.jmp(*to).unwrap();
+            a.set_label(block).unwrap();
+            a.add(rsp, 8).unwrap();
+            a.ret().unwrap();
+            a.set_label(to).unwrap();
+            again(a);
+            a.pop(rax).unwrap();
+            load(a);
+        })
+    };
+    program(|a| a.push(5).unwrap()).accepted();
+    program(|a| a.sub(rsp, 8).unwrap()).refused(Rule::EaForm);
 }

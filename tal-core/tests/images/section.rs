@@ -428,7 +428,7 @@ impl Forward for Hangs {
         Ok(self.1)
     }
 
-    fn record(&mut self, _: &State, _: u32, _: &Saved) -> Result<Record> {
+    fn record(&mut self, _: &State, _: u32, _: &Mark) -> Result<Record> {
         Ok(self.2.clone())
     }
 }
@@ -442,7 +442,7 @@ fn records_survive() {
         let (kind, set, bounds) = (Kind::INT, NameSet::ADDRESS, Bounds::NONE);
         state.scope.resize(g.0.usize(0..40), Scope { kind, set, is: None, bounds });
         let (parent, record) = (g.0.u32(..) >> 3, g.record());
-        let saved = Saved::of(&state);
+        let saved = Mark::of(&state);
         let mut hints = Recorder::new(Hangs(Oracle::default(), parent, record.clone()));
         Hints::parent(&mut hints, &state, 0, &[]).unwrap();
         Hints::record(&mut hints, &state, 0, &saved).unwrap();

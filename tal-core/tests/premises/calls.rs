@@ -9,7 +9,7 @@ use tal_core::hint::Inst;
 use tal_core::image::{Contents, Data, DataKind, Function, Image};
 use tal_core::judge::{Judge, Own};
 use tal_core::rules::apply::Callee;
-use tal_core::state::FlagSet;
+use tal_core::state::{FlagKind, FlagSet, Flags};
 use tal_core::term::Term;
 use tal_core::term::Var;
 use tal_core::ty::{
@@ -45,10 +45,10 @@ fn argument_slots_are_ours() {
     let call = |delta: i64, lend: bool| {
         let mut st = entered();
         st.stack.delta = delta;
-        st.regs[Reg::Rsp as usize] = Word::Frame(delta);
+        st.set_reg(Reg::Rsp, Word::Frame(delta));
         if lend {
             let c = address(&mut st);
-            st.stack.lent = vec![Lent { offset: delta, size: 8, name: c }];
+            st.stack.lent = vec![Lent { offset: delta, size: 8, name: c }].into();
         }
         let mut result = Ok(());
         with(takes(false), &mut |j| result = j.call(&mut st, 0, 5, f).map(drop));
@@ -61,7 +61,7 @@ fn argument_slots_are_ours() {
         let mut st = entered();
         st.stack.delta = delta;
         st.stack.touched = delta;
-        st.regs[Reg::Rsp as usize] = Word::Frame(delta);
+        st.set_reg(Reg::Rsp, Word::Frame(delta));
         let mut result = Ok(());
         with(takes(never_returns), &mut |j| result = j.tail_call(&mut st, 0, f));
         result
@@ -162,7 +162,7 @@ fn code_names_are_called_at_their_start() {
     let call = |offset: i64| {
         let mut st = state();
         let f = declare(&mut st, Kind::Code(Rc::new(returns())));
-        st.regs[Reg::Rdi as usize] = ptr(f, k(offset));
+        st.set_reg(Reg::Rdi, ptr(f, k(offset)));
         let text = [0xFF, 0xD7]; // call rdi
         let interface = interface();
         let image = Image { text: &text, sigs: vec![], ..bare() };
@@ -192,7 +192,7 @@ fn code_names_are_called_at_their_start() {
     let flags = |call: bool| {
         let mut st = state();
         let f = declare(&mut st, Kind::Code(Rc::new(returns())));
-        st.flags.readable = FlagSet::ALL;
+        st.set_flags(Flags { kind: FlagKind::None, readable: FlagSet::ALL });
         let teller = Teller { insts: [vec![]].into(), ..Teller::default() };
         judged(teller, |j| {
             if call {
@@ -228,7 +228,7 @@ fn an_index_into_a_table_is_not_negative() {
             ..bare()
         };
         let mut st = state();
-        st.regs[Reg::Rdi as usize] = Word::Int(k(index));
+        st.set_reg(Reg::Rdi, Word::Int(k(index)));
         let teller = Teller::default();
         let mut judge = Judge::new(&image, &interface, teller, 1 << 20);
         judge.own = Own::function(Some(FnId(0)), Rc::new(never()));
@@ -246,7 +246,7 @@ fn a_call_stays_in_the_frame() {
         let mut st = state();
         st.stack.delta = delta;
         st.stack.touched = delta;
-        st.regs[Reg::Rsp as usize] = Word::Frame(delta);
+        st.set_reg(Reg::Rsp, Word::Frame(delta));
         let f = declare(&mut st, Kind::Code(Rc::new(returns())));
         let told = Teller { insts: [vec![]].into(), ..Teller::default() };
         judged(told, |j| j.call(&mut st, 0, 2, Callee::Name(f)).map(drop))

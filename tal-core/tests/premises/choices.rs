@@ -7,7 +7,7 @@ use tal_core::hint::{Forward, Template};
 use tal_core::image::Image;
 use tal_core::judge::Judge;
 use tal_core::limits;
-use tal_core::state::{FlagSet, State};
+use tal_core::state::{FlagKind, FlagSet, Flags, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Fact, Reg, Word};
 
@@ -58,9 +58,9 @@ fn between(kept: Word, moved: Word) -> State {
 }
 
 fn choose(st: &mut State, kept: Word, moved: Word) {
-    st.flags.readable = FlagSet::ALL;
-    st.regs[Reg::Rax as usize] = kept;
-    st.regs[Reg::Rcx as usize] = moved;
+    st.set_flags(Flags { kind: FlagKind::None, readable: FlagSet::ALL });
+    st.set_reg(Reg::Rax, kept);
+    st.set_reg(Reg::Rcx, moved);
 }
 
 /// A word that has no part that is chosen.
@@ -83,7 +83,7 @@ fn number(c: i64) -> Word {
 fn a_choice_reads_its_flags() {
     let mut st = between(Word::Junk, Word::Junk);
     after(&st, WIDE, None).unwrap();
-    st.flags.readable = FlagSet::NONE;
+    st.set_flags(Flags::UNKNOWN);
     assert_eq!(refusal(after(&st, WIDE, None)), Rule::FlagsRead);
 }
 
@@ -95,11 +95,11 @@ fn half_a_pointer_is_no_choice() {
     choose(&mut st, ptr(x, k(0)), ptr(x, k(0)));
     for template in [None, Some(both(ptr(x, k(0))))] {
         let after = after(&st, NARROW, template).unwrap();
-        assert_eq!(after.regs[Reg::Rax as usize], Word::Junk);
+        assert_eq!(after.regs()[Reg::Rax as usize], Word::Junk);
     }
     assert_eq!(refusal(after(&st, WIDE, None)), Rule::Driver);
     let after = after(&st, WIDE, Some(both(ptr(x, k(0))))).unwrap();
-    assert_eq!(after.regs[Reg::Rax as usize], ptr(x, k(0)));
+    assert_eq!(after.regs()[Reg::Rax as usize], ptr(x, k(0)));
 }
 
 /// A template is either alternative.

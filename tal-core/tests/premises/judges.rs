@@ -76,10 +76,10 @@ pub(crate) fn returns() -> Sig {
 /// A state at the entry of a returning function.
 pub(crate) fn entered() -> State {
     let mut st = state();
-    st.stack.slots = vec![(0, Word::ReturnAddress)].into();
+    st.set_slot(0, Word::ReturnAddress);
     for reg in Reg::ALL {
         if reg.callee_saved() {
-            st.regs[reg as usize] = Word::Saved(reg);
+            st.set_reg(reg, Word::Saved(reg));
         }
     }
     st

@@ -8,7 +8,7 @@ use tal_core::hint::{Inst, Through};
 use tal_core::image::{Contents, Data, DataKind, Function, Image};
 use tal_core::judge::{Judge, Own};
 use tal_core::limits;
-use tal_core::state::{Saved, State};
+use tal_core::state::{Mark, State};
 use tal_core::term::Var;
 use tal_core::ty::{
     Base, Block, Cap, DataId, Entry, FnId, Guard, Kind, Lent, Mode, NameSet, OriginId, Record, Reg,
@@ -121,7 +121,7 @@ fn a_label_is_at_its_depth() {
         let mut st = state();
         st.stack.delta = -16;
         st.stack.touched = -16;
-        st.regs[Reg::Rsp as usize] = Word::Frame(-16);
+        st.set_reg(Reg::Rsp, Word::Frame(-16));
         entail(&st, LabelState { delta, ..label(vec![]) }, vec![])
     };
     to(-16).unwrap();
@@ -168,9 +168,9 @@ fn what_is_lent_keeps_its_name() {
         let mut st = state();
         st.stack.delta = -16;
         st.stack.touched = -16;
-        st.regs[Reg::Rsp as usize] = Word::Frame(-16);
+        st.set_reg(Reg::Rsp, Word::Frame(-16));
         let (c, y) = (address(&mut st), address(&mut st));
-        st.stack.lent = vec![Lent { offset: -16, size: 16, name: c }];
+        st.stack.lent = vec![Lent { offset: -16, size: 16, name: c }].into();
         let mut l = LabelState { delta: -16, touched: -16, ..label(vec![ADDRESS]) };
         l.lent = vec![Lent { offset: -16, size: 16, name: Var::Free(0) }];
         entail(&st, l, vec![Inst::Ptr(Base::Name(if other { y } else { c }), k(0))])
@@ -186,8 +186,8 @@ fn a_slot_holds_its_word() {
         let mut st = state();
         st.stack.delta = -8;
         st.stack.touched = -8;
-        st.regs[Reg::Rsp as usize] = Word::Frame(-8);
-        st.stack.slots = vec![(-8, Word::Int(k(have)))].into();
+        st.set_reg(Reg::Rsp, Word::Frame(-8));
+        st.set_slot(-8, Word::Int(k(have)));
         let slots = vec![(-8, Word::Int(k(1)))];
         entail(&st, LabelState { delta: -8, touched: -8, slots, ..label(vec![]) }, vec![])
     };
@@ -202,15 +202,15 @@ fn a_record_fits_what_its_parent_has() {
     let c = address(&mut st);
     st.stack.delta = -limits::FRAME;
     st.stack.touched = -limits::FRAME;
-    st.stack.lent = vec![Lent { offset: -64, size: 16, name: c }];
+    st.stack.lent = vec![Lent { offset: -64, size: 16, name: c }].into();
     let word = |i: i64| (8 * i - limits::FRAME, Word::Int(k(1)));
     let most = limits::SLOTS as i64;
-    st.stack.slots = (0..most - 1).map(word).collect::<Vec<_>>().into();
+    (0..most - 1).map(word).for_each(|(at, word)| st.set_slot(at, word));
     let formed = |record: &Record| {
         let (image, interface) = (bare(), interface());
         Judge::new(&image, &interface, Teller::default(), 1 << 20).wf_record(
             &st,
-            &Saved::of(&st),
+            &Mark::of(&st),
             record,
         )
     };

@@ -46,7 +46,7 @@ fn a_table_is_ours_and_constant() {
             ..bare()
         };
         let mut st = state();
-        st.regs[Reg::Rdi as usize] = Word::Int(k(0));
+        st.set_reg(Reg::Rdi, Word::Int(k(0)));
         let mut judge = Judge::new(&image, &interface, Teller::default(), 1 << 20);
         judge.own = Own::function(Some(FnId(0)), Rc::new(never()));
         judge.exec(&mut st, 0).map(drop)
@@ -84,7 +84,7 @@ fn an_argument_lies_at_or_above_rsp() {
     let call = |at: u16| {
         let mut st = entered();
         st.stack.delta = -16;
-        st.regs[Reg::Rsp as usize] = Word::Frame(-16);
+        st.set_reg(Reg::Rsp, Word::Frame(-16));
         let mut sig = returns();
         sig.pre.args = vec![(at, Word::Junk)];
         let f = declare(&mut st, Kind::Code(Rc::new(sig)));
@@ -101,7 +101,7 @@ fn a_return_is_of_a_function_that_returns() {
         let mut st = entered();
         if lends {
             let c = address(&mut st);
-            st.stack.lent = vec![Lent { offset: -8, size: 8, name: c }];
+            st.stack.lent = vec![Lent { offset: -8, size: 8, name: c }].into();
         }
         judged(teller(vec![]), |j| {
             j.own = Own::function(Some(FnId(0)), Rc::new(sig));
@@ -184,10 +184,10 @@ fn a_pop_leaves_alone_what_is_lent() {
         let mut st = state();
         st.stack.delta = -8;
         st.stack.touched = -8;
-        st.regs[Reg::Rsp as usize] = Word::Frame(-8);
+        st.set_reg(Reg::Rsp, Word::Frame(-8));
         if lends {
             let c = address(&mut st);
-            st.stack.lent = vec![Lent { offset: -8, size: 8, name: c }];
+            st.stack.lent = vec![Lent { offset: -8, size: 8, name: c }].into();
         }
         judged(Teller::default(), |j| j.pop(&mut st, Reg::Rax))
     };
@@ -203,7 +203,7 @@ fn what_owns_memory_does_not_go_back_into_the_frame() {
         st.stack.delta = -8;
         st.stack.touched = -8;
         let c = address(&mut st);
-        st.stack.lent = vec![Lent { offset: -8, size: 8, name: c }];
+        st.stack.lent = vec![Lent { offset: -8, size: 8, name: c }].into();
         owned(&mut st, c, k(0), record(8, vec![field]));
         ghosts(&mut st, &[Ghost::Uncarve { name: c, entry: 0 }])
     };

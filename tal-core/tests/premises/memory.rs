@@ -76,8 +76,8 @@ fn only_offsets_in_objects_are_ordered() {
     let compare = |kind: Kind| {
         let mut st = state();
         let x = declare(&mut st, kind);
-        st.regs[Reg::Rdi as usize] = ptr(x, k(0));
-        st.regs[Reg::Rsi as usize] = ptr(x, k(8));
+        st.set_reg(Reg::Rdi, ptr(x, k(0)));
+        st.set_reg(Reg::Rsi, ptr(x, k(8)));
         run(&mut st, &[0x48, 0x39, 0xF7], never()) // cmp rdi,rsi
     };
     compare(ADDRESS).unwrap();
@@ -91,7 +91,7 @@ fn only_offsets_in_objects_are_ordered() {
 fn moving_rsp_writes_the_flags() {
     let after = |code: &[u8]| {
         let mut st = state();
-        st.regs[Reg::Rdi as usize] = Word::Int(k(3));
+        st.set_reg(Reg::Rdi, Word::Int(k(3)));
         run(&mut st, code, never())
     };
     after(&[0x48, 0x83, 0xFF, 0x05]).unwrap(); // cmp rdi,5
@@ -126,11 +126,11 @@ fn a_part_of_the_frame_comes_back_by_its_own_entry() {
         let mut st = state();
         st.stack.delta = -16;
         st.stack.touched = -16;
-        st.regs[Reg::Rsp as usize] = Word::Frame(-16);
+        st.set_reg(Reg::Rsp, Word::Frame(-16));
         let c = address(&mut st);
         let y = address(&mut st);
         let n = any(&mut st);
-        st.stack.lent = vec![Lent { offset: -16, size: 16, name: c }];
+        st.stack.lent = vec![Lent { offset: -16, size: 16, name: c }].into();
         let guards = if guard { vec![Guard::Range(n, 0, 0)] } else { vec![] };
         guarded(&mut st, guards, if own { c } else { y }, k(0), two(bytes));
         ghosts(&mut st, &[Ghost::Uncarve { name: c, entry: 0 }])

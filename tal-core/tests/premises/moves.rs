@@ -35,7 +35,7 @@ fn exec(st: &State, text: &[u8]) -> Result<(), Error> {
 }
 
 fn set(st: &mut State, reg: Reg, word: Word) {
-    st.regs[reg as usize] = word;
+    st.set_reg(reg, word);
 }
 
 fn number(c: i64) -> Word {
@@ -94,7 +94,7 @@ fn a_name_is_decided_by_all_of_its_bits() {
     let edge = |set: NameSet| {
         let mut st = state();
         let x = name(&mut st, set);
-        st.flags = Flags { kind: FlagKind::Pick(x, 0), readable: FlagSet::NONE };
+        st.set_flags(Flags { kind: FlagKind::Pick(x, 0), readable: FlagSet::NONE });
         judged(Teller::default(), |j| j.edge(&mut st, Cc::E, true))
     };
     edge(NameSet::NULLABLE).unwrap();
@@ -109,7 +109,11 @@ fn a_carry_is_public() {
     let x = address(&mut st);
     set(&mut st, Reg::Rax, number(1));
     set(&mut st, Reg::Rcx, number(2));
-    let carry = |flags: Flags| exec(&State { flags, ..st.clone() }, &[0x48, 0x11, 0xC8]);
+    let carry = |flags: Flags| {
+        let mut st = st.clone();
+        st.set_flags(flags);
+        exec(&st, &[0x48, 0x11, 0xC8])
+    };
     carry(Flags { kind: FlagKind::None, readable: FlagSet::ALL }).unwrap();
     refused(carry(Flags { kind: FlagKind::None, readable: FlagSet::NONE }), Rule::FlagsRead);
     let pick = Flags { kind: FlagKind::Pick(x, 0), readable: FlagSet::NONE };
@@ -134,7 +138,7 @@ fn a_range_is_proved() {
         let mut st = st.clone();
         set(&mut st, Reg::Rax, old);
         let after = after(teller(), &st, &[0xB0, 5])?; // mov al,5
-        Ok(after.regs[Reg::Rax as usize] == number(5))
+        Ok(after.regs()[Reg::Rax as usize] == number(5))
     };
     assert_eq!(part(Word::Int(byte.clone())), Ok(true));
     refused(part(Word::Int(wide.clone())).map(drop), Rule::WritePart);
@@ -252,7 +256,7 @@ fn a_frame_word_is_of_what_is_lent() {
     st.stack.delta = -8;
     st.stack.touched = -8;
     let (c, x) = (address(&mut st), address(&mut st));
-    st.stack.lent = vec![Lent { offset: -8, size: 8, name: c }];
+    st.stack.lent = vec![Lent { offset: -8, size: 8, name: c }].into();
     let becomes = |word: Word| {
         let mut st = st.clone();
         set(&mut st, Reg::Rax, word);

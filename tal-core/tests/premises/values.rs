@@ -8,7 +8,7 @@ use tal_core::hint::{Ghost, Inst, Place, Step, Through};
 use tal_core::image::{Contents, Data, DataKind, Function, Image};
 use tal_core::judge::{Judge, Own};
 use tal_core::rules::apply::Callee;
-use tal_core::state::{FlagKind, State};
+use tal_core::state::{FlagKind, FlagSet, Flags, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
     Base, Cap, DataId, Entry, Fact, FieldTy, FnId, Guard, Kind, Lent, Mode, NameSet, Reg, Region,
@@ -74,7 +74,7 @@ fn what_is_lent_is_at_its_place() {
         st.stack.delta = -32;
         st.stack.touched = -32;
         let c = address(&mut st);
-        st.stack.lent = vec![Lent { offset: -32, size: 16, name: c }];
+        st.stack.lent = vec![Lent { offset: -32, size: 16, name: c }].into();
         owned(&mut st, c, k(0), bytes(k(16)));
         let vars = vec![ADDRESS];
         let mut l = LabelState { delta: -32, touched: -32, ..label(vars) };
@@ -174,8 +174,8 @@ fn a_callee_gets_what_it_asks_for() {
         let mut st = state();
         st.stack.delta = -16;
         st.stack.touched = -16;
-        st.regs[Reg::Rsp as usize] = Word::Frame(-16);
-        st.stack.slots = vec![(-16, Word::Int(k(word)))].into();
+        st.set_reg(Reg::Rsp, Word::Frame(-16));
+        st.set_slot(-16, Word::Int(k(word)));
         let mut sig = never();
         sig.pre.args = vec![(8, Word::Int(k(5)))];
         call(&mut st, &sig, vec![])
@@ -195,7 +195,7 @@ fn a_register_calls_an_entry() {
             ..bare()
         };
         let mut st = state();
-        st.regs[Reg::Rax as usize] = Word::Ptr(Base::Code(FnId(0)), k(offset));
+        st.set_reg(Reg::Rax, Word::Ptr(Base::Code(FnId(0)), k(offset)));
         Judge::new(&image, &interface, teller(vec![]), 1 << 20).exec(&mut st, 0).map(drop)
     };
     call(0).unwrap();
@@ -208,7 +208,7 @@ fn a_pointer_is_wanted_under_theta() {
     let mut st = state();
     let (n, m) = (any(&mut st), any(&mut st));
     let at = |t: &Term| Word::Ptr(Base::Data(DataId(0)), t.clone());
-    st.regs[Reg::Rax as usize] = at(&n);
+    st.set_reg(Reg::Rax, at(&n));
     let to = |theta: &Term| {
         let mut l = label(vec![Kind::INT]);
         l.regs[Reg::Rax as usize] = at(&Term::var(Var::Free(0)));
@@ -227,14 +227,14 @@ fn guards_are_what_is_known_of_names() {
     let x = name(&mut st, NameSet::NULLABLE);
     let y = address(&mut st);
     let n = any(&mut st);
-    st.flags.kind = FlagKind::Pick(x, 0);
+    st.set_flags(Flags { kind: FlagKind::Pick(x, 0), readable: FlagSet::NONE });
     let refine = |st: &mut State, v: Var| judged(Teller::default(), |j| j.refine(st, v, null));
     let index = declare(&mut st, Kind::INT);
     let word = declare(&mut st, Kind::Word);
     refused(refine(&mut st.clone(), index), Rule::NameNarrow);
     refused(refine(&mut st.clone(), word), Rule::NameNarrow);
     refine(&mut st, x).unwrap();
-    assert_eq!(st.flags.kind, FlagKind::None);
+    assert_eq!(st.flags().kind, FlagKind::None);
     owned(&mut st, y, k(0), u64s());
     let add =
         |guard: Guard| ghosts(&mut st.clone(), &[Ghost::GuardAdd { of: Through::Entry(0), guard }]);
@@ -285,7 +285,7 @@ fn a_word_gets_a_type_that_it_has() {
 fn other_terms_for_the_same_are_in_scope() {
     let far = Term::var(Var::Free(9));
     let mut st = state();
-    st.regs[Reg::Rax as usize] = Word::Int(k(8));
+    st.set_reg(Reg::Rax, Word::Int(k(8)));
     let word = |t: &Term| {
         let word = Word::Int(t.clone());
         Ghost::EqualWord { place: Place::Reg(Reg::Rax), word }

@@ -10,7 +10,7 @@ use tal_core::error::{Error, Kind as Refusal, Rule};
 use tal_core::hint::{
     Comb, Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through,
 };
-use tal_core::state::{Saved, State};
+use tal_core::state::{Mark, State};
 use tal_core::term::Term;
 use tal_core::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
 use tal_core::walk::Opened;
@@ -68,10 +68,10 @@ impl Hints for Silent {
     fn parent(&mut self, _: &State, _: u32, _: &[Opened]) -> Result<u32> {
         silent()
     }
-    fn record(&mut self, _: &State, _: u32, _: &Saved) -> Result<Record> {
+    fn record(&mut self, _: &State, _: u32, _: &Mark) -> Result<Record> {
         silent()
     }
-    fn label(&mut self, _: &State, _: u32, _: &Saved, _: &Record) -> Result<Vec<Inst>> {
+    fn label(&mut self, _: &State, _: u32, _: &Mark, _: &Record) -> Result<Vec<Inst>> {
         silent()
     }
     fn cmov(&mut self, _: &State, _: &Word, _: &Word) -> Result<Template> {

@@ -16,7 +16,7 @@ use tal_core::hint::{Comb, Forward, Proof, Template, Through};
 use tal_core::image::{Image, Interface};
 use tal_core::judge::{Judge, Own, range_goals};
 use tal_core::prove::{by_bounds, low};
-use tal_core::state::{FlagKind, FlagSet, Flags, Scope, Stack, State};
+use tal_core::state::{Scope, State};
 use tal_core::term::{Monomial, Term, Var};
 use tal_core::ty::{
     Assertion, Base, Bounds, Cap, DataId, Fact, Kind, NameSet, Post, Reg, Rel, Sig, View, Word,
@@ -247,24 +247,9 @@ pub fn image_of(text: &[u8]) -> Image<'_> {
 
 /// The state at the start of a function that brings nothing.
 pub fn empty_state() -> State {
-    let mut regs = [const { Word::Junk }; 16];
-    regs[Reg::Rsp as usize] = Word::Frame(0);
-    State {
-        scope: vec![],
-        facts: vec![],
-        trail: vec![],
-        regs,
-        flags: Flags { kind: FlagKind::None, readable: FlagSet::NONE },
-        stack: Stack {
-            delta: 0,
-            touched: 0,
-            slots: vec![(0, Word::ReturnAddress)].into(),
-            lent: vec![],
-        },
-        views: vec![],
-        caps: vec![].into(),
-        steps: 0,
-    }
+    let mut state = State::empty();
+    state.set_slot(0, Word::ReturnAddress);
+    state
 }
 
 /// The largest frame, with as many known slots at its top as there may be.
@@ -276,7 +261,7 @@ pub fn large_frame() -> State {
     set(&mut s, Reg::Rsp, Word::Frame(delta));
     let known = i64::try_from(tal_core::limits::SLOTS).unwrap() - 1;
     let words = (-known..0).map(|i| (8 * i, Word::Int(Term::int(i))));
-    s.stack.slots = words.chain([(0, Word::ReturnAddress)]).collect::<Vec<_>>().into();
+    words.for_each(|(at, word)| s.set_slot(at, word));
     s
 }
 
@@ -318,12 +303,12 @@ pub fn name(state: &mut State, set: NameSet) -> Var {
 
 /// Puts a word into a register.
 pub fn set(state: &mut State, reg: Reg, word: Word) {
-    state.regs[reg as usize] = word;
+    state.set_reg(reg, word);
 }
 
 /// The word of a register.
 pub fn get(state: &State, reg: Reg) -> &Word {
-    &state.regs[reg as usize]
+    &state.regs()[reg as usize]
 }
 
 /// Runs `bytes`, instruction by instruction, on the state.
