@@ -11,9 +11,6 @@ use std::process::{Command, Stdio};
 
 /// Bytes of text of the large program.
 const TEN: usize = 10 << 20;
-/// Hostile annotations of which so many take the kernel longer than its test allows
-/// (docs/performance.md).
-const LONGEST: &str = "labels-whose-frames-change";
 /// Where annotations name the interface that they are written for.
 pub(crate) const DIGEST: std::ops::Range<usize> = 6..38;
 
@@ -38,9 +35,7 @@ pub(crate) fn segments() -> Result<Vec<Offer>> {
 /// Hostile annotations (`tal-core/tests/memory.rs`) beside the text of which they speak: files of
 /// twelve megabytes.
 pub(crate) fn hostile() -> Result<Vec<Offer>> {
-    let mut offers = hostile_of(TEN)?;
-    offers.retain(|offer| offer.name != LONGEST);
-    Ok(offers)
+    hostile_of(TEN)
 }
 
 /// The same with so many bytes of annotations.

@@ -35,15 +35,20 @@ impl Record {
         self.lent.as_deref().unwrap_or(&parent.lent)
     }
 
-    /// Is it declared what this place holds? Of rsp the frame says it, and what lies below rsp is
-    /// gone.
+    /// Is it declared what this place holds? Of rsp the frame says it, and what lies below rsp or in
+    /// a part that the label lends is gone.
     fn declares(&self, place: Place, delta: i64) -> bool {
         match place {
             Place::Reg(reg) => {
                 reg == Reg::Rsp || self.regs.binary_search_by_key(&reg, |(reg, _)| *reg).is_ok()
             }
             Place::Slot(at) => {
-                at < delta || self.slots.binary_search_by_key(&at, |(at, _)| *at).is_ok()
+                let lent = self.lent.as_deref().unwrap_or(&[]);
+                let below = lent.partition_point(|lent| lent.offset <= at);
+                let around = below.checked_sub(1).and_then(|below| lent.get(below));
+                at < delta
+                    || around.is_some_and(|lent| at < lent.offset.saturating_add(lent.size))
+                    || self.slots.binary_search_by_key(&at, |(at, _)| *at).is_ok()
             }
         }
     }
@@ -84,11 +89,15 @@ impl<H: Hints> Judge<'_, H> {
         state.stack.delta = delta;
         state.stack.touched = touched;
         forget!(self.slots_go(state, parent.delta, delta)?);
+        if let Some(lent) = &record.lent {
+            for Lent { offset, size, .. } in lent {
+                let end = offset.saturating_add(*size);
+                forget!(self.slots_go(state, *offset, end)?);
+            }
+            state.stack.lent = lent.clone().into();
+        }
         for (at, word) in &record.slots {
             state.set_slot(*at, word.clone());
-        }
-        if let Some(lent) = &record.lent {
-            state.stack.lent = lent.clone().into();
         }
         if let Some(caps) = &record.caps {
             state.caps = caps.clone().into();
@@ -116,8 +125,8 @@ impl<H: Hints> Judge<'_, H> {
     ) -> Result<()> {
         // Looking for each variable in each word, and what changed.
         let words = record.slots.len().saturating_add(record.regs.len());
-        let changes = state.trail_len().saturating_sub(parent.trail);
         let looked = record.vars.len().saturating_mul(words) >> 2;
+        let changes = state.changes(parent);
         self.burn(size(state).saturating_add(looked).saturating_add(changes))?;
         let first = parent.first()?;
         let insts = self.hints.label(state, at, parent, record)?;

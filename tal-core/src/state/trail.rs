@@ -149,6 +149,12 @@ impl State {
         self.trail.old.len()
     }
 
+    /// What it costs to look at all that is on the trail behind the mark.
+    pub(crate) fn changes(&self, mark: &Mark) -> usize {
+        let Trail { old, terms, .. } = &self.trail;
+        old.len().saturating_sub(mark.trail).saturating_add(terms.saturating_sub(mark.terms))
+    }
+
     /// What was narrowed behind the first `skip` of the trail, each variable with what was known of
     /// it before, and where on the trail that stands.
     pub fn narrowed(&self, skip: usize) -> impl DoubleEndedIterator<Item = (usize, u16, Before)> {
@@ -272,6 +278,8 @@ pub struct Mark {
     pub views: usize,
     /// How much there was on the trail.
     pub trail: usize,
+    /// What the terms there had allocated, in units of [`limits::SAVED_UNIT`].
+    terms: usize,
     /// Slots that held something.
     pub slots: usize,
     /// rsp minus the entry rsp.
@@ -295,6 +303,7 @@ impl Mark {
             facts: state.facts.len(),
             views: state.views.len(),
             trail: state.trail.old.len(),
+            terms: state.trail.terms,
             slots: state.slots.count(),
             delta: state.stack.delta,
             touched: state.stack.touched,

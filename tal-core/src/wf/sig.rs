@@ -134,7 +134,7 @@ impl<H: Hints> Judge<'_, H> {
             premise!(*reg != Reg::Rsp, ill(rule));
             premise!(self.wf_held(ctx, word));
         }
-        premise!(self.wf_frame(ctx, state, parent, record));
+        premise!(self.wf_frame(ctx, parent, record));
         let views = parent.views.saturating_add(record.views.len());
         premise!(views <= limits::VIEWS, ill(rule));
         premise!(record.views.iter().try_for_each(|v| self.wf_view_of(ctx, v)));
@@ -195,7 +195,7 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// The stack of a label.
-    fn wf_frame(&mut self, ctx: Ctx, state: &State, parent: &Mark, record: &Record) -> Result<()> {
+    fn wf_frame(&mut self, ctx: Ctx, parent: &Mark, record: &Record) -> Result<()> {
         let rule = Rule::WfLabel;
         let aligned = |k: i64| k.checked_rem(8) == Some(0);
         let (delta, touched) = record.frame(parent);
@@ -226,19 +226,14 @@ impl<H: Hints> Judge<'_, H> {
             premise!(ctx.set(lent.name).is_some_and(NameSet::is_address), ill(rule));
             next = end;
         }
-        // What is lent is no slot.
+        // What is lent is no slot; what the parent has there is none any more.
         for lent in record.lent(parent) {
             let end = lent.offset.saturating_add(lent.size);
             premise!(lent.offset >= delta, ill(rule));
-            let mut at = lent.offset;
-            self.burn(usize::try_from(lent.size >> 3).unwrap_or(usize::MAX))?;
-            while at < end {
-                let own = record.slots.binary_search_by_key(&at, |(at, _)| *at);
-                let own = own.ok().and_then(|own| record.slots.get(own));
-                let word = own.map_or(state.slot_at(parent, at), |(_, word)| word);
-                premise!(*word == Word::Junk, ill(rule));
-                at = at.saturating_add(8);
-            }
+            self.burn(record.slots.len())?;
+            let inside =
+                |(at, word): &(i64, Word)| *word != Word::Junk && *at >= lent.offset && *at < end;
+            premise!(!record.slots.iter().any(inside), ill(rule));
         }
         Ok(())
     }
