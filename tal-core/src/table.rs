@@ -137,22 +137,39 @@ pub struct Row {
 /// `endbr64`
 pub const ENDBR64: &[u8] = &[0xF3, 0x0F, 0x1E, 0xFA];
 
-/// An encoding, where the decoder looks for it.
+/// REX.R, X, B: the bits that bring in r8 to r15.
+pub(crate) const R: u8 = 4;
+pub(crate) const X: u8 = 2;
+pub(crate) const B: u8 = 1;
+
+/// An encoding, where the decoder looks for it, with what follows from it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) row: &'static Row,
+    pub(crate) form: Form,
     pub(crate) encoding: Encoding,
     /// A bit for each set of prefixes that it may have.
     prefixes: u16,
-    pub(crate) has_modrm: bool,
+    /// By 66 and REX.W: the width, and the bytes of the immediate.
+    chosen: [(Width, u8); 4],
+    /// The bits of REX that bring in no register if all its operands are registers.
+    pub(crate) unused: u8,
     /// Is one of its operands a byte?
     pub(crate) has_bytes: bool,
 }
 
 impl Entry {
     /// May it have these prefixes?
+    #[inline(always)]
     pub(crate) fn allows(&self, prefixes: u8) -> bool {
         (self.prefixes >> (prefixes & 15)) & 1 != 0
+    }
+
+    /// The width that these prefixes choose, and the bytes of the immediate.
+    #[inline(always)]
+    pub(crate) fn chosen(&self, prefixes: u8) -> (Width, u8) {
+        let chosen = self.chosen.get(usize::from(prefixes & (HALF | WIDE)));
+        chosen.copied().unwrap_or((Width::W64, 0))
     }
 }
 
@@ -178,7 +195,8 @@ type Index = [[u8; 8]; 256];
 /// No encoding.
 const NONE: u8 = 255;
 
-/// By opcode and reg field the place in [`ENCODINGS`], or [`NONE`].
+/// By opcode and reg field the place in [`ENCODINGS`], or [`NONE`]. No references, which a start of
+/// the program would have to relocate.
 static ONE_BYTE: Index = index(0);
 static TWO_BYTES: Index = index(0x0F00);
 static ENCODINGS: [Entry; encodings()] = flat();
@@ -215,7 +233,21 @@ const fn entry(row: &'static Row, encoding: Encoding) -> Entry {
     }
     let is_byte = matches!(encoding.widths.plain, Width::W8);
     let has_bytes = is_byte || matches!(encoding.from, Some(Width::W8));
-    Entry { row, encoding, prefixes, has_modrm: encoding.place.has_modrm(), has_bytes }
+    let unused = match (encoding.place, encoding.digit) {
+        (Place::Implied, _) => R | X | B,
+        // In a group, the bits of the other register are a part of the opcode.
+        (Place::Opcode, _) | (_, Some(_)) => R | X,
+        _ => X,
+    };
+    let chosen =
+        [choice(encoding, 0), choice(encoding, 1), choice(encoding, 2), choice(encoding, 3)];
+    let form = row.form;
+    Entry { row, form, encoding, prefixes, chosen, unused, has_bytes }
+}
+
+const fn choice(encoding: Encoding, prefixes: u8) -> (Width, u8) {
+    let width = encoding.widths.chosen(prefixes);
+    (width, encoding.immediate.size(width))
 }
 
 const fn flat() -> [Entry; encodings()] {
@@ -264,7 +296,8 @@ const fn index(map: u16) -> Index {
                     Some(digit) => digit as usize == reg,
                     None => true,
                 };
-                if of_this {
+                // 90 is no exchange of rax with itself, but `nop` (trap 4).
+                if of_this && map | opcode as u16 != 0x90 {
                     assert!(index[opcode][reg] == NONE, "one encoding per opcode");
                     index[opcode][reg] = place as u8;
                 }

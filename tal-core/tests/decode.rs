@@ -360,13 +360,18 @@ fn a_refusal_names_the_opcode() {
         let refusal = decode(bytes).unwrap_err();
         assert_eq!(refusal, (Rule::RowRefused, Kind::Refused(opcode)), "{bytes:02x?}");
     }
-    let of_decode: [&[u8]; 12] = [
+    let of_decode: [&[u8]; 16] = [
         &[],
         &[0x0F],
         &[0x66],
         &[0x48],
         &[0x89],
         &[0x8B, 0x04],
+        // Cut off before what would be refused otherwise: registers only, ah, no row.
+        &[0x87],
+        &[0x0F, 0x94],
+        &[0x80, 0xC4],
+        &[0x66, 0x0F],
         &[0xF0, 0x48, 0x89, 0x07],
         &[0x65, 0x48, 0x8B, 0x07],
         &[0x66, 0xC3],

@@ -47,7 +47,7 @@ impl Widths {
 
     /// The width that they choose.
     #[must_use]
-    pub fn chosen(self, prefixes: u8) -> Width {
+    pub const fn chosen(self, prefixes: u8) -> Width {
         if prefixes & WIDE != 0 {
             Width::W64
         } else if prefixes & HALF != 0 {
@@ -121,6 +121,20 @@ pub enum Immediate {
     Near,
     /// The distance to a target, four bytes.
     Far,
+}
+
+impl Immediate {
+    /// Its bytes, beside an operand of this width.
+    #[must_use]
+    pub const fn size(self, width: Width) -> u8 {
+        match (self, width) {
+            (Immediate::None | Immediate::One | Immediate::Cl, _) => 0,
+            (Immediate::Byte | Immediate::Count | Immediate::Near, _) => 1,
+            (Immediate::Long | Immediate::Full, Width::W16) => 2,
+            (Immediate::Full, Width::W64) => 8,
+            (Immediate::Long | Immediate::Full | Immediate::Far, _) => 4,
+        }
+    }
 }
 
 /// An opcode, and what belongs to it.
