@@ -18,15 +18,20 @@ impl<H: Hints> Judge<'_, H> {
         dst: &Rm,
         src: &Src,
     ) -> Result<()> {
-        let dest = self.dest(state, dst)?;
-        let word = self.source(state, src, width)?;
-        if let (Rm::Reg(Reg::Rsp), Src::Reg(Reg::Rbp), Width::W64) = (dst, src, width) {
-            return self.move_to_frame(state, word);
-        }
-        match dest {
-            super::operand::Dest::Reg(r) => self.write(state, r, width, Out::word(word)),
-            // Any word may go to a slot; what memory takes is the store's business.
-            super::operand::Dest::At(at) => self.store(state, &at, width.bytes(), &word),
+        match dst {
+            Rm::Reg(r) => {
+                let word = self.source(state, src, width)?;
+                if let (Reg::Rsp, Src::Reg(Reg::Rbp), Width::W64) = (*r, src, width) {
+                    return self.move_to_frame(state, word);
+                }
+                self.write(state, *r, width, Out::word(word))
+            }
+            Rm::Mem(ea) => {
+                let at = self.address(state, ea.base, ea.index, ea.disp)?;
+                let word = self.source(state, src, width)?;
+                // Any word may go to a slot; what memory takes is the store's business.
+                self.store(state, &at, width.bytes(), &word)
+            }
         }
     }
 

@@ -80,6 +80,7 @@ pub fn wrap(c: i128, bits: u8, signed: bool) -> i128 {
 
 impl<H: Hints> Judge<'_, H> {
     /// The word of a source at this width; memory is loaded.
+    #[inline(always)]
     pub(super) fn source(&mut self, state: &mut State, src: &Src, width: Width) -> Result<Word> {
         match src {
             Src::Imm(c) => Ok(Word::Int(Term::int(*c))),
@@ -209,6 +210,7 @@ impl<H: Hints> Judge<'_, H> {
 
     /// rule[write-64], rule[write-32], rule[write-part]: the one writer of registers other than
     /// rsp, which moves by the rules of the stack only (trap 112).
+    #[inline(always)]
     pub(super) fn write(
         &mut self,
         state: &mut State,
