@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::fmt;
+use core::num::NonZeroU16;
 
 /// A variable. The class says which table its index points into, so that substitution for one class
 /// cannot capture another (traps 47, 48).
@@ -83,35 +84,26 @@ enum Repr {
     Large(Rc<Large>),
 }
 
-/// At most two variables with small coefficients, no product, and any constant: most terms.
+/// At most two variables, no product, coefficients that have a [`Code`], and any constant: most
+/// terms. In parts that take little room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Small {
-    /// The constant is `high * 2^64 + low`; in two parts, since that takes less room.
+    /// The constant is `high * 2^64 + low`.
     low: u64,
     high: i32,
-    /// Sorted by variable; those that are none come last.
-    parts: [Part; 2],
+    /// By increasing name; those that are none have the coefficient 0, and come last.
+    codes: [Code; 2],
+    names: [Name; 2],
 }
 
-/// `coefficient * var`; none if the coefficient is zero, and then of [`Var::Value`]. The variable
-/// is taken apart, so that parts are compared as plain numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Part {
-    coefficient: i16,
-    class: Class,
-    index: u16,
-}
-
-/// Which variant a [`Var`] is, in their order.
+/// A variable as a number, in the order of variables; not too high a number of one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u16)]
-enum Class {
-    Free,
-    Inner,
-    Param,
-    Bound,
-    Value,
-}
+struct Name(NonZeroU16);
+
+/// A coefficient: below 2^30 in magnitude itself, and 2^30 + k for 2^k from 2^30 to 2^64, with the
+/// sign of the coefficient.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Code(i32);
 
 /// Any term that is not small.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -143,51 +135,96 @@ impl fmt::Debug for Term {
     }
 }
 
-impl Part {
-    const NONE: Part = Part { coefficient: 0, class: Class::Value, index: 0 };
+impl Name {
+    const NONE: Name = Name(NonZeroU16::MAX);
+    /// Bits of a number below the variant of the variable.
+    const BITS: u16 = 13;
 
-    fn new(coefficient: i16, var: Var) -> Part {
+    fn of(var: Var) -> Option<Name> {
         let (class, index) = match var {
-            Var::Free(i) => (Class::Free, i),
-            Var::Inner(i) => (Class::Inner, i),
-            Var::Param(i) => (Class::Param, i),
-            Var::Bound(i) => (Class::Bound, i),
-            Var::Value => (Class::Value, 0),
+            Var::Free(i) => (0, i),
+            Var::Inner(i) => (1, i),
+            Var::Param(i) => (2, i),
+            Var::Bound(i) => (3, i),
+            Var::Value => (4, 0),
         };
-        Part { coefficient, class, index }
+        let fits = index >> Name::BITS == 0;
+        let number = (class << Name::BITS | index).checked_add(1).and_then(NonZeroU16::new);
+        number.filter(|_| fits).map(Name)
     }
 
+    #[inline]
     fn var(self) -> Var {
-        match self.class {
-            Class::Free => Var::Free(self.index),
-            Class::Inner => Var::Inner(self.index),
-            Class::Param => Var::Param(self.index),
-            Class::Bound => Var::Bound(self.index),
-            Class::Value => Var::Value,
+        let number = self.0.get().saturating_sub(1);
+        let index = number & (u16::MAX >> (16 - Name::BITS));
+        match number >> Name::BITS {
+            0 => Var::Free(index),
+            1 => Var::Inner(index),
+            2 => Var::Param(index),
+            3 => Var::Bound(index),
+            _ => Var::Value,
         }
-    }
-
-    /// The place of the variable in the order of variables.
-    fn place(self) -> (Class, u16) {
-        (self.class, self.index)
-    }
-
-    /// `factor` times this, and `besides` times its variable.
-    fn scaled(self, factor: i64, besides: i16) -> Option<Part> {
-        let product = factor.checked_mul(i64::from(self.coefficient))?;
-        let sum = product.checked_add(i64::from(besides))?;
-        Some(Part { coefficient: i16::try_from(sum).ok()?, ..self })
     }
 }
 
-impl From<Part> for Monomial {
-    fn from(part: Part) -> Self {
-        Monomial { atom: Atom::var(part.var()), coefficient: i128::from(part.coefficient) }
+impl Code {
+    const NONE: Code = Code(0);
+    const POWERS: u32 = 1 << 30;
+
+    #[inline]
+    fn of(coefficient: i128) -> Option<Code> {
+        if let Ok(itself) = i32::try_from(coefficient)
+            && itself.unsigned_abs() < Code::POWERS
+        {
+            return Some(Code(itself));
+        }
+        let power = coefficient.unsigned_abs();
+        if !power.is_power_of_two() || power > 1 << 64 {
+            return None;
+        }
+        let code = i32::try_from(Code::POWERS.checked_add(power.trailing_zeros())?).ok()?;
+        Some(if coefficient < 0 { Code(code).negated() } else { Code(code) })
+    }
+
+    /// The coefficient, if the code is that.
+    #[inline]
+    fn itself(self) -> Option<i64> {
+        (self.0.unsigned_abs() < Code::POWERS).then_some(i64::from(self.0))
+    }
+
+    #[inline]
+    fn coefficient(self) -> i128 {
+        let Some(power) = self.0.unsigned_abs().checked_sub(Code::POWERS) else {
+            return i128::from(self.0);
+        };
+        let power = 1_i128.checked_shl(power).unwrap_or(0);
+        if self.0 < 0 { power.wrapping_neg() } else { power }
+    }
+
+    #[inline]
+    fn negated(self) -> Code {
+        // No code is the least number.
+        Code(self.0.wrapping_neg())
+    }
+
+    /// `factor` times this, plus another, if that has a code.
+    #[inline]
+    fn scaled(self, factor: i64, besides: Code) -> Option<Code> {
+        match (factor, besides) {
+            (1, Code::NONE) => return Some(self),
+            (-1, Code::NONE) => return Some(self.negated()),
+            _ => {}
+        }
+        if let (Some(a), Some(b)) = (self.itself(), besides.itself()) {
+            return Code::of(i128::from(a.checked_mul(factor)?.checked_add(b)?));
+        }
+        let product = self.coefficient().checked_mul(i128::from(factor))?;
+        Code::of(product.checked_add(besides.coefficient())?)
     }
 }
 
 impl Small {
-    const ZERO: Small = Small { low: 0, high: 0, parts: [Part::NONE; 2] };
+    const ZERO: Small = Small { low: 0, high: 0, codes: [Code::NONE; 2], names: [Name::NONE; 2] };
 
     #[inline]
     fn constant(&self) -> i128 {
@@ -199,15 +236,15 @@ impl Small {
     fn with(self, constant: i128) -> Option<Small> {
         let bounded = -limits::CONSTANT < constant && constant < limits::CONSTANT;
         let high = i32::try_from(constant >> 64).ok()?;
-        bounded.then_some(Small { low: constant as u64, high, parts: self.parts })
+        bounded.then_some(Small { low: constant as u64, high, ..self })
     }
 
-    /// The parts that are some.
+    /// The coefficients that are some.
     #[inline]
-    fn parts(&self) -> &[Part] {
-        match &self.parts {
-            [Part { coefficient: 0, .. }, _] => &[],
-            [one, Part { coefficient: 0, .. }] => core::slice::from_ref(one),
+    fn codes(&self) -> &[Code] {
+        match &self.codes {
+            [Code::NONE, _] => &[],
+            [one, Code::NONE] => core::slice::from_ref(one),
             both => both,
         }
     }
@@ -215,12 +252,13 @@ impl Small {
     /// The small term of these, if it is one.
     fn of(constant: i128, monomials: &[Monomial]) -> Option<Small> {
         let mut small = Small::ZERO.with(constant)?;
-        if monomials.len() > small.parts.len() {
+        if monomials.len() > small.codes.len() {
             return None;
         }
-        for (part, m) in small.parts.iter_mut().zip(monomials) {
+        let places = small.codes.iter_mut().zip(&mut small.names);
+        for ((code, name), m) in places.zip(monomials) {
             let Atom(var, None) = m.atom else { return None };
-            *part = Part::new(i16::try_from(m.coefficient).ok()?, var);
+            (*code, *name) = (Code::of(m.coefficient)?, Name::of(var)?);
         }
         Some(small)
     }
@@ -235,44 +273,46 @@ impl Small {
             _ => mul_add(i128::from(factor), other.constant(), self.constant()).ok(),
         };
         let sum = self.with(constant?)?;
-        match (self.parts(), other.parts()) {
+        match (self.codes(), other.codes()) {
             (_, []) => Some(sum),
-            ([], _) if factor == 1 => Some(Small { parts: other.parts, ..sum }),
-            ([], _) if factor == -1 => {
-                let [first, second] = other.parts;
-                Some(Small { parts: [first.scaled(-1, 0)?, second.scaled(-1, 0)?], ..sum })
+            ([], [first, second @ ..]) => {
+                let first = first.scaled(factor, Code::NONE)?;
+                let second = second
+                    .first()
+                    .map_or(Some(Code::NONE), |second| second.scaled(factor, Code::NONE))?;
+                let names = if factor == 0 { Small::ZERO.names } else { other.names };
+                Some(Small { codes: [first, second], names, ..sum })
             }
-            (left, right) => Some(Small { parts: merged(left, right, factor)?, ..sum }),
+            _ => self.merged(other, factor, sum),
         }
     }
-}
 
-/// `left + factor * right`, if it has room and numbers for that.
-fn merged(mut left: &[Part], mut right: &[Part], factor: i64) -> Option<[Part; 2]> {
-    let mut sum = [Part::NONE; 2];
-    let mut places = sum.iter_mut();
-    loop {
-        let part = match (left, right) {
-            ([], []) => return Some(sum),
-            ([a, rest @ ..], []) => {
-                left = rest;
-                *a
-            }
-            ([a, rest @ ..], [b, ..]) if a.place() < b.place() => {
-                left = rest;
-                *a
-            }
-            ([a, left_rest @ ..], [b, right_rest @ ..]) if a.place() == b.place() => {
-                (left, right) = (left_rest, right_rest);
-                b.scaled(factor, a.coefficient)?
-            }
-            (_, [b, rest @ ..]) => {
-                right = rest;
-                b.scaled(factor, 0)?
-            }
+    /// The variables of `self + factor * other`, if there is room, with the constant of `sum`.
+    fn merged(&self, other: &Small, factor: i64, sum: Small) -> Option<Small> {
+        let mut sum = Small { low: sum.low, high: sum.high, ..Small::ZERO };
+        let mut places = sum.codes.iter_mut().zip(&mut sum.names);
+        let part = |small: &Small, at: usize| {
+            let name = *small.names.get(at).unwrap_or(&Name::NONE);
+            (name, *small.codes.get(at).unwrap_or(&Code::NONE))
         };
-        if part.coefficient != 0 {
-            *places.next()? = part;
+        let (mut left, mut right) = (0_usize, 0_usize);
+        loop {
+            let ((a, besides), (b, code)) = (part(self, left), part(other, right));
+            let name = a.min(b);
+            if name == Name::NONE {
+                return Some(sum);
+            }
+            left = left.saturating_add(usize::from(a == name));
+            right = right.saturating_add(usize::from(b == name));
+            let code = match (a == name, b == name) {
+                (true, true) => code.scaled(factor, besides)?,
+                (true, false) => besides,
+                _ => code.scaled(factor, Code::NONE)?,
+            };
+            if code != Code::NONE {
+                let (to, of) = places.next()?;
+                (*to, *of) = (code, name);
+            }
         }
     }
 }
@@ -280,8 +320,9 @@ fn merged(mut left: &[Part], mut right: &[Part], factor: i64) -> Option<[Part; 2
 /// The monomials of a term, in increasing order of atoms.
 #[derive(Clone, Copy, Debug)]
 pub struct Monomials<'t> {
-    /// Those of a small term. One of the two is empty.
-    few: &'t [Part],
+    /// Those of a small term, with the variable of each. One of the two is empty.
+    few: &'t [Code],
+    names: &'t [Name],
     many: &'t [Monomial],
 }
 
@@ -317,9 +358,9 @@ impl Iterator for Monomials<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Monomial> {
-        if let [part, rest @ ..] = self.few {
-            self.few = rest;
-            return Some((*part).into());
+        if let ([code, rest @ ..], [name, names @ ..]) = (self.few, self.names) {
+            (self.few, self.names) = (rest, names);
+            return Some(Monomial { atom: Atom::var(name.var()), coefficient: code.coefficient() });
         }
         let [monomial, rest @ ..] = self.many else { return None };
         self.many = rest;
@@ -391,7 +432,12 @@ impl Term {
     /// The variable `v`.
     #[must_use]
     pub fn var(v: Var) -> Self {
-        Term(Repr::Small(Small { parts: [Part::new(1, v), Part::NONE], ..Small::ZERO }))
+        let Some(name) = Name::of(v) else {
+            let monomials = Vec::from([Monomial { atom: Atom::var(v), coefficient: 1 }]);
+            return Term(Repr::Large(Rc::new(Large { constant: 0, monomials })));
+        };
+        let (codes, names) = ([Code(1), Code::NONE], [name, Name::NONE]);
+        Term(Repr::Small(Small { codes, names, ..Small::ZERO }))
     }
 
     /// A term from a constant and monomials in strictly increasing order of atoms.
@@ -426,8 +472,8 @@ impl Term {
     #[inline]
     pub fn monomials(&self) -> Monomials<'_> {
         match &self.0 {
-            Repr::Small(small) => Monomials { few: small.parts(), many: &[] },
-            Repr::Large(large) => Monomials { few: &[], many: &large.monomials },
+            Repr::Small(small) => Monomials { few: small.codes(), names: &small.names, many: &[] },
+            Repr::Large(large) => Monomials { few: &[], names: &[], many: &large.monomials },
         }
     }
 
@@ -447,7 +493,7 @@ impl Term {
     #[inline]
     pub fn as_int(&self) -> Option<i128> {
         match &self.0 {
-            Repr::Small(small) if small.parts().is_empty() => Some(small.constant()),
+            Repr::Small(small) if small.codes().is_empty() => Some(small.constant()),
             Repr::Small(_) | Repr::Large(_) => None,
         }
     }
@@ -456,13 +502,9 @@ impl Term {
     #[must_use]
     #[inline]
     pub fn as_var(&self) -> Option<Var> {
-        match self.0 {
-            Repr::Small(Small {
-                low: 0,
-                high: 0,
-                parts: [one @ Part { coefficient: 1, .. }, Part { coefficient: 0, .. }],
-            }) => Some(one.var()),
-            Repr::Small(_) | Repr::Large(_) => None,
+        match self.one_var() {
+            Some((var, true)) if self.constant() == 0 => Some(var),
+            _ => None,
         }
     }
 
@@ -471,13 +513,21 @@ impl Term {
     #[must_use]
     #[inline]
     pub fn one_var(&self) -> Option<(Var, bool)> {
-        let Repr::Small(Small { parts: [one, Part { coefficient: 0, .. }], .. }) = &self.0 else {
-            return None;
-        };
-        match one.coefficient {
-            1 => Some((one.var(), true)),
-            -1 => Some((one.var(), false)),
-            _ => None,
+        match &self.0 {
+            Repr::Small(Small { codes: [Code(1), Code::NONE], names: [name, _], .. }) => {
+                Some((name.var(), true))
+            }
+            Repr::Small(Small { codes: [Code(-1), Code::NONE], names: [name, _], .. }) => {
+                Some((name.var(), false))
+            }
+            Repr::Small(_) => None,
+            // Of too high a number for a small one.
+            Repr::Large(large) => match large.monomials[..] {
+                [Monomial { atom: Atom(var, None), coefficient: sign @ (1 | -1) }] => {
+                    Some((var, sign == 1))
+                }
+                _ => None,
+            },
         }
     }
 
@@ -490,7 +540,9 @@ impl Term {
     #[inline]
     pub fn every_var(&self, mut is: impl FnMut(Var) -> bool) -> bool {
         match &self.0 {
-            Repr::Small(small) => small.parts().iter().all(|part| is(part.var())),
+            Repr::Small(small) => {
+                small.codes().iter().zip(&small.names).all(|(_, name)| is(name.var()))
+            }
             Repr::Large(large) => {
                 let mut both = |Atom(a, b): Atom| is(a) && b.is_none_or(&mut is);
                 large.monomials.iter().all(|m| both(m.atom))
@@ -669,7 +721,7 @@ impl Term {
     #[inline]
     pub fn same_shape(&self, other: &Term) -> bool {
         match (&self.0, &other.0) {
-            (Repr::Small(a), Repr::Small(b)) => a.parts == b.parts,
+            (Repr::Small(a), Repr::Small(b)) => a.codes == b.codes && a.names == b.names,
             (Repr::Large(a), Repr::Large(b)) => a.monomials == b.monomials,
             // What is small is so by its monomials.
             (Repr::Small(_), Repr::Large(_)) | (Repr::Large(_), Repr::Small(_)) => false,
