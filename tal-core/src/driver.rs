@@ -291,12 +291,17 @@ impl<'a, H: Hints> Judge<'a, H> {
                     return Ok(());
                 }
                 self.ghosts(state, Site::At(*at))?;
-                let decoded = decode::decode(self.image, *at)?;
-                let behind = self.behind(state, *at, &decoded)?;
+                // Not moved out of its place, for each instruction.
+                let decoded = &decode::decode(self.image, *at);
+                let decoded = match decoded {
+                    Ok(decoded) => decoded,
+                    Err(error) => return Err(error.clone()),
+                };
+                let behind = self.behind(state, *at, decoded)?;
                 // What is judged as one instruction is not judged as another (trap 127).
                 let twice = || Error::new(Rule::Claim, Evidence::Undecodable);
                 premise!(behind <= end, twice());
-                premise!(walk.claim(*at, behind), twice());
+                premise!(walk.claim(*at, decoded.length), twice());
                 if let Op::Flow(_) | Op::Int3 = decoded.op {
                     let flow = self.transfer(state, *at, behind, &decoded.op)?;
                     match self.leave(walk, state, *at, flow)? {
@@ -305,7 +310,7 @@ impl<'a, H: Hints> Judge<'a, H> {
                         Onward::Ends => return Ok(()),
                     }
                 } else {
-                    self.row(state, &decoded)?;
+                    self.row(state, decoded)?;
                     *at = behind;
                 }
             };
@@ -518,6 +523,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     ///
     /// # Errors
     /// When a ghost is refused, or there are too many.
+    #[inline(always)]
     pub fn ghosts(&mut self, state: &mut State, site: Site) -> Result<()> {
         match self.hints.ghost(state, site) {
             // Mostly. By `?` alone a ghost that is not there would be moved about.

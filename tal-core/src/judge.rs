@@ -46,8 +46,6 @@ pub struct Own {
     pub sig: Rc<Sig>,
     /// `Free(base + i)` of the state is variable i of the signature.
     pub base: u16,
-    /// Regions that live throughout: the signature's own.
-    pub regions: Vec<Var>,
     /// Within rule[code-sub], which does not nest.
     pub nested: bool,
 }
@@ -56,12 +54,7 @@ impl Own {
     /// The activation of a function of this signature.
     #[must_use]
     pub fn function(function: Option<FnId>, sig: Rc<Sig>) -> Self {
-        let of_region = |(i, kind): (usize, &ty::Kind)| match (u16::try_from(i), kind) {
-            (Ok(i), ty::Kind::Region) => Some(Var::Free(i)),
-            _ => None,
-        };
-        let regions = sig.vars.iter().enumerate().filter_map(of_region).collect();
-        Own { function, sig, base: 0, regions, nested: false }
+        Own { function, sig, base: 0, nested: false }
     }
 
     /// Does it ever return?
@@ -78,12 +71,31 @@ impl Own {
         (offset == 0 && self.returning()) || self.sig.pre.args.iter().any(is)
     }
 
-    /// Is the region live now: `always`, one of the signature's own, or held by a token?
+    /// Is the region live now: `always`, one of the signature's own, or held by a token? Within
+    /// rule[code-sub] those of the signature's views live, too: whoever uses it must have shown
+    /// that (rule[apply]).
+    ///
+    /// Of a *guarded* view, too, though rule[apply] asks for the region only of views that it does
+    /// not know to be absent. Suppose that a view `g  rho mode x ~> M` of the signature was absent
+    /// when it was used, and `rho` dead. In here `rho` counts as live; what could that open? A
+    /// region makes usable the views that name it. Here those are the views of the signature alone,
+    /// since the state begins with no other and no ghost makes one of an old region: a copy keeps
+    /// the guards of what it copies, and rule[borrow] makes a new region. Such a view names `rho`
+    /// under its own guard `g'`. If some `g'` was true, its view existed when the signature was
+    /// used, and rule[apply] saw `rho` live. If none was, no view of `rho` exists: to read through
+    /// one its guard must be gone (rule[access-view]), and rule[guard-true] takes it only by a
+    /// proof, from facts that hold of the very variables of which `g'` is false. A callee in here
+    /// that is given `rho` (rule[apply], theta) gets no further: its views must be found among
+    /// those, with their guards (`same_view`).
     #[must_use]
     pub fn live(&self, region: Region, state: &State) -> bool {
         let Region::Var(rho) = region else { return true };
+        let number = if let Var::Free(i) = rho { i.checked_sub(self.base) } else { None };
+        let kind = number.and_then(|i| self.sig.vars.get(usize::from(i)));
+        let own = matches!(kind, Some(ty::Kind::Region));
+        let viewed = self.nested && self.sig.pre.views.iter().any(|view| view.region == region);
         let held = |cap: &Cap| matches!(cap, Cap::Token(v, _) if *v == rho);
-        holds!(self.regions.contains(&rho) || state.caps.iter().any(held))
+        holds!(own || viewed || state.caps.iter().any(held))
     }
 }
 

@@ -14,26 +14,43 @@ use crate::ty::{Bounds, Fact, Rel, range};
 /// rounded number, since what is added to it may be positive.
 #[must_use]
 pub fn low(state: &State, term: &Term) -> Option<i128> {
-    low_of(term, |v| state.bounds(v))
+    end_of(term, false, |v, greatest| state.extreme(v, greatest))
 }
 
 /// As [`low`], where integers have these bounds. Of what is no integer there are none.
 #[must_use]
 pub fn low_of(term: &Term, bounds: impl Fn(Var) -> Option<Bounds>) -> Option<i128> {
-    let mut sum = term.constant();
-    for m in term.monomials() {
-        sum = sum.checked_add(least(m, &bounds)?)?;
-    }
-    Some(sum)
+    end_of(term, false, |v, greatest| bounds(v)?.extreme(greatest))
 }
 
 /// A number that the term does not exceed.
 #[must_use]
 pub fn high(state: &State, term: &Term) -> Option<i128> {
+    end_of(term, true, |v, greatest| state.extreme(v, greatest))
+}
+
+/// A number that the term does not exceed, or does not fall below. `end`: the greatest or the least
+/// value of a variable.
+#[inline]
+fn end_of(term: &Term, greatest: bool, end: impl Fn(Var, bool) -> Option<i128>) -> Option<i128> {
     let mut sum = term.constant();
     for Monomial { atom, coefficient } in term.monomials() {
-        let negated = Monomial { atom, coefficient: coefficient.checked_neg()? };
-        sum = sum.checked_sub(least(negated, &|v| state.bounds(v))?)?;
+        // Of what is taken off the other end counts.
+        let greatest = greatest ^ (coefficient < 0);
+        let most = match atom.factors() {
+            (v, None) => end(v, greatest)?,
+            (a, Some(b)) => {
+                product_end(|end_of| end(a, end_of), |end_of| end(b, end_of), greatest)?
+            }
+        };
+        let product = match (coefficient, i64::try_from(coefficient), i64::try_from(most)) {
+            (1, ..) => most,
+            (-1, ..) => most.checked_neg()?,
+            // Fits; a product of 128 bits that is checked is dear.
+            (_, Ok(a), Ok(b)) => i128::from(a).wrapping_mul(i128::from(b)),
+            _ => coefficient.checked_mul(most)?,
+        };
+        sum = sum.checked_add(product)?;
     }
     Some(sum)
 }
@@ -46,33 +63,18 @@ pub fn lies_within(state: &State, term: &Term, within: Bounds) -> bool {
     holds!(within.low().is_none_or(above)) && holds!(within.high().is_none_or(below))
 }
 
-/// The least value of a monomial.
-fn least(
-    Monomial { atom, coefficient }: Monomial,
-    bounds: &impl Fn(Var) -> Option<Bounds>,
+/// The greatest, or the least, value of a product of two that have these ends.
+fn product_end(
+    a: impl Fn(bool) -> Option<i128>,
+    b: impl Fn(bool) -> Option<i128>,
+    greatest: bool,
 ) -> Option<i128> {
-    let (a, b) = atom.factors();
-    let first = bounds(a)?;
-    let end = match b {
-        None if coefficient > 0 => first.low()?,
-        None => first.high()?,
-        Some(b) => product_end(first, bounds(b)?, coefficient < 0)?,
-    };
-    match coefficient {
-        1 => Some(end),
-        -1 => end.checked_neg(),
-        _ => coefficient.checked_mul(end),
-    }
-}
-
-/// The greatest, or the least, value of a product.
-fn product_end(a: Bounds, b: Bounds, greatest: bool) -> Option<i128> {
-    let (l, m) = (a.low()?, b.low()?);
+    let (l, m) = (a(false)?, b(false)?);
     if l >= 0 && m >= 0 {
         // Of what is not negative the ends meet.
-        return if greatest { a.high()?.checked_mul(b.high()?) } else { l.checked_mul(m) };
+        return if greatest { a(true)?.checked_mul(b(true)?) } else { l.checked_mul(m) };
     }
-    let (h, k) = (a.high()?, b.high()?);
+    let (h, k) = (a(true)?, b(true)?);
     let products = [l.checked_mul(m)?, l.checked_mul(k)?, h.checked_mul(m)?, h.checked_mul(k)?];
     let ends = products.into_iter();
     if greatest { ends.max() } else { ends.min() }
@@ -193,6 +195,17 @@ impl<H: Hints> Judge<'_, H> {
             self.hints.seen(state, Seen::InRange(term));
             return Ok(());
         }
+        self.prove_ends(state, term, bounds, rule)
+    }
+
+    /// As [`Judge::prove_within`], where bounds do not show it.
+    pub(crate) fn prove_ends(
+        &mut self,
+        state: &mut State,
+        term: &Term,
+        bounds: Bounds,
+        rule: Rule,
+    ) -> Result<()> {
         if let Some(l) = bounds.low() {
             let above = term.plus(l.saturating_neg()).or_refuse(rule)?;
             premise!(self.prove_ge(state, &above, rule));

@@ -152,6 +152,15 @@ impl State {
         holds!(matches!(scope.kind, Kind::Int(_))).then_some(scope.bounds)
     }
 
+    /// The greatest, or the least, value of an integer in scope as it is known now.
+    #[inline]
+    pub(crate) fn extreme(&self, v: Var, greatest: bool) -> Option<i128> {
+        let Var::Free(i) = v else { return None };
+        let scope = self.scope.get(usize::from(i))?;
+        let known = holds!(matches!(scope.kind, Kind::Int(_)));
+        if known { scope.bounds.extreme(greatest) } else { None }
+    }
+
     /// What the registers hold, by encoding number.
     #[must_use]
     pub fn regs(&self) -> &[Word; 16] {

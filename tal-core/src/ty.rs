@@ -249,6 +249,12 @@ impl Bounds {
         (self.high != i128::MAX).then_some(self.high)
     }
 
+    /// The greatest, or the least, value.
+    #[inline]
+    pub(crate) fn extreme(&self, greatest: bool) -> Option<i128> {
+        if greatest { self.high() } else { self.low() }
+    }
+
     /// What lies within both.
     #[must_use]
     pub fn and(self, other: Bounds) -> Bounds {

@@ -249,7 +249,7 @@ impl Reader<'_> {
 
     /// Where the next instruction stands.
     #[inline(always)]
-    fn end(&self, operands: usize) -> u64 {
+    fn behind(&self, operands: usize) -> u64 {
         self.address.wrapping_add(self.length(operands) as u64)
     }
 
@@ -296,7 +296,7 @@ impl Reader<'_> {
             o.unused |= B;
             // Without a SIB byte it counts from the end of the instruction, an immediate behind
             // it included.
-            let end = if low == 5 { self.end(o.length).cast_signed() } else { 0 };
+            let end = if low == 5 { self.behind(o.length).cast_signed() } else { 0 };
             ea.disp = disp.wrapping_add(end);
             return Ok(ea);
         }
@@ -344,7 +344,7 @@ impl Reader<'_> {
     #[inline(always)]
     fn operation(&self, o: &Operands, imm: i64) -> Result<Decoded> {
         let (width, reg) = (self.width, o.reg);
-        let target = || self.end(o.length).wrapping_add_signed(imm);
+        let target = || self.behind(o.length).wrapping_add_signed(imm);
         let repeats = self.prefixes & (F2 | F3) != 0;
         let done = |op| self.done(o, op);
         match self.entry.form {

@@ -301,7 +301,7 @@ impl<H: Hints> Judge<'_, H> {
         self.enter(&mut sub, &renamed)?;
         check_limits(&sub)?;
         self.burn(size(&sub))?;
-        let own = nested_own(renamed, base);
+        let own = Own { base, nested: true, ..Own::function(None, renamed) };
         let outer = mem::replace(&mut self.own, own);
         let result = self
             .ghosts(&mut sub, Site::CodeSub { from })
@@ -340,36 +340,6 @@ impl<H: Hints> Judge<'_, H> {
         };
         Ok(Rc::new(Sig { vars, pre: *pre, post }))
     }
-}
-
-/// The activation at `sigma`: its own regions live, and so do those of its views, since whoever
-/// uses it must have shown that (rule[apply]).
-///
-/// Of a *guarded* view, too, though rule[apply] asks for the region only of views that it does not
-/// know to be absent. Suppose that a view `g  rho mode x ~> M` of `sigma` was absent when `sigma`
-/// was used, and `rho` dead. In here `rho` counts as live; what could that open? A region makes
-/// usable the views that name it. Here those are the views of `sigma` alone, since the state begins
-/// with no other and no ghost makes one of an old region: a copy keeps the guards of what it
-/// copies, and rule[borrow] makes a new region. Such a view names `rho` under its own guard `g'`.
-/// If some `g'` was true, its view existed when `sigma` was used, and rule[apply] saw `rho` live.
-/// If none was, no view of `rho` exists: to read through one its guard must be gone
-/// (rule[access-view]), and rule[guard-true] takes it only by a proof, from facts that hold of the
-/// very variables of which `g'` is false. A callee in here that is given `rho` (rule[apply], theta)
-/// gets no further: its views must be found among those, with their guards (`same_view`).
-fn nested_own(sigma: Rc<Sig>, base: u16) -> Own {
-    let mut own = Own::function(None, Rc::clone(&sigma));
-    let shifted = |v: &Var| match v {
-        Var::Free(i) => Var::Free(i.saturating_add(base)),
-        other => *other,
-    };
-    own.regions = own.regions.iter().map(shifted).collect();
-    own.regions.extend(sigma.pre.views.iter().filter_map(|v| match v.region {
-        Region::Always => None,
-        Region::Var(rho) => Some(rho),
-    }));
-    own.base = base;
-    own.nested = true;
-    own
 }
 
 /// The variable of this number as a value.

@@ -5,14 +5,15 @@
 
 use crate::decode::Cc;
 use crate::error::{Error, Kind, OrRefuse, Rule};
-use crate::hint::Hints;
+use crate::hint::{Hints, Seen};
 use crate::judge::{Judge, Result, range_goals};
 use crate::limits;
+use crate::prove::lies_within;
 use crate::rules::operand::wrap;
 use crate::state::{FlagKind, FlagSet, Flags, State};
 use crate::table::Row;
 use crate::term::{Term, Var};
-use crate::ty::{self, Base, Fact, Rel, Word};
+use crate::ty::{self, Base, Bounds, Fact, Rel, Word};
 use alloc::vec::Vec;
 
 /// The flags after an instruction, before the write clause.
@@ -262,6 +263,15 @@ impl<H: Hints> Judge<'_, H> {
             if let [None, None] = reading.needs {
                 self.learn(state, reading.fact.rel, reading.fact.term)?;
                 continue;
+            }
+            let within = |(term, signed): &(Term, bool)| {
+                lies_within(state, term, Bounds::of_bits(bits, *signed))
+            };
+            if reading.needs.iter().flatten().all(within) {
+                for (term, _) in reading.needs.iter().flatten() {
+                    self.hints.seen(state, Seen::InRange(term));
+                }
+                return self.learn(state, reading.fact.rel, reading.fact.term);
             }
             let bounds = |need: &Option<(Term, bool)>| match need {
                 None => Ok([Term::ZERO, Term::ZERO]),

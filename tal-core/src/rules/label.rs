@@ -35,8 +35,8 @@ impl Record {
         self.lent.as_deref().unwrap_or(&parent.lent)
     }
 
-    /// Is it declared what this place holds? Of rsp the frame says it, and what lies below rsp or in
-    /// a part that the label lends is gone.
+    /// Is it declared what this place holds? Of rsp the frame says it, and what lies below rsp or
+    /// in a part that the label lends is gone.
     fn declares(&self, place: Place, delta: i64) -> bool {
         match place {
             Place::Reg(reg) => {

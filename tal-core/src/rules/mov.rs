@@ -4,7 +4,7 @@ use crate::decode::{Ea, Rm, Src, Width, decode};
 use crate::error::{Error, Kind, OrRefuse, Rule};
 use crate::hint::Hints;
 use crate::judge::{Judge, Result};
-use crate::rules::operand::{Manner, Out, reg_word};
+use crate::rules::operand::{Manner, Out, reg_word, write_64};
 use crate::state::State;
 use crate::term::Term;
 use crate::ty::{Base, FnId, Reg, Word};
@@ -21,10 +21,11 @@ impl<H: Hints> Judge<'_, H> {
         match dst {
             Rm::Reg(r) => {
                 let word = self.source(state, src, width)?;
-                if let (Reg::Rsp, Src::Reg(Reg::Rbp), Width::W64) = (*r, src, width) {
-                    return self.move_to_frame(state, word);
+                match (*r, src, width) {
+                    (Reg::Rsp, Src::Reg(Reg::Rbp), Width::W64) => self.move_to_frame(state, word),
+                    (reg, _, Width::W64) => write_64(state, reg, word),
+                    (reg, ..) => self.write(state, reg, width, Out::word(word)),
                 }
-                self.write(state, *r, width, Out::word(word))
             }
             Rm::Mem(ea) => {
                 let at = self.address(state, ea.base, ea.index, ea.disp)?;

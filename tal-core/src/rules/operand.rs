@@ -68,6 +68,19 @@ pub fn reg_word(state: &State, reg: Reg) -> &Word {
     state.reg(reg)
 }
 
+/// rule[write-64], where nothing has to be computed.
+#[inline(always)]
+pub(super) fn write_64(state: &mut State, reg: Reg, word: Word) -> Result<()> {
+    premise!(reg != Reg::Rsp, moves(reg, word));
+    state.set_reg(reg, word);
+    Ok(())
+}
+
+/// rsp is moved by no such row.
+fn moves(reg: Reg, word: Word) -> Error {
+    Error::new(Rule::StackMove, Kind::WrongRegister(reg, alloc::boxed::Box::new(word)))
+}
+
 /// The number congruent to `c` modulo 2^bits in the unsigned or signed range.
 #[must_use]
 pub fn wrap(c: i128, bits: u8, signed: bool) -> i128 {
@@ -184,7 +197,7 @@ impl<H: Hints> Judge<'_, H> {
         }
         let claimed = self.hints.in_range(state, term, bits, signed)?;
         if claimed {
-            premise!(self.prove_within(state, term, range, rule));
+            premise!(self.prove_ends(state, term, range, rule));
         }
         Ok(claimed)
     }
@@ -218,8 +231,7 @@ impl<H: Hints> Judge<'_, H> {
         width: Width,
         out: Out,
     ) -> Result<()> {
-        let moves = |w: &Word| Kind::WrongRegister(reg, alloc::boxed::Box::new(w.clone()));
-        premise!(reg != Reg::Rsp, Error::new(Rule::StackMove, moves(&out.word)));
+        premise!(reg != Reg::Rsp, moves(reg, out.word));
         let word = match width {
             Width::W64 => out.word,
             Width::W32 => self.low_half(state, out)?,

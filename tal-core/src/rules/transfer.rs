@@ -132,9 +132,11 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// Every capability has been accounted for, but those that are known not to exist.
-    pub(crate) fn nothing_left(&mut self, state: &mut State, rule: Rule) -> Result<()> {
-        let caps = core::mem::take(&mut state.caps);
-        let left = self.existing_caps(state, caps.into_vec())?;
+    pub(crate) fn nothing_left(&mut self, state: &State, rule: Rule) -> Result<()> {
+        if state.caps.is_empty() {
+            return Ok(());
+        }
+        let left = self.existing_caps(state, state.caps.to_vec())?;
         premise!(left.is_empty(), Error::new(rule, Evidence::Capability));
         Ok(())
     }

@@ -18,6 +18,9 @@ const ALLOCATION: usize = 48;
 const BOUNDS: u64 = 12;
 const _: () = assert!(BOUNDS as usize == Bounds::COMMON.len() + 3);
 
+/// What stands above the bits that are left.
+const NO_BITS: u16 = 1;
+
 /// Where reading stands: bytes, and bits of a byte that was begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
@@ -27,9 +30,8 @@ pub(crate) struct Reader<'a> {
     memory: usize,
     /// Nodes that the memory type being read may still have.
     nodes: usize,
-    /// Bits not read yet of the last byte of bits, lowest next.
-    bits: u8,
-    left: u8,
+    /// Bits not read yet of the last byte of bits, lowest next, and above them [`NO_BITS`].
+    bits: u16,
     depth: usize,
     /// Within a record: the number of its first own variable.
     first: Option<u16>,
@@ -41,7 +43,7 @@ impl<'a> Reader<'a> {
         let input = bytes.len().saturating_add(besides);
         let memory = input.saturating_mul(limits::MEMORY_FACTOR);
         let memory = memory.saturating_add(limits::MEMORY_SLACK);
-        Reader { bytes, at: 0, memory, nodes: 0, bits: 0, left: 0, depth: 0, first: None }
+        Reader { bytes, at: 0, memory, nodes: 0, bits: NO_BITS, depth: 0, first: None }
     }
 
     /// Pays for an allocation of `count` times `size` bytes, before it is made. Nothing is paid
@@ -100,7 +102,7 @@ impl<'a> Reader<'a> {
 
     /// Nothing may be left, not even a bit that is set.
     pub(crate) fn end(&self) -> Result<()> {
-        self.need(self.remaining() == 0 && self.bits == 0)
+        self.need(self.remaining() == 0 && self.bits.is_power_of_two())
     }
 
     pub(crate) fn byte(&mut self) -> Result<u8> {
@@ -117,14 +119,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Bits come from a byte of their own, taken where the first of them is needed.
+    #[inline(always)]
     pub(crate) fn bit(&mut self) -> Result<bool> {
-        if self.left == 0 {
-            self.bits = self.byte()?;
-            self.left = 8;
+        if self.bits == NO_BITS {
+            self.bits = NO_BITS << 8 | u16::from(self.byte()?);
         }
         let bit = self.bits & 1 == 1;
         self.bits >>= 1;
-        self.left = self.left.saturating_sub(1);
         Ok(bit)
     }
 

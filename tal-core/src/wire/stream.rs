@@ -63,8 +63,10 @@ impl Hints for Stream<'_> {
         self.reader.end()
     }
 
+    // Inlined, so that where there is none, as mostly, no ghost is moved about.
+    #[inline(always)]
     fn ghost(&mut self, _state: &State, _site: Site) -> Result<Option<Ghost>> {
-        Ok(if self.reader.bit()? { Some(self.reader.ghost()?) } else { None })
+        if self.reader.bit()? { self.reader.ghost().map(Some) } else { Ok(None) }
     }
 
     fn prove(&mut self, _state: &State, _goal: &Fact) -> Result<Proof> {

@@ -66,6 +66,7 @@ const EFFECTS: &[&str] = &[
     "walk",
     "work",
     "write",
+    "write_64",
     "write_reg",
     "zero",
     // Rules by their names: an instruction, a ghost.
