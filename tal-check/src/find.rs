@@ -238,7 +238,9 @@ impl<'a> Finder<'a> {
     pub(crate) fn judge(&mut self, own: Own) -> Judge<'a, Probe<'_, 'a>> {
         let (image, interface) = (self.image, self.interface);
         let hints = Probe(self);
-        Judge { image, interface, hints, fuel: u64::MAX, nodes: 0, own, features: 0 }
+        let mut judge = Judge::new(image, interface, hints, 0);
+        (judge.fuel, judge.own) = (u64::MAX, own);
+        judge
     }
 
     /// Does the fact follow?
@@ -553,6 +555,8 @@ impl Hints for Finder<'_> {
     ) -> Result<Vec<Inst>, Error> {
         ghosts::answer_post(self, st, kinds, post)
     }
+
+    fn spare(&mut self, _: Vec<Inst>) {}
 
     fn parent(&mut self, _: &State, to: u32, chain: &[Opened]) -> Result<u32, Error> {
         Ok(self.parent_of(to, chain))

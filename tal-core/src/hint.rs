@@ -333,6 +333,9 @@ pub trait Hints {
         kinds: &[Kind],
         post: &Assertion,
     ) -> Result<Vec<Inst>, Error>;
+    /// The values that were answered last are not needed any more: no question, but who answers may
+    /// use their room again.
+    fn spare(&mut self, answered: Vec<Inst>);
     /// The first way leads to the label at text offset `to`. On which scope does the label hang?
     /// 0: on one that is opened here; k: on the k-th of the chain, counted from its end.
     ///

@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Rule};
 use crate::hint::Hints;
 use crate::image::{Image, Interface};
 use crate::limits;
+use crate::mem::Value;
 use crate::state::State;
 use crate::term::Var;
 use crate::ty::{self, Cap, FnId, Region, Sig};
@@ -32,6 +33,8 @@ pub struct Judge<'a, H> {
     pub nodes: usize,
     /// Whose activation is judged. Set by the driver.
     pub own: Own,
+    /// Room for the values of variables.
+    pub(crate) spare: Vec<Value>,
     /// CPU features that the instructions judged so far need: [`crate::table::Feature::bit`].
     pub features: u8,
 }
@@ -104,7 +107,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     pub fn new(image: &'a Image<'a>, interface: &'a Interface, hints: H, bytes: u64) -> Self {
         let fuel = bytes.saturating_mul(limits::FUEL_FACTOR).saturating_add(limits::FUEL_SLACK);
         let own = Own::function(None, nobody());
-        Judge { image, interface, hints, fuel, nodes: 0, own, features: 0 }
+        Judge { image, interface, hints, fuel, nodes: 0, own, spare: Vec::new(), features: 0 }
     }
 
     /// rule[limit]: pays for work.

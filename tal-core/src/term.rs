@@ -630,6 +630,9 @@ impl Term {
     /// # Errors
     /// [`TooBig`].
     pub fn mul(&self, other: &Term) -> Result<Term, TooBig> {
+        if let Some(factor) = other.as_int() {
+            return self.scale(factor);
+        }
         let mut sum = other.scale(self.constant())?;
         for m in self.monomials() {
             let scaled = other.times_monomial(m)?;

@@ -163,6 +163,7 @@ impl Hints for Oracle {
         let pattern = guess::Pattern::of(guess::Own::Free(first), kinds, post);
         self.values(pattern.guesses(state))
     }
+    fn spare(&mut self, _: Vec<Inst>) {}
     fn parent(&mut self, _: &State, _: u32, _: &[Opened]) -> Result<u32> {
         unanswered(Rule::Walk)
     }

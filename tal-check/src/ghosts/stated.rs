@@ -335,8 +335,8 @@ impl Planner<'_, '_> {
         let hints = Given { finder: self.f, values };
         let (image, interface, own) =
             (hints.finder.image, hints.finder.interface, self.own.clone());
-        let mut judge =
-            Judge { image, interface, hints, fuel: u64::MAX, nodes: 0, own, features: 0 };
+        let mut judge = Judge::new(image, interface, hints, 0);
+        (judge.fuel, judge.own) = (u64::MAX, own);
         judge.entail(&mut self.st.clone(), 0, &parent.mark, &record)
     }
 }

@@ -95,6 +95,10 @@ pub trait Forward {
     ) -> Result<Vec<Inst>> {
         self.inner().post(state, first, kinds, post)
     }
+    /// [`Hints::spare`], passed on.
+    fn spare(&mut self, answered: Vec<Inst>) {
+        self.inner().spare(answered);
+    }
     /// [`Hints::parent`], passed on.
     fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32> {
         self.inner().parent(state, to, chain)
@@ -193,6 +197,9 @@ impl<F: Forward> Hints for F {
         post: &Assertion,
     ) -> Result<Vec<Inst>> {
         Forward::post(self, state, first, kinds, post)
+    }
+    fn spare(&mut self, answered: Vec<Inst>) {
+        Forward::spare(self, answered);
     }
     fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32> {
         Forward::parent(self, state, to, chain)

@@ -267,6 +267,7 @@ impl<H: Hints> Judge<'_, H> {
             state.caps.append(&mut after.caps);
         }
         forget!(state.set_flags(Flags::UNKNOWN));
+        self.spare(values);
         check_limits(state)
     }
 

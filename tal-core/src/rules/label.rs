@@ -141,16 +141,15 @@ impl<H: Hints> Judge<'_, H> {
             premise!(self.prove(state, &fact, Rule::Entail));
         }
         premise!(self.entail_views(state, record, subst));
-        let wanted = match &record.caps {
-            // As they were, and nothing of what they speak of is declared anew.
-            None if state.caps == parent.caps => return Ok(()),
-            None => &parent.caps,
-            Some(caps) => caps,
-        };
-        let caps = state.caps.clone();
-        let result = self.entail_caps(state, wanted, subst);
-        state.caps = caps;
-        result
+        // As they were, and nothing of what they speak of is declared anew?
+        if record.caps.is_some() || state.caps != parent.caps {
+            let caps = state.caps.clone();
+            let wanted = record.caps.as_ref().unwrap_or(&parent.caps);
+            premise!(self.entail_caps(state, wanted, subst));
+            state.caps = caps;
+        }
+        self.spare(values);
+        Ok(())
     }
 
     /// The same depth, at least as much touched, exactly the same parts lent (redteam U5, U6).

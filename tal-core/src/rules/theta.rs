@@ -31,14 +31,14 @@ impl<H: Hints> Judge<'_, H> {
         &mut self,
         state: &mut State,
         kinds: &[Kind],
-        insts: Vec<Inst>,
+        mut insts: Vec<Inst>,
         live: bool,
         rule: Rule,
     ) -> Result<Vec<Value>> {
         premise!(kinds.len() == insts.len(), refusal());
         self.burn(insts.len())?;
-        let mut values = Vec::with_capacity(insts.len());
-        for (kind, inst) in kinds.iter().zip(insts) {
+        let mut values = core::mem::take(&mut self.spare);
+        for (kind, inst) in kinds.iter().zip(insts.drain(..)) {
             values.push(match (kind, inst) {
                 (Kind::Int(bounds), Inst::Int(term)) => {
                     let term = known(state, term)?;
@@ -64,7 +64,14 @@ impl<H: Hints> Judge<'_, H> {
                 _ => return refused(),
             });
         }
+        self.hints.spare(insts);
         Ok(values)
+    }
+
+    /// The values are not needed any more; the next take their room.
+    pub(crate) fn spare(&mut self, mut values: Vec<Value>) {
+        values.clear();
+        self.spare = values;
     }
 
     /// An address target: a name of our own, not an integer by now; undecided only as it is, and

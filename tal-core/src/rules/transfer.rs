@@ -128,6 +128,7 @@ impl<H: Hints> Judge<'_, H> {
             self.take(state, cap, rule)?;
         }
         premise!(self.nothing_left(state, rule));
+        self.spare(values);
         Ok(())
     }
 

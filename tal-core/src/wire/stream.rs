@@ -18,11 +18,13 @@ pub struct Stream<'a> {
     reader: Reader<'a>,
     /// What the last parent said of its label's record.
     head: u32,
+    /// Room for values.
+    spare: Vec<Inst>,
 }
 
 impl<'a> Stream<'a> {
     pub(super) fn new(reader: Reader<'a>) -> Self {
-        Stream { reader, head: 0 }
+        Stream { reader, head: 0, spare: Vec::new() }
     }
 
     /// A guess that is right by one bit, or the answer, which then is another.
@@ -41,7 +43,7 @@ impl<'a> Stream<'a> {
 
     fn insts(&mut self, state: &State, pattern: &Pattern<'_>) -> Result<Vec<Inst>> {
         let guesses = pattern.guesses(state);
-        let mut insts = Vec::with_capacity(guesses.len());
+        let mut insts = core::mem::take(&mut self.spare);
         for guess in guesses {
             insts.push(self.guessed(guess, Reader::inst)?);
         }
@@ -123,6 +125,11 @@ impl Hints for Stream<'_> {
         post: &Assertion,
     ) -> Result<Vec<Inst>> {
         self.insts(state, &Pattern::of(Own::Free(first), kinds, post))
+    }
+
+    fn spare(&mut self, answered: Vec<Inst>) {
+        self.spare = answered;
+        self.spare.clear();
     }
 
     fn parent(&mut self, _state: &State, _to: u32, _chain: &[Opened]) -> Result<u32> {

@@ -65,6 +65,7 @@ impl Hints for Silent {
     fn post(&mut self, _: &State, _: u16, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>> {
         silent()
     }
+    fn spare(&mut self, _: Vec<Inst>) {}
     fn parent(&mut self, _: &State, _: u32, _: &[Opened]) -> Result<u32> {
         silent()
     }
