@@ -152,13 +152,12 @@ impl State {
         holds!(matches!(scope.kind, Kind::Int(_))).then_some(scope.bounds)
     }
 
-    /// The greatest, or the least, value of an integer in scope as it is known now.
+    /// The greatest, or the least, value of an integer in scope as it is known now; what is none has
+    /// no bounds.
     #[inline]
     pub(crate) fn extreme(&self, v: Var, greatest: bool) -> Option<i128> {
         let Var::Free(i) = v else { return None };
-        let scope = self.scope.get(usize::from(i))?;
-        let known = holds!(matches!(scope.kind, Kind::Int(_)));
-        if known { scope.bounds.extreme(greatest) } else { None }
+        self.scope.get(usize::from(i))?.bounds.extreme(greatest)
     }
 
     /// What the registers hold, by encoding number.

@@ -7,7 +7,7 @@ use super::walk::reader;
 use super::*;
 use iced_x86::code_asm::*;
 use tal_core::hint::Through;
-use tal_core::ty::{Entry, Guard, Mem, Mode, NameSet, Region};
+use tal_core::ty::{Entry, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, Region};
 
 const ADDRESS: Kind = Kind::Addr { set: NameSet::ADDRESS, block: None };
 
@@ -553,4 +553,57 @@ fn bounds_of_a_record_are_at_their_limits() {
     program(|_| bounded(FAR, -FAR)).refused(Rule::Entail);
     assert_eq!(tal_core::ty::Bounds::new(Some(FAR + 1), None), None);
     assert_eq!(tal_core::ty::Bounds::new(None, Some(-FAR - 1)), None);
+}
+
+/// What a label lends of its frame holds no words there, whatever its scope had: who takes it back as
+/// bytes of which nothing is known finds nothing.
+#[test]
+fn what_a_label_lends_holds_no_words() {
+    let junk = |fields: bool| match fields {
+        false => Mem::Junk(Term::int(8)),
+        true => {
+            let fields = vec![Field { offset: 0, writable: true, ty: FieldTy::Junk(8) }];
+            Mem::Struct { fields, size: 8 }
+        }
+    };
+    let lends: Declares = |parent| {
+        let name = Var::Free(parent.first().unwrap());
+        let (guards, offset) = (Vec::new(), Term::ZERO);
+        let mem = Rc::new(Mem::Junk(Term::int(8)));
+        Record {
+            vars: vec![Kind::Addr { set: NameSet::ADDRESS, block: None }],
+            lent: Some(vec![Lent { offset: -8, size: 8, name }]),
+            caps: Some(vec![Cap::Entry(Entry { guards, name, offset, mem })]),
+            ..Record::default()
+        }
+    };
+    let program = |again: fn(&mut CodeAssembler)| {
+        let tried = Tried::new(4, &[(1, lends)], move |a, l| {
+            let [to, carve, block, taken] = l else { unreachable!() };
+            a.push(5).unwrap();
+            a.cmp(rsi, 1).unwrap();
+            a.jb(*block).unwrap();
+            a.set_label(carve).unwrap();
+            a.mov(eax, ecx).unwrap();
+            a.jmp(*to).unwrap();
+            a.set_label(block).unwrap();
+            a.add(rsp, 8).unwrap();
+            a.ret().unwrap();
+            a.set_label(to).unwrap();
+            a.nop().unwrap();
+            a.set_label(taken).unwrap();
+            again(a);
+            a.pop(rax).unwrap();
+            load(a);
+        });
+        let name = Var::Free(3);
+        let shape = Ghost::RetypeShape { entry: 0, mem: Rc::new(junk(true)) };
+        let carve = [Ghost::Carve { offset: -8, size: 8 }, Ghost::RetypeJunk { entry: 0 }];
+        let mut tried =
+            tried.ghosts(1, &carve).ghosts(3, &[shape, Ghost::Uncarve { name, entry: 0 }]);
+        tried.hints.oracle.insts.push_back(vec![Inst::Ptr(Base::Name(name), Term::ZERO)]);
+        tried
+    };
+    program(|a| a.mov(qword_ptr(rsp), 5).unwrap()).accepted();
+    program(|a| a.xor(ecx, ecx).unwrap()).refused(Rule::EaForm);
 }
