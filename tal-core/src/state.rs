@@ -152,8 +152,8 @@ impl State {
         holds!(matches!(scope.kind, Kind::Int(_))).then_some(scope.bounds)
     }
 
-    /// The greatest, or the least, value of an integer in scope as it is known now; what is none has
-    /// no bounds.
+    /// The greatest, or the least, value of an integer in scope as it is known now; what is none
+    /// has no bounds.
     #[inline]
     pub(crate) fn extreme(&self, v: Var, greatest: bool) -> Option<i128> {
         let Var::Free(i) = v else { return None };

@@ -555,8 +555,8 @@ fn bounds_of_a_record_are_at_their_limits() {
     assert_eq!(tal_core::ty::Bounds::new(None, Some(-FAR - 1)), None);
 }
 
-/// What a label lends of its frame holds no words there, whatever its scope had: who takes it back as
-/// bytes of which nothing is known finds nothing.
+/// What a label lends of its frame holds no words there, whatever its scope had: who takes it back
+/// as bytes of which nothing is known finds nothing.
 #[test]
 fn what_a_label_lends_holds_no_words() {
     let junk = |fields: bool| match fields {
