@@ -200,7 +200,8 @@ impl<'a, H: Hints> Judge<'a, H> {
             }
         }
         premise!(self.all_found(walk));
-        Ok(())
+        // Slots far from the entry rsp made room for those between, once in each function.
+        self.burn(state.slot_extent())
     }
 
     /// A label that nothing leads to was not judged.

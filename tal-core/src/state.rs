@@ -220,15 +220,23 @@ impl State {
         }
     }
 
-    /// Nothing is known any more of the slots from `from` up to `to`. Says how many it looked at.
-    pub(crate) fn forget_slots(&mut self, from: i64, to: i64) -> usize {
-        let mut at = from.max(self.slots.lowest());
-        let mut count = 0_usize;
-        while at < to {
+    /// How many slots there is room for.
+    pub(crate) fn slot_extent(&self) -> usize {
+        self.slots.extent()
+    }
+
+    /// The slots from `from` up to `to`, which is not above the entry rsp, that hold something.
+    pub(crate) fn slots_within(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, &Word)> {
+        let next = move |(at, _): &(i64, &Word)| self.slots.next(at.saturating_add(8), to);
+        core::iter::successors(self.slots.next(from, to), next)
+    }
+
+    /// Nothing is known any more of these.
+    pub(crate) fn forget_slots(&mut self, from: i64, to: i64) {
+        let mut next = self.slots.next(from, to);
+        while let Some((at, _)) = next {
             self.set_slot(at, Word::Junk);
-            at = at.saturating_add(8);
-            count = count.saturating_add(1);
+            next = self.slots.next(at.saturating_add(8), to);
         }
-        count
     }
 }

@@ -8,7 +8,9 @@ mod support;
 
 use counting::peak;
 use support::Prover;
-use support::{image_of, int, judged, large_frame, name, no_interface, plain_sig, set};
+use support::{
+    empty_state, image_of, int, judged, large_frame, name, no_interface, plain_sig, set,
+};
 use tal_core::counted::Rc;
 use tal_core::decode::decode_at;
 use tal_core::judge::{Judge, Own};
@@ -68,6 +70,26 @@ fn t156_slots_that_are_forgotten_are_paid_for() {
         j.stack_move(&mut s, 0).unwrap();
         let paid = before - j.fuel;
         assert!(paid >= gone * limits::SLOT_UNITS as u64, "{paid} for {gone}");
+    });
+    assert_eq!(s.slot_count(), 1);
+}
+
+/// Room for the slots between is looked at where rsp moves over it, whatever it holds.
+#[test]
+fn t156_a_deep_frame_is_paid_for_where_it_is_left() {
+    let mut s = empty_state();
+    let deepest = -limits::FRAME;
+    (s.stack.delta, s.stack.touched) = (deepest, deepest);
+    set(&mut s, Reg::Rsp, Word::Frame(deepest));
+    judged(|j| {
+        j.store_slot(&mut s, deepest, 8, &Word::Int(Term::ZERO)).unwrap();
+        for _ in 0..2 {
+            s.stack.delta = deepest;
+            let before = j.fuel;
+            j.stack_move(&mut s, 0).unwrap();
+            let (paid, words) = (before - j.fuel, limits::FRAME as u64 / 8);
+            assert!(paid >= words / 4, "{paid} for {words}");
+        }
     });
     assert_eq!(s.slot_count(), 1);
 }

@@ -164,3 +164,19 @@ fn a_jump_table_of_any_length() {
     assert_eq!(verdict, Ok(()));
     assert!(bytes < 1 << 16, "{bytes}");
 }
+
+/// An argument far above the entry rsp makes room for all slots below it, in each function that has
+/// the signature, however short it is.
+/// Attack t156.
+#[test]
+fn a_far_argument_is_paid_for_in_each_function() {
+    let paid = |at: u16| {
+        let mut sig = wide_sig();
+        sig.pre.args = vec![(at, Word::Int(Term::ZERO))];
+        let (verdict, _, fuel) = judged(&one_function(&[0xC3], sig), vec![]);
+        verdict.unwrap();
+        fuel
+    };
+    let (near, far) = (paid(8), paid(65528));
+    assert!(far >= near + 65528 / 8 - 2, "{near} and {far}");
+}

@@ -301,7 +301,7 @@ impl<H: Hints> Judge<'_, H> {
         sub.scope.extend(renamed.vars.iter().map(scope_of));
         self.enter(&mut sub, &renamed)?;
         check_limits(&sub)?;
-        self.burn(size(&sub))?;
+        self.burn(size(&sub).saturating_add(sub.slot_extent()))?;
         let own = Own { base, nested: true, ..Own::function(None, renamed) };
         let outer = mem::replace(&mut self.own, own);
         let result = self

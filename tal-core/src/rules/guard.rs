@@ -88,7 +88,7 @@ impl<H: Hints> Judge<'_, H> {
         if integer_of(st, name).is_none() {
             return Ok(());
         }
-        self.burn(st.slot_count().saturating_add(st.regs().len()))?;
+        self.burn(st.slot_extent().saturating_add(st.regs().len()))?;
         let integer = |word: &Word| match word {
             Word::Ptr(Base::Name(x), _) => integer_of(st, *x).is_some(),
             _ => false,

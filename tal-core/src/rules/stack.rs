@@ -55,9 +55,11 @@ impl<H: Hints> Judge<'_, H> {
     /// Nothing is known any more of the slots from `from` up to `to`.
     pub(crate) fn slots_go(&mut self, state: &mut State, from: i64, to: i64) -> Result<()> {
         let held = state.slot_count();
-        let looked = state.forget_slots(from, to);
+        state.forget_slots(from, to);
         let gone = held.saturating_sub(state.slot_count());
-        self.burn(gone.saturating_mul(limits::SLOT_UNITS).saturating_add(looked >> 3))
+        let words = usize::try_from(to.saturating_sub(from) >> 3).unwrap_or(0);
+        let looked = words.min(state.slot_extent()) >> 2;
+        self.burn(gone.saturating_mul(limits::SLOT_UNITS).saturating_add(looked))
     }
 
     /// rule[stack-move]: rsp becomes the entry rsp plus `to`.
@@ -338,8 +340,8 @@ fn carved(state: &State, offset: i64, size: i64) -> Option<Vec<Field>> {
         let all = (0..words).map(|i| offset.checked_add(i64::try_from(i).ok()?.checked_mul(WORD)?));
         all.map(|at| field(at?, known(state.slot(at?)).unwrap_or(FieldTy::Junk(8)))).collect()
     } else {
-        let slots = state.slots().filter(|(at, _)| (offset..end).contains(at));
-        let named = slots.filter_map(|(at, word)| Some((at, known(word)?)));
+        let named =
+            state.slots_within(offset, end).filter_map(|(at, word)| Some((at, known(word)?)));
         named.map(|(at, ty)| field(at, ty)).collect()
     };
     fields.filter(|fields| fields.len() <= limits::FIELDS)

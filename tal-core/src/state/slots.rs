@@ -65,10 +65,22 @@ impl Slots {
         below.chain(self.above.iter().enumerate().map(move |(i, slot)| (offset(i), slot)))
     }
 
-    /// The lowest offset of which anything is kept.
-    pub(super) fn lowest(&self) -> i64 {
-        let words = i64::try_from(self.below.len()).unwrap_or(i64::MAX);
-        words.saturating_mul(-WORD)
+    /// How many there is room for: what it costs to make that, to look at all and to clear it.
+    pub(super) fn extent(&self) -> usize {
+        self.below.len().saturating_add(self.above.len())
+    }
+
+    /// The first from `from` up to `to`, none of them above the entry rsp, that holds something.
+    /// Looks at no others.
+    pub(super) fn next(&self, from: i64, to: i64) -> Option<(i64, &Word)> {
+        let (_, last) = index(from).filter(|(below, _)| *below && from < to)?;
+        let (_, first) = index(to.saturating_sub(WORD)).filter(|(below, _)| *below)?;
+        let end = self.below.len().min(last.saturating_add(1));
+        let within = self.below.get(first..end)?;
+        let place = within.iter().rposition(|slot| !matches!(slot.word, Word::Junk))?;
+        let slot = within.get(place)?;
+        let index = i64::try_from(first.saturating_add(place)).ok()?;
+        Some(((!index).saturating_mul(WORD), &slot.word))
     }
 
     /// Writes a slot: what it held, and its stamp. Nothing where there was and is nothing.
