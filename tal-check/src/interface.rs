@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tal_core::counted::Rc;
 use tal_core::image::Interface;
-use tal_core::ty::{Assertion, Sig, Word};
+use tal_core::ty::{Assertion, Sig};
 use tal_syntax::Span;
 use tal_syntax::ast::DeclKind;
 use tal_syntax::diag::{Code, Diag};
@@ -140,13 +140,7 @@ impl Elab {
 }
 
 pub(crate) fn nothing() -> Assertion {
-    Assertion {
-        facts: Vec::new(),
-        regs: std::array::from_fn(|_| Word::Junk),
-        args: Vec::new(),
-        views: Vec::new(),
-        caps: Vec::new(),
-    }
+    Assertion::default()
 }
 
 #[cfg(test)]

@@ -594,9 +594,9 @@ pub fn unify_words(
             Word::Ptr(_, o) => o.as_int() == Some(0),
             _ => false,
         };
-        for (w, actual) in a.regs.iter().zip(st.regs()) {
+        for (r, w) in a.regs.iter() {
             if simple(w) == (round == 0) {
-                theta.unify_word(st, w, actual);
+                theta.unify_word(st, w, st.reg(*r));
             }
         }
         for (k, w) in &a.args {

@@ -52,8 +52,8 @@ fn borrowed_memory_is_a_view_in_a_region_of_its_own() {
     let p = typed("(rdi = a: &rw [n]i64, rsi = n, rdx = t: &? node)");
     let (sig, f) = sig(&p, "f");
     assert_eq!(f.names, ["a", "n", "'a", "t", "'t"]);
-    assert_eq!(sig.pre.regs[Reg::Rdi as usize], Word::Ptr(Base::Name(free(0)), Term::ZERO));
-    assert_eq!(sig.pre.regs[Reg::Rsi as usize], Word::Int(var(1)));
+    assert_eq!(*sig.pre.regs.get(Reg::Rdi), Word::Ptr(Base::Name(free(0)), Term::ZERO));
+    assert_eq!(*sig.pre.regs.get(Reg::Rsi), Word::Int(var(1)));
     let [a, t] = sig.pre.views.as_slice() else { panic!("{:?}", sig.pre.views) };
     assert_eq!((a.mode, a.region, a.base), (Mode::Rw, Region::Var(free(2)), Base::Name(free(0))));
     assert!(matches!(&*a.mem, Mem::Array(n, _) if *n == var(1)));
@@ -91,7 +91,7 @@ fn integers_have_the_range_that_is_written() {
     assert_eq!(sig.pre.facts, []);
     let within = |low, high| Kind::Int(Bounds::new(Some(low), Some(high)).unwrap());
     assert_eq!(sig.vars, [Kind::Int(Bounds::of_bits(64, false)), Kind::INT, within(1, 1 << 28)]);
-    assert_eq!(sig.pre.regs[Reg::Rdx as usize], Word::Int(var(2).scale(4096).unwrap()));
+    assert_eq!(*sig.pre.regs.get(Reg::Rdx), Word::Int(var(2).scale(4096).unwrap()));
     let post = sig.post.as_ref().unwrap();
     let low = var(3).sub(&var(0)).unwrap().plus(1).unwrap();
     assert_eq!((post.state.facts[0].rel, &post.state.facts[0].term), (Rel::Ge, &low));
@@ -150,10 +150,10 @@ fn a_code_parameter_numbers_its_own_variables_inside() {
     let Kind::Code(inner) = &sig.vars[2] else { panic!("no code") };
     assert_eq!(inner.vars, [Kind::Addr { set: NameSet::ADDRESS, block: None }]);
     let word = Word::Ptr(Base::Name(free(0)), Term::ZERO);
-    assert_eq!(inner.pre.regs[Reg::Rsi as usize], word, "the environment is the function's");
+    assert_eq!(*inner.pre.regs.get(Reg::Rsi), word, "the environment is the function's");
     assert!(inner.pre.caps.contains(&Cap::Store(free(1))));
     assert!(matches!(&inner.pre.caps[..], [Cap::Entry(e), _] if e.name == Var::Inner(0)));
-    assert_eq!(sig.pre.regs[Reg::Rsi as usize], word);
+    assert_eq!(*sig.pre.regs.get(Reg::Rsi), word);
 }
 
 #[test]

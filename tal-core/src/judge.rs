@@ -138,12 +138,5 @@ pub fn is_int(state: &State, v: Var) -> bool {
 
 /// A `never` without anything: the owner before the driver says who it is.
 fn nobody() -> Rc<Sig> {
-    let pre = ty::Assertion {
-        facts: Vec::new(),
-        regs: [const { ty::Word::Junk }; 16],
-        args: Vec::new(),
-        views: Vec::new(),
-        caps: Vec::new(),
-    };
-    Rc::new(Sig { vars: Vec::new(), pre, post: None })
+    Rc::new(Sig { vars: Vec::new(), pre: ty::Assertion::default(), post: None })
 }

@@ -5,6 +5,7 @@ use crate::counted::Rc;
 use crate::limits;
 use crate::term::{Term, Var};
 use alloc::vec::Vec;
+use core::ops::Deref;
 
 /// General registers in encoding order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -477,13 +478,51 @@ pub struct View {
     pub mem: Rc<Mem>,
 }
 
+/// What registers hold, by number; of those that are not there nothing is said.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Words(Vec<(Reg, Word)>);
+
+impl Words {
+    /// Of these registers, each of them once, by increasing number; of each something is said.
+    #[must_use]
+    pub fn of(words: Vec<(Reg, Word)>) -> Option<Words> {
+        let said = words.iter().all(|(_, word)| holds!(*word != Word::Junk));
+        let once = words.is_sorted_by(|(a, _), (b, _)| holds!(a < b));
+        (said && once).then_some(Words(words))
+    }
+
+    /// What is said of a register; `Junk` if nothing.
+    #[must_use]
+    pub fn get(&self, reg: Reg) -> &Word {
+        let said = self.0.iter().find(|(of, _)| *of == reg);
+        said.map_or(&Word::Junk, |(_, word)| word)
+    }
+
+    /// Says it of a register in place of what was said; `Junk`: nothing any more.
+    pub fn set(&mut self, reg: Reg, word: Word) {
+        let at = self.0.partition_point(|(of, _)| *of < reg);
+        self.0.retain(|(of, _)| *of != reg);
+        if word != Word::Junk {
+            self.0.insert(at.min(self.0.len()), (reg, word));
+        }
+    }
+}
+
+impl Deref for Words {
+    type Target = [(Reg, Word)];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
 /// A pre-state or post-state.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Assertion {
     /// Facts about the variables.
     pub facts: Vec<Fact>,
-    /// By encoding number; `Junk` where nothing is declared. Only `Int`, `Ptr`, `Junk`.
-    pub regs: [Word; 16],
+    /// Only `Int` and `Ptr`.
+    pub regs: Words,
     /// Stack slots by byte offset: in a pre-state from the callee's entry rsp (8, 16, ..), in a
     /// post-state the same places. Sorted.
     pub args: Vec<(u16, Word)>,

@@ -344,15 +344,9 @@ pub(crate) fn ge(term: Term) -> Fact {
 }
 
 pub(crate) fn assertion(regs: &[(Reg, Word)]) -> Assertion {
-    let mut a = Assertion {
-        facts: Vec::new(),
-        regs: [const { Word::Junk }; 16],
-        args: Vec::new(),
-        views: Vec::new(),
-        caps: Vec::new(),
-    };
+    let mut a = Assertion::default();
     for (reg, word) in regs {
-        a.regs[*reg as usize] = word.clone();
+        a.regs.set(*reg, word.clone());
     }
     a
 }
@@ -377,7 +371,7 @@ pub(crate) fn label(ints: usize, regs: &[(Reg, Word)]) -> LabelState {
         vars: vec![Kind::INT; ints],
         refinements: Vec::new(),
         facts: Vec::new(),
-        regs: assertion(regs).regs,
+        regs: Reg::ALL.map(|reg| assertion(regs).regs.get(reg).clone()),
         delta: 0,
         touched: 0,
         slots: vec![(0, Word::ReturnAddress)],

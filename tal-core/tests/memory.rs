@@ -16,7 +16,7 @@ use counting::peak;
 use tal_core::error::{Error, Kind as Evidence, Rule};
 use tal_core::image::Interface;
 use tal_core::limits;
-use tal_core::ty::{Assertion, Sig, Word};
+use tal_core::ty::{Assertion, Sig};
 use tal_core::wire::shared::{HEAD, flag};
 use tal_core::{verify_section, wire};
 
@@ -29,13 +29,7 @@ fn size() -> usize {
 }
 
 fn interface() -> Interface {
-    let pre = Assertion {
-        facts: Vec::new(),
-        regs: [const { Word::Junk }; 16],
-        args: Vec::new(),
-        views: Vec::new(),
-        caps: Vec::new(),
-    };
+    let pre = Assertion::default();
     let start = Sig { vars: Vec::new(), pre, post: None }.into();
     Interface { types: Vec::new(), origins: 1, imports: Vec::new(), start, hash: HASH }
 }

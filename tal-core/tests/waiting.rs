@@ -35,8 +35,8 @@ fn wide_sig() -> Sig {
     sig.vars = vec![Kind::Int(Bounds::new(Some(0), Some(100)).unwrap()); limits::MONOMIALS];
     let all = (0..limits::MONOMIALS as u16).map(|i| Term::var(Var::Free(i)));
     let sum = all.fold(Term::ZERO, |sum, v| sum.add(&v).unwrap());
-    sig.pre.regs[Reg::Rax as usize] = Word::Int(sum);
-    sig.pre.regs[Reg::Rcx as usize] = Word::Int(Term::var(Var::Free(0)));
+    sig.pre.regs.set(Reg::Rax, Word::Int(sum));
+    sig.pre.regs.set(Reg::Rcx, Word::Int(Term::var(Var::Free(0))));
     sig
 }
 

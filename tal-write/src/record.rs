@@ -246,13 +246,7 @@ impl Writer {
             self.kinds(&l.vars);
         }
         if !l.regs.is_empty() {
-            let mask = l.regs.iter().fold(0_u16, |mask, (reg, _)| mask | 1 << *reg as u16);
-            let [low, high] = mask.to_le_bytes();
-            self.byte(low);
-            self.byte(high);
-            for (_, word) in &l.regs {
-                self.word(word);
-            }
+            self.regs(&l.regs);
         }
         if let Some((delta, touched)) = l.frame {
             let depth = delta.saturating_neg().checked_div(8).unwrap_or(0);

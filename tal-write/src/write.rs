@@ -450,20 +450,20 @@ impl Writer {
         }
     }
 
-    pub(crate) fn regs(&mut self, regs: &[Word; 16], usual: &[Word; 16]) {
-        let differs = |number: &usize| regs.get(*number) != usual.get(*number);
-        let mask = (0..16).filter(differs).fold(0_u16, |mask, number| mask | 1 << number);
+    /// Two bytes of mask, then the words.
+    pub(crate) fn regs(&mut self, regs: &[(Reg, Word)]) {
+        let mask = regs.iter().fold(0_u16, |mask, (reg, _)| mask | 1 << *reg as u16);
         let [low, high] = mask.to_le_bytes();
         self.byte(low);
         self.byte(high);
-        for word in regs.iter().zip(usual).filter(|(a, b)| a != b).map(|(a, _)| a) {
+        for (_, word) in regs {
             self.word(word);
         }
     }
 
     fn assertion(&mut self, a: &Assertion) {
         self.facts(&a.facts);
-        self.regs(&a.regs, &[const { Word::Junk }; 16]);
+        self.regs(&a.regs);
         self.many(&a.args, |w, (at, word)| {
             w.uint(*at);
             w.word(word);

@@ -182,7 +182,7 @@ fn first_choice(f: &Finder<'_>, kinds: &[Kind], post: &Assertion) -> u16 {
             last = last.max(i + 1);
         }
     };
-    for w in &post.regs {
+    for (_, w) in post.regs.iter() {
         match w {
             Word::Int(t) => t.vars().for_each(&mut see),
             Word::Ptr(Base::Name(x), t) => {
@@ -333,8 +333,9 @@ fn store_wants(f: &mut Finder<'_>, st: &State, sig: &Sig, theta: &Theta) -> Vec<
 /// What entry `g` owns at its start that `sigma` does not hand over by itself.
 fn code_wants(st: &State, sigma: &Sig, g: &Sig, theta: &Theta) -> Vec<Cap> {
     let mut inner = Theta::new(Space::Free(0), g.vars.clone());
-    for (want, have) in g.pre.regs.iter().zip(&sigma.pre.regs) {
-        let (Word::Ptr(Base::Name(x), o), Some(Word::Ptr(b, e))) = (want, theta.word(have)) else {
+    for (reg, want) in g.pre.regs.iter() {
+        let have = theta.word(sigma.pre.regs.get(*reg));
+        let (Word::Ptr(Base::Name(x), o), Some(Word::Ptr(b, e))) = (want, have) else {
             continue;
         };
         // Locations that sigma itself binds stay `Inner`: they are not ours to give.
@@ -398,8 +399,8 @@ impl Planner<'_, '_> {
     /// A register whose number may lie outside of the wanted range is read as the number in that
     /// range that it is congruent to.
     fn renorm(&mut self, a: &Assertion, theta: &Theta) {
-        for (r, want) in Reg::ALL.into_iter().zip(&a.regs) {
-            self.renorm_at(Place::Reg(r), want, &a.facts, theta);
+        for (r, want) in a.regs.iter() {
+            self.renorm_at(Place::Reg(*r), want, &a.facts, theta);
         }
     }
 
@@ -623,7 +624,7 @@ impl Planner<'_, '_> {
                 continue;
             }
             let Some(Word::Frame(k)) = self.st.regs().get(r as usize).cloned() else { continue };
-            let Some(Word::Ptr(Base::Name(x), _)) = sig.pre.regs.get(r as usize) else { continue };
+            let Word::Ptr(Base::Name(x), _) = sig.pre.regs.get(r) else { continue };
             self.attempt(|p| p.carve_at(sig, r, k, *x));
         }
     }
@@ -665,9 +666,9 @@ impl Planner<'_, '_> {
                 continue;
             };
             let g = self.f.sig(g)?.clone();
-            let here = |w: &Word| matches!(w, Word::Ptr(Base::Name(y), _) if *y == x);
-            let Some(r) = sigma.pre.regs.iter().position(here) else { continue };
-            if let Some(Word::Ptr(Base::Name(y), _)) = g.pre.regs.get(r)
+            let here = |(_, w): &&(Reg, Word)| matches!(w, Word::Ptr(Base::Name(y), _) if *y == x);
+            let Some((r, _)) = sigma.pre.regs.iter().find(here) else { continue };
+            if let Word::Ptr(Base::Name(y), _) = g.pre.regs.get(*r)
                 && let Some(m) = mem(&g.pre.caps, &g.pre.views, *y)
             {
                 return self.size(&m)?.as_int();

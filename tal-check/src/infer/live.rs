@@ -11,7 +11,7 @@ use iced_x86::{
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::image::{Image, Interface};
 use tal_core::limits;
-use tal_core::ty::{Reg, Sig, Word};
+use tal_core::ty::{Reg, Sig, Words};
 
 /// A set of general registers by encoding number.
 pub(crate) type RegSet = u16;
@@ -225,6 +225,6 @@ fn target_sig<'a>(
     image.sigs.get(image.functions[at].sig as usize).map(|sig| &**sig)
 }
 
-fn declared(regs: &[Word; 16]) -> RegSet {
-    Reg::ALL.iter().filter(|r| regs[**r as usize] != Word::Junk).fold(0, |set, r| set | bit(*r))
+fn declared(regs: &Words) -> RegSet {
+    regs.iter().fold(0, |set, (r, _)| set | bit(*r))
 }

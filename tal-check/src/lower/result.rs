@@ -348,10 +348,11 @@ impl Elab {
             }
             for (reg, span) in &effect.regs {
                 let number = reg.gpr().map(gpr).filter(|r| !r.callee_saved());
-                let word = number.and_then(|r| pre.regs.get(r as usize));
-                let slot = number.and_then(|r| post.state.regs.get_mut(r as usize));
-                match (word, slot) {
-                    (Some(w), Some(s)) if *w != Word::Junk && *s == Word::Junk => *s = w.clone(),
+                let word = number.map(|r| (r, pre.regs.get(r), post.state.regs.get(r)));
+                match word {
+                    Some((r, given, Word::Junk)) if *given != Word::Junk => {
+                        post.state.regs.set(r, given.clone());
+                    }
                     _ => {
                         return Err(self.error(
                             210,

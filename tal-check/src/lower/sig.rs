@@ -13,7 +13,7 @@ use tal_core::hint::Place;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
     Assertion, Base, Block, Cap, Entry, Fact, Guard, Kind, Mem, Mode, NameSet, Region, Sig, View,
-    Word,
+    Word, Words,
 };
 use tal_syntax::Span;
 use tal_syntax::ast::{
@@ -754,13 +754,11 @@ fn natural(base: IntType) -> Option<(i128, i128)> {
     })
 }
 
-pub(super) fn registers(scope: &Scope) -> [Word; 16] {
-    let mut regs = std::array::from_fn(|_| Word::Junk);
+pub(super) fn registers(scope: &Scope) -> Words {
+    let mut regs = Words::default();
     for (place, word, _) in &scope.words {
-        if let Place::Reg(r) = place
-            && let Some(slot) = regs.get_mut(*r as usize)
-        {
-            *slot = word.clone();
+        if let Place::Reg(r) = place {
+            regs.set(*r, word.clone());
         }
     }
     regs

@@ -236,7 +236,7 @@ fn fails(scene: &Scene<'_>, call: &crate::lowered::Inst) -> bool {
     let Some(code) = source::iced(lowered, call.offset) else { return false };
     let sig = super::calls::called_sig(lowered, &code);
     let Some(post) = sig.as_ref().and_then(|s| s.post.as_ref()) else { return false };
-    let Some(Word::Int(t)) = post.state.regs.first() else { return false };
+    let Word::Int(t) = post.state.regs.get(Reg::Rax) else { return false };
     // A range that begins below zero, and not where all numbers begin.
     let first = sig.as_ref().map_or(0, |s| s.vars.len());
     let var = |i: u16| Var::Free(u16::try_from(first).unwrap_or(u16::MAX).saturating_add(i));

@@ -345,14 +345,12 @@ fn owns(scene: &Scene<'_>, mem: &Mem) -> bool {
 fn left_over(scene: &Scene<'_>, called: &Called) -> Option<Diag> {
     let sig = called.sig.as_ref()?;
     let own = scene.sig()?;
-    let wanted = |r: &Reg| sig.pre.regs.get(*r as usize).is_some_and(|w| *w != Word::Junk);
+    let wanted = |r: &Reg| *sig.pre.regs.get(*r) != Word::Junk;
     let empty = |r: &Reg| *scene.before().reg(*r) == Word::Junk;
     let missing: Vec<Reg> = Reg::ALL.into_iter().filter(|r| wanted(r) && empty(r)).collect();
     let kept = |r: &Reg| {
-        let given = own.pre.regs.get(*r as usize).is_some_and(|w| matches!(w, Word::Ptr(..)));
-        given
-            && scene.written(*r).is_none()
-            && matches!(sig.pre.regs.get(*r as usize), Some(Word::Ptr(..)))
+        let given = matches!(own.pre.regs.get(*r), Word::Ptr(..));
+        given && scene.written(*r).is_none() && matches!(sig.pre.regs.get(*r), Word::Ptr(..))
     };
     let stale = Reg::ALL.into_iter().find(|r| wanted(r) && kept(r))?;
     if missing.is_empty() {
@@ -383,9 +381,9 @@ fn mismatch(scene: &Scene<'_>, called: &Called) -> Option<Reg> {
     let sig = called.sig.as_ref()?;
     Reg::ALL.into_iter().find(|r| {
         let have = scene.before().reg(*r);
-        match sig.pre.regs.get(*r as usize) {
-            Some(Word::Int(_)) => !matches!(have, Word::Int(_)),
-            Some(Word::Ptr(Base::Name(tal_core::term::Var::Free(i)), _)) => {
+        match sig.pre.regs.get(*r) {
+            Word::Int(_) => !matches!(have, Word::Int(_)),
+            Word::Ptr(Base::Name(tal_core::term::Var::Free(i)), _) => {
                 let kind = sig.vars.get(usize::from(*i));
                 // A name that may be small takes numbers, too.
                 matches!(kind, Some(tal_core::ty::Kind::Addr { set, .. }) if set.is_address())
@@ -513,9 +511,7 @@ fn leaked(scene: &Scene<'_>) -> Diag {
     let post = scene.sig().and_then(|s| s.post.as_ref());
     let results = |name| {
         let promised = |r: &Reg| {
-            post.is_some_and(|p| {
-                matches!(p.state.regs.get(*r as usize), Some(Word::Ptr(Base::Name(_), _)))
-            })
+            post.is_some_and(|p| matches!(p.state.regs.get(*r), Word::Ptr(Base::Name(_), _)))
         };
         let holds = |r: &Reg| matches!(state.reg(*r), Word::Ptr(Base::Name(v), _) if *v == name);
         Reg::ALL.iter().any(|r| promised(r) && holds(r))

@@ -122,7 +122,7 @@ impl<'a> Scene<'a> {
             _ => false,
         };
         self.function.params.iter().copied().find(|(place, _)| match place {
-            Place::Reg(r) => sig.pre.regs.get(*r as usize).is_some_and(is),
+            Place::Reg(r) => is(sig.pre.regs.get(*r)),
             Place::Slot(k) => sig.pre.args.iter().any(|(at, w)| i64::from(*at) == *k && is(w)),
         })
     }

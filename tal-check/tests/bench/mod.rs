@@ -13,8 +13,8 @@ use tal_core::judge::Judge;
 use tal_core::limits;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Cap, Fact, FieldTy, FnId, Kind, Mem, NamedType, OriginId, Post, Rel, Sig,
-    View, Word,
+    Assertion, Base, Cap, Fact, FieldTy, FnId, Kind, Mem, NamedType, OriginId, Post, Reg, Rel, Sig,
+    View, Word, Words,
 };
 use tal_write::{Label, LabelState, state_at};
 
@@ -62,9 +62,9 @@ pub fn assertion(
     views: Vec<View>,
     caps: Vec<Cap>,
 ) -> Assertion {
-    let mut regs = [const { Word::Junk }; 16];
+    let mut regs = Words::default();
     for (n, w) in words {
-        regs[reg(n)] = w.clone();
+        regs.set(Reg::ALL[reg(n)], w.clone());
     }
     Assertion { facts, regs, args: vec![], views, caps }
 }
@@ -88,7 +88,7 @@ pub fn label_state(
         vars,
         refinements: vec![],
         facts: a.facts,
-        regs: a.regs,
+        regs: Reg::ALL.map(|reg| a.regs.get(reg).clone()),
         delta: 0,
         touched: 0,
         slots: vec![],

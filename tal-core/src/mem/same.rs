@@ -341,7 +341,9 @@ impl<H: Hints> Judge<'_, H> {
         out: &mut Vec<Term>,
     ) -> Result<()> {
         premise!(self.differ_facts(&a.facts, &b.facts, rule, out));
-        for (v, w) in a.regs.iter().zip(&b.regs) {
+        premise!(a.regs.len() == b.regs.len(), other(rule));
+        for ((i, v), (j, w)) in a.regs.iter().zip(b.regs.iter()) {
+            premise!(i == j, other(rule));
             premise!(self.differ_word(v, w, rule, out));
         }
         premise!(a.args.len() == b.args.len(), other(rule));

@@ -15,7 +15,7 @@ use crate::ty::{
     self, Assertion, Base, Cap, Entry, Fact, Field, FieldTy, Guard, Mem, Post, Region, Sig, View,
     Word,
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 
 /// What a variable stands for: an [`crate::hint::Inst`] that was checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -448,12 +448,11 @@ impl<H: Hints> Judge<'_, H> {
     ///
     /// # Errors
     /// As for its parts.
-    pub fn subst_assertion(&mut self, a: &Assertion, s: Subst) -> Result<Box<Assertion>> {
-        let mut result = nothing_said();
-        result.facts = self.subst_facts(&a.facts, s)?;
-        let some = |(_, of): &(&mut Word, &Word)| !matches!(of, Word::Junk);
-        for (word, of) in result.regs.iter_mut().zip(&a.regs).filter(some) {
-            *word = self.subst_word(of, s)?;
+    pub fn subst_assertion(&mut self, a: &Assertion, s: Subst) -> Result<Assertion> {
+        let mut result =
+            Assertion { facts: self.subst_facts(&a.facts, s)?, ..Assertion::default() };
+        for (reg, word) in a.regs.iter() {
+            result.regs.set(*reg, self.subst_word(word, s)?);
         }
         result.args.clone_from(&a.args);
         for (_, word) in &mut result.args {
@@ -476,10 +475,10 @@ impl<H: Hints> Judge<'_, H> {
             None => None,
             Some(post) => Some(Post {
                 vars: post.vars.iter().map(|k| self.subst_kind(k, s)).collect::<Result<_>>()?,
-                state: *self.subst_assertion(&post.state, s)?,
+                state: self.subst_assertion(&post.state, s)?,
             }),
         };
-        Ok(Rc::new(Sig { vars, pre: *pre, post }))
+        Ok(Rc::new(Sig { vars, pre, post }))
     }
 
     /// Does a variable that satisfies `is` occur in `mem`? `Bound` ones of an inner `ex` do not
@@ -546,16 +545,4 @@ impl<H: Hints> Judge<'_, H> {
             }
         }
     }
-}
-
-/// An assertion that says nothing. Boxed here, where nothing else is on the stack: it is large.
-#[inline(never)]
-fn nothing_said() -> Box<Assertion> {
-    Box::new(Assertion {
-        facts: Vec::new(),
-        regs: [const { Word::Junk }; 16],
-        args: Vec::new(),
-        views: Vec::new(),
-        caps: Vec::new(),
-    })
 }

@@ -155,12 +155,11 @@ impl<H: Hints> Judge<'_, H> {
         entry: i64,
         rule: Rule,
     ) -> Result<()> {
-        let said = |(_, word): &(Reg, &Word)| !matches!(word, Word::Junk);
-        for (reg, want) in Reg::ALL.into_iter().zip(&wanted.regs).filter(said) {
+        for (reg, want) in wanted.regs.iter() {
             let want = self.subst_word(want, subst)?;
-            if reg != Reg::Rsp && *state.reg(reg) != want {
-                let have = state.reg(reg).clone();
-                let wrong = |e| register_evidence(e, reg, &have);
+            if *reg != Reg::Rsp && *state.reg(*reg) != want {
+                let have = state.reg(*reg).clone();
+                let wrong = |e| register_evidence(e, *reg, &have);
                 premise!(self.same_word(state, &have, &want, rule).map_err(wrong));
             }
         }
@@ -242,14 +241,13 @@ impl<H: Hints> Judge<'_, H> {
             self.fresh(state, kind)?;
         }
         let mut after = self.instantiated(state, &post.state, subst)?;
-        for (reg, word) in Reg::ALL.into_iter().zip(&post.state.regs) {
-            let word = match word {
+        let written = |reg: &Reg| *reg != Reg::Rsp && !reg.callee_saved();
+        for reg in Reg::ALL.into_iter().filter(written) {
+            let word = match post.state.regs.get(reg) {
                 Word::Junk => Word::Junk,
                 said => self.subst_word(said, subst)?,
             };
-            if reg != Reg::Rsp && !reg.callee_saved() {
-                state.set_reg(reg, word);
-            }
+            state.set_reg(reg, word);
         }
         for (at, _) in &sig.pre.args {
             let at = entry.saturating_add(i64::from(*at));
@@ -336,10 +334,10 @@ impl<H: Hints> Judge<'_, H> {
             None => None,
             Some(post) => Some(Post {
                 vars: kinds(self, &post.vars)?,
-                state: *self.subst_assertion(&post.state, subst)?,
+                state: self.subst_assertion(&post.state, subst)?,
             }),
         };
-        Ok(Rc::new(Sig { vars, pre: *pre, post }))
+        Ok(Rc::new(Sig { vars, pre, post }))
     }
 }
 

@@ -198,11 +198,11 @@ impl<H: Hints> Judge<'_, H> {
     /// views, capabilities. Its variables are in scope already.
     pub(crate) fn enter(&mut self, state: &mut State, sig: &Sig) -> Result<()> {
         let returning = sig.post.is_some();
-        for (reg, word) in Reg::ALL.into_iter().zip(&sig.pre.regs) {
+        for reg in Reg::ALL {
             match reg {
                 Reg::Rsp => {}
                 _ if returning && reg.callee_saved() => state.set_reg(reg, Word::Saved(reg)),
-                _ => state.set_reg(reg, word.clone()),
+                _ => state.set_reg(reg, sig.pre.regs.get(reg).clone()),
             }
         }
         if returning {

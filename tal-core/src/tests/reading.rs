@@ -1,6 +1,8 @@
 //! Not trusted: tests. The reader alone, byte by byte; what the writer makes of it again is tested
 //! where the writer is.
 
+use crate::term::Term;
+use crate::ty::{Reg, Word, Words};
 use crate::wire::read::Reader;
 use alloc::vec::Vec;
 
@@ -42,4 +44,22 @@ fn t157_nesting_is_bounded() {
     assert!(nested(15));
     assert!(!nested(16));
     assert!(!nested(100_000));
+}
+
+#[test]
+fn what_registers_hold_has_one_form() {
+    let of = |words: &[(Reg, Word)]| Words::of(words.to_vec());
+    let one = |reg: Reg| (reg, Word::Int(Term::ZERO));
+    let two = of(&[one(Reg::Rax), one(Reg::Rdi)]).unwrap();
+    assert_eq!((two.get(Reg::Rdi), two.get(Reg::Rcx)), (&Word::Int(Term::ZERO), &Word::Junk));
+    assert_eq!(of(&[one(Reg::Rdi), one(Reg::Rax)]), None);
+    assert_eq!(of(&[one(Reg::Rax), one(Reg::Rax)]), None);
+    assert_eq!(of(&[(Reg::Rax, Word::Junk)]), None);
+    let mut set = Words::default();
+    set.set(Reg::Rdi, Word::Int(Term::ZERO));
+    set.set(Reg::Rax, Word::Frame(0));
+    set.set(Reg::Rax, Word::Int(Term::ZERO));
+    assert_eq!(set, two);
+    set.set(Reg::Rax, Word::Junk);
+    assert_eq!(Some(set), of(&[one(Reg::Rdi)]));
 }

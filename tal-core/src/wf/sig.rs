@@ -82,10 +82,10 @@ impl<H: Hints> Judge<'_, H> {
     fn wf_assertion(&mut self, ctx: Ctx, a: &Assertion) -> Result<()> {
         let rule = Rule::WfSig;
         premise!(self.wf_facts(ctx, &a.facts, rule));
-        for (reg, word) in Reg::ALL.iter().zip(&a.regs) {
+        for (reg, word) in a.regs.iter() {
             premise!(self.wf_word(ctx, word));
-            let fixed = *reg == Reg::Rsp || reg.callee_saved();
-            premise!(!fixed || *word == Word::Junk, ill(rule));
+            premise!(*reg != Reg::Rsp, ill(rule));
+            premise!(!reg.callee_saved(), ill(rule));
         }
         premise!(a.args.len() <= limits::LABEL_SLOTS, ill(rule));
         let mut last = 0_u16;

@@ -29,9 +29,8 @@ impl Own {
 pub struct Pattern<'p> {
     pub own: Own,
     pub kinds: &'p [Kind],
-    /// Of a label none: only what is not as it was counts.
-    pub regs: &'p [Word],
-    pub changed: &'p [(Reg, Word)],
+    /// Of a label only what is not as it was.
+    pub regs: &'p [(Reg, Word)],
     pub slots: &'p [(i64, Word)],
     pub views: &'p [View],
     /// Is a variable without a better guess itself? So it is on the way back to a label.
@@ -42,7 +41,7 @@ impl<'p> Pattern<'p> {
     /// A pre- or post-state; stack arguments are not looked at.
     pub fn of(own: Own, kinds: &'p [Kind], a: &'p crate::ty::Assertion) -> Self {
         let (regs, views) = (&a.regs, &a.views);
-        Pattern { own, kinds, regs, changed: &[], slots: &[], views, itself: false }
+        Pattern { own, kinds, regs, slots: &[], views, itself: false }
     }
 
     /// The record of a label, whose own variables stand only in what it changes.
@@ -50,18 +49,11 @@ impl<'p> Pattern<'p> {
         Pattern {
             own: Own::Free(first),
             kinds: &l.vars,
-            regs: &[],
-            changed: &l.regs,
+            regs: &l.regs,
             slots: &l.slots,
             views: &l.views,
             itself: true,
         }
-    }
-
-    /// Registers with what is wanted in them.
-    fn regs(&self) -> impl Iterator<Item = (Reg, &'p Word)> {
-        let all = Reg::ALL.into_iter().zip(self.regs);
-        all.chain(self.changed.iter().map(|(reg, word)| (*reg, word)))
     }
 
     /// The most likely value of each variable.
@@ -76,8 +68,8 @@ impl<'p> Pattern<'p> {
 
     /// A register or slot that the pattern wants to be exactly the variable.
     fn by_word(&self, state: &State, kind: &Kind, v: Var) -> Option<Inst> {
-        let regs = self.regs().filter(|(_, want)| is_var(want, v));
-        let regs = regs.map(|(reg, _)| state.reg(reg));
+        let regs = self.regs.iter().filter(|(_, want)| is_var(want, v));
+        let regs = regs.map(|(reg, _)| state.reg(*reg));
         let slots = self.slots.iter().filter(|(_, want)| is_var(want, v));
         let slots = slots.map(|(at, _)| state.slot(*at));
         regs.chain(slots).find_map(|word| inst(kind, word))
@@ -90,8 +82,8 @@ impl<'p> Pattern<'p> {
         }
         let wanted = self.views.iter().find(|view| view.region == Region::Var(v))?;
         let Base::Name(name) = wanted.base else { return None };
-        let regs = self.regs().filter(|(_, want)| is_var(want, name));
-        let mut base = regs.filter_map(|(reg, _)| match state.reg(reg) {
+        let regs = self.regs.iter().filter(|(_, want)| is_var(want, name));
+        let mut base = regs.filter_map(|(reg, _)| match state.reg(*reg) {
             Word::Ptr(base, _) => Some(*base),
             _ => None,
         });
@@ -144,7 +136,7 @@ fn itself(state: &State, kind: &Kind, v: Var) -> Option<Inst> {
 
 /// Are a signature's own variables `Inner`? Those of a code parameter's are.
 pub fn own_of(sig: &crate::ty::Sig) -> Own {
-    let inner = |word: &Word| match word {
+    let inner = |(_, word): &(Reg, Word)| match word {
         Word::Int(term) => term.vars().any(|v| matches!(v, Var::Inner(_))),
         Word::Ptr(Base::Name(name), _) => matches!(name, Var::Inner(_)),
         _ => false,

@@ -8,9 +8,9 @@ use crate::limits;
 use crate::term::{Atom, Monomial, Term, Var};
 use crate::ty::{
     Assertion, Base, Block, Bounds, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind,
-    Lent, Mem, Mode, NameSet, OriginId, Post, Reg, Region, Rel, Sig, TypeId, View, Word,
+    Lent, Mem, Mode, NameSet, OriginId, Post, Reg, Region, Rel, Sig, TypeId, View, Word, Words,
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 
 /// What an allocation takes beside its contents: reference counts, the allocator, rounding.
 const ALLOCATION: usize = 48;
@@ -640,61 +640,36 @@ impl<'a> Reader<'a> {
         let pre = self.assertion()?;
         let post = match self.tag(2)? {
             0 => None,
-            _ => Some((self.kinds(limits::SIG_VARS)?, self.assertion()?)),
+            _ => Some(Post { vars: self.kinds(limits::SIG_VARS)?, state: self.assertion()? }),
         };
         self.pay(1, size_of::<Sig>())?;
-        Ok(signature(vars, pre, post))
+        Ok(Rc::new(Sig { vars, pre, post }))
     }
 
-    /// Registers that are not as `usual`: two bytes of mask, then their words.
-    pub(crate) fn regs(&mut self, usual: &[Word; 16]) -> Result<Box<[Word; 16]>> {
+    /// Two bytes of mask: the registers of which something is said. Then their words.
+    pub(crate) fn registers(&mut self) -> Result<Vec<(Reg, Word)>> {
         let mask = u16::from(self.byte()?) | (u16::from(self.byte()?) << 8);
-        let mut regs = Box::new(usual.clone());
-        for (number, reg) in regs.iter_mut().enumerate() {
-            if (mask >> number) & 1 == 1 {
-                let word = self.word()?;
-                self.need(word != *reg)?;
-                *reg = word;
-            }
-        }
-        Ok(regs)
+        let count = usize::try_from(mask.count_ones()).unwrap_or(0);
+        let mut regs = Reg::ALL.into_iter().filter(|reg| mask >> (*reg as u8) & 1 == 1);
+        self.many(count, |r| match regs.next() {
+            Some(reg) => Ok((reg, r.word()?)),
+            None => r.malformed(),
+        })
     }
 
-    fn assertion(&mut self) -> Result<Box<Assertion>> {
+    fn assertion(&mut self) -> Result<Assertion> {
         let facts = self.facts()?;
-        let regs = self.regs(&[const { Word::Junk }; 16])?;
+        let regs = self.registers()?;
+        let regs = self.some(Words::of(regs))?;
         let count = self.count(limits::LABEL_SLOTS)?;
         let args = self.many(count, |r| Ok((r.u16()?, r.word()?)))?;
         let (views, caps) = (self.views()?, self.caps()?);
-        Ok(assertion(facts, regs, args, views, caps))
+        Ok(Assertion { facts, regs, args, views, caps })
     }
 
     pub(crate) fn lent(&mut self) -> Result<Lent> {
         Ok(Lent { offset: self.i64()?, size: self.i64()?, name: self.var()? })
     }
-}
-
-/// Made of its parts where nothing else is on the stack: it is large.
-#[inline(never)]
-fn assertion(
-    facts: Vec<Fact>,
-    regs: Box<[Word; 16]>,
-    args: Vec<(u16, Word)>,
-    views: Vec<View>,
-    caps: Vec<Cap>,
-) -> Box<Assertion> {
-    Box::new(Assertion { facts, regs: *regs, args, views, caps })
-}
-
-/// As [`assertion`].
-#[inline(never)]
-fn signature(
-    vars: Vec<Kind>,
-    pre: Box<Assertion>,
-    post: Option<(Vec<Kind>, Box<Assertion>)>,
-) -> Rc<Sig> {
-    let post = post.map(|(vars, state)| Post { vars, state: *state });
-    Rc::new(Sig { vars, pre: *pre, post })
 }
 
 /// Words whose short form must be taken.

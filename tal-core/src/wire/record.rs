@@ -4,7 +4,7 @@
 use super::read::Reader;
 use crate::judge::Result;
 use crate::limits;
-use crate::ty::{Record, Reg, Word};
+use crate::ty::{Record, Word};
 use crate::walk::BYTES_A_RECORD;
 use alloc::vec::Vec;
 
@@ -39,7 +39,7 @@ pub(super) fn record(r: &mut Reader<'_>, head: u32, first: u16) -> Result<Record
     r.count_from(Some(first));
     let record = Record {
         vars: listed(r, given(flag::VARS), |r| r.kinds(limits::LABEL_VARS))?,
-        regs: listed(r, head & flag::REGS != 0, registers)?,
+        regs: listed(r, head & flag::REGS != 0, Reader::registers)?,
         frame: if given(flag::FRAME) { Some(frame(r)?) } else { None },
         slots: listed(r, given(flag::SLOTS), slots)?,
         lent: match given(flag::LENT) {
@@ -72,17 +72,6 @@ fn listed<'a, T>(
     }
     let list = read(r)?;
     if list.is_empty() { r.malformed() } else { Ok(list) }
-}
-
-/// Two bytes of mask, then the words.
-fn registers(r: &mut Reader<'_>) -> Result<Vec<(Reg, Word)>> {
-    let mask = u16::from(r.byte()?) | (u16::from(r.byte()?) << 8);
-    let count = usize::try_from(mask.count_ones()).unwrap_or(0);
-    let mut regs = Reg::ALL.into_iter().filter(|reg| mask >> (*reg as u8) & 1 == 1);
-    r.many(count, |r| match regs.next() {
-        Some(reg) => Ok((reg, r.word()?)),
-        None => r.malformed(),
-    })
 }
 
 /// `-delta/8`, touched.

@@ -218,8 +218,7 @@ pub(crate) fn types() -> Vec<NamedType> {
 }
 
 pub(crate) fn assertion() -> Assertion {
-    let regs = [const { Word::Junk }; 16];
-    Assertion { facts: vec![], regs, args: vec![], views: vec![], caps: vec![] }
+    Assertion::default()
 }
 
 pub(crate) fn never() -> Sig {

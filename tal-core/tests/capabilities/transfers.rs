@@ -17,7 +17,7 @@ use tal_core::state::State;
 use tal_core::term::{Monomial, Term, Var};
 use tal_core::ty::{
     Assertion, Base, Block, Bounds, Cap, Entry, Fact, Field, FieldTy, FnId, Guard, Kind, Mem, Mode,
-    NameSet, Post, Reg, Region, Rel, Sig, View, Word,
+    NameSet, Post, Reg, Region, Rel, Sig, View, Word, Words,
 };
 
 /// Says each variable of a state as another one, and a name as another one with an offset.
@@ -361,10 +361,10 @@ fn say(world: &mut World<'_>, words: &[(Reg, Word)], caps: &[Cap], common: usize
     Said { vars: plan.declared(), facts, words, views, caps, theta: plan.theta }
 }
 
-fn with_words(words: &[(Reg, Word)]) -> [Word; 16] {
-    let mut regs = [const { Word::Junk }; 16];
+fn with_words(words: &[(Reg, Word)]) -> Words {
+    let mut regs = Words::default();
     for (reg, word) in words {
-        regs[*reg as usize] = word.clone();
+        regs.set(*reg, word.clone());
     }
     regs
 }
@@ -438,7 +438,7 @@ fn label_step(world: &mut World<'_>) -> bool {
         vars: said.vars,
         refinements,
         facts: said.facts,
-        regs: with_words(&said.words),
+        regs: Reg::ALL.map(|reg| with_words(&said.words).get(reg).clone()),
         delta,
         touched,
         slots: vec![],

@@ -177,7 +177,7 @@ fn signatures_are_closed() {
     assert_eq!(refusal(wf(&sig(vec![], entry(0), later(0)))), Rule::WfGuard);
     let reg = |word: Word| {
         let mut a = assertion();
-        a.regs[Reg::Rdi as usize] = word;
+        a.regs.set(Reg::Rdi, word);
         a
     };
     wf(&sig(vec![addr()], reg(ptr(Var::Free(0), k(0))), None)).unwrap();
@@ -186,7 +186,7 @@ fn signatures_are_closed() {
     }
     for fixed in [Reg::Rsp, Reg::Rbx] {
         let mut a = assertion();
-        a.regs[fixed as usize] = Word::Int(k(0));
+        a.regs.set(fixed, Word::Int(k(0)));
         assert_eq!(refusal(wf(&sig(vec![], a, None))), Rule::WfSig);
     }
     for args in

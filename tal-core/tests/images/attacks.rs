@@ -59,7 +59,7 @@ fn c26_a_location_lies_in_memory_that_is_there() {
         theirs.vars.push(ADDRESS);
         let mut ours = owner(16);
         let there = Word::Ptr(Base::Name(Var::Free(0)), Term::int(offset));
-        ours.pre.regs[Reg::Rdi as usize] = there;
+        ours.pre.regs.set(Reg::Rdi, there);
         tail(ours, theirs, vec![at(0, offset)])
     };
     program(0).accepted();
@@ -162,7 +162,7 @@ fn c11_one_token_is_for_one_region() {
         });
         let mut state = label(0, &[]);
         state.slots.clear();
-        state.regs = assertion(&[]).regs;
+        state.regs.fill(Word::Junk);
         state.vars = vec![Kind::Region, Kind::Region];
         let Cap::Entry(entry) = junk(0, 16) else { unreachable!() };
         for region in regions {

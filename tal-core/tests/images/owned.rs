@@ -201,7 +201,7 @@ fn outcome(value: i64, theta: i64, times: usize, ghosts: Vec<Ghost>) -> Program 
     let mut sig = owner(vec![]);
     let post = sig.post.as_mut().unwrap();
     post.vars = vec![Kind::INT];
-    post.state.regs[Reg::Rax as usize] = int(1);
+    post.state.regs.set(Reg::Rax, int(1));
     post.state.caps = vec![guarded(t(1)); times];
     let at = Site::Return(u32::try_from(text.len() - 1).unwrap());
     let mut program = Program::new(text, vec![(0, sig)]);

@@ -166,7 +166,7 @@ fn nullable() -> Sig {
     sig.pre.views = vec![bytes(Region::Always, vec![Guard::IsAddress(Var::Free(0))])];
     let post = sig.post.as_mut().unwrap();
     post.vars = vec![within(0, 0)];
-    post.state.regs[Reg::Rax as usize] = int(3);
+    post.state.regs.set(Reg::Rax, int(3));
     sig
 }
 
@@ -228,7 +228,7 @@ fn a_label_of_a_table_knows_its_index_if_it_says_so() {
         });
         let mut sig = reader();
         sig.vars[1] = within(0, 1);
-        sig.post.as_mut().unwrap().state.regs[Reg::Rax as usize] = int(1);
+        sig.post.as_mut().unwrap().state.regs.set(Reg::Rax, int(1));
         let mut tried = of(sig, tried);
         let word = |o: &u32| u64::from(TEXT + o).to_le_bytes();
         tried.program.table = Some((FnId(0), tried.offsets.iter().flat_map(word).collect()));
@@ -327,7 +327,7 @@ fn a_region_that_begins_anew_is_another() {
             a.ret().unwrap();
         });
         let mut sig = gives_back();
-        sig.pre.regs[Reg::Rax as usize] = Word::Int(Term::ZERO);
+        sig.pre.regs.set(Reg::Rax, Word::Int(Term::ZERO));
         let borrow = Ghost::Borrow { entry: 0, mode: Mode::Ro };
         let end = Ghost::RegionEnd { token: 1 };
         let tried =
@@ -362,7 +362,7 @@ fn an_own_integer_is_one_on_each_way() {
         let mut sig = reader();
         let post = sig.post.as_mut().unwrap();
         post.vars = vec![within(0, (1 << 64) - 1)];
-        post.state.regs[Reg::Rax as usize] = int(3);
+        post.state.regs.set(Reg::Rax, int(3));
         tried.hints.oracle.insts = theta.into_iter().map(|inst| vec![inst]).collect();
         of(sig, tried)
     };

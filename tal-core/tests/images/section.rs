@@ -7,7 +7,7 @@ use tal_core::limits;
 use tal_core::state::Scope;
 use tal_core::ty::{
     Block, Bounds, Entry, Field, FieldTy, Guard, Lent, Mem, Mode, NameSet, NamedType, OriginId,
-    Region, TypeId,
+    Region, TypeId, Words,
 };
 
 /// Verdict, and the section that the accepted reading would be written as.
@@ -275,7 +275,10 @@ impl Gen {
         }
     }
     fn assertion(&mut self) -> Assertion {
-        let regs = core::array::from_fn(|_| if self.0.bool() { Word::Junk } else { self.word() });
+        let mut regs = Words::default();
+        for reg in Reg::ALL.into_iter().filter(|_| self.0.bool()).collect::<Vec<_>>() {
+            regs.set(reg, self.word());
+        }
         Assertion {
             facts: self.list(3, Self::fact),
             regs,

@@ -168,7 +168,7 @@ fn views_of_who_gives_out_code_stay_there() {
         over.vars = vec![];
         // In the user, which has p as its variable 1.
         let one = |i: u16| Base::Name(Var::Free(i));
-        over.pre.regs[Reg::Rdi as usize] = Word::Ptr(one(1), Term::ZERO);
+        over.pre.regs.set(Reg::Rdi, Word::Ptr(one(1), Term::ZERO));
         over.pre.views.iter_mut().for_each(|view| view.base = one(1));
         let mut program = gives(giver(), |_| (), over, given, |_| ());
         let mut user = function(0, &[(Reg::Rsi, pointer(0)), (Reg::Rdi, pointer(1))], 0, &[]);
@@ -193,7 +193,7 @@ fn views_of_who_gives_out_code_stay_there() {
     // A location in it.
     let inside = |viewed: bool| {
         let mut given = sigma(false, Var::Free(0));
-        given.pre.regs[Reg::Rdi as usize] = Word::Junk;
+        given.pre.regs.set(Reg::Rdi, Word::Junk);
         let theta = vec![Inst::Ptr(Base::Name(Var::Free(0)), Term::int(4))];
         program(viewed, given, &[], theta)
     };
@@ -295,7 +295,7 @@ fn the_label_at_an_entry_is_of_its_function() {
         first.post = None;
         let mut second = first.clone();
         second.vars.push(within(0, 7));
-        second.pre.regs[Reg::Rax as usize] = int(3);
+        second.pre.regs.set(Reg::Rax, int(3));
         let mut program = Program::new(text, vec![(0, first), (offsets[0], second)]);
         for offset in offsets.iter().take(1) {
             program = program.label(*offset, label(0, &[]));
@@ -447,7 +447,7 @@ fn what_the_ghosts_of_an_edge_change_is_put_back() {
         }
         tried.hints.oracle.ghosts.insert(Site::Edge { from, to }, ghosts.iter().cloned().collect());
         let mut sig = first_owned();
-        sig.pre.regs[Reg::Rax as usize] = Word::Int(Term::ZERO);
+        sig.pre.regs.set(Reg::Rax, Word::Int(Term::ZERO));
         sig.post.as_mut().unwrap().state.caps = vec![owned()];
         tried.program.sigs = vec![Rc::new(sig)];
         tried

@@ -35,7 +35,7 @@ fn allocator(fact: Term, extent: Term) -> Sig {
         ..never()
     };
     sig.pre.facts = vec![ge(fact)];
-    sig.pre.regs[Reg::Rdi as usize] = Word::Int(v(0));
+    sig.pre.regs.set(Reg::Rdi, Word::Int(v(0)));
     let post = sig.post.as_mut().unwrap();
     post.state.caps = vec![Cap::Entry(entry)];
     sig

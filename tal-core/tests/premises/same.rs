@@ -8,7 +8,8 @@ use tal_core::hint::Ghost;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Cap, Entry, Fact, FieldTy, Guard, Kind, Mem, Mode, Post, Region, Rel, Sig, View, Word,
+    Base, Cap, Entry, Fact, FieldTy, Guard, Kind, Mem, Mode, Post, Reg, Region, Rel, Sig, View,
+    Word,
 };
 
 const RULE: Rule = Rule::Entail;
@@ -74,7 +75,7 @@ fn full() -> Sig {
     for a in [&mut sig.pre, &mut sig.post.as_mut().unwrap().state] {
         a.facts = vec![ge(Term::var(Var::Inner(0)))];
         a.args = vec![(8, Word::Int(k(0)))];
-        a.regs[0] = Word::Int(k(1));
+        a.regs.set(Reg::Rax, Word::Int(k(1)));
         a.views = vec![View {
             guards: vec![],
             region: Region::Always,
@@ -108,10 +109,15 @@ fn a_signature_is_the_same_in_everything() {
         Box::new(|s| s.post = None),
         Box::new(move |s| s.post = Some(Post { vars: vec![], ..post(s) })),
         Box::new(move |s| s.post = Some(Post { vars: vec![Kind::Word], ..post(s) })),
-        Box::new(|s| s.post.as_mut().unwrap().state.regs[0] = Word::Int(k(2))),
+        Box::new(|s| s.post.as_mut().unwrap().state.regs.set(Reg::Rax, Word::Int(k(2)))),
         Box::new(|s| s.pre.facts.clear()),
         Box::new(|s| s.pre.facts[0].rel = Rel::Eq),
-        Box::new(|s| s.pre.regs[0] = Word::Int(k(2))),
+        Box::new(|s| s.pre.regs.set(Reg::Rax, Word::Int(k(2)))),
+        Box::new(|s| s.pre.regs.set(Reg::Rcx, Word::Int(k(1)))),
+        Box::new(|s| {
+            s.pre.regs.set(Reg::Rax, Word::Junk);
+            s.pre.regs.set(Reg::Rcx, Word::Int(k(1)));
+        }),
         Box::new(|s| s.pre.args.clear()),
         Box::new(|s| s.pre.args[0].0 = 16),
         Box::new(|s| s.pre.args[0].1 = Word::Int(k(1))),

@@ -213,7 +213,7 @@ fn both_edges_of_a_null_check_are_followed() {
     let check = |rax: Word| {
         let mut sig = never();
         sig.vars = vec![Kind::Addr { set: NameSet::NULLABLE, block: None }];
-        sig.pre.regs[Reg::Rdi as usize] = Word::Ptr(Base::Name(Var::Free(0)), k(0));
+        sig.pre.regs.set(Reg::Rdi, Word::Ptr(Base::Name(Var::Free(0)), k(0)));
         let mut taken = label(vec![]);
         taken.regs[Reg::Rax as usize] = rax;
         let image = Image {

@@ -204,13 +204,7 @@ impl Forward for Prover {
 
 /// Nothing declared, nothing brought.
 pub fn empty_assertion() -> Assertion {
-    Assertion {
-        facts: vec![],
-        regs: [const { Word::Junk }; 16],
-        args: vec![],
-        views: vec![],
-        caps: vec![],
-    }
+    Assertion::default()
 }
 
 /// A function that brings nothing and returns nothing.
