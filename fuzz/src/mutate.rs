@@ -199,15 +199,21 @@ impl<'a> Forward for Hung<'a, '_> {
         Ok(self.rng.u32(0..=scopes.saturating_add(1)))
     }
 
-    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
-        let mut record = match self.written.get(&to) {
-            Some((_, record)) => record.clone(),
-            None => self.finder.record(state, to, parent)?,
-        };
-        if self.hung != 0 && self.rng.u8(0..16) == 0 {
-            self::record(self.rng, state, parent, &mut record);
+    fn record(
+        &mut self,
+        state: &State,
+        to: u32,
+        parent: &Mark,
+        record: &mut Record,
+    ) -> Result<(), Error> {
+        match self.written.get(&to) {
+            Some((_, written)) => record.clone_from(written),
+            None => self.finder.record(state, to, parent, record)?,
         }
-        Ok(record)
+        if self.hung != 0 && self.rng.u8(0..16) == 0 {
+            self::record(self.rng, state, parent, record);
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@
  * quarter of that for the part of the last block that nobody needs.
  */
 #define TAL_ARENA		((size_t)256 << 10)
-#define TAL_ARENA_MAX(size)	(((size_t)25 << 20) + 100 * (size_t)(size))
+#define TAL_ARENA_MAX(size)	(((size_t)25 << 20) + 25 * (size_t)(size))
 
 /* The next block, when there are @have bytes and @need are needed. */
 #define TAL_ARENA_NEXT(have, need)	((need) > (have) / 4 ? (need) : (have) / 4)

@@ -93,7 +93,7 @@ static const char *limits(void)
 /* The most that one judging took is no more than the header of the judge promises. */
 static const char *memory_bound(off_t size)
 {
-	long most = kml_counter("most memory of one"), bound = (25L << 20) + 100 * size;
+	long most = kml_counter("most memory of one"), bound = (25L << 20) + 25 * size;
 
 	return most > 0 && most <= bound ? NULL : fail("%ld bytes, of %ld", most, bound);
 }

@@ -18,18 +18,18 @@ use tal_core::counted::Rc;
 use tal_core::decode::{self, Op};
 use tal_core::error::{Error, Kind as ErrorKind, Rule};
 use tal_core::hint::{
-    Comb, Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through,
+    Comb, Forward, Ghost, Hints, Inst, Proof, Room, Seen, Site, Start, Template, Through,
 };
 use tal_core::image::{Image, Interface};
 use tal_core::judge::{Judge, Own, range_goals};
 use tal_core::state::Mark;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::Record;
 use tal_core::ty::{
     Assertion, Base, Cap, DataId, Entry, Fact, FnId, Guard, Kind, Mem, Mode, Region, Rel, Sig,
     View, Word,
 };
+use tal_core::ty::{Declared, Record};
 use tal_core::walk::Opened;
 use tal_write::{Label, Saved};
 
@@ -556,17 +556,23 @@ impl Hints for Finder<'_> {
         ghosts::answer_post(self, st, kinds, post)
     }
 
-    fn spare(&mut self, _: Vec<Inst>) {}
+    fn spare(&mut self, _: Room) {}
 
     fn parent(&mut self, _: &State, to: u32, chain: &[Opened]) -> Result<u32, Error> {
         Ok(self.parent_of(to, chain))
     }
 
-    fn record(&mut self, st: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
+    fn record(
+        &mut self,
+        st: &State,
+        to: u32,
+        parent: &Mark,
+        record: &mut Record,
+    ) -> Result<(), Error> {
         let target = Target::new(to, Saved::of(st, parent), self.record_of(st, to, parent)?);
-        let record = target.record.clone();
+        record.clone_from(&target.record);
         self.targets.insert(to, std::rc::Rc::new(target));
-        Ok(record)
+        Ok(())
     }
 
     fn label(
@@ -574,9 +580,9 @@ impl Hints for Finder<'_> {
         st: &State,
         to: u32,
         parent: &Mark,
-        record: &Record,
+        record: Declared<'_>,
     ) -> Result<Vec<Inst>, Error> {
-        let target = Target::new(to, Saved::of(st, parent), record.clone());
+        let target = Target::new(to, Saved::of(st, parent), tal_write::owned(record));
         ghosts::answer_label(self, st, &target)
     }
 

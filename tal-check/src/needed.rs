@@ -20,7 +20,7 @@ use tal_core::learn::{Told, told};
 use tal_core::prove::{by_bounds, shows};
 use tal_core::state::{Mark, Scope, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Bounds, Fact, Kind, Record, Rel};
+use tal_core::ty::{Bounds, Declared, Fact, Kind, Record, Rel};
 use tal_core::walk::Opened;
 use tal_write::{Label, LabelState};
 
@@ -473,8 +473,14 @@ impl<'a> Forward for Uses<'a> {
         Ok(self.parent)
     }
 
-    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
-        let record = self.finder.record(state, to, parent)?;
+    fn record(
+        &mut self,
+        state: &State,
+        to: u32,
+        parent: &Mark,
+        record: &mut Record,
+    ) -> Result<(), Error> {
+        self.finder.record(state, to, parent, record)?;
         if let Some(label) = self.label_at(to) {
             let facts = record.facts.len();
             if let Some(needed) = self.needed.get_mut(label as usize) {
@@ -485,7 +491,7 @@ impl<'a> Forward for Uses<'a> {
             }
             self.records.insert(label, (self.parent, parent.first()?, record.clone()));
         }
-        Ok(record)
+        Ok(())
     }
 
     fn end(&mut self) -> Result<(), Error> {
@@ -570,14 +576,14 @@ impl<'a> Forward for Uses<'a> {
         state: &State,
         to: u32,
         parent: &Mark,
-        declared: &Record,
+        declared: Declared<'_>,
     ) -> Result<Vec<Inst>, Error> {
         self.arrive();
         let values = self.finder.label(state, to, parent, declared)?;
         if let Some(label) = self.label_at(to) {
-            let mut theta = Theta::new(Space::Free(parent.first()?), declared.vars.clone());
+            let mut theta = Theta::new(Space::Free(parent.first()?), declared.vars.to_vec());
             theta.values = values.iter().cloned().map(Some).collect();
-            let facts = (0..).zip(&declared.facts).filter_map(|(i, f)| Some((i, theta.fact(f)?)));
+            let facts = (0..).zip(declared.facts).filter_map(|(i, f)| Some((i, theta.fact(f)?)));
             let wanted = facts.flat_map(|(i, f)| questions(f).into_iter().map(move |q| (q, i)));
             let wanted = wanted.collect();
             self.way = Some(Way { label, wanted, asked: Vec::new(), open: false });
@@ -635,12 +641,19 @@ impl<'a> Forward for Ready<'a> {
         Ok(self.parent)
     }
 
-    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
-        if let Some((_, record)) = self.records.get(&to) {
-            return Ok(record.clone());
+    fn record(
+        &mut self,
+        state: &State,
+        to: u32,
+        parent: &Mark,
+        record: &mut Record,
+    ) -> Result<(), Error> {
+        if let Some((_, known)) = self.records.get(&to) {
+            record.clone_from(known);
+            return Ok(());
         }
-        let record = self.finder.record(state, to, parent)?;
+        self.finder.record(state, to, parent, record)?;
         self.records.insert(to, (self.parent, record.clone()));
-        Ok(record)
+        Ok(())
     }
 }

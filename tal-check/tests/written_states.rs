@@ -86,12 +86,18 @@ impl<'a> Forward for Roots<'a> {
         Ok(k)
     }
 
-    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
-        let record = self.stream.record(state, to, parent)?;
+    fn record(
+        &mut self,
+        state: &State,
+        to: u32,
+        parent: &Mark,
+        record: &mut Record,
+    ) -> Result<(), Error> {
+        self.stream.record(state, to, parent, record)?;
         if self.root {
-            self.states.insert(to, LabelState::of(&Saved::of(state, parent), &record));
+            self.states.insert(to, LabelState::of(&Saved::of(state, parent), record.declared()));
         }
-        Ok(record)
+        Ok(())
     }
 }
 

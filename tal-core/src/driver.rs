@@ -11,7 +11,7 @@ use crate::rules::apply::Callee;
 use crate::state::{Mark, State};
 use crate::table::Feature;
 use crate::term::Term;
-use crate::ty::{Base, DataId, Fact, FnId, ImportId, Record, Reg, Rel, Word};
+use crate::ty::{Base, DataId, Declared, Fact, FnId, ImportId, Reg, Rel, Word};
 use crate::walk::{Next, Walk};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -39,7 +39,7 @@ pub enum Wanted<'w> {
         /// The mark of its parent.
         parent: &'w Mark,
         /// How it differs from that.
-        record: &'w Record,
+        record: Declared<'w>,
     },
     /// An entry: a tail call.
     Entry(Callee),
@@ -114,7 +114,7 @@ impl<'a, H: Hints> Judge<'a, H> {
         premise!(self.tables());
         premise!(self.starts());
         let image = self.image;
-        let mut walk = Walk::new(image);
+        let mut walk = Box::new(Walk::new(image));
         let mut state = Box::new(State::empty());
         for id in 0..image.functions.len() {
             let id = FnId(u32::try_from(id).ok().or_refuse(Rule::Limit)?);
@@ -253,12 +253,14 @@ impl<'a, H: Hints> Judge<'a, H> {
             if k == 0 {
                 self.open_scope(walk, state, from, None)?;
             }
+            let mut record = walk.record();
             let parent = walk.nth(k.max(1));
             let (depth, parent) =
                 parent.ok_or_else(|| Error::new(Rule::EdgeLabel, Evidence::BadHint))?;
             let mark = parent.mark();
-            let record = self.hints.record(state, at, mark)?;
-            premise!(self.wf_record(state, mark, &record).map_err(|e| placed(e, at)));
+            self.hints.record(state, at, mark, &mut record)?;
+            let formed = self.wf_record(state, mark, record.declared());
+            premise!(formed.map_err(|e| placed(e, at)));
             walk.hang(label, depth, record)?;
         }
         let closed = || Error::new(Rule::EdgeLabel, Evidence::BadTarget(u64::from(at)));

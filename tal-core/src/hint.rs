@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::state::{Mark, State};
 use crate::term::{Term, Var};
 use crate::ty::{
-    Assertion, Base, Cap, DataId, Fact, FieldTy, FnId, Guard, Kind, Mem, Mode, Record, Reg, Region,
-    Sig, View, Word,
+    Assertion, Base, Cap, DataId, Declared, Fact, FieldTy, FnId, Guard, Kind, Mem, Mode, Record,
+    Reg, Region, Sig, View, Word,
 };
 use crate::walk::Opened;
 use alloc::vec::Vec;
@@ -177,6 +177,15 @@ pub struct Template {
     pub kept: Vec<Term>,
 }
 
+/// Room of an answer.
+#[derive(Debug)]
+pub enum Room {
+    /// Of values.
+    Values(Vec<Inst>),
+    /// Of premises.
+    Premises(Vec<(u16, i128)>),
+}
+
 /// A step that takes no instruction: names are the rule ids of core.md 4.4 to 4.11. Positions count
 /// in [`State::caps`] or [`State::views`] as they stand.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -335,18 +344,25 @@ pub trait Hints {
     ) -> Result<Vec<Inst>, Error>;
     /// The values that were answered last are not needed any more: no question, but who answers may
     /// use their room again.
-    fn spare(&mut self, answered: Vec<Inst>);
+    fn spare(&mut self, answered: Room);
     /// The first way leads to the label at text offset `to`. On which scope does the label hang?
     /// 0: on one that is opened here; k: on the k-th of the chain, counted from its end.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
     fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32, Error>;
-    /// What that label declares, which hangs on the scope of this mark.
+    /// What that label declares, which hangs on the scope of this mark: goes into the record, which
+    /// is empty.
     ///
     /// # Errors
     /// See [`Hints::ghost`].
-    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error>;
+    fn record(
+        &mut self,
+        state: &State,
+        to: u32,
+        parent: &Mark,
+        record: &mut Record,
+    ) -> Result<(), Error>;
     /// Values for the own variables of the label at text offset `to`, whose record it is.
     ///
     /// # Errors
@@ -356,7 +372,7 @@ pub trait Hints {
         state: &State,
         to: u32,
         parent: &Mark,
-        record: &Record,
+        record: Declared<'_>,
     ) -> Result<Vec<Inst>, Error>;
     /// Template of a conditional move of `moved` over `kept`; the fresh integers start at
     /// `Free(state.scope.len())`.

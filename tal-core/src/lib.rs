@@ -42,6 +42,7 @@ pub mod learn;
 pub mod limits;
 pub mod mem;
 pub mod prove;
+mod records;
 pub mod rules;
 pub mod state;
 pub mod table;

@@ -84,11 +84,14 @@ pub const SECTION_FACTOR: usize = 4;
 pub const SECTION_SLACK: usize = 64 * 1024;
 /// Memory: judging has at most so many bytes allocated at a time for each byte of text and
 /// annotations. All of it is taken by reading, which stops where it would take more.
-pub const MEMORY_FACTOR: usize = 64;
+pub const MEMORY_FACTOR: usize = 16;
 /// And so many besides: states, whose parts have the limits above, and what rules make of them.
 pub const MEMORY_BESIDES: usize = 16 << 20;
 /// The part of [`MEMORY_BESIDES`] that reading may take.
 pub const MEMORY_SLACK: usize = 1 << 20;
+/// Elements of a list of the records of a function: the room of a longer one is given back when the
+/// function is done.
+pub const ROOM: usize = 512;
 /// Nodes of one memory type that is read or substituted into: types, fields, facts and monomials.
 pub const NODES: usize = 1024;
 /// Fuel: units of work per byte of text and annotations.

@@ -2,7 +2,7 @@
 //! 4.2).
 
 use crate::error::{Error, Kind, OrRefuse, Rule};
-use crate::hint::{Comb, End, Hints, Proof, Seen, Step};
+use crate::hint::{Comb, End, Hints, Proof, Room, Seen, Step};
 use crate::judge::{Judge, Result, is_int};
 use crate::limits;
 use crate::state::State;
@@ -93,7 +93,7 @@ impl<H: Hints> Judge<'_, H> {
         let goal = Fact { rel: Rel::Ge, term: term.clone() };
         loop {
             match self.hints.prove(state, &goal)? {
-                Proof::Comb(comb) => return self.comb(state, &goal, &comb, rule),
+                Proof::Comb(comb) => return self.comb(state, &goal, comb, rule),
                 Proof::Step(step) => self.step(state, &step)?,
             }
             if self.known(state, term, rule)? {
@@ -109,7 +109,7 @@ impl<H: Hints> Judge<'_, H> {
         }
         let goal = Fact { rel: Rel::Ge, term: term.clone() };
         match self.hints.prove(state, &goal)? {
-            Proof::Comb(comb) => self.comb(state, &goal, &comb, rule),
+            Proof::Comb(comb) => self.comb(state, &goal, comb, rule),
             Proof::Step(_) => refuse!(Error::new(rule, Kind::BadHint)),
         }
     }
@@ -243,13 +243,14 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// rule[prove-comb]: what is left of the goal is not negative by bounds.
-    fn comb(&mut self, state: &State, goal: &Fact, comb: &Comb, rule: Rule) -> Result<()> {
+    fn comb(&mut self, state: &State, goal: &Fact, comb: Comb, rule: Rule) -> Result<()> {
         let refuse = || not_proved(rule, goal.rel, &goal.term);
         premise!(comb.scale != 0, refuse());
         let scaled = goal.term.scale(i128::from(comb.scale)).or_refuse(Rule::ProveComb)?;
         let (sum, _) = self.sum(state, &comb.premises, Rule::ProveComb)?;
         let rest = scaled.sub(&sum).or_refuse(Rule::ProveComb)?;
         premise!(low(state, &rest).is_some_and(|rest| rest >= 0), refuse());
+        self.hints.spare(Room::Premises(comb.premises));
         Ok(())
     }
 

@@ -583,6 +583,21 @@ pub struct Lent {
 /// What a label declares: how its state differs from the one that its parent has saved (L of
 /// core.md 2). Its own variables are numbered from the parent's mark, so that variable i is
 /// `Free(mark + i)`; other variables are those below the mark.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs, reason = "the fields are those of [`Record`]")]
+pub struct Declared<'r> {
+    pub vars: &'r [Kind],
+    pub refinements: &'r [(Var, NameSet)],
+    pub facts: &'r [Fact],
+    pub regs: &'r [(Reg, Word)],
+    pub frame: Option<(i64, i64)>,
+    pub slots: &'r [(i64, Word)],
+    pub lent: Option<&'r [Lent]>,
+    pub views: &'r [View],
+    pub caps: Option<&'r [Cap]>,
+}
+
+/// The same as it is made, before it is found well formed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Record {
     /// Its own variables.
@@ -605,4 +620,22 @@ pub struct Record {
     pub views: Vec<View>,
     /// Everything owned, if it is not the same.
     pub caps: Option<Vec<Cap>>,
+}
+
+impl Record {
+    /// What it declares.
+    #[must_use]
+    pub fn declared(&self) -> Declared<'_> {
+        Declared {
+            vars: &self.vars,
+            refinements: &self.refinements,
+            facts: &self.facts,
+            regs: &self.regs,
+            frame: self.frame,
+            slots: &self.slots,
+            lent: self.lent.as_deref(),
+            views: &self.views,
+            caps: self.caps.as_deref(),
+        }
+    }
 }

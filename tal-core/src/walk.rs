@@ -10,9 +10,11 @@ use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
 use crate::image::Image;
 use crate::judge::Result;
 use crate::limits;
+use crate::records::{Records, emptied};
 use crate::state::{Mark, State, weigh};
-use crate::ty::{FnId, Record};
-use alloc::{boxed::Box, vec, vec::Vec};
+use crate::ty::{Declared, FnId, Record};
+use alloc::{vec, vec::Vec};
+use core::mem;
 use core::ops::Range;
 
 /// rule[scope]: an open scope: a state to come back to, and what begins in it.
@@ -43,10 +45,9 @@ impl Opened {
 /// A label that was found.
 struct Found {
     /// Place and number of its parent.
-    parent: (usize, u32),
+    parent: (u32, u32),
     /// The label that was found next on the same scope.
     next: Option<u32>,
-    record: Record,
 }
 
 /// What is to be done next.
@@ -62,8 +63,13 @@ pub(crate) enum Next {
 pub(crate) struct Walk {
     /// A bit for each byte of the text: an instruction that was judged has it.
     claimed: Vec<u64>,
-    /// By label.
-    found: Vec<Option<Box<Found>>>,
+    /// By label: the number of its record and one more; zero if it was not found yet.
+    numbers: Vec<u32>,
+    /// Of the running function, by number.
+    found: Vec<Found>,
+    records: Records,
+    /// A record that is empty.
+    spare: Record,
     /// The scopes that are open, the root first.
     chain: Vec<Opened>,
     /// How many scopes were opened.
@@ -77,18 +83,21 @@ pub(crate) struct Walk {
 pub(crate) const CLAIMED: usize = 64;
 /// What is kept of a label beside its record: where that is, and its place in the set of a jump
 /// table.
-pub(crate) const BYTES_A_LABEL: usize = size_of::<usize>() + 24;
+pub(crate) const BYTES_A_LABEL: usize = size_of::<u32>() + 24;
 /// What is kept of a label that was found.
-pub(crate) const BYTES_A_RECORD: usize = size_of::<Found>();
+pub(crate) const BYTES_A_RECORD: usize = size_of::<Found>() + Records::BYTES;
+/// And if it declares more than variables, registers and facts.
+pub(crate) const BYTES_MORE: usize = Records::MORE;
 
 impl Walk {
     pub(crate) fn new(image: &Image<'_>) -> Walk {
         let (claimed, labels) = (image.text.len().div_ceil(CLAIMED), image.labels.len());
-        let mut found = Vec::with_capacity(labels);
-        found.resize_with(labels, || None);
         Walk {
             claimed: vec![0; claimed],
-            found,
+            numbers: vec![0; labels],
+            found: Vec::new(),
+            records: Records::default(),
+            spare: Record::default(),
             chain: Vec::new(),
             opened: 0,
             function: FnId(0),
@@ -133,8 +142,8 @@ impl Walk {
             let next = match (top.waiting.take(), top.labels) {
                 (Some((to, cc)), _) => Next::Block { from: top.from, to, cc },
                 (None, Some((first, last))) => {
-                    let index = usize::try_from(first).ok();
-                    let found = index.and_then(|l| self.found.get(l)?.as_ref());
+                    let found = number(&self.numbers, first);
+                    let found = found.and_then(|number| self.found.get(index(number)?));
                     let after = found.and_then(|found| found.next);
                     top.labels = after.map(|after| (after, last));
                     Next::Label(first)
@@ -151,8 +160,7 @@ impl Walk {
 
     /// Is a way to the label known?
     pub(crate) fn is_found(&self, label: u32) -> bool {
-        let found = usize::try_from(label).ok().and_then(|l| self.found.get(l));
-        found.is_some_and(Option::is_some)
+        number(&self.numbers, label).is_some()
     }
 
     /// The scope that is the k-th from the newest.
@@ -161,37 +169,46 @@ impl Walk {
         Some((depth, self.chain.get(depth)?))
     }
 
+    /// An empty record.
+    pub(crate) fn record(&mut self) -> Record {
+        mem::take(&mut self.spare)
+    }
+
     /// The label hangs on the scope of this depth.
-    pub(crate) fn hang(&mut self, label: u32, depth: usize, record: Record) -> Result<()> {
+    pub(crate) fn hang(&mut self, label: u32, depth: usize, mut record: Record) -> Result<()> {
         let parent = self.chain.get_mut(depth).or_refuse(Rule::Walk)?;
-        let index = |label: u32| usize::try_from(label).ok();
-        let found = Found { parent: (depth, parent.number), next: None, record };
-        let place = index(label).and_then(|l| self.found.get_mut(l));
-        *place.or_refuse(Rule::Walk)? = Some(Box::new(found));
-        let Some((first, last)) = parent.labels else {
-            parent.labels = Some((label, label));
-            return Ok(());
+        let depth = u32::try_from(depth).ok().or_refuse(Rule::Walk)?;
+        self.found.push(Found { parent: (depth, parent.number), next: None });
+        let place = index(label).and_then(|l| self.numbers.get_mut(l));
+        *place.or_refuse(Rule::Walk)? = self.records.push(&mut record)?.saturating_add(1);
+        self.spare = record;
+        let first = match parent.labels {
+            None => label,
+            Some((first, last)) => {
+                let last = number(&self.numbers, last).and_then(index);
+                let last = last.and_then(|number| self.found.get_mut(number));
+                last.or_refuse(Rule::Walk)?.next = Some(label);
+                first
+            }
         };
-        let last = index(last).and_then(|l| self.found.get_mut(l)?.as_mut());
-        last.or_refuse(Rule::Walk)?.next = Some(label);
         parent.labels = Some((first, label));
         Ok(())
     }
 
     /// rule[edge-label]: what the label declares and the mark of its parent, if that is open:
     /// the same scope, by its number, not only one of the same depth.
-    pub(crate) fn declared(&self, label: u32) -> Option<(&Mark, &Record)> {
-        let found = usize::try_from(label).ok().and_then(|l| self.found.get(l))?.as_ref()?;
-        let (depth, number) = found.parent;
-        let parent = self.chain.get(depth).filter(|open| holds!(open.number == number))?;
-        Some((parent.mark(), &found.record))
+    pub(crate) fn declared(&self, label: u32) -> Option<(&Mark, Declared<'_>)> {
+        let record = number(&self.numbers, label)?;
+        let (depth, number) = self.found.get(index(record)?)?.parent;
+        let parent = self.chain.get(index(depth)?).filter(|open| holds!(open.number == number))?;
+        Some((parent.mark(), self.records.get(record)?))
     }
 
-    /// The records of labels that are done are not needed any more.
+    /// The records of a function that is done are not needed any more.
     pub(crate) fn forget(&mut self, labels: Range<usize>) {
-        for found in self.found.get_mut(labels).into_iter().flatten() {
-            *found = None;
-        }
+        self.numbers.get_mut(labels).into_iter().flatten().for_each(|number| *number = 0);
+        emptied(&mut self.found);
+        self.records.clear();
     }
 
     /// rule[claim]: an instruction stands at so many bytes, at most 15. False if one of them was
@@ -226,6 +243,15 @@ impl Walk {
         }
         None
     }
+}
+
+fn index(number: u32) -> Option<usize> {
+    usize::try_from(number).ok()
+}
+
+/// The number of the record of a label.
+fn number(numbers: &[u32], label: u32) -> Option<u32> {
+    numbers.get(index(label)?)?.checked_sub(1)
 }
 
 /// Sets the bits, none of which was set. False otherwise.

@@ -31,14 +31,15 @@ use std::collections::{BTreeMap, VecDeque};
 use tal_core::counted::Rc;
 use tal_core::driver;
 use tal_core::error::{Error, Kind as Evidence, Rule};
-use tal_core::hint::{Comb, Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
+use tal_core::hint::{Comb, Ghost, Hints, Inst, Proof, Room, Seen, Site, Start, Template, Through};
 use tal_core::image::{Contents, Data, DataKind, Function, Image, Interface, Segment};
 use tal_core::judge::Result;
 use tal_core::prove::by_bounds;
 use tal_core::state::{Mark, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Cap, DataId, Fact, FnId, Kind, Post, Record, Reg, Rel, Sig, View, Word,
+    Assertion, Base, Cap, DataId, Declared, Fact, FnId, Kind, Post, Record, Reg, Rel, Sig, View,
+    Word,
 };
 use tal_core::verify_section;
 use tal_core::walk::Opened;
@@ -163,11 +164,11 @@ impl Hints for Oracle {
         let pattern = guess::Pattern::of(guess::Own::Free(first), kinds, post);
         self.values(pattern.guesses(state))
     }
-    fn spare(&mut self, _: Vec<Inst>) {}
+    fn spare(&mut self, _: Room) {}
     fn parent(&mut self, _: &State, _: u32, _: &[Opened]) -> Result<u32> {
         unanswered(Rule::Walk)
     }
-    fn record(&mut self, _: &State, _: u32, _: &Mark) -> Result<Record> {
+    fn record(&mut self, _: &State, _: u32, _: &Mark, _: &mut Record) -> Result<()> {
         unanswered(Rule::Walk)
     }
     fn label(
@@ -175,7 +176,7 @@ impl Hints for Oracle {
         state: &State,
         _: u32,
         parent: &Mark,
-        record: &Record,
+        record: Declared<'_>,
     ) -> Result<Vec<Inst>> {
         self.values(guess::Pattern::label(parent.first()?, record).guesses(state))
     }

@@ -420,3 +420,31 @@ fn the_deepest_types_do_not_take_the_judge_deep() {
     println!("{bytes} bytes of stack, {read} of them for reading");
     assert!((1024..STACK).contains(&bytes), "{bytes}");
 }
+
+/// Each function has a label that says of all registers that nothing is known of them: all records
+/// together would take more than there may be, those of one do not.
+#[test]
+fn what_was_read_of_a_function_is_gone_with_it() {
+    // A label on a jump to itself, behind so much text that notes may be as long.
+    let code = [NOP, NOP, NOP, NOP, NOP, NOP, NOP, NOP, 0xEB, 0xFE];
+    let count = (size() >> 7).max(1 << 12);
+    let record = [&[ROOT | flag::REGS as u8, 0xEF, 0xFF][..], &[0; 15]].concat();
+    let section = Section::new().uint(0).counted(&SIG, 1);
+    let section = section.uint(count).with(&[0, 0]).with(&[9, 0].repeat(count - 1));
+    let section = section.uint(count).with(&[8]).with(&vec![9; count - 1]).with(&[0, 0, 0]);
+    let mut hints = Hints::default();
+    for _ in 0..count {
+        // Before the first instructions; on the way to the label; there; on the way back.
+        (0..8).for_each(|_| hints.bit(false));
+        hints.bytes.extend(&record);
+        (0..3).for_each(|_| hints.bit(false));
+    }
+    let (text, section) = (code.repeat(count), section.with(&hints.bytes));
+    let interface = interface();
+    let (verdict, bytes) =
+        peak(|| verify_section(&text, TEXT, &[], &section.0, &interface).map(|_| ()));
+    let tables = 20 * count;
+    println!("{count} functions: {bytes} bytes, of which some {tables} are tables; {verdict:?}");
+    assert_eq!(verdict, Ok(()));
+    assert!(bytes < tables + (1 << 20), "{bytes}");
+}

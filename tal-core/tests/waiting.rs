@@ -18,7 +18,7 @@ use tal_core::judge::Judge;
 use tal_core::limits;
 use tal_core::state::{Mark, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Assertion, Bounds, Fact, FnId, Kind, Record, Reg, Sig, Word};
+use tal_core::ty::{Assertion, Bounds, Declared, Fact, FnId, Kind, Reg, Sig, Word};
 use tal_write::{Flat, Label, LabelState};
 
 /// What judging may take besides what reading does.
@@ -61,7 +61,7 @@ impl Forward for Plain {
         Ok(Vec::new())
     }
 
-    fn label(&mut self, _: &State, _: u32, _: &Mark, _: &Record) -> Result<Vec<Inst>, Error> {
+    fn label(&mut self, _: &State, _: u32, _: &Mark, _: Declared<'_>) -> Result<Vec<Inst>, Error> {
         Ok(Vec::new())
     }
 

@@ -8,7 +8,7 @@ use tal_core::hint::{Forward, Hints};
 use tal_core::judge::{Judge, Result};
 use tal_core::state::{Mark, State};
 use tal_core::term::Var;
-use tal_core::ty::{Cap, Fact, FnId, Kind, Lent, NameSet, Record, Reg, View, Word};
+use tal_core::ty::{Cap, Declared, Fact, FnId, Kind, Lent, NameSet, Record, Reg, View, Word};
 use tal_core::walk::Opened;
 
 /// What was there at a mark.
@@ -121,29 +121,45 @@ impl LabelState {
 
     /// The state that a record declares.
     #[must_use]
-    pub fn of(parent: &Saved, record: &Record) -> LabelState {
+    pub fn of(parent: &Saved, record: Declared<'_>) -> LabelState {
         let mut regs = parent.regs.clone();
-        for (reg, word) in &record.regs {
+        for (reg, word) in record.regs {
             if let Some(place) = regs.get_mut(*reg as usize) {
                 place.clone_from(word);
             }
         }
         let (delta, touched) = record.frame(&parent.mark);
         let kept = parent.slots.iter().filter(|(at, _)| *at >= delta);
-        let mut slots: BTreeMap<i64, Word> = kept.chain(&record.slots).cloned().collect();
+        let mut slots: BTreeMap<i64, Word> = kept.chain(record.slots).cloned().collect();
         slots.retain(|_, word| *word != Word::Junk);
         LabelState {
-            vars: record.vars.clone(),
-            refinements: record.refinements.clone(),
-            facts: record.facts.clone(),
+            vars: record.vars.to_vec(),
+            refinements: record.refinements.to_vec(),
+            facts: record.facts.to_vec(),
             regs,
             delta,
             touched,
             slots: slots.into_iter().collect(),
             lent: record.lent(&parent.mark).to_vec(),
-            views: record.views.clone(),
-            caps: record.caps.clone().unwrap_or_else(|| parent.mark.caps.to_vec()),
+            views: record.views.to_vec(),
+            caps: record.caps.unwrap_or(&parent.mark.caps).to_vec(),
         }
+    }
+}
+
+/// What was declared, to be changed or kept.
+#[must_use]
+pub fn owned(declared: Declared<'_>) -> Record {
+    Record {
+        vars: declared.vars.to_vec(),
+        refinements: declared.refinements.to_vec(),
+        facts: declared.facts.to_vec(),
+        regs: declared.regs.to_vec(),
+        frame: declared.frame,
+        slots: declared.slots.to_vec(),
+        lent: declared.lent.map(<[Lent]>::to_vec),
+        views: declared.views.to_vec(),
+        caps: declared.caps.map(<[Cap]>::to_vec),
     }
 }
 
@@ -159,7 +175,7 @@ pub fn state_at<H: Hints>(
 ) -> Result<State> {
     let mut state = judge.entry_state(function)?;
     let root = Saved::now(&state);
-    judge.begin_label(&mut state, (&root.mark, &declared.record(&root)))?;
+    judge.begin_label(&mut state, (&root.mark, declared.record(&root).declared()))?;
     Ok(state)
 }
 
@@ -183,9 +199,10 @@ impl<F: Hints> Forward for Flat<F> {
         u32::try_from(chain.len()).map_err(|_| Error::new(Rule::Limit, Refusal::Limit))
     }
 
-    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record> {
+    fn record(&mut self, state: &State, to: u32, parent: &Mark, record: &mut Record) -> Result<()> {
         let label = self.labels.iter().find(|label| label.offset == to);
         let label = label.ok_or(Error::new(Rule::Walk, Refusal::BadHint))?;
-        Ok(label.state.record(&Saved::of(state, parent)))
+        *record = label.state.record(&Saved::of(state, parent));
+        Ok(())
     }
 }

@@ -24,7 +24,7 @@ mod ghost;
 mod record;
 mod tables;
 mod write;
-pub use flat::{Flat, Label, LabelState, Saved, state_at};
+pub use flat::{Flat, Label, LabelState, Saved, owned, state_at};
 pub use record::{Recorded, Recorder};
 
 use tal_core::image::{Image, Interface};

@@ -6,7 +6,7 @@ use tal_core::error::Error;
 use tal_core::hint::{Forward, Ghost, Hints, Inst, Proof, Site, Template, Through};
 use tal_core::state::{Mark, State};
 use tal_core::term::Term;
-use tal_core::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
+use tal_core::ty::{Assertion, Base, Cap, DataId, Declared, Fact, Kind, Record, Sig, View, Word};
 use tal_core::walk::Opened;
 use tal_core::wire::guess::{self, Own, Pattern};
 use tal_core::wire::shared::{HEAD, flag};
@@ -170,10 +170,16 @@ impl<F: Hints> Forward for Recorder<F> {
         Ok(self.parent)
     }
 
-    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record, Error> {
-        let answer = self.inner.record(state, to, parent)?;
-        self.recorded.writer.record(self.parent, parent.first()?, &answer);
-        Ok(answer)
+    fn record(
+        &mut self,
+        state: &State,
+        to: u32,
+        parent: &Mark,
+        record: &mut Record,
+    ) -> Result<(), Error> {
+        self.inner.record(state, to, parent, record)?;
+        self.recorded.writer.record(self.parent, parent.first()?, record.declared());
+        Ok(())
     }
 
     fn label(
@@ -181,7 +187,7 @@ impl<F: Hints> Forward for Recorder<F> {
         state: &State,
         to: u32,
         parent: &Mark,
-        record: &Record,
+        record: Declared<'_>,
     ) -> Result<Vec<Inst>, Error> {
         let answer = self.inner.label(state, to, parent, record)?;
         self.recorded.insts(state, &Pattern::label(parent.first()?, record), &answer);
@@ -214,7 +220,7 @@ impl<F: Hints> Forward for Recorder<F> {
 }
 
 impl Writer {
-    fn record(&mut self, parent: u32, first: u16, l: &Record) {
+    fn record(&mut self, parent: u32, first: u16, l: Declared<'_>) {
         let more = [
             (flag::VARS, !l.vars.is_empty()),
             (flag::FRAME, l.frame.is_some()),
@@ -241,12 +247,12 @@ impl Writer {
         self.first = None;
     }
 
-    fn record_parts(&mut self, l: &Record) {
+    fn record_parts(&mut self, l: Declared<'_>) {
         if !l.vars.is_empty() {
-            self.kinds(&l.vars);
+            self.kinds(l.vars);
         }
         if !l.regs.is_empty() {
-            self.regs(&l.regs);
+            self.regs(l.regs);
         }
         if let Some((delta, touched)) = l.frame {
             let depth = delta.saturating_neg().checked_div(8).unwrap_or(0);
@@ -254,25 +260,25 @@ impl Writer {
             self.int(touched);
         }
         if !l.slots.is_empty() {
-            self.slots(&l.slots);
+            self.slots(l.slots);
         }
-        if let Some(lent) = &l.lent {
+        if let Some(lent) = l.lent {
             self.many(lent, Writer::lent);
         }
-        if let Some(caps) = &l.caps {
+        if let Some(caps) = l.caps {
             self.caps(caps);
         }
         if !l.views.is_empty() {
-            self.views(&l.views);
+            self.views(l.views);
         }
         if !l.refinements.is_empty() {
-            self.many(&l.refinements, |w, (name, set)| {
+            self.many(l.refinements, |w, (name, set)| {
                 w.var(*name);
                 w.name_set(set);
             });
         }
         if !l.facts.is_empty() {
-            self.facts(&l.facts);
+            self.facts(l.facts);
         }
     }
 

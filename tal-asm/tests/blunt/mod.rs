@@ -5,7 +5,7 @@ use tal_core::error::Error;
 use tal_core::hint::{Forward, Hints, Inst, Template};
 use tal_core::state::{Mark, State};
 use tal_core::term::Term;
-use tal_core::ty::{Assertion, Kind, Record, Sig, Word};
+use tal_core::ty::{Assertion, Declared, Kind, Sig, Word};
 
 /// Answers by the other, and where that says nothing, with something of no use.
 #[derive(Debug)]
@@ -47,10 +47,10 @@ impl<H: Hints> Forward for Blunt<H> {
         state: &State,
         to: u32,
         parent: &Mark,
-        declared: &Record,
+        declared: Declared<'_>,
     ) -> Result<Vec<Inst>, Error> {
         let values = self.0.label(state, to, parent, declared);
-        Ok(values.unwrap_or_else(|_| useless(&declared.vars)))
+        Ok(values.unwrap_or_else(|_| useless(declared.vars)))
     }
 
     fn cmov(&mut self, state: &State, moved: &Word, kept: &Word) -> Result<Template, Error> {

@@ -25,7 +25,7 @@ pub struct Target {
 
 impl Target {
     pub(crate) fn new(at: u32, parent: Saved, record: Record) -> Target {
-        let state = LabelState::of(&parent, &record);
+        let state = LabelState::of(&parent, record.declared());
         Target { at, parent, record, state }
     }
 

@@ -546,7 +546,9 @@ impl Planner<'_, '_> {
 
     /// Makes the state fit a label.
     pub(crate) fn label(&mut self, label: &Target) {
-        if self.polish(|judge, st| judge.entail(st, label.at, &label.parent.mark, &label.record)) {
+        if self.polish(|judge, st| {
+            judge.entail(st, label.at, &label.parent.mark, label.record.declared())
+        }) {
             return;
         }
         // As inference did before it joined the ways; then what the label says.
@@ -612,7 +614,7 @@ impl Planner<'_, '_> {
         if self.f.dead_ends.contains(&l.at) {
             self.leak_unwanted(&wanted);
         }
-        self.polish(|judge, st| judge.entail(st, l.at, &l.parent.mark, &l.record))
+        self.polish(|judge, st| judge.entail(st, l.at, &l.parent.mark, l.record.declared()))
     }
 
     // ---- the frame as memory ----

@@ -13,7 +13,7 @@ use tal_core::judge::Judge;
 use tal_core::state::Mark;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Block, Cap, Fact, Kind, Record, View, Word};
+use tal_core::ty::{Base, Block, Cap, Declared, Fact, Kind, View, Word};
 use tal_syntax::Span;
 use tal_write::{LabelState, Saved};
 
@@ -337,7 +337,7 @@ impl Planner<'_, '_> {
             (hints.finder.image, hints.finder.interface, self.own.clone());
         let mut judge = Judge::new(image, interface, hints, 0);
         (judge.fuel, judge.own) = (u64::MAX, own);
-        judge.entail(&mut self.st.clone(), 0, &parent.mark, &record)
+        judge.entail(&mut self.st.clone(), 0, &parent.mark, record.declared())
     }
 }
 
@@ -385,7 +385,7 @@ impl<'a> Forward for Given<'_, 'a> {
         Ok(None)
     }
 
-    fn label(&mut self, _: &State, _: u32, _: &Mark, _: &Record) -> Result<Vec<Inst>, Error> {
+    fn label(&mut self, _: &State, _: u32, _: &Mark, _: Declared<'_>) -> Result<Vec<Inst>, Error> {
         Ok(self.values.clone())
     }
 }

@@ -304,9 +304,11 @@ fn follow(
     };
     let label = label.and_then(|at| judge.hints.finder.target(at));
     let wanted = match (&label, to) {
-        (Some(label), _) => {
-            Wanted::Label { at: label.at, parent: &label.parent.mark, record: &label.record }
-        }
+        (Some(label), _) => Wanted::Label {
+            at: label.at,
+            parent: &label.parent.mark,
+            record: label.record.declared(),
+        },
         (None, Target::Entry(callee)) => Wanted::Entry(callee),
         (None, _) => return Some(()),
     };

@@ -291,7 +291,7 @@ fn edge<'a>(
             let at = image.labels[l as usize];
             if given.contains(&at) {
                 let label = judge.hints.target(at).unwrap();
-                let (parent, record) = (&label.parent.mark, &label.record);
+                let (parent, record) = (&label.parent.mark, label.record.declared());
                 let wanted = Wanted::Label { at, parent, record };
                 return judge.follow(&mut st, from, wanted).map_err(|e| {
                     (e, format!("edge {from:#x} {:?}\n{}", judge.hints.trouble, show::state(&st)))

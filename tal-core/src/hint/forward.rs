@@ -1,10 +1,10 @@
 //! Not trusted: a bug here can reject, never admit. Hints that pass questions on to others.
 
-use super::{Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
+use super::{Ghost, Hints, Inst, Proof, Room, Seen, Site, Start, Template, Through};
 use crate::judge::Result;
 use crate::state::{Mark, State};
 use crate::term::Term;
-use crate::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
+use crate::ty::{Assertion, Base, Cap, DataId, Declared, Fact, Kind, Record, Sig, View, Word};
 use crate::walk::Opened;
 use alloc::vec::Vec;
 
@@ -96,7 +96,7 @@ pub trait Forward {
         self.inner().post(state, first, kinds, post)
     }
     /// [`Hints::spare`], passed on.
-    fn spare(&mut self, answered: Vec<Inst>) {
+    fn spare(&mut self, answered: Room) {
         self.inner().spare(answered);
     }
     /// [`Hints::parent`], passed on.
@@ -104,8 +104,8 @@ pub trait Forward {
         self.inner().parent(state, to, chain)
     }
     /// [`Hints::record`], passed on.
-    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record> {
-        self.inner().record(state, to, parent)
+    fn record(&mut self, state: &State, to: u32, parent: &Mark, record: &mut Record) -> Result<()> {
+        self.inner().record(state, to, parent, record)
     }
     /// [`Hints::label`], passed on.
     fn label(
@@ -113,7 +113,7 @@ pub trait Forward {
         state: &State,
         to: u32,
         parent: &Mark,
-        record: &Record,
+        record: Declared<'_>,
     ) -> Result<Vec<Inst>> {
         self.inner().label(state, to, parent, record)
     }
@@ -198,21 +198,21 @@ impl<F: Forward> Hints for F {
     ) -> Result<Vec<Inst>> {
         Forward::post(self, state, first, kinds, post)
     }
-    fn spare(&mut self, answered: Vec<Inst>) {
+    fn spare(&mut self, answered: Room) {
         Forward::spare(self, answered);
     }
     fn parent(&mut self, state: &State, to: u32, chain: &[Opened]) -> Result<u32> {
         Forward::parent(self, state, to, chain)
     }
-    fn record(&mut self, state: &State, to: u32, parent: &Mark) -> Result<Record> {
-        Forward::record(self, state, to, parent)
+    fn record(&mut self, state: &State, to: u32, parent: &Mark, record: &mut Record) -> Result<()> {
+        Forward::record(self, state, to, parent, record)
     }
     fn label(
         &mut self,
         state: &State,
         to: u32,
         parent: &Mark,
-        record: &Record,
+        record: Declared<'_>,
     ) -> Result<Vec<Inst>> {
         Forward::label(self, state, to, parent, record)
     }

@@ -11,9 +11,7 @@ use crate::mem::{Subst, Value};
 use crate::rules::transfer::scope_of;
 use crate::state::{Flags, State};
 use crate::term::{Term, Var};
-use crate::ty::{
-    Assertion, Base, Cap, Fact, FnId, ImportId, Kind, Post, Reg, Region, Sig, View, Word,
-};
+use crate::ty::{Assertion, Base, Cap, FnId, ImportId, Kind, Post, Reg, Region, Sig, View, Word};
 use alloc::{boxed::Box, vec::Vec};
 use core::mem;
 
@@ -40,9 +38,8 @@ impl Callee {
     }
 }
 
-/// What an assertion says beside its words.
+/// Views and capabilities of an assertion.
 pub(crate) struct Beside {
-    pub(crate) facts: Vec<Fact>,
     pub(crate) views: Vec<View>,
     pub(crate) caps: Vec<Cap>,
 }
@@ -168,8 +165,9 @@ impl<H: Hints> Judge<'_, H> {
             let have = state.slot(entry.saturating_add(i64::from(*at))).clone();
             premise!(self.same_word(state, &have, &want, rule));
         }
-        for fact in &beside.facts {
-            premise!(self.prove(state, fact, rule));
+        for fact in &wanted.facts {
+            let goal = self.subst_fact(fact, subst)?;
+            premise!(self.prove(state, &goal, rule));
         }
         for view in &beside.views {
             premise!(self.holds_view(state, view, rule));
@@ -177,7 +175,7 @@ impl<H: Hints> Judge<'_, H> {
         Ok(())
     }
 
-    /// What an assertion says beside its words, under theta, guards decided as far as the state
+    /// Views and capabilities of an assertion under theta, guards decided as far as the state
     /// decides them.
     pub(crate) fn instantiated(
         &mut self,
@@ -185,39 +183,46 @@ impl<H: Hints> Judge<'_, H> {
         assertion: &Assertion,
         subst: Subst<'_>,
     ) -> Result<Beside> {
-        let facts = self.subst_facts(&assertion.facts, subst)?;
         let views = self.subst_views(&assertion.views, subst)?;
         let caps = self.subst_caps(&assertion.caps, subst)?;
         let views = self.existing_views(state, views)?;
-        Ok(Beside { facts, views, caps: self.existing_caps(state, caps)? })
+        Ok(Beside { views, caps: self.existing_caps(state, caps)? })
     }
 
     /// The views that are not known to be absent.
-    pub(crate) fn existing_views(&mut self, state: &State, views: Vec<View>) -> Result<Vec<View>> {
-        let mut kept = Vec::with_capacity(views.len());
-        for mut view in views {
+    pub(crate) fn existing_views(
+        &mut self,
+        state: &State,
+        mut views: Vec<View>,
+    ) -> Result<Vec<View>> {
+        let mut at = 0;
+        while let Some(view) = views.get_mut(at) {
             if self.decide_guards(state, &mut view.guards)? {
-                kept.push(view);
+                at = at.saturating_add(1);
+            } else {
+                views.remove(at);
             }
         }
-        Ok(kept)
+        Ok(views)
     }
 
     /// The capabilities that are not known to be absent. A token always exists: it stands for the
     /// region, whatever became of the entry in it. So a theta under which its guard is false is
     /// refused (`subst_cap`) rather than taken to drop it.
-    pub(crate) fn existing_caps(&mut self, state: &State, caps: Vec<Cap>) -> Result<Vec<Cap>> {
-        let mut kept = Vec::with_capacity(caps.len());
-        for mut cap in caps {
-            let exists = match &mut cap {
+    pub(crate) fn existing_caps(&mut self, state: &State, mut caps: Vec<Cap>) -> Result<Vec<Cap>> {
+        let mut at = 0;
+        while let Some(cap) = caps.get_mut(at) {
+            let exists = match cap {
                 Cap::Entry(entry) => self.decide_guards(state, &mut entry.guards)?,
                 Cap::Token(..) | Cap::Store(_) => true,
             };
             if exists {
-                kept.push(cap);
+                at = at.saturating_add(1);
+            } else {
+                caps.remove(at);
             }
         }
-        Ok(kept)
+        Ok(caps)
     }
 
     /// What the callee leaves: its choices are fresh, its post-state enters, everything that it may
@@ -257,7 +262,8 @@ impl<H: Hints> Judge<'_, H> {
             let word = self.subst_word(word, subst)?;
             self.set_slot(state, entry.saturating_add(i64::from(*at)), word)?;
         }
-        for fact in after.facts {
+        for fact in &post.state.facts {
+            let fact = self.subst_fact(fact, subst)?;
             self.learn(state, fact.rel, fact.term)?;
         }
         state.views.append(&mut after.views);

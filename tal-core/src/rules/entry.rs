@@ -234,7 +234,8 @@ impl<H: Hints> Judge<'_, H> {
             return Err(Error::new(rule, Kind::BadHint));
         };
         premise!(usize::from(*vars) == witnesses.len(), Error::new(rule, Kind::BadHint));
-        for goal in self.subst_facts(facts, Subst::Bound(witnesses))? {
+        for fact in facts {
+            let goal = self.subst_fact(fact, Subst::Bound(witnesses))?;
             premise!(self.prove(st, &goal, rule));
         }
         let wanted = self.subst_mem(body, Subst::Bound(witnesses))?;

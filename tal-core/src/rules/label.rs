@@ -10,7 +10,7 @@ use crate::rules::theta::within;
 use crate::rules::transfer::scope_of;
 use crate::state::{Flags, Mark, State};
 use crate::term::Var;
-use crate::ty::{Base, Cap, FnId, Lent, NameSet, Record, Reg, Word};
+use crate::ty::{Base, Cap, Declared, FnId, Lent, NameSet, Reg, Word};
 
 impl Mark {
     /// Number of the first variable that a label that hangs here declares.
@@ -22,28 +22,28 @@ impl Mark {
     }
 }
 
-impl Record {
+impl<'r> Declared<'r> {
     /// rsp minus the entry rsp, and the lowest offset known to be touched.
     #[must_use]
-    pub fn frame(&self, parent: &Mark) -> (i64, i64) {
+    pub fn frame(self, parent: &Mark) -> (i64, i64) {
         self.frame.unwrap_or((parent.delta, parent.touched))
     }
 
     /// The lent parts of the frame.
     #[must_use]
-    pub fn lent<'r>(&'r self, parent: &'r Mark) -> &'r [Lent] {
-        self.lent.as_deref().unwrap_or(&parent.lent)
+    pub fn lent(self, parent: &'r Mark) -> &'r [Lent] {
+        self.lent.unwrap_or(&parent.lent)
     }
 
     /// Is it declared what this place holds? Of rsp the frame says it, and what lies below rsp or
     /// in a part that the label lends is gone.
-    fn declares(&self, place: Place, delta: i64) -> bool {
+    fn declares(self, place: Place, delta: i64) -> bool {
         match place {
             Place::Reg(reg) => {
                 reg == Reg::Rsp || self.regs.binary_search_by_key(&reg, |(reg, _)| *reg).is_ok()
             }
             Place::Slot(at) => {
-                let lent = self.lent.as_deref().unwrap_or(&[]);
+                let lent = self.lent.unwrap_or(&[]);
                 let below = lent.partition_point(|lent| lent.offset <= at);
                 let around = below.checked_sub(1).and_then(|below| lent.get(below));
                 at < delta
@@ -75,13 +75,13 @@ impl<H: Hints> Judge<'_, H> {
     pub fn begin_label(
         &mut self,
         state: &mut State,
-        (parent, record): (&Mark, &Record),
+        (parent, record): (&Mark, Declared<'_>),
     ) -> Result<()> {
         state.scope.extend(record.vars.iter().map(scope_of));
-        self.learn_all(state, &record.facts)?;
+        self.learn_all(state, record.facts)?;
         forget!(state.set_flags(Flags::UNKNOWN));
         state.views.extend(record.views.iter().cloned());
-        for (reg, word) in &record.regs {
+        for (reg, word) in record.regs {
             state.set_reg(*reg, word.clone());
         }
         let (delta, touched) = record.frame(parent);
@@ -89,20 +89,20 @@ impl<H: Hints> Judge<'_, H> {
         state.stack.delta = delta;
         state.stack.touched = touched;
         forget!(self.slots_go(state, parent.delta, delta)?);
-        if let Some(lent) = &record.lent {
+        if let Some(lent) = record.lent {
             for Lent { offset, size, .. } in lent {
                 let end = offset.saturating_add(*size);
                 forget!(self.slots_go(state, *offset, end)?);
             }
-            state.stack.lent = lent.clone().into();
+            state.stack.lent = lent.to_vec().into();
         }
-        for (at, word) in &record.slots {
+        for (at, word) in record.slots {
             state.set_slot(*at, word.clone());
         }
-        if let Some(caps) = &record.caps {
-            state.caps = caps.clone().into();
+        if let Some(caps) = record.caps {
+            state.caps = caps.to_vec().into();
         }
-        for (name, set) in &record.refinements {
+        for (name, set) in record.refinements {
             let less = holds!(mem::scope_of(state, *name).is_some_and(|s| within(*set, s.set)));
             premise!(less, Error::new(Rule::LabelState, Evidence::Undecided(*name)));
             self.refine(state, *name, *set)?;
@@ -121,7 +121,7 @@ impl<H: Hints> Judge<'_, H> {
         state: &mut State,
         at: u32,
         parent: &Mark,
-        record: &Record,
+        record: Declared<'_>,
     ) -> Result<()> {
         // Looking for each variable in each word, and what changed.
         let words = record.slots.len().saturating_add(record.regs.len());
@@ -130,13 +130,13 @@ impl<H: Hints> Judge<'_, H> {
         self.burn(size(state).saturating_add(looked).saturating_add(changes))?;
         let first = parent.first()?;
         let insts = self.hints.label(state, at, parent, record)?;
-        let values = self.values(state, &record.vars, insts, false, Rule::Entail)?;
+        let values = self.values(state, record.vars, insts, false, Rule::Entail)?;
         let subst = Subst::Free(first, &values);
-        premise!(self.claims(state, &record.vars, &values, subst, None));
+        premise!(self.claims(state, record.vars, &values, subst, None));
         premise!(self.entail_frame(state, parent, record, subst));
         premise!(self.entail_words(state, parent, record, subst));
-        premise!(refined(state, &record.refinements));
-        for fact in &record.facts {
+        premise!(refined(state, record.refinements));
+        for fact in record.facts {
             let fact = self.subst_fact(fact, subst)?;
             premise!(self.prove(state, &fact, Rule::Entail));
         }
@@ -144,7 +144,7 @@ impl<H: Hints> Judge<'_, H> {
         // As they were, and nothing of what they speak of is declared anew?
         if record.caps.is_some() || state.caps != parent.caps {
             let caps = state.caps.clone();
-            let wanted = record.caps.as_ref().unwrap_or(&parent.caps);
+            let wanted = record.caps.unwrap_or(&parent.caps);
             premise!(self.entail_caps(state, wanted, subst));
             state.caps = caps;
         }
@@ -157,7 +157,7 @@ impl<H: Hints> Judge<'_, H> {
         &mut self,
         state: &State,
         parent: &Mark,
-        record: &Record,
+        record: Declared<'_>,
         subst: Subst<'_>,
     ) -> Result<()> {
         let stack = &state.stack;
@@ -184,7 +184,7 @@ impl<H: Hints> Judge<'_, H> {
         &mut self,
         state: &mut State,
         parent: &Mark,
-        record: &Record,
+        record: Declared<'_>,
         subst: Subst<'_>,
     ) -> Result<()> {
         let (delta, _) = record.frame(parent);
@@ -198,11 +198,11 @@ impl<H: Hints> Judge<'_, H> {
             let saved = saved.clone();
             premise!(self.entail_word(state, place, &saved));
         }
-        for (reg, want) in &record.regs {
+        for (reg, want) in record.regs {
             let want = self.subst_word(want, subst)?;
             premise!(self.entail_word(state, Place::Reg(*reg), &want));
         }
-        for (at, want) in &record.slots {
+        for (at, want) in record.slots {
             let want = self.subst_word(want, subst)?;
             premise!(self.entail_word(state, Place::Slot(*at), &want));
         }
@@ -235,8 +235,13 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// Every view of the label that is not known to be absent is one of ours.
-    fn entail_views(&mut self, state: &mut State, record: &Record, subst: Subst<'_>) -> Result<()> {
-        let views = self.subst_views(&record.views, subst)?;
+    fn entail_views(
+        &mut self,
+        state: &mut State,
+        record: Declared<'_>,
+        subst: Subst<'_>,
+    ) -> Result<()> {
+        let views = self.subst_views(record.views, subst)?;
         for view in self.existing_views(state, views)? {
             premise!(self.holds_view(state, &view, Rule::Entail));
         }

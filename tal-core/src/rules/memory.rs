@@ -436,7 +436,8 @@ impl<H: Hints> Judge<'_, H> {
             }
             (1 | 2 | 4, Word::Int(e), FieldTy::Int { bits, signed, facts }) => {
                 let e = self.in_range(st, e, *bits, *signed)?;
-                for goal in self.subst_facts(facts, Subst::Value(&e))? {
+                for fact in facts {
+                    let goal = self.subst_fact(fact, Subst::Value(&e))?;
                     premise!(self.prove(st, &goal, rule));
                 }
                 Ok(())

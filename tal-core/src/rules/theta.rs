@@ -3,7 +3,7 @@
 
 use crate::counted::Rc;
 use crate::error::{Error, Kind as Evidence, OrRefuse, Rule};
-use crate::hint::{Hints, Inst, Through};
+use crate::hint::{Hints, Inst, Room, Through};
 use crate::image::DataKind;
 use crate::judge::{Judge, Result, is_int};
 use crate::mem::{Subst, Value, scope_of};
@@ -64,7 +64,7 @@ impl<H: Hints> Judge<'_, H> {
                 _ => return refused(),
             });
         }
-        self.hints.spare(insts);
+        self.hints.spare(Room::Values(insts));
         Ok(values)
     }
 

@@ -195,17 +195,15 @@ pub(crate) fn scope_of(kind: &Kind) -> Scope {
 
 impl<H: Hints> Judge<'_, H> {
     /// The pre-state of a signature, seen from inside: registers, return address, arguments, facts,
-    /// views, capabilities. Its variables are in scope already.
+    /// views, capabilities. Its variables are in scope already; of places nothing is known yet.
     pub(crate) fn enter(&mut self, state: &mut State, sig: &Sig) -> Result<()> {
-        let returning = sig.post.is_some();
-        for reg in Reg::ALL {
-            match reg {
-                Reg::Rsp => {}
-                _ if returning && reg.callee_saved() => state.set_reg(reg, Word::Saved(reg)),
-                _ => state.set_reg(reg, sig.pre.regs.get(reg).clone()),
-            }
+        for (reg, word) in sig.pre.regs.iter().filter(|(reg, _)| *reg != Reg::Rsp) {
+            state.set_reg(*reg, word.clone());
         }
-        if returning {
+        if sig.post.is_some() {
+            for reg in Reg::ALL.into_iter().filter(|reg| reg.callee_saved()) {
+                state.set_reg(reg, Word::Saved(reg));
+            }
             state.set_slot(0, Word::ReturnAddress);
         }
         for (at, word) in &sig.pre.args {

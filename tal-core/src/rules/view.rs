@@ -262,7 +262,8 @@ impl<H: Hints> Judge<'_, H> {
         for _ in 0..*vars {
             witnesses.push(self.fresh_int(st)?);
         }
-        for fact in self.subst_facts(facts, Subst::Bound(&witnesses))? {
+        for fact in facts {
+            let fact = self.subst_fact(fact, Subst::Bound(&witnesses))?;
             self.learn(st, fact.rel, fact.term)?;
         }
         self.subst_mem(body, Subst::Bound(&witnesses))

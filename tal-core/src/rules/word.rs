@@ -146,7 +146,8 @@ impl<H: Hints> Judge<'_, H> {
         if proved != Some(range) {
             premise!(self.prove_within(st, e, Bounds::of_bits(range.0, range.1), rule));
         }
-        for goal in self.subst_facts(facts, Subst::Value(e))? {
+        for fact in facts {
+            let goal = self.subst_fact(fact, Subst::Value(e))?;
             premise!(self.prove(st, &goal, rule));
         }
         Ok(())

@@ -8,7 +8,7 @@ use crate::limits;
 use crate::prove::{implies, low_of};
 use crate::state::{Mark, Scope, State};
 use crate::term::{Term, Var};
-use crate::ty::{Assertion, Cap, Fact, Kind, NameSet, Record, Reg, Rel, Sig, Word};
+use crate::ty::{Assertion, Cap, Declared, Fact, Kind, NameSet, Reg, Rel, Sig, Word};
 
 impl<H: Hints> Judge<'_, H> {
     /// rule[wf-sig].
@@ -114,21 +114,21 @@ impl<H: Hints> Judge<'_, H> {
     ///
     /// # Errors
     /// rule[wf-label] and the rules of its parts.
-    pub fn wf_record(&mut self, state: &State, parent: &Mark, record: &Record) -> Result<()> {
+    pub fn wf_record(&mut self, state: &State, parent: &Mark, record: Declared<'_>) -> Result<()> {
         let rule = Rule::WfLabel;
         let below = state.scope.get(..parent.scope).ok_or(ill(rule))?;
-        let ctx = Ctx::over(Vars::Label(below, &record.vars));
+        let ctx = Ctx::over(Vars::Label(below, record.vars));
         premise!(record.vars.len() <= limits::LABEL_VARS, ill(rule));
-        for kind in &record.vars {
+        for kind in record.vars {
             premise!(self.wf_kind(ctx, kind, rule));
             premise!(!matches!(kind, Kind::Store), ill(rule));
         }
         premise!(self.wf_refinements(below, record));
         let facts = parent.facts.saturating_add(record.facts.len());
         premise!(facts <= limits::FACTS, ill(rule));
-        premise!(self.wf_facts(ctx, &record.facts, rule));
+        premise!(self.wf_facts(ctx, record.facts, rule));
         let mut last = None;
-        for (reg, word) in &record.regs {
+        for (reg, word) in record.regs {
             premise!(last < Some(*reg), ill(rule));
             last = Some(*reg);
             premise!(*reg != Reg::Rsp, ill(rule));
@@ -138,7 +138,7 @@ impl<H: Hints> Judge<'_, H> {
         let views = parent.views.saturating_add(record.views.len());
         premise!(views <= limits::VIEWS, ill(rule));
         premise!(record.views.iter().try_for_each(|v| self.wf_view_of(ctx, v)));
-        let caps = record.caps.as_deref().unwrap_or(&[]);
+        let caps = record.caps.unwrap_or(&[]);
         premise!(caps.len() <= limits::CAPS, ill(rule));
         for cap in caps {
             match cap {
@@ -156,10 +156,10 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// Each narrows a name in scope, once, to some of its declared alternatives.
-    fn wf_refinements(&mut self, below: &[Scope], record: &Record) -> Result<()> {
+    fn wf_refinements(&mut self, below: &[Scope], record: Declared<'_>) -> Result<()> {
         let rule = Rule::WfLabel;
         let mut last = None;
-        for (name, set) in &record.refinements {
+        for (name, set) in record.refinements {
             self.burn(1)?;
             premise!(last < Some(*name), ill(rule));
             last = Some(*name);
@@ -195,7 +195,7 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// The stack of a label.
-    fn wf_frame(&mut self, ctx: Ctx, parent: &Mark, record: &Record) -> Result<()> {
+    fn wf_frame(&mut self, ctx: Ctx, parent: &Mark, record: Declared<'_>) -> Result<()> {
         let rule = Rule::WfLabel;
         let aligned = |k: i64| k.checked_rem(8) == Some(0);
         let (delta, touched) = record.frame(parent);
@@ -205,7 +205,7 @@ impl<H: Hints> Judge<'_, H> {
         premise!(touched.saturating_sub(delta) <= limits::PROBE, ill(rule));
         premise!(record.slots.len() <= limits::LABEL_SLOTS, ill(rule));
         let mut next = delta;
-        for (at, word) in &record.slots {
+        for (at, word) in record.slots {
             premise!(*at >= next, ill(rule));
             premise!(aligned(*at), ill(rule));
             premise!(*at <= limits::FRAME, ill(rule));
@@ -213,7 +213,7 @@ impl<H: Hints> Judge<'_, H> {
             premise!(self.wf_held(ctx, word));
         }
         premise!(parent.slots.saturating_add(record.slots.len()) <= limits::SLOTS, ill(rule));
-        let own = record.lent.as_deref().unwrap_or(&[]);
+        let own = record.lent.unwrap_or(&[]);
         premise!(own.len() <= limits::LABEL_SLOTS, ill(rule));
         let mut next = delta;
         for lent in own {

@@ -133,14 +133,15 @@ impl Reader<'_> {
     fn premises(&mut self) -> Result<Vec<(u16, i128)>> {
         let count = self.count(limits::PREMISES)?;
         let mut next = Some(0_u16);
-        self.many(count, |r| {
-            let gap = r.u16()?;
-            let Some(number) = next.and_then(|n| n.checked_add(gap)) else {
-                return r.malformed();
-            };
+        // There is one such list at a time.
+        let mut premises = core::mem::take(&mut self.spare);
+        for _ in 0..count {
+            let gap = self.u16()?;
+            let number = self.some(next.and_then(|n| n.checked_add(gap)))?;
             next = number.checked_add(1);
-            Ok((number, r.int()?))
-        })
+            premises.push((number, self.int()?));
+        }
+        Ok(premises)
     }
 
     fn step(&mut self) -> Result<Step> {

@@ -4,7 +4,7 @@
 use crate::hint::{Inst, Through};
 use crate::state::State;
 use crate::term::{Term, Var};
-use crate::ty::{Base, Cap, Kind, Record, Reg, Region, View, Word};
+use crate::ty::{Base, Cap, Declared, Kind, Reg, Region, View, Word};
 
 /// Which variables of a pattern are sought.
 #[derive(Clone, Copy)]
@@ -45,13 +45,13 @@ impl<'p> Pattern<'p> {
     }
 
     /// The record of a label, whose own variables stand only in what it changes.
-    pub fn label(first: u16, l: &'p Record) -> Self {
+    pub fn label(first: u16, l: Declared<'p>) -> Self {
         Pattern {
             own: Own::Free(first),
-            kinds: &l.vars,
-            regs: &l.regs,
-            slots: &l.slots,
-            views: &l.views,
+            kinds: l.vars,
+            regs: l.regs,
+            slots: l.slots,
+            views: l.views,
             itself: true,
         }
     }

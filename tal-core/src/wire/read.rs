@@ -35,6 +35,8 @@ pub(crate) struct Reader<'a> {
     depth: usize,
     /// Within a record: the number of its first own variable.
     first: Option<u16>,
+    /// Room for premises.
+    pub(super) spare: Vec<(u16, i128)>,
 }
 
 impl<'a> Reader<'a> {
@@ -43,11 +45,31 @@ impl<'a> Reader<'a> {
         let input = bytes.len().saturating_add(besides);
         let memory = input.saturating_mul(limits::MEMORY_FACTOR);
         let memory = memory.saturating_add(limits::MEMORY_SLACK);
-        Reader { bytes, at: 0, memory, nodes: 0, bits: NO_BITS, depth: 0, first: None }
+        Reader {
+            bytes,
+            at: 0,
+            memory,
+            nodes: 0,
+            bits: NO_BITS,
+            depth: 0,
+            first: None,
+            spare: Vec::new(),
+        }
     }
 
-    /// Pays for an allocation of `count` times `size` bytes, before it is made. Nothing is paid
-    /// back, so all that was ever read is bounded, and with it what is there at any time.
+    /// Bytes of memory that what is read may still take.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// What was read since so much was left is gone.
+    pub(crate) fn set_memory(&mut self, left: usize) {
+        self.memory = left;
+    }
+
+    /// Pays for an allocation of `count` times `size` bytes, before it is made. It is paid back when
+    /// a function is done, of which nothing stays; so all that was read of tables and of a function
+    /// is bounded, and with it what is there at any time.
     pub(crate) fn pay(&mut self, count: usize, size: usize) -> Result<()> {
         let bytes =
             if count == 0 { 0 } else { count.saturating_mul(size).saturating_add(ALLOCATION) };
@@ -88,7 +110,7 @@ impl<'a> Reader<'a> {
         if holds { Ok(()) } else { self.malformed() }
     }
 
-    fn some<T>(&self, value: Option<T>) -> Result<T> {
+    pub(crate) fn some<T>(&self, value: Option<T>) -> Result<T> {
         match value {
             Some(value) => Ok(value),
             None => self.malformed(),
@@ -638,28 +660,35 @@ impl<'a> Reader<'a> {
     pub(crate) fn sig(&mut self) -> Result<Rc<Sig>> {
         let vars = self.kinds(limits::SIG_VARS)?;
         let pre = self.assertion()?;
-        let post = match self.tag(2)? {
-            0 => None,
-            _ => Some(Post { vars: self.kinds(limits::SIG_VARS)?, state: self.assertion()? }),
-        };
-        self.pay(1, size_of::<Sig>())?;
-        Ok(Rc::new(Sig { vars, pre, post }))
+        let post = if self.tag(2)? == 0 { None } else { Some(self.post()?) };
+        self.shared(Sig { vars, pre, post })
     }
 
-    /// Two bytes of mask: the registers of which something is said. Then their words.
-    pub(crate) fn registers(&mut self) -> Result<Vec<(Reg, Word)>> {
+    #[inline(never)]
+    // Apart, so that not two assertions stand on the stack.
+    #[inline(never)]
+    fn post(&mut self) -> Result<Post> {
+        Ok(Post { vars: self.kinds(limits::SIG_VARS)?, state: self.assertion()? })
+    }
+
+    /// Two bytes of mask: the registers of which something is said, and how many. Their words
+    /// follow.
+    pub(crate) fn registers(&mut self) -> Result<(usize, impl Iterator<Item = Reg> + use<>)> {
         let mask = u16::from(self.byte()?) | (u16::from(self.byte()?) << 8);
         let count = usize::try_from(mask.count_ones()).unwrap_or(0);
-        let mut regs = Reg::ALL.into_iter().filter(|reg| mask >> (*reg as u8) & 1 == 1);
-        self.many(count, |r| match regs.next() {
-            Some(reg) => Ok((reg, r.word()?)),
-            None => r.malformed(),
-        })
+        Ok((count, Reg::ALL.into_iter().filter(move |reg| mask >> (*reg as u8) & 1 == 1)))
     }
 
+    /// The next of these registers, and its word.
+    pub(crate) fn register(&mut self, mut of: impl Iterator<Item = Reg>) -> Result<(Reg, Word)> {
+        Ok((self.some(of.next())?, self.word()?))
+    }
+
+    #[inline(never)]
     fn assertion(&mut self) -> Result<Assertion> {
         let facts = self.facts()?;
-        let regs = self.registers()?;
+        let (count, mut regs) = self.registers()?;
+        let regs = self.many(count, |r| r.register(&mut regs))?;
         let regs = self.some(Words::of(regs))?;
         let count = self.count(limits::LABEL_SLOTS)?;
         let args = self.many(count, |r| Ok((r.u16()?, r.word()?)))?;

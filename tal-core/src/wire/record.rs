@@ -4,12 +4,15 @@
 use super::read::Reader;
 use crate::judge::Result;
 use crate::limits;
-use crate::ty::{Record, Word};
-use crate::walk::BYTES_A_RECORD;
+use crate::ty::{Cap, Lent, Record, Word};
+use crate::walk::{BYTES_A_RECORD, BYTES_MORE};
 use alloc::vec::Vec;
 
 /// Bits of the head below the parent.
 pub const HEAD: u32 = 3;
+
+/// A list to which records are added grows to twice its room, and while it moves both are there.
+const GROWTH: usize = 3;
 
 /// What is there: the first three stand in the head, the others in a byte behind it.
 #[allow(missing_docs, reason = "docs/spec/format.md says what each is")]
@@ -29,49 +32,77 @@ pub mod flag {
 }
 
 /// `first`: the number of its first own variable.
-pub(super) fn record(r: &mut Reader<'_>, head: u32, first: u16) -> Result<Record> {
-    r.pay(1, BYTES_A_RECORD)?;
+pub(super) fn record(r: &mut Reader<'_>, head: u32, first: u16, record: &mut Record) -> Result<()> {
+    grow::<[u8; BYTES_A_RECORD]>(r, 1)?;
     let more = if head & flag::MORE == 0 { 0 } else { r.tag(flag::END)? };
     if head & flag::MORE != 0 && more == 0 {
         return r.malformed();
     }
+    if more & !flag::VARS != 0 {
+        grow::<[u8; BYTES_MORE]>(r, 1)?;
+    }
     let given = |flag: u64| more & flag != 0;
     r.count_from(Some(first));
-    let record = Record {
-        vars: listed(r, given(flag::VARS), |r| r.kinds(limits::LABEL_VARS))?,
-        regs: listed(r, head & flag::REGS != 0, Reader::registers)?,
-        frame: if given(flag::FRAME) { Some(frame(r)?) } else { None },
-        slots: listed(r, given(flag::SLOTS), slots)?,
-        lent: match given(flag::LENT) {
-            false => None,
-            true => {
-                let count = r.count(limits::LABEL_SLOTS)?;
-                Some(r.many(count, Reader::lent)?)
-            }
-        },
-        caps: if given(flag::CAPS) { Some(r.caps()?) } else { None },
-        views: listed(r, given(flag::VIEWS), Reader::views)?,
-        refinements: listed(r, given(flag::REFINEMENTS), |r| {
-            let count = r.count(limits::LABEL_VARS)?;
-            r.many(count, |r| Ok((r.var()?, r.name_set()?)))
-        })?,
-        facts: listed(r, head & flag::FACTS != 0, Reader::facts)?,
-    };
+    if given(flag::VARS) {
+        let count = r.count(limits::LABEL_VARS)?;
+        listed(r, &mut record.vars, count, Reader::kind)?;
+    }
+    if head & flag::REGS != 0 {
+        let (count, mut regs) = r.registers()?;
+        listed(r, &mut record.regs, count, |r| r.register(&mut regs))?;
+    }
+    if given(flag::FRAME) {
+        record.frame = Some(frame(r)?);
+    }
+    if given(flag::SLOTS) {
+        slots(r, &mut record.slots)?;
+    }
+    if given(flag::LENT) {
+        let count = r.count(limits::LABEL_SLOTS)?;
+        grow::<Lent>(r, count)?;
+        record.lent = Some(r.many(count, Reader::lent)?);
+    }
+    if given(flag::CAPS) {
+        let caps = r.caps()?;
+        grow::<Cap>(r, caps.len())?;
+        record.caps = Some(caps);
+    }
+    if given(flag::VIEWS) {
+        let count = r.count(limits::VIEWS)?;
+        listed(r, &mut record.views, count, Reader::view)?;
+    }
+    if given(flag::REFINEMENTS) {
+        let count = r.count(limits::LABEL_VARS)?;
+        listed(r, &mut record.refinements, count, |r| Ok((r.var()?, r.name_set()?)))?;
+    }
+    if head & flag::FACTS != 0 {
+        let count = r.count(limits::FACTS)?;
+        listed(r, &mut record.facts, count, Reader::fact)?;
+    }
     r.count_from(None);
-    Ok(record)
+    Ok(())
+}
+
+/// Pays for what a list of the function takes more with so many elements more.
+fn grow<T>(r: &mut Reader<'_>, count: usize) -> Result<()> {
+    r.pay(count, size_of::<T>().saturating_mul(GROWTH))
 }
 
 /// What is flagged is not empty, so that there is one form.
 fn listed<'a, T>(
     r: &mut Reader<'a>,
-    given: bool,
-    read: impl FnOnce(&mut Reader<'a>) -> Result<Vec<T>>,
-) -> Result<Vec<T>> {
-    if !given {
-        return Ok(Vec::new());
+    list: &mut Vec<T>,
+    count: usize,
+    mut one: impl FnMut(&mut Reader<'a>) -> Result<T>,
+) -> Result<()> {
+    if count == 0 {
+        return r.malformed();
     }
-    let list = read(r)?;
-    if list.is_empty() { r.malformed() } else { Ok(list) }
+    grow::<T>(r, count)?;
+    for _ in 0..count {
+        list.push(one(r)?);
+    }
+    Ok(())
 }
 
 /// `-delta/8`, touched.
@@ -82,10 +113,10 @@ fn frame(r: &mut Reader<'_>) -> Result<(i64, i64)> {
 
 /// Slots in increasing order, each with the number of words skipped before it; of the first, from
 /// the lowest that a frame may have.
-fn slots(r: &mut Reader<'_>) -> Result<Vec<(i64, Word)>> {
+fn slots(r: &mut Reader<'_>, list: &mut Vec<(i64, Word)>) -> Result<()> {
     let count = r.count(limits::LABEL_SLOTS)?;
     let mut next = None;
-    r.many(count, |r| {
+    listed(r, list, count, |r| {
         let at = match next {
             None => r.i64()?.saturating_mul(8),
             Some(next) => i64::from(r.u16()?).saturating_mul(8).saturating_add(next),

@@ -4,11 +4,11 @@
 use super::guess::{self, Own, Pattern};
 use super::read::Reader;
 use super::record;
-use crate::hint::{Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through};
+use crate::hint::{Ghost, Hints, Inst, Proof, Room, Seen, Site, Start, Template, Through};
 use crate::judge::Result;
 use crate::state::{Mark, State};
 use crate::term::Term;
-use crate::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
+use crate::ty::{Assertion, Base, Cap, DataId, Declared, Fact, Kind, Record, Sig, View, Word};
 use crate::walk::Opened;
 use alloc::vec::Vec;
 
@@ -20,11 +20,14 @@ pub struct Stream<'a> {
     head: u32,
     /// Room for values.
     spare: Vec<Inst>,
+    /// What the reader might take when it had read the tables.
+    memory: usize,
 }
 
 impl<'a> Stream<'a> {
     pub(super) fn new(reader: Reader<'a>) -> Self {
-        Stream { reader, head: 0, spare: Vec::new() }
+        let memory = reader.memory();
+        Stream { reader, head: 0, spare: Vec::new(), memory }
     }
 
     /// A guess that is right by one bit, or the answer, which then is another.
@@ -52,8 +55,11 @@ impl<'a> Stream<'a> {
 }
 
 impl Hints for Stream<'_> {
-    /// The stream says nothing of where it is.
-    fn block(&mut self, _start: Start, _state: &State) -> Result<()> {
+    /// The stream says nothing of where it is. At an entry nothing is left of the functions before.
+    fn block(&mut self, start: Start, _state: &State) -> Result<()> {
+        if let Start::Entry(_) = start {
+            self.reader.set_memory(self.memory);
+        }
         Ok(())
     }
 
@@ -127,9 +133,11 @@ impl Hints for Stream<'_> {
         self.insts(state, &Pattern::of(Own::Free(first), kinds, post))
     }
 
-    fn spare(&mut self, answered: Vec<Inst>) {
-        self.spare = answered;
-        self.spare.clear();
+    fn spare(&mut self, answered: Room) {
+        match answered {
+            Room::Values(values) => self.spare = cleared(values),
+            Room::Premises(premises) => self.reader.spare = cleared(premises),
+        }
     }
 
     fn parent(&mut self, _state: &State, _to: u32, _chain: &[Opened]) -> Result<u32> {
@@ -137,8 +145,14 @@ impl Hints for Stream<'_> {
         Ok(self.head >> record::HEAD)
     }
 
-    fn record(&mut self, _state: &State, _to: u32, parent: &Mark) -> Result<Record> {
-        record::record(&mut self.reader, self.head, parent.first()?)
+    fn record(
+        &mut self,
+        _state: &State,
+        _to: u32,
+        parent: &Mark,
+        record: &mut Record,
+    ) -> Result<()> {
+        record::record(&mut self.reader, self.head, parent.first()?, record)
     }
 
     fn label(
@@ -146,7 +160,7 @@ impl Hints for Stream<'_> {
         state: &State,
         _to: u32,
         parent: &Mark,
-        record: &Record,
+        record: Declared<'_>,
     ) -> Result<Vec<Inst>> {
         self.insts(state, &Pattern::label(parent.first()?, record))
     }
@@ -166,4 +180,9 @@ impl Hints for Stream<'_> {
     fn data(&mut self, _state: &State, _address: &Term) -> Result<DataId> {
         Ok(DataId(self.reader.u16()?))
     }
+}
+
+fn cleared<T>(mut room: Vec<T>) -> Vec<T> {
+    room.clear();
+    room
 }

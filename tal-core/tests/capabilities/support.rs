@@ -14,8 +14,9 @@ use tal_core::prove::{by_bounds, low};
 use tal_core::state::{Mark, Scope, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Assertion, Base, Block, Bounds, Cap, DataId, Entry, Fact, Field, FieldTy, FnId, Guard, Kind,
-    Mem, Mode, NameSet, NamedType, OriginId, Record, Reg, Region, Rel, Sig, TypeId, View, Word,
+    Assertion, Base, Block, Bounds, Cap, DataId, Declared, Entry, Fact, Field, FieldTy, FnId,
+    Guard, Kind, Mem, Mode, NameSet, NamedType, OriginId, Record, Reg, Region, Rel, Sig, TypeId,
+    View, Word,
 };
 pub(crate) use tal_write::{LabelState, Saved};
 
@@ -141,7 +142,7 @@ impl Forward for Teller {
     fn call(&mut self, _: &State, _: &Sig) -> Result<Vec<Inst>, Error> {
         self.insts.pop_front().map_or_else(silent, Ok)
     }
-    fn label(&mut self, _: &State, _: u32, _: &Mark, _: &Record) -> Result<Vec<Inst>, Error> {
+    fn label(&mut self, _: &State, _: u32, _: &Mark, _: Declared<'_>) -> Result<Vec<Inst>, Error> {
         self.insts.pop_front().map_or_else(silent, Ok)
     }
     fn post(&mut self, _: &State, _: u16, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>, Error> {
@@ -284,7 +285,7 @@ pub(crate) fn wf_label(
     let parent = Saved::now(&st);
     // The root has no slots: they are all the label's own, in the order in which it says them.
     let record = Record { slots: label.slots.clone(), ..label.record(&parent) };
-    judge.wf_record(&st, &parent.mark, &record)
+    judge.wf_record(&st, &parent.mark, record.declared())
 }
 
 /// What `state` knows, in a state that was `root` at the mark.
@@ -319,7 +320,7 @@ pub(crate) fn entail_at(
     let root = root(&judge.own.sig);
     let (mut at_edge, mark) = behind(&root, st);
     let record = label.record(&Saved::of(&at_edge, &mark));
-    let result = judge.entail(&mut at_edge, 4, &mark, &record);
+    let result = judge.entail(&mut at_edge, 4, &mark, record.declared());
     *st = at_edge;
     result
 }

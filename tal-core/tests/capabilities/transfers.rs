@@ -462,7 +462,7 @@ fn label_step(world: &mut World<'_>) -> bool {
     }
     let parent = there.mark();
     let record = label.record(&Saved::of(&there, &parent));
-    judge.begin_label(&mut there, (&parent, &record)).unwrap();
+    judge.begin_label(&mut there, (&parent, record.declared())).unwrap();
     let mut env = values(&world.env, &said.theta).unwrap();
     env.free.splice(..0, world.env.free.iter().take(common).copied());
     // A name of the function that is known to be an integer is a new one there.

@@ -30,8 +30,9 @@ impl Forward for Hung {
         Ok(self.labels[&to].0)
     }
 
-    fn record(&mut self, _: &State, to: u32, parent: &Mark) -> Result<Record> {
-        Ok(self.labels[&to].1(parent))
+    fn record(&mut self, _: &State, to: u32, parent: &Mark, record: &mut Record) -> Result<()> {
+        *record = self.labels[&to].1(parent);
+        Ok(())
     }
 }
 

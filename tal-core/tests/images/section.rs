@@ -431,8 +431,9 @@ impl Forward for Hangs {
         Ok(self.1)
     }
 
-    fn record(&mut self, _: &State, _: u32, _: &Mark) -> Result<Record> {
-        Ok(self.2.clone())
+    fn record(&mut self, _: &State, _: u32, _: &Mark, record: &mut Record) -> Result<()> {
+        record.clone_from(&self.2);
+        Ok(())
     }
 }
 
@@ -448,12 +449,14 @@ fn records_survive() {
         let saved = Mark::of(&state);
         let mut hints = Recorder::new(Hangs(Oracle::default(), parent, record.clone()));
         Hints::parent(&mut hints, &state, 0, &[]).unwrap();
-        Hints::record(&mut hints, &state, 0, &saved).unwrap();
+        Hints::record(&mut hints, &state, 0, &saved, &mut Record::default()).unwrap();
         let program = Program::new(Vec::new(), Vec::new());
         let section = encode(&program.image(), &interface(), &hints.recorded);
         let (_, mut read) = wire::decode(&[], TEXT, &[], &section, &interface()).unwrap();
         assert_eq!(read.parent(&state, 0, &[]), Ok(parent), "seed {seed}");
-        assert_eq!(read.record(&state, 0, &saved), Ok(record), "seed {seed}");
+        let mut again = Record::default();
+        assert_eq!(read.record(&state, 0, &saved, &mut again), Ok(()), "seed {seed}");
+        assert_eq!(again, record, "seed {seed}");
         assert_eq!(read.end(), Ok(()));
     }
 }

@@ -211,7 +211,7 @@ fn a_record_fits_what_its_parent_has() {
         Judge::new(&image, &interface, Teller::default(), 1 << 20).wf_record(
             &st,
             &Mark::of(&st),
-            record,
+            record.declared(),
         )
     };
     let own = |count: i64| Record { slots: (0..count).map(word).collect(), ..Record::default() };

@@ -8,11 +8,11 @@ extern crate alloc;
 use alloc::{collections::VecDeque, vec::Vec};
 use tal_core::error::{Error, Kind as Refusal, Rule};
 use tal_core::hint::{
-    Comb, Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Template, Through,
+    Comb, Forward, Ghost, Hints, Inst, Proof, Room, Seen, Site, Start, Template, Through,
 };
 use tal_core::state::{Mark, State};
 use tal_core::term::Term;
-use tal_core::ty::{Assertion, Base, Cap, DataId, Fact, Kind, Record, Sig, View, Word};
+use tal_core::ty::{Assertion, Base, Cap, DataId, Declared, Fact, Kind, Record, Sig, View, Word};
 use tal_core::walk::Opened;
 
 type Result<T> = core::result::Result<T, Error>;
@@ -65,14 +65,14 @@ impl Hints for Silent {
     fn post(&mut self, _: &State, _: u16, _: &[Kind], _: &Assertion) -> Result<Vec<Inst>> {
         silent()
     }
-    fn spare(&mut self, _: Vec<Inst>) {}
+    fn spare(&mut self, _: Room) {}
     fn parent(&mut self, _: &State, _: u32, _: &[Opened]) -> Result<u32> {
         silent()
     }
-    fn record(&mut self, _: &State, _: u32, _: &Mark) -> Result<Record> {
+    fn record(&mut self, _: &State, _: u32, _: &Mark, _: &mut Record) -> Result<()> {
         silent()
     }
-    fn label(&mut self, _: &State, _: u32, _: &Mark, _: &Record) -> Result<Vec<Inst>> {
+    fn label(&mut self, _: &State, _: u32, _: &Mark, _: Declared<'_>) -> Result<Vec<Inst>> {
         silent()
     }
     fn cmov(&mut self, _: &State, _: &Word, _: &Word) -> Result<Template> {
