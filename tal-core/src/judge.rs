@@ -106,7 +106,7 @@ impl<'a, H: Hints> Judge<'a, H> {
     /// A judge with fuel for `bytes` bytes of text and annotations.
     pub fn new(image: &'a Image<'a>, interface: &'a Interface, hints: H, bytes: u64) -> Self {
         let fuel = bytes.saturating_mul(limits::FUEL_FACTOR).saturating_add(limits::FUEL_SLACK);
-        let own = Own::function(None, nobody());
+        let own = Own::function(None, Sig::nothing());
         Judge { image, interface, hints, fuel, nodes: 0, own, spare: Vec::new(), features: 0 }
     }
 
@@ -134,9 +134,4 @@ pub fn is_int(state: &State, v: Var) -> bool {
         }
         _ => false,
     }
-}
-
-/// A `never` without anything: the owner before the driver says who it is.
-fn nobody() -> Rc<Sig> {
-    Rc::new(Sig { vars: Vec::new(), pre: ty::Assertion::default(), post: None })
 }

@@ -533,7 +533,7 @@ pub struct Assertion {
 }
 
 /// Signature of an entry.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Sig {
     /// Variables of the pre-state: `Free(0..)`; `Inner(0..)` when nested in another signature.
     pub vars: Vec<Kind>,
@@ -543,8 +543,17 @@ pub struct Sig {
     pub post: Option<Post>,
 }
 
+impl Sig {
+    /// Says nothing, of an entry that never returns. Made here, where nothing else is on the stack.
+    #[must_use]
+    #[inline(never)]
+    pub fn nothing() -> Rc<Sig> {
+        Rc::default()
+    }
+}
+
 /// Post-state of a signature.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Post {
     /// Variables that the callee chooses; numbered after the pre-state's.
     pub vars: Vec<Kind>,

@@ -67,12 +67,16 @@ impl<'a> Reader<'a> {
         self.memory = left;
     }
 
-    /// Pays for an allocation of `count` times `size` bytes, before it is made. It is paid back when
-    /// a function is done, of which nothing stays; so all that was read of tables and of a function
-    /// is bounded, and with it what is there at any time.
+    /// Pays for an allocation of `count` times `size` bytes, before it is made. It is paid back
+    /// when a function is done, of which nothing stays; so all that was read of tables and of a
+    /// function is bounded, and with it what is there at any time.
     pub(crate) fn pay(&mut self, count: usize, size: usize) -> Result<()> {
-        let bytes =
-            if count == 0 { 0 } else { count.saturating_mul(size).saturating_add(ALLOCATION) };
+        let besides = if count == 0 { 0 } else { ALLOCATION };
+        self.pay_bytes(count.saturating_mul(size).saturating_add(besides))
+    }
+
+    /// Pays for so many bytes.
+    pub(crate) fn pay_bytes(&mut self, bytes: usize) -> Result<()> {
         let left = self.memory.checked_sub(bytes);
         self.memory = left.ok_or_else(|| Error::new(Rule::Limit, Evidence::Limit))?;
         Ok(())
@@ -658,17 +662,17 @@ impl<'a> Reader<'a> {
 
     #[inline(never)]
     pub(crate) fn sig(&mut self) -> Result<Rc<Sig>> {
-        let vars = self.kinds(limits::SIG_VARS)?;
-        let pre = self.assertion()?;
-        let post = if self.tag(2)? == 0 { None } else { Some(self.post()?) };
-        self.shared(Sig { vars, pre, post })
-    }
-
-    #[inline(never)]
-    // Apart, so that not two assertions stand on the stack.
-    #[inline(never)]
-    fn post(&mut self) -> Result<Post> {
-        Ok(Post { vars: self.kinds(limits::SIG_VARS)?, state: self.assertion()? })
+        self.pay(1, size_of::<Sig>())?;
+        let mut shared = Sig::nothing();
+        let sig = self.some(Rc::get_mut(&mut shared))?;
+        sig.vars = self.kinds(limits::SIG_VARS)?;
+        self.assertion(&mut sig.pre)?;
+        if self.tag(2)? == 1 {
+            let post = sig.post.insert(Post::default());
+            post.vars = self.kinds(limits::SIG_VARS)?;
+            self.assertion(&mut post.state)?;
+        }
+        Ok(shared)
     }
 
     /// Two bytes of mask: the registers of which something is said, and how many. Their words
@@ -685,15 +689,15 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(never)]
-    fn assertion(&mut self) -> Result<Assertion> {
-        let facts = self.facts()?;
+    fn assertion(&mut self, a: &mut Assertion) -> Result<()> {
+        a.facts = self.facts()?;
         let (count, mut regs) = self.registers()?;
         let regs = self.many(count, |r| r.register(&mut regs))?;
-        let regs = self.some(Words::of(regs))?;
+        a.regs = self.some(Words::of(regs))?;
         let count = self.count(limits::LABEL_SLOTS)?;
-        let args = self.many(count, |r| Ok((r.u16()?, r.word()?)))?;
-        let (views, caps) = (self.views()?, self.caps()?);
-        Ok(Assertion { facts, regs, args, views, caps })
+        a.args = self.many(count, |r| Ok((r.u16()?, r.word()?)))?;
+        (a.views, a.caps) = (self.views()?, self.caps()?);
+        Ok(())
     }
 
     pub(crate) fn lent(&mut self) -> Result<Lent> {

@@ -85,7 +85,7 @@ pub(super) fn record(r: &mut Reader<'_>, head: u32, first: u16, record: &mut Rec
 
 /// Pays for what a list of the function takes more with so many elements more.
 fn grow<T>(r: &mut Reader<'_>, count: usize) -> Result<()> {
-    r.pay(count, size_of::<T>().saturating_mul(GROWTH))
+    r.pay_bytes(count.saturating_mul(size_of::<T>()).saturating_mul(GROWTH))
 }
 
 /// What is flagged is not empty, so that there is one form.

@@ -69,6 +69,13 @@ const EFFECTS: &[&str] = &[
     "write_64",
     "write_reg",
     "zero",
+    // What reads into a place.
+    "assertion",
+    "grow",
+    "listed",
+    "pay_bytes",
+    "record",
+    "slots",
     // Rules by their names: an instruction, a ghost.
     "borrow",
     "carve",
