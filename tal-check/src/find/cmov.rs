@@ -1,6 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. What both outcomes of a conditional move share.
 
 use super::{Finder, Trouble};
+use crate::infer::Settle;
 use tal_core::decode::{self, Op};
 use tal_core::error::Error;
 use tal_core::hint::{Site, Template};
@@ -52,6 +53,17 @@ impl Finder<'_> {
         let (zero, top) = (Term::ZERO, Term::constant_of(u64::MAX.into()));
         ends.push(zero);
         ends.extend(top);
+        // The hull of both, if it is not one of these.
+        for sign in [1, -1] {
+            let mut least =
+                |side: &State, v: &Term| self.known(side).lower_bound(&v.scale(sign).ok()?);
+            if let (Some(x), Some(y)) = (least(&on, a), least(&off, b))
+                && let Ok(end) = Term::constant_of(sign * x.min(y))
+                && !ends.contains(&end)
+            {
+                ends.push(end);
+            }
+        }
         let mut facts = Vec::new();
         for end in ends {
             // n - end and end - n, at n = a when moved and n = b when kept.

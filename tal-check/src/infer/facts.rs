@@ -41,31 +41,40 @@ pub(crate) struct Sides<'a> {
     pub(crate) thresholds: &'a [i128],
     /// How often the label was reached before; at the first time both sides are the same.
     pub(crate) visits: u32,
+    /// How often the state of the label changed.
+    pub(crate) changes: u32,
     /// What follows on each side.
     pub(crate) known: [Known; 2],
 }
 
 /// Do all these facts of the common form hold on the right? What else the right side says is added
 /// to `offered`, as by [`choose`].
-pub(crate) fn cover(
-    form: &Form,
-    sides: &Sides<'_>,
-    facts: &[Fact],
-    offered: &mut Vec<Fact>,
-) -> bool {
+pub(crate) fn cover(form: &Form, sides: &Sides<'_>, facts: &[Fact], offered: &mut Offered) -> bool {
     let common = Common::new(form, sides);
     let covered = facts.iter().all(|f| common.holds(f, false));
     if covered {
         for fact in common.translated(false, sides.entry) {
-            offer(offered, fact);
+            offered.add(fact, sides.changes);
         }
     }
     covered
 }
 
-fn offer(offered: &mut Vec<Fact>, fact: Fact) {
-    if offered.len() < OFFERED && !offered.contains(&fact) {
-        offered.push(fact);
+/// What right sides had to say, and after how many changes of the state of the label first.
+#[derive(Debug, Default)]
+pub(crate) struct Offered(Vec<(Fact, u32)>);
+
+impl Offered {
+    fn add(&mut self, fact: Fact, changes: u32) {
+        if self.0.len() < OFFERED && !self.0.iter().any(|(known, _)| *known == fact) {
+            self.0.push((fact, changes));
+        }
+    }
+
+    /// Was it said of a former state of the label? An inner loop that is run anew says the same of
+    /// the same state, which means nothing.
+    fn before(&self, fact: &Fact, changes: u32) -> bool {
+        self.0.iter().any(|(known, since)| known == fact && *since < changes)
     }
 }
 
@@ -76,7 +85,7 @@ pub(crate) fn choose(
     form: &Form,
     sides: &Sides<'_>,
     written: &[Fact],
-    offered: &mut Vec<Fact>,
+    offered: &mut Offered,
 ) -> Vec<Fact> {
     // What the function's own facts and sizes say need not be said again.
     let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < sides.fixed);
@@ -98,7 +107,7 @@ pub(crate) fn choose(
     }
     if first {
         for fact in common.translated(false, sides.entry) {
-            offer(offered, fact);
+            offered.add(fact, sides.changes);
         }
         common.zones(&mut chosen);
     } else if sides.visits < BOUND_VISITS {
@@ -107,9 +116,10 @@ pub(crate) fn choose(
         let precise = sides.visits < PRECISE_VISITS;
         let fresh = common.translated(false, sides.learned);
         for fact in common.translated(false, sides.entry) {
-            let settled = precise || fresh.contains(&fact) || offered.contains(&fact);
+            let known = offered.before(&fact, sides.changes);
+            let settled = precise || known || fresh.contains(&fact);
             chosen.add_if(fact.clone(), |f| settled && common.holds(f, true));
-            offer(offered, fact);
+            offered.add(fact, sides.changes);
         }
         common.zones(&mut chosen);
     }

@@ -14,7 +14,7 @@ mod zip;
 use crate::ghosts::{Fit, Unfit};
 use crate::lowered::{DataInfo, Lowered, Written};
 use crate::prove::{Known, facts_of, settle};
-use facts::{Sides, choose, cover, strongest};
+use facts::{Offered, Sides, choose, cover, strongest};
 use live::Flow as Paths;
 pub use settle::Settle;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,8 +31,8 @@ use tal_write::{LabelState, state_at};
 use written::Seed;
 use zip::{Alone, Form, Mismatch, Unmatched};
 
-/// Visits of one label before the search gives up on it.
-const MAX_VISITS: u32 = 120;
+/// How often one way may change the state of the label that it leads to before the search gives up.
+const MAX_CHANGES: u32 = 120;
 /// Runs of blocks of one function before the search gives up on it: so many, and so many for each
 /// label. Loops in loops are run anew each time that the state of an outer one takes another form.
 const MAX_RUNS: (usize, usize) = (2000, 60);
@@ -138,14 +138,20 @@ pub fn infer<H: Settle>(
         candidates: BTreeMap::new(),
         presumed: BTreeMap::new(),
         fell: None,
+        changes: BTreeMap::new(),
         offered: BTreeMap::new(),
         pending: BTreeSet::new(),
-        postponed: Vec::new(),
+        every_way: false,
+        postponed: BTreeMap::new(),
         troubles: BTreeMap::new(),
         runs: MAX_RUNS.0 + MAX_RUNS.1 * labels.len(),
     };
-    engine.run(judge, Start::Entry(id), entry, range.0);
+    engine.run(judge, Start::Entry(id), entry.clone(), range.0);
     engine.iterate(judge);
+    if engine.take_every_way(judge) {
+        engine.run(judge, Start::Entry(id), entry, range.0);
+        engine.iterate(judge);
+    }
     let stated = |(l, c): (u32, Candidate)| {
         let site = engine.labels.get(&l).and_then(|site| site.written.as_ref());
         let written = site.map_or(0, |w| w.facts.len());
@@ -170,9 +176,21 @@ pub fn infer<H: Settle>(
     Inferred { labels, troubles: engine.troubles.into_values().collect() }
 }
 
+/// Where a way leads.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Onward {
+    /// To a label.
+    Label(u32),
+    /// To the next instruction.
+    Next,
+}
+
 struct Candidate {
     state: LabelState,
-    visits: u32,
+    /// How often it changed.
+    changes: u32,
+    /// How often ways that lead back changed it.
+    turns: u32,
     /// Start of the block that reached the label first.
     from: u32,
 }
@@ -197,12 +215,17 @@ struct Engine<'a> {
     presumed: BTreeMap<u32, LabelState>,
     /// The label that the running block runs into.
     fell: Option<u32>,
+    /// How often each way changed the state of its label, by label and instruction.
+    changes: BTreeMap<(u32, u32), u32>,
     /// What ways into a label said of it, by label.
-    offered: BTreeMap<u32, Vec<Fact>>,
+    offered: BTreeMap<u32, Offered>,
     /// Labels to run again, by offset.
     pending: BTreeSet<(u32, u32)>,
-    /// Edges that cannot be taken as far as is known; used only if nothing else reaches the label.
-    postponed: Vec<(u32, u32, State)>,
+    /// Ways that cannot be taken as far as is known, by instruction, with the start of their block:
+    /// used where nothing else reaches the label, or in the end ([`Engine::take_every_way`]).
+    postponed: BTreeMap<(u32, Onward), (State, u32)>,
+    /// Is that end reached?
+    every_way: bool,
     /// By start offset, so that a later, better run of a block replaces what an earlier one said.
     troubles: BTreeMap<(u32, u32), Trouble>,
     /// How many blocks may still be run.
@@ -225,14 +248,36 @@ impl Engine<'_> {
                     Err(error) => self.trouble(Start::Label(label), offset, error),
                 }
             }
-            let Some(at) =
-                self.postponed.iter().position(|(_, l, _)| !self.candidates.contains_key(l))
+            let unknown = |(_, onward): &(u32, Onward)| match onward {
+                Onward::Label(label) => !self.candidates.contains_key(label),
+                Onward::Next => false,
+            };
+            let Some(way) = self.postponed.keys().copied().find(unknown) else { return };
+            let (Some((state, begin)), (from, Onward::Label(label))) =
+                (self.postponed.remove(&way), way)
             else {
                 return;
             };
-            let (from, label, state) = self.postponed.swap_remove(at);
+            self.begin = begin;
             self.merge(judge, from, label, state);
         }
+    }
+
+    /// The judge follows every way of which it does not see that it contradicts itself, also those
+    /// that were left out because they are never taken: they are taken from now on. Were there any?
+    fn take_every_way<H: Settle>(&mut self, judge: &mut Judge<'_, H>) -> bool {
+        self.every_way = true;
+        let mut any = false;
+        for (state, begin) in std::mem::take(&mut self.postponed).into_values() {
+            if contradicts(judge, &state) {
+                continue;
+            }
+            any = true;
+            if let Some(&label) = self.starts.get(&begin) {
+                self.pending.insert((begin, label));
+            }
+        }
+        any
     }
 
     fn trouble(&mut self, start: Start, offset: u32, error: Error) {
@@ -253,7 +298,7 @@ impl Engine<'_> {
         let (mut offset, mut last) = (begin, begin);
         let result = loop {
             // The entry itself may be a label.
-            let inside = offset != begin || matches!(start, Start::Entry(_));
+            let inside = offset != begin || !matches!(start, Start::Label(_));
             if inside && let Some(&label) = self.starts.get(&offset) {
                 self.fell = Some(offset);
                 self.edge(judge, last, label, state);
@@ -269,12 +314,16 @@ impl Engine<'_> {
                 }
                 Ok(Flow::Branch { cc, to, next }) => match judge.branch(&state, cc) {
                     Ok((taken, falls)) => {
-                        match (decided(&state, cc), to) {
+                        self.postponed.remove(&(offset, Onward::Next));
+                        let decided = if self.every_way { None } else { decided(&state, cc) };
+                        match (decided, to) {
                             (Some(false), Target::Label(label)) => {
-                                self.postponed.push((offset, label, taken));
+                                let way = (offset, Onward::Label(label));
+                                self.postponed.insert(way, (taken, begin));
                             }
                             (Some(true), _) => {
                                 self.to(judge, offset, to, taken);
+                                self.postponed.insert((offset, Onward::Next), (falls, begin));
                                 break Ok(());
                             }
                             _ => self.to(judge, offset, to, taken),
@@ -324,9 +373,11 @@ impl Engine<'_> {
     }
 
     fn edge<H: Settle>(&mut self, judge: &mut Judge<'_, H>, from: u32, label: u32, state: State) {
-        if judge.hints.known(&state).contradictory() {
-            self.postponed.push((from, label, state));
+        let onward = (from, Onward::Label(label));
+        if contradicts(judge, &state) {
+            self.postponed.insert(onward, (state, self.begin));
         } else {
+            self.postponed.remove(&onward);
             self.merge(judge, from, label, state);
         }
     }
@@ -349,10 +400,12 @@ impl Engine<'_> {
             return self.trouble(Start::Label(label), site.offset, error);
         }
         let Ok(fit) = self.fit(judge, (from, label), &state, written) else { return };
-        let visits = self.candidates.get(&label).map_or(0, |c| c.visits);
         // Only an edge back to the label can go on for ever; what comes from before it is as stable
         // as the heads of the loops around.
-        let widens = from >= site.offset;
+        let back = from >= site.offset;
+        let first = !self.candidates.contains_key(&label);
+        let (all_changes, turns) =
+            self.candidates.get(&label).map_or((0, 0), |c| (c.changes, c.turns));
         let mut left = match self.candidates.get(&label) {
             None => state.clone(),
             Some(candidate) => match state_at(judge, self.id, &candidate.state) {
@@ -362,7 +415,7 @@ impl Engine<'_> {
         };
         let seed = match (written, &fit) {
             (Some(written), Some(fit)) => {
-                self.take_written(written, fit, visits == 0, &mut left, &mut state)
+                self.take_written(written, fit, first, &mut left, &mut state)
             }
             _ => Seed::default(),
         };
@@ -388,7 +441,8 @@ impl Engine<'_> {
             learned: &self.learned,
             facts,
             thresholds: &self.thresholds,
-            visits: if widens { visits } else { visits.min(1) },
+            visits: if first { 0 } else { 1 + if back { turns } else { 0 } },
+            changes: all_changes,
             known,
         };
         let refinements = self.refinements(&left, &state, written);
@@ -414,11 +468,15 @@ impl Engine<'_> {
             self.offered.remove(&label);
             self.forget_from(site.offset);
         }
-        if visits >= MAX_VISITS {
+        let changes = self.changes.entry((label, from)).or_default();
+        if *changes >= MAX_CHANGES {
             self.troubles.insert((site.offset, 1), Trouble::Unstable { label });
             return;
         }
-        self.candidates.insert(label, Candidate { state: found, visits: visits + 1, from: origin });
+        *changes += 1;
+        let turns = turns + u32::from(back && !first);
+        let changes = all_changes + 1;
+        self.candidates.insert(label, Candidate { state: found, changes, turns, from: origin });
         self.pending.insert((site.offset, label));
     }
 
@@ -624,6 +682,11 @@ fn bound_above<H: Settle>(
             *bounds = bounds.and(range);
         }
     }
+}
+
+/// Can this not be, by what is known of numbers?
+fn contradicts<H: Settle>(judge: &mut Judge<'_, H>, state: &State) -> bool {
+    judge.hints.known(state).contradictory()
 }
 
 /// Makes what is owned on one side what it is on the other, or both of a named type.
