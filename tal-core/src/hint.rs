@@ -342,8 +342,8 @@ pub trait Hints {
         kinds: &[Kind],
         post: &Assertion,
     ) -> Result<Vec<Inst>, Error>;
-    /// The values that were answered last are not needed any more: no question, but who answers may
-    /// use their room again.
+    /// The values, or the premises, that were answered last are not needed any more: no question,
+    /// but who answers may use their room again.
     fn spare(&mut self, answered: Room);
     /// The first way leads to the label at text offset `to`. On which scope does the label hang?
     /// 0: on one that is opened here; k: on the k-th of the chain, counted from its end.

@@ -15,9 +15,10 @@ use tal_core::counted::Rc;
 use tal_core::decode::decode_at;
 use tal_core::judge::{Judge, Own};
 use tal_core::limits;
+use tal_core::mem::Subst;
 use tal_core::state::State;
 use tal_core::term::Term;
-use tal_core::ty::{Base, NameSet, Reg, Word};
+use tal_core::ty::{Base, Fact, NameSet, Reg, Rel, Word};
 
 /// Bytes that a unit of fuel may copy.
 const BYTES_A_UNIT: u64 = 256;
@@ -92,4 +93,17 @@ fn t156_a_deep_frame_is_paid_for_where_it_is_left() {
         }
     });
     assert_eq!(s.slot_count(), 1);
+}
+
+/// A fact of constants is proved and learned at once, so putting values into it is what pays.
+#[test]
+fn t156_facts_without_variables_are_paid_for() {
+    let (interface, image) = (no_interface(), image_of(&[]));
+    let mut judge = Judge::new(&image, &interface, Prover::default(), 0);
+    let fact = Fact { rel: Rel::Ge, term: Term::int(1) };
+    let before = judge.fuel;
+    for _ in 0..limits::FACTS {
+        assert_eq!(judge.subst_fact(&fact, Subst::Free(0, &[])), Ok(fact.clone()));
+    }
+    assert!(before - judge.fuel >= limits::FACTS as u64);
 }

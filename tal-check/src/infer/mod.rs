@@ -138,7 +138,7 @@ pub fn infer<H: Settle>(
         candidates: BTreeMap::new(),
         presumed: BTreeMap::new(),
         fell: None,
-        changes: BTreeMap::new(),
+        changes_by_way: BTreeMap::new(),
         offered: BTreeMap::new(),
         pending: BTreeSet::new(),
         every_way: false,
@@ -216,7 +216,7 @@ struct Engine<'a> {
     /// The label that the running block runs into.
     fell: Option<u32>,
     /// How often each way changed the state of its label, by label and instruction.
-    changes: BTreeMap<(u32, u32), u32>,
+    changes_by_way: BTreeMap<(u32, u32), u32>,
     /// What ways into a label said of it, by label.
     offered: BTreeMap<u32, Offered>,
     /// Labels to run again, by offset.
@@ -404,8 +404,7 @@ impl Engine<'_> {
         // as the heads of the loops around.
         let back = from >= site.offset;
         let first = !self.candidates.contains_key(&label);
-        let (all_changes, turns) =
-            self.candidates.get(&label).map_or((0, 0), |c| (c.changes, c.turns));
+        let (changes, turns) = self.candidates.get(&label).map_or((0, 0), |c| (c.changes, c.turns));
         let mut left = match self.candidates.get(&label) {
             None => state.clone(),
             Some(candidate) => match state_at(judge, self.id, &candidate.state) {
@@ -442,7 +441,7 @@ impl Engine<'_> {
             facts,
             thresholds: &self.thresholds,
             visits: if first { 0 } else { 1 + if back { turns } else { 0 } },
-            changes: all_changes,
+            changes,
             known,
         };
         let refinements = self.refinements(&left, &state, written);
@@ -468,14 +467,13 @@ impl Engine<'_> {
             self.offered.remove(&label);
             self.forget_from(site.offset);
         }
-        let changes = self.changes.entry((label, from)).or_default();
-        if *changes >= MAX_CHANGES {
+        let of_way = self.changes_by_way.entry((label, from)).or_default();
+        if *of_way >= MAX_CHANGES {
             self.troubles.insert((site.offset, 1), Trouble::Unstable { label });
             return;
         }
-        *changes += 1;
-        let turns = turns + u32::from(back && !first);
-        let changes = all_changes + 1;
+        *of_way += 1;
+        let (changes, turns) = (changes + 1, turns + u32::from(back && !first));
         self.candidates.insert(label, Candidate { state: found, changes, turns, from: origin });
         self.pending.insert((site.offset, label));
     }

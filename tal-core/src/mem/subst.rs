@@ -177,6 +177,7 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// As for terms.
     pub fn subst_fact(&mut self, fact: &Fact, s: Subst) -> Result<Fact> {
+        self.burn(1)?;
         Ok(Fact { rel: fact.rel, term: self.subst_term(&fact.term, s)? })
     }
 
@@ -185,7 +186,6 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// As for terms.
     pub fn subst_facts(&mut self, facts: &[Fact], s: Subst) -> Result<Vec<Fact>> {
-        self.burn(facts.len())?;
         facts.iter().map(|f| self.subst_fact(f, s)).collect()
     }
 

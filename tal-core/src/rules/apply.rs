@@ -190,39 +190,18 @@ impl<H: Hints> Judge<'_, H> {
     }
 
     /// The views that are not known to be absent.
-    pub(crate) fn existing_views(
-        &mut self,
-        state: &State,
-        mut views: Vec<View>,
-    ) -> Result<Vec<View>> {
-        let mut at = 0;
-        while let Some(view) = views.get_mut(at) {
-            if self.decide_guards(state, &mut view.guards)? {
-                at = at.saturating_add(1);
-            } else {
-                views.remove(at);
-            }
-        }
-        Ok(views)
+    pub(crate) fn existing_views(&mut self, state: &State, views: Vec<View>) -> Result<Vec<View>> {
+        existing(views, |view| self.decide_guards(state, &mut view.guards))
     }
 
     /// The capabilities that are not known to be absent. A token always exists: it stands for the
     /// region, whatever became of the entry in it. So a theta under which its guard is false is
     /// refused (`subst_cap`) rather than taken to drop it.
-    pub(crate) fn existing_caps(&mut self, state: &State, mut caps: Vec<Cap>) -> Result<Vec<Cap>> {
-        let mut at = 0;
-        while let Some(cap) = caps.get_mut(at) {
-            let exists = match cap {
-                Cap::Entry(entry) => self.decide_guards(state, &mut entry.guards)?,
-                Cap::Token(..) | Cap::Store(_) => true,
-            };
-            if exists {
-                at = at.saturating_add(1);
-            } else {
-                caps.remove(at);
-            }
-        }
-        Ok(caps)
+    pub(crate) fn existing_caps(&mut self, state: &State, caps: Vec<Cap>) -> Result<Vec<Cap>> {
+        existing(caps, |cap| match cap {
+            Cap::Entry(entry) => self.decide_guards(state, &mut entry.guards),
+            Cap::Token(..) | Cap::Store(_) => Ok(true),
+        })
     }
 
     /// What the callee leaves: its choices are fresh, its post-state enters, everything that it may
@@ -345,6 +324,19 @@ impl<H: Hints> Judge<'_, H> {
         };
         Ok(Rc::new(Sig { vars, pre, post }))
     }
+}
+
+/// Those that exist, in the room that they have.
+fn existing<T>(mut all: Vec<T>, mut exists: impl FnMut(&mut T) -> Result<bool>) -> Result<Vec<T>> {
+    let mut at = 0;
+    while let Some(one) = all.get_mut(at) {
+        if exists(one)? {
+            at = at.saturating_add(1);
+        } else {
+            all.remove(at);
+        }
+    }
+    Ok(all)
 }
 
 /// The variable of this number as a value.

@@ -688,6 +688,7 @@ impl<'a> Reader<'a> {
         Ok((self.some(of.next())?, self.word()?))
     }
 
+    // Apart, so that reading one takes room on the stack only while it is read.
     #[inline(never)]
     fn assertion(&mut self, a: &mut Assertion) -> Result<()> {
         a.facts = self.facts()?;
