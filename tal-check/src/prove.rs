@@ -10,11 +10,15 @@
 //! remembers what was computed of it and can grow.
 
 mod given;
+mod graph;
 mod ledger;
+mod system;
 mod web;
+mod zones;
 
 pub use given::facts_of;
 pub(crate) use given::{Given, bound, declared, rest, settle};
+use graph::Graph;
 use ledger::Ledger;
 use num_integer::Integer;
 use tal_core::counted::Rc;
@@ -23,6 +27,7 @@ use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Fact, Rel};
 use web::{Depth, Least, Web};
+use zones::Difference;
 
 /// The answers that lead the judge to `goal >= 0`, in order, none if it asks nothing; `None` when
 /// no certificate was found.
@@ -70,8 +75,11 @@ const PRODUCTS: usize = 48;
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     given: Rc<Given>,
+    graph: Rc<Graph>,
+    /// How much of what is given the graph has; the rest waits until it is asked.
+    drawn: Rc<Given>,
     web: Web,
-    /// How much of what is given the web has; the rest waits until it is asked.
+    /// How much of it the web has, which is asked where the graph does not tell all.
     woven: Rc<Given>,
     /// Do certificates cite bounds? The judge uses them by itself.
     exact: bool,
@@ -121,11 +129,39 @@ impl Known {
         self.woven = Rc::clone(&self.given);
     }
 
+    fn draw(&mut self) {
+        if Rc::ptr_eq(&self.given, &self.drawn) {
+            return;
+        }
+        let graph = Rc::make_mut(&mut self.graph);
+        self.given.each_since(&self.drawn, |number, fact| graph.add(number, fact));
+        self.drawn = Rc::clone(&self.given);
+    }
+
     /// See [`prove`].
     pub fn prove(&mut self, goal: &Term) -> Option<Vec<Proof>> {
         if self.given.shows(goal) {
             return Some(Vec::new());
         }
+        self.draw();
+        if !self.graph.contradictory()
+            && let Some(difference) = Difference::of(goal)
+        {
+            let least = self.graph.least(&difference).filter(|least| least.slack >= 0);
+            if let Some(least) = least {
+                let ledger = Ledger::new(&self.given, &[], ledger::DERIVED);
+                let found = ledger.finish(least.scale, &least.weights, self.exact);
+                if let Some(found) = found.filter(|found| self.given.has_room_for(goal, found)) {
+                    return Some(found);
+                }
+            } else if self.graph.more(goal).none() {
+                return None;
+            }
+        }
+        self.prove_by_simplex(goal)
+    }
+
+    fn prove_by_simplex(&mut self, goal: &Term) -> Option<Vec<Proof>> {
         self.weave();
         let facts = &*self.given;
         let tried = attempt(&mut self.web, facts, goal, Depth::Given);
@@ -169,6 +205,13 @@ impl Known {
         if let Some(c) = term.as_int() {
             return Some(c);
         }
+        self.draw();
+        if !self.graph.contradictory()
+            && let Some(difference) = Difference::of(term)
+            && self.graph.more(term).none()
+        {
+            return self.graph.low(&difference);
+        }
         self.weave();
         // A disequality may exclude the bound itself.
         let unequal = self.web.unequal(term);
@@ -187,14 +230,25 @@ impl Known {
 
     /// See [`contradictory`].
     pub fn contradictory(&mut self) -> bool {
-        self.weave();
+        self.draw();
+        if self.graph.contradictory() {
+            return true;
+        }
         let false_constant = |f: &Fact| match (f.rel, f.term.as_int()) {
             (_, None) => false,
             (Rel::Ge, Some(c)) => c < 0,
             (Rel::Eq, Some(c)) => c != 0,
             (Rel::Ne, Some(c)) => c == 0,
         };
-        self.given.facts.iter().any(false_constant) || self.web.contradictory(&self.given)
+        if self.given.facts.iter().any(false_constant) {
+            return true;
+        }
+        let more = self.graph.all();
+        if !more.crooked && !more.unequal {
+            return false;
+        }
+        self.weave();
+        self.web.contradictory(&self.given)
     }
 }
 

@@ -118,10 +118,15 @@ thread_local! {
     static WORK: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Entries of rows that this thread has added up so far: what proof search costs, the same on
-/// every machine.
+/// Entries of rows and edges that this thread has added up so far: what proof search costs, the
+/// same on every machine.
 pub(crate) fn work() -> u64 {
     WORK.get()
+}
+
+/// So many more.
+pub(crate) fn worked(steps: u64) {
+    WORK.set(WORK.get() + steps);
 }
 
 /// Numbers that a dictionary can be made of.
@@ -536,7 +541,7 @@ impl<N: Number> Row<N> {
         let sum = |a: &N, b: &N| N::combine(a, mine, b, &theirs).ok_or(Stop::Overflow);
         let mut entries = Vec::with_capacity(self.entries.len() + other.entries.len());
         let (mut left, mut right) = (self.entries.as_slice(), other.entries.as_slice());
-        WORK.set(WORK.get() + left.len() as u64 + right.len() as u64);
+        worked(left.len() as u64 + right.len() as u64);
         loop {
             let next = match (left, right) {
                 ([], []) => break,

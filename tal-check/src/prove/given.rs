@@ -91,22 +91,31 @@ impl Given {
     /// What is known here and was not known then, with numbers.
     pub(super) fn since(&self, then: &Given) -> Vec<(usize, Fact)> {
         let mut new: Vec<(usize, Fact)> = Vec::new();
+        self.each_since(then, |number, fact| new.push((number, fact.clone())));
+        new
+    }
+
+    /// The same, one after the other.
+    pub(super) fn each_since(&self, then: &Given, mut each: impl FnMut(usize, &Fact)) {
         for (i, bounds) in self.bounds.iter().enumerate() {
             let old = then.bounds.get(i).copied().flatten();
             let (Some(now), Ok(i)) = (bounds, u16::try_from(i)) else { continue };
+            if old.as_ref() == Some(now) {
+                continue;
+            }
             let v = Var::Free(i);
             for end in ends(*now) {
                 let fact = bound(v, *now, end);
                 if old.is_none_or(|old| fact != bound(v, old, end))
                     && let Some(fact) = fact
                 {
-                    new.push((number(i, end), fact));
+                    each(number(i, end), &fact);
                 }
             }
         }
-        let facts = self.facts.iter().cloned().enumerate();
-        new.extend(facts.take(BOUNDS).skip(then.facts.len()));
-        new
+        for (i, fact) in self.facts.iter().enumerate().take(BOUNDS).skip(then.facts.len()) {
+            each(i, fact);
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Not trusted: a bug here can reject, never admit. Facts by what they have in common.
 //!
-//! Facts that share no atom, directly or through others, do not bear on each other, and linear
-//! programs of parts add up. Most parts are a variable or two with their bounds.
+//! Facts that share no atom, directly or through others, do not bear on each other, and what
+//! follows of parts adds up. Most parts are a variable or two with their bounds.
 
 use super::given::Given;
 use super::ledger::{Derived, Ledger, first_of};
-use crate::simplex::Polyhedron;
+use super::system::System;
 use num_integer::Integer;
 use std::collections::BTreeMap;
 use tal_core::counted::Rc;
@@ -48,23 +48,20 @@ pub(super) struct Part {
     /// In order of arrival here.
     facts: Vec<(usize, Fact)>,
     atoms: Vec<Atom>,
-    /// Made of the first `inside` facts, as far as they are no disequalities.
-    polyhedron: Polyhedron,
-    inside: usize,
+    /// Those that are no disequalities.
+    system: System,
     /// What disequalities and cuts add, when that was asked.
     sharp: Option<Sharp>,
     unequal: bool,
     /// Is some atom a product?
     products: bool,
-    /// Is there something else than bounds and differences, which have integral vertices only?
-    crooked: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Sharp {
     derived: Vec<Derived>,
     /// Of all facts, if any were derived.
-    polyhedron: Polyhedron,
+    system: System,
 }
 
 /// Rounds of sharpening: each may allow the next.
@@ -74,17 +71,6 @@ impl Part {
     /// The fact derived here with this number among them.
     pub(super) fn derived(&self, at: usize) -> Option<&Derived> {
         self.sharp.as_ref()?.derived.get(at)
-    }
-
-    fn polyhedron(&mut self) -> &mut Polyhedron {
-        // Equalities first: they make the others shorter.
-        let waiting = &self.facts[self.inside..];
-        let of = |rel: Rel| waiting.iter().filter(move |(_, f)| f.rel == rel);
-        for (number, fact) in of(Rel::Eq).chain(of(Rel::Ge)) {
-            self.polyhedron.add(*number, fact);
-        }
-        self.inside = self.facts.len();
-        &mut self.polyhedron
     }
 
     /// Integer consequences that depend on no goal: cuts, and sides of disequalities that are
@@ -99,7 +85,7 @@ impl Part {
 
     fn sharp(&mut self, facts: &Given, first: usize) -> Sharp {
         let mut ledger = Ledger::new(facts, &[], first);
-        let mut polyhedron = self.polyhedron().clone();
+        let mut system = self.system.clone();
         let mut seen = 0;
         for (number, fact) in &self.facts {
             let gcd = fact.term.gcd();
@@ -111,19 +97,19 @@ impl Part {
             let before = ledger.derived.len();
             for (number, fact) in self.facts.iter().filter(|(_, f)| f.rel == Rel::Ne) {
                 for (i, derived) in ledger.derived.iter().enumerate().skip(seen) {
-                    polyhedron.add(first + i, &derived.fact);
+                    system.add(first + i, &derived.fact);
                 }
                 seen = ledger.derived.len();
-                self.sharpen_one(*number, &fact.term, &mut polyhedron, &mut ledger);
+                self.sharpen_one(*number, &fact.term, &mut system, &mut ledger);
             }
             if ledger.derived.len() == before {
                 break;
             }
         }
         for (i, derived) in ledger.derived.iter().enumerate().skip(seen) {
-            polyhedron.add(first + i, &derived.fact);
+            system.add(first + i, &derived.fact);
         }
-        Sharp { derived: ledger.derived, polyhedron }
+        Sharp { derived: ledger.derived, system }
     }
 
     /// rule[step-neq]: a disequality one side of which is excluded.
@@ -131,7 +117,7 @@ impl Part {
         &self,
         number: usize,
         term: &Term,
-        polyhedron: &mut Polyhedron,
+        system: &mut System,
         ledger: &mut Ledger<'_>,
     ) {
         for sign in [1, -1] {
@@ -143,13 +129,7 @@ impl Part {
             {
                 continue;
             }
-            let Some(least) = polyhedron.least(&side) else { continue };
-            let least = Least {
-                scale: least.scale,
-                slack: least.slack,
-                weights: least.weights,
-                falsehood: false,
-            };
+            let Some(least) = system.least(&side) else { continue };
             let fact = ledger.exactly(&side, &least);
             if fact.and_then(|fact| ledger.sharpen(fact, number, &side)).is_some() {
                 return;
@@ -190,7 +170,9 @@ impl Web {
         }
         part.sharp = None;
         part.unequal |= fact.rel == Rel::Ne;
-        part.crooked |= !straight(&fact.term);
+        if fact.rel != Rel::Ne {
+            part.system.add(number, fact);
+        }
         part.facts.push((number, fact.clone()));
     }
 
@@ -204,12 +186,14 @@ impl Web {
             home.insert(*atom, into);
         }
         let part = Rc::make_mut(&mut self.parts[into]);
+        for (number, fact) in gone.facts.iter().filter(|(_, fact)| fact.rel != Rel::Ne) {
+            part.system.add(*number, fact);
+        }
         part.facts.extend(gone.facts.iter().cloned());
         part.atoms.extend(&gone.atoms);
         part.sharp = None;
         part.unequal |= gone.unequal;
         part.products |= gone.products;
-        part.crooked |= gone.crooked;
         into
     }
 
@@ -242,21 +226,27 @@ impl Web {
         Some(sum)
     }
 
-    /// The polyhedron of a part.
-    fn polyhedron(&mut self, facts: &Given, part: usize, depth: Depth) -> &mut Polyhedron {
+    /// What is known in a part.
+    fn system(&mut self, facts: &Given, part: usize, depth: Depth) -> &mut System {
         let first = first_of(part);
         let part = Rc::make_mut(&mut self.parts[part]);
         match depth {
-            Depth::Given => part.polyhedron(),
-            Depth::Sharp => &mut part.sharpen(facts, first).polyhedron,
+            Depth::Given => &mut part.system,
+            Depth::Sharp => &mut part.sharpen(facts, first).system,
         }
     }
 
-    fn least_of(&mut self, facts: &Given, part: usize, term: &Term, depth: Depth) -> Option<Least> {
-        let polyhedron = self.polyhedron(facts, part, depth);
-        let falsehood = polyhedron.falsehood().is_some();
-        let least = polyhedron.least(term)?;
-        Some(Least { scale: least.scale, slack: least.slack, weights: least.weights, falsehood })
+    fn least_of(&mut self, facts: &Given, at: usize, term: &Term, depth: Depth) -> Option<Least> {
+        let part = &self.parts[at];
+        let known = match depth {
+            Depth::Given => Some(&part.system),
+            Depth::Sharp => part.sharp.as_ref().map(|sharp| &sharp.system),
+        };
+        // Copies go on sharing what needs no simplex.
+        match known.and_then(|system| system.least_by_paths(term)) {
+            Some(least) => least,
+            None => self.system(facts, at, depth).least(term),
+        }
     }
 
     /// Multipliers that make a negative constant of facts that bear on the term.
@@ -266,10 +256,9 @@ impl Web {
         term: &Term,
         depth: Depth,
     ) -> Option<Vec<(usize, i128)>> {
-        self.touched(term).into_iter().find_map(|part| {
-            let polyhedron = self.polyhedron(facts, part, depth);
-            polyhedron.falsehood().map(<[_]>::to_vec)
-        })
+        self.touched(term)
+            .into_iter()
+            .find_map(|part| self.system(facts, part, depth).falsehood().map(<[_]>::to_vec))
     }
 
     /// Can all facts not hold together?
@@ -282,12 +271,12 @@ impl Web {
             }
             let depth = if part.unequal { Depth::Sharp } else { Depth::Given };
             let known = match depth {
-                Depth::Sharp => part.sharp.as_ref().map(|s| &s.polyhedron),
-                Depth::Given => (part.inside == part.facts.len()).then_some(&part.polyhedron),
+                Depth::Sharp => part.sharp.as_ref().map(|s| &s.system),
+                Depth::Given => Some(&part.system),
             };
-            match known {
-                Some(polyhedron) => polyhedron.falsehood().is_some(),
-                None => self.polyhedron(facts, at, depth).falsehood().is_some(),
+            match known.and_then(System::contradictory) {
+                Some(known) => known,
+                None => self.system(facts, at, depth).falsehood().is_some(),
             }
         })
     }
@@ -345,7 +334,7 @@ impl Web {
 
     /// May facts that bear on the term say more together with cuts or disequalities?
     pub(super) fn dull(&self, term: &Term) -> bool {
-        self.some(term, |part| part.unequal || part.crooked)
+        self.some(term, |part| part.unequal || part.system.crooked())
     }
 
     /// Is there a disequality among the facts that bear on the term?
@@ -356,28 +345,13 @@ impl Web {
     /// Are the term and the facts that bear on it more than bounds and differences, so that their
     /// polyhedron may have vertices that are not integral?
     pub(super) fn crooked(&self, term: &Term) -> bool {
-        self.some(term, |part| part.crooked)
+        self.some(term, |part| part.system.crooked())
     }
 
     /// Are there no products in the term nor in the facts that bear on it?
     pub(super) fn linear(&self, term: &Term) -> bool {
         term.monomials().all(|m| m.atom.factors().1.is_none())
             && !self.some(term, |part| part.products)
-    }
-}
-
-/// Is the term a variable or a difference of two, but for a constant? Facts of that kind are
-/// totally unimodular: all vertices are integral.
-fn straight(term: &Term) -> bool {
-    let mut monomials = term.monomials();
-    let (first, second) = (monomials.next(), monomials.next());
-    let unit = |m: Monomial| m.coefficient.abs() == 1;
-    match (first, second) {
-        (None, _) => true,
-        (Some(one), None) => unit(one),
-        (Some(a), Some(b)) => {
-            monomials.next().is_none() && unit(a) && a.coefficient == -b.coefficient
-        }
     }
 }
 
