@@ -2,8 +2,8 @@
 
 use crate::cuts;
 use crate::dead::dead;
-use crate::find::Finder;
-use crate::infer::{Inferred, LabelSite, Trouble, infer, live};
+use crate::find::{Busy, Finder};
+use crate::infer::{EFFORTS, Effort, Inferred, LabelSite, Trouble, infer};
 use crate::joins;
 use crate::lowered::{FnInfo, Lowered, Written};
 use crate::needed::{Ghosts, Needed, Ready, Records, needed_on};
@@ -11,6 +11,7 @@ use crate::scopes::{self, Plan};
 use crate::simplex;
 use crate::wraps;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::error::Error;
 use tal_core::image::Image;
@@ -30,6 +31,8 @@ pub struct Checked {
     pub records: Records,
     /// The `.tal` section: types, states, and the answers that convinced the judge.
     pub section: Vec<u8>,
+    /// What it cost to find the states, as [`Explored::work`].
+    pub work: u64,
 }
 
 /// Labels, what is written of them, and the section.
@@ -53,15 +56,38 @@ pub enum Refusal {
 /// # Errors
 /// Every reason found, in address order, with the program for the report.
 pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
-    let found = find_labels_with_ghosts(&mut lowered);
-    let labels = match found {
-        Ok(labels) => labels,
+    let mut work = 0;
+    if let Some((labels, records, section)) = at_joins(&lowered, &mut work) {
+        return Ok(Checked { lowered, labels, records, section, work });
+    }
+    let (labels, busy) = match find_labels_with_ghosts(&mut lowered, &mut work) {
+        Ok(found) => found,
         Err(refusals) => return Err((Box::new(lowered), refusals)),
     };
-    match annotate(&lowered, &labels) {
-        Ok((labels, records, section)) => Ok(Checked { lowered, labels, records, section }),
+    match annotate(&lowered, &labels, Some(&busy)) {
+        Ok((labels, records, section)) => Ok(Checked { lowered, labels, records, section, work }),
         Err(error) => Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))])),
     }
+}
+
+/// The states of those labels only that need one, and the section, if that goes without more: most
+/// often it does.
+fn at_joins(lowered: &Lowered, work: &mut u64) -> Option<Annotated> {
+    let sites = sites(lowered, &BTreeSet::new());
+    let labels = joins::joins(lowered, &unknown(&sites), &BTreeSet::new());
+    let kept = |offset: u32| labels.binary_search_by_key(&offset, |l| l.offset).is_ok();
+    let mut sites: Vec<_> = sites.into_iter().filter(|(_, site)| kept(site.offset)).collect();
+    for (i, (_, site)) in (0..).zip(&mut sites) {
+        site.index = i;
+    }
+    // What was found may be too little for the judge.
+    (0..EFFORTS.len()).find_map(|least| {
+        let explored = explore_at(lowered, &sites, &EFFORTS[least..]);
+        let Explored { labels, refusals, busy, work: cost, .. } = explored;
+        *work += cost;
+        let found = refusals.is_empty();
+        found.then(|| annotate(lowered, &labels, Some(&busy.with_edges())).ok()).flatten()
+    })
 }
 
 /// How often labels are given back, or taken off their scopes.
@@ -69,16 +95,22 @@ const ROUNDS: usize = 8;
 
 /// The labels that need a state, with the facts that are needed, and the section. A function that
 /// the judge refuses without some of its labels gets all of them; one that it refuses with labels
-/// on scopes has them on the root.
-fn annotate(lowered: &Lowered, labels: &[Label]) -> Result<Annotated, Error> {
+/// on scopes has them on the root. `busy`: where the states were found with ghosts, and only there.
+fn annotate(
+    lowered: &Lowered,
+    labels: &[Label],
+    mut busy: Option<&Busy>,
+) -> Result<Annotated, Error> {
     let (mut flat, mut whole) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..ROUNDS {
         let joins = joins::joins(lowered, labels, &whole);
-        let (error, given) = match scopes::plan(lowered, &joins, &flat) {
+        let (error, given) = match scopes::plan(lowered, &joins, &flat, busy) {
+            Err(_) if busy.take().is_some() => continue,
             Err(error) if joins.len() == labels.len() => return Err(error),
             Err(error) => (error, &mut whole),
             Ok(plan) => match annotated(lowered, &joins, &plan) {
                 Ok(found) => return Ok(found),
+                Err(_) if busy.take().is_some() => continue,
                 Err(error) => (error, &mut flat),
             },
         };
@@ -115,16 +147,23 @@ fn written(
 /// The finder with what the source says.
 #[must_use]
 pub fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>, labels: &'a [Label]) -> Finder<'a> {
+    finder_of(lowered, image, labels, lowered.functions.iter())
+}
+
+/// The finder with what the source says in these functions.
+fn finder_of<'a>(
+    lowered: &'a Lowered,
+    image: &'a Image<'a>,
+    labels: &'a [Label],
+    functions: impl Iterator<Item = &'a FnInfo>,
+) -> Finder<'a> {
     let mut finder = Finder::new(image, &lowered.host.interface, labels);
-    for ghost in lowered.functions.iter().flat_map(|f| &f.ghosts) {
-        finder.written.entry(ghost.offset).or_default().push(ghost.clone());
+    for function in functions {
+        for ghost in &function.ghosts {
+            finder.written.entry(ghost.offset).or_default().push(ghost.clone());
+        }
+        finder.layouts.extend(function.layouts.iter().map(|(at, id)| (*at, *id)));
     }
-    for function in &lowered.functions {
-        let range = (function.offset, function.offset + function.size);
-        let Some(own) = lowered.sigs.get(function.sig as usize) else { continue };
-        finder.dead_ends.extend(live::flow(image, finder.interface, range, own).dead_ends);
-    }
-    finder.layouts = lowered.functions.iter().flat_map(|f| f.layouts.clone()).collect();
     finder
 }
 
@@ -148,16 +187,16 @@ fn record(
 
 /// The states of all labels; where none were found, once more with ghosts of our own, which stay
 /// only if all of the function's states are found by that.
-fn find_labels_with_ghosts(lowered: &mut Lowered) -> Result<Vec<Label>, Vec<Refusal>> {
-    let found = find_labels(lowered);
+fn find_labels_with_ghosts(lowered: &mut Lowered, work: &mut u64) -> Result<Found, Vec<Refusal>> {
+    let found = find(lowered, work);
     let Err(refusals) = &found else { return found };
     let refused = functions(refusals);
     wraps::add(lowered, &refused);
-    let again = find_labels(lowered);
+    let again = find(lowered, work);
     let Err(refusals) = &again else { return again };
     let still = functions(refusals);
     wraps::remove(lowered, &still);
-    if still == refused { found } else { find_labels(lowered) }
+    if still == refused { found } else { find(lowered, work) }
 }
 
 /// The functions that were refused.
@@ -176,8 +215,16 @@ fn functions(refusals: &[Refusal]) -> BTreeSet<FnId> {
 /// # Errors
 /// What is missing, by function.
 pub fn find_labels(lowered: &Lowered) -> Result<Vec<Label>, Vec<Refusal>> {
-    let explored = explore(lowered);
-    if explored.refusals.is_empty() { Ok(explored.labels) } else { Err(explored.refusals) }
+    find(lowered, &mut 0).map(|(labels, _)| labels)
+}
+
+/// Labels with their states, and where ghosts were needed to find these.
+type Found = (Vec<Label>, Busy);
+
+fn find(lowered: &Lowered, work: &mut u64) -> Result<Found, Vec<Refusal>> {
+    let Explored { labels, refusals, busy, work: cost, .. } = explore(lowered);
+    *work += cost;
+    if refusals.is_empty() { Ok((labels, busy.with_edges())) } else { Err(refusals) }
 }
 
 /// What inference found, whole or not.
@@ -192,6 +239,8 @@ pub struct Explored {
     /// What it cost, in units that are the same on every machine: the judge's fuel and the prover's
     /// additions.
     pub work: u64,
+    /// Where ghosts were planned.
+    busy: Busy,
 }
 
 /// Infers the states of all labels, as far as that goes. Blocks that are too long for the judge get
@@ -217,28 +266,87 @@ pub fn explore(lowered: &Lowered) -> Explored {
 
 /// The same with labels of our own at these offsets.
 fn explore_with(lowered: &Lowered, cuts: &BTreeSet<u32>) -> Explored {
-    let sites = sites(lowered, cuts);
-    let unknown: Vec<Label> = sites
-        .iter()
-        .map(|(_, site)| Label { offset: site.offset, state: nothing().into() })
-        .collect();
+    explore_at(lowered, &sites(lowered, cuts), &EFFORTS[EFFORTS.len() - 1..])
+}
+
+/// These labels, of which nothing is known.
+fn unknown(sites: &[(FnId, LabelSite)]) -> Vec<Label> {
+    let label = |site: &LabelSite| Label { offset: site.offset, state: nothing().into() };
+    sites.iter().map(|(_, site)| label(site)).collect()
+}
+
+/// How many functions one judge explores: few enough that all cores have some, and the same whatever
+/// their number is.
+const TOGETHER: usize = 16;
+
+/// The same for these labels; where else control leads, a single way does. Functions know of each
+/// other by their signatures only, so each core takes some of them.
+fn explore_at(lowered: &Lowered, sites: &[(FnId, LabelSite)], efforts: &[Effort]) -> Explored {
+    let unknown = unknown(sites);
     let image = lowered.image(&unknown);
+    let firsts: Vec<usize> = (0..lowered.functions.len()).step_by(TOGETHER).collect();
+    let explored: Vec<Part> = firsts
+        .into_par_iter()
+        .map(|first| explore_some(lowered, &image, &unknown, (sites, efforts), first))
+        .collect();
+    let mut all = Part::default();
+    for part in explored {
+        all.states.extend(part.states);
+        all.refusals.extend(part.refusals);
+        all.busy.extend(part.busy);
+        all.work += part.work;
+    }
+    let Part { mut states, refusals, busy, work } = all;
+    let found = sites.iter().map(|(_, site)| states.contains_key(&site.index)).collect();
+    let label = |(_, site): &(FnId, LabelSite)| {
+        let state = states.remove(&site.index).unwrap_or_else(nothing);
+        Label { offset: site.offset, state: state.into() }
+    };
+    let labels = sites.iter().map(label).collect();
+    Explored { labels, found, refusals, work, busy }
+}
+
+/// What was found of some functions.
+#[derive(Default)]
+struct Part {
+    states: BTreeMap<u32, LabelState>,
+    refusals: Vec<Refusal>,
+    busy: Busy,
+    work: u64,
+}
+
+/// The functions from this one on.
+fn explore_some(
+    lowered: &Lowered,
+    image: &Image<'_>,
+    unknown: &[Label],
+    (sites, efforts): (&[(FnId, LabelSite)], &[Effort]),
+    first: usize,
+) -> Part {
     let interface = &lowered.host.interface;
-    let mut judge = Judge::new(&image, interface, finder(lowered, &image, &unknown), u64::MAX);
-    let mut states: BTreeMap<u32, LabelState> = BTreeMap::new();
-    let mut refusals = Vec::new();
-    let mut rest = sites.as_slice();
+    let functions = lowered.functions.iter().enumerate().skip(first).take(TOGETHER);
+    let some = functions.clone().map(|(_, function)| function);
+    let finder = finder_of(lowered, image, unknown, some);
+    let mut judge = Judge::new(image, interface, finder, u64::MAX);
+    let mut part = Part::default();
     let before = simplex::work();
-    for (i, function) in lowered.functions.iter().enumerate() {
+    for (i, function) in functions {
         let Ok(id) = u32::try_from(i).map(FnId) else { break };
-        let own = rest.partition_point(|(f, _)| *f <= id);
-        let labels: Vec<LabelSite> = rest[..own].iter().map(|(_, s)| s.clone()).collect();
-        rest = &rest[own..];
+        let start = sites.partition_point(|(f, _)| *f < id);
+        let end = sites.partition_point(|(f, _)| *f <= id);
+        let labels: Vec<LabelSite> = sites[start..end].iter().map(|(_, s)| s.clone()).collect();
         let range = (function.offset, function.offset + function.size);
-        let thresholds = thresholds(lowered, &image, function);
-        let Inferred { labels: found, troubles } =
-            infer(&mut judge, id, range, &labels, &thresholds);
-        let dead = dead(lowered, &image, interface, function);
+        let thresholds = thresholds(lowered, image, function);
+        let mut inferred = Inferred::default();
+        for effort in efforts {
+            inferred = infer(&mut judge, id, range, &labels, &thresholds, *effort);
+            if inferred.troubles.is_empty() {
+                break;
+            }
+        }
+        let Inferred { labels: found, troubles } = inferred;
+        let refusals = &mut part.refusals;
+        let dead = dead(lowered, image, interface, function);
         refusals.extend(dead.runs.iter().map(|run| Refusal::Dead(id, run.start, run.end)));
         if troubles.is_empty() {
             let missing = labels.iter().filter(|l| !found.contains_key(&l.index));
@@ -246,16 +354,11 @@ fn explore_with(lowered: &Lowered, cuts: &BTreeSet<u32>) -> Explored {
             refusals.extend(missing.map(|l| Refusal::Unreached(id, l.offset)));
         }
         refusals.extend(troubles.into_iter().map(|t| Refusal::Trouble(id, t)));
-        states.extend(found);
+        part.states.extend(found);
     }
-    let found = sites.iter().map(|(_, site)| states.contains_key(&site.index)).collect();
-    let label = |(_, site): &(FnId, LabelSite)| {
-        let state = states.remove(&site.index).unwrap_or_else(nothing);
-        Label { offset: site.offset, state: state.into() }
-    };
-    let labels = sites.iter().map(label).collect();
-    let work = u64::MAX - judge.fuel + (simplex::work() - before);
-    Explored { labels, found, refusals, work }
+    part.work = u64::MAX - judge.fuel + (simplex::work() - before);
+    part.busy = judge.hints.planned;
+    part
 }
 
 /// The labels that control reaches other than by running on, with those whose state is written and
@@ -366,7 +469,7 @@ mod tests {
         let files = BTreeMap::from([("test.tal".to_owned(), text.to_owned())]);
         let lowered = lower(Path::new("test.tal"), &files).unwrap().lowered.unwrap();
         let labels = find_labels(&lowered).unwrap();
-        let plan = scopes::plan(&lowered, &labels, &BTreeSet::new()).unwrap();
+        let plan = scopes::plan(&lowered, &labels, &BTreeSet::new(), None).unwrap();
         let found = needed_on(&lowered, &labels, &plan).unwrap();
         let nothing = |(parent, record): &(u32, Record)| {
             (*parent, Record { vars: record.vars.clone(), ..Record::default() })

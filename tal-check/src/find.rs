@@ -10,10 +10,11 @@
 //! copy of the state, and what it stumbles over says what to make.
 
 use crate::ghosts;
+use crate::infer::live;
 use crate::lowered::GhostLine;
 use crate::prove::{Given, Known};
 use crate::theta::Sizes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tal_core::counted::Rc;
 use tal_core::decode::{self, Op};
 use tal_core::error::{Error, Kind as ErrorKind, Rule};
@@ -94,8 +95,8 @@ pub struct Finder<'a> {
     pub layouts: BTreeMap<u32, tal_core::ty::TypeId>,
     /// Ghosts of the source, run at their place before any search.
     pub written: Written,
-    /// Offsets from which the program is sure to end: what is owned there may be lost.
-    pub dead_ends: std::collections::BTreeSet<u32>,
+    /// Of functions that were asked about: offsets from which the program is sure to end.
+    dead_ends: BTreeMap<FnId, BTreeSet<u32>>,
     pub(crate) site: Option<Site>,
     pub(crate) plan: Option<(Site, VecDeque<Ghost>)>,
     /// Regions made for a call at this offset, over when it is done.
@@ -106,11 +107,62 @@ pub struct Finder<'a> {
     /// On which scopes labels hang, if not on the root.
     pub(crate) scopes: Option<&'a crate::scopes::Plan>,
     /// Scopes that were opened by running into a label: its offset, and how many were open before.
-    fell: std::collections::BTreeSet<(u32, usize)>,
+    fell: BTreeSet<(u32, usize)>,
     /// Of facts of records: which of the flat state they are.
     pub(crate) origins: BTreeMap<u32, Vec<Option<usize>>>,
     /// Labels that a way has led to, by offset.
     targets: BTreeMap<u32, std::rc::Rc<Target>>,
+    /// If that is known: where ghosts are needed. Elsewhere none are planned.
+    pub(crate) busy: Option<&'a Busy>,
+    /// Are all sizes drawn where a label begins? What is inherited from a scope leaves them out,
+    /// and then no site behind it needs them that did not before.
+    pub(crate) draws: bool,
+    /// Are they still to be drawn?
+    undrawn: bool,
+    /// Where ghosts were planned.
+    pub(crate) planned: Busy,
+}
+
+/// Sites of ghosts. An earlier search that needed none at a site is believed: if that was wrong,
+/// the judge refuses, and the search is done whole.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Busy {
+    sites: BTreeSet<(u32, u32)>,
+    /// Is nothing known of edges?
+    edges: bool,
+}
+
+impl Busy {
+    /// Ghosts stand here.
+    fn add(&mut self, site: Site) {
+        self.sites.insert(Busy::key(site));
+    }
+
+    /// Those of both.
+    pub(crate) fn extend(&mut self, other: Busy) {
+        self.sites.extend(other.sites);
+    }
+
+    /// Do they?
+    fn has(&self, site: Site) -> bool {
+        let edge = !matches!(site, Site::At(_));
+        (edge && self.edges) || self.sites.contains(&Busy::key(site))
+    }
+
+    /// Of edges nothing is known.
+    pub(crate) fn with_edges(mut self) -> Busy {
+        self.edges = true;
+        self
+    }
+
+    /// Instructions by their offset, edges by both ends.
+    fn key(site: Site) -> (u32, u32) {
+        match site {
+            Site::At(at) => (at, u32::MAX),
+            Site::Edge { from, to } => (from, to),
+            Site::Return(at) | Site::CodeSub { from: at } => (at, u32::MAX - 1),
+        }
+    }
 }
 
 /// Certificates found, for what was known in the last few states.
@@ -184,17 +236,30 @@ impl<'a> Finder<'a> {
             trouble: Vec::new(),
             layouts: BTreeMap::new(),
             written: Written::new(),
-            dead_ends: std::collections::BTreeSet::new(),
+            dead_ends: BTreeMap::new(),
             site: None,
             plan: None,
             ends: BTreeMap::new(),
             proof: None,
             memo: Memo::default(),
             scopes: None,
-            fell: std::collections::BTreeSet::new(),
+            fell: BTreeSet::new(),
             origins: BTreeMap::new(),
             targets: BTreeMap::new(),
+            busy: None,
+            draws: false,
+            undrawn: false,
+            planned: Busy::default(),
         }
+    }
+
+    /// Sizes, at the first instruction behind a label.
+    fn draw_once(&mut self, st: &State, site: Site) -> Vec<Ghost> {
+        if !self.undrawn || !matches!(site, Site::At(_)) {
+            return Vec::new();
+        }
+        self.undrawn = false;
+        ghosts::sizes(self, st, site)
     }
 
     /// The judge is at this site.
@@ -208,6 +273,21 @@ impl<'a> Finder<'a> {
     pub fn function(&self, offset: u32) -> Option<FnId> {
         let after = self.image.functions.partition_point(|f| f.offset <= offset);
         u32::try_from(after.checked_sub(1)?).ok().map(FnId)
+    }
+
+    /// Is the program sure to end from here? Then what is owned may be lost.
+    pub(crate) fn is_dead_end(&mut self, at: u32) -> bool {
+        let Some(function) = self.function(at) else { return false };
+        if !self.dead_ends.contains_key(&function) {
+            let end = self.image.functions.get(function.0 as usize + 1).map(|next| next.offset);
+            let end = end.or_else(|| u32::try_from(self.image.text.len()).ok());
+            let start = self.image.functions.get(function.0 as usize).map(|own| own.offset);
+            let own = start.zip(end).zip(self.sig(function));
+            let ends =
+                own.map(|(range, own)| live::dead_ends(self.image, self.interface, range, own));
+            self.dead_ends.insert(function, ends.unwrap_or_default());
+        }
+        self.dead_ends.get(&function).is_some_and(|ends| ends.contains(&at))
     }
 
     /// The signature of a function.
@@ -468,6 +548,7 @@ impl Hints for Finder<'_> {
             self.site = Some(Site::Edge { from, to });
         }
         self.plan = None;
+        self.undrawn = self.draws && matches!(start, Start::Label(_));
         self.ends.clear();
         self.trouble.clear();
         Ok(())
@@ -490,7 +571,13 @@ impl Hints for Finder<'_> {
     fn ghost(&mut self, st: &State, site: Site) -> Result<Option<Ghost>, Error> {
         if self.plan.as_ref().is_none_or(|(planned, _)| *planned != site) {
             self.arrive(site);
-            let ghosts = ghosts::plan(self, st, site);
+            let ghosts = match self.busy {
+                Some(busy) if !busy.has(site) => self.draw_once(st, site),
+                _ => ghosts::plan(self, st, site),
+            };
+            if !ghosts.is_empty() {
+                self.planned.add(site);
+            }
             self.plan = Some((site, ghosts.into()));
         }
         let next = self.plan.as_mut().and_then(|(_, queue)| queue.pop_front());

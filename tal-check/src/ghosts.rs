@@ -6,7 +6,7 @@
 //! What an instruction, call, return or label wants is read off its declared state.
 
 use crate::find::{Finder, Trouble};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use tal_core::decode::{self, Decoded, Flow, Op};
 use tal_core::driver::Target;
 use tal_core::error::{Error, Kind as ErrorKind};
@@ -62,6 +62,61 @@ pub(crate) fn plan(f: &mut Finder<'_>, st: &State, site: Site) -> Vec<Ghost> {
         Site::CodeSub { .. } => {}
     }
     p.out
+}
+
+/// The ghosts that draw every size-fact that there is.
+pub(crate) fn sizes(f: &mut Finder<'_>, st: &State, site: Site) -> Vec<Ghost> {
+    let Some(own) = f.own(site) else { return Vec::new() };
+    let p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: BTreeSet::new() };
+    p.sizes().into_iter().map(|(of, _)| Ghost::SizeFacts { of }).collect()
+}
+
+/// Executes an instruction. Most need no ghost, so it is tried without; what that lacks tells
+/// whether a plan is worth its rehearsals.
+///
+/// # Errors
+/// When the judge refuses it, with the ghosts that were found.
+pub fn step(
+    judge: &mut Judge<'_, Finder<'_>>,
+    st: &mut State,
+    at: u32,
+) -> Result<tal_core::driver::Flow> {
+    if !may_be_bare(&judge.hints, st, at) {
+        return judge.exec(st, at);
+    }
+    let before = st.clone();
+    let site = Site::At(at);
+    judge.hints.arrive(site);
+    judge.hints.plan = Some((site, VecDeque::new()));
+    let tried = judge.exec(st, at);
+    if let Ok(flow) = tried
+        && !would_draw(&mut judge.hints, &before, site)
+    {
+        return Ok(flow);
+    }
+    *st = before;
+    judge.exec(st, at)
+}
+
+/// Is it worth trying without a plan? Not where that comes to the same, nor where one is likely.
+fn may_be_bare(f: &Finder<'_>, st: &State, at: u32) -> bool {
+    f.ends.range(..at).next().is_none()
+        && !f.written.contains_key(&at)
+        && decode::decode(f.image, at)
+            .is_ok_and(|d| !quiet(st, &d) && !matches!(d.op, Op::Flow(_) | Op::String(_)))
+}
+
+/// Would sizes show what was looked for in vain?
+fn would_draw(f: &mut Finder<'_>, before: &State, site: Site) -> bool {
+    if f.trouble.is_empty() {
+        return false;
+    }
+    let Some(own) = f.own(site) else { return true };
+    let (st, out, keep) = (before.clone(), Vec::new(), BTreeSet::new());
+    let mut planner = Planner { f, st, out, own, keep };
+    let drawn = planner.draw(0);
+    f.trouble.clear();
+    drawn
 }
 
 impl<'a> Planner<'_, 'a> {

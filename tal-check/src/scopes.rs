@@ -11,7 +11,7 @@
 
 use crate::check::finder;
 use crate::dead::ways;
-use crate::find::Finder;
+use crate::find::{Busy, Finder};
 use crate::lowered::{FnInfo, Lowered};
 use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, OpAccess, Register};
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +85,8 @@ pub(crate) struct Plan {
     /// declare all.
     pub(crate) labels: BTreeMap<u32, Hang>,
     pub(crate) slots: Slots,
+    /// Where ghosts are needed, if that is known.
+    pub(crate) busy: Option<Busy>,
 }
 
 /// Of a label.
@@ -99,7 +101,8 @@ pub(crate) struct Hang {
 /// Scopes that may lie below a label: half of what the judge admits are left to blocks.
 const DEPTH: usize = 60;
 
-/// The plan for these labels. Those of the functions in `flat` hang on the root.
+/// The plan for these labels. Those of the functions in `flat` hang on the root. `busy`: where
+/// instructions need ghosts, if that is known.
 ///
 /// # Errors
 /// When the judge refuses the program.
@@ -107,6 +110,7 @@ pub(crate) fn plan(
     lowered: &Lowered,
     labels: &[Label],
     flat: &BTreeSet<FnId>,
+    busy: Option<&Busy>,
 ) -> Result<Plan, Error> {
     let image = lowered.image(labels);
     let graphs: Vec<Graph> = (0..)
@@ -116,8 +120,10 @@ pub(crate) fn plan(
         .map(|(_, function)| Graph::new(lowered, labels, function))
         .collect();
     let nodes = graphs.iter().flat_map(|g| &g.nodes);
+    let mut finder = finder(lowered, &image, labels);
+    finder.busy = busy;
     let hints = Watch {
-        finder: finder(lowered, &image, labels),
+        finder,
         code: instructions(lowered),
         info: InstructionInfoFactory::new(),
         starts: nodes.clone().map(|n| n.start).collect(),
@@ -131,8 +137,9 @@ pub(crate) fn plan(
     };
     let mut judge = Judge::new(&image, &lowered.host.interface, hints, u64::MAX);
     judge.verify()?;
-    let written = judge.hints.written;
-    let mut plan = Plan::default();
+    let Watch { written, finder, .. } = judge.hints;
+    let busy = busy.map(|_| finder.planned);
+    let mut plan = Plan { busy, ..Plan::default() };
     for graph in &graphs {
         graph.hang(&written, &mut plan.labels);
     }

@@ -57,7 +57,7 @@ fn behind_the_loop(state: &str, end: &str) -> Lowered {
     ))
 }
 
-const NOTHING: &str = "mov rax, rcx\n ret";
+const NOTHING: &str = "cmp rcx, rsi\n mov rax, rcx\n ret";
 /// There is an element before the index.
 const USE: &str = "test rcx, rcx\n jz .none\n mov rax, [rdi + rcx*8 - 8]\n.none: ret";
 /// The same behind one label more.

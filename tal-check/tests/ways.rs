@@ -178,3 +178,92 @@ fn moves_on_a_condition_keep_ranges() {
     refused(&text("rdi", "int[-2 .. 12]"), "E0507");
     refused(&text("rdi", "int[-3 .. 11]"), "E0507");
 }
+
+/// What is left falls as the pointer rises: their sum stays, whatever it began with.
+#[test]
+fn counts_that_fall_as_pointers_rise() {
+    let copy = |test: &str, step: &str| {
+        format!(
+            "pub fn f(rdi = a: &[n]u64, rsi = n, rdx = c: &u64) -> (rax)\n{{\n        \
+             xor     eax, eax\n        mov     rcx, [rdx]\n        cmp     rcx, rsi\n        \
+             {test}      .out\n        jmp     .test\n.next:  add     rax, [rdi]\n        \
+             add     rdi, {step}\n        dec     rcx\n.test:  test    rcx, rcx\n        \
+             jnz     .next\n.out:   ret\n}}\n"
+        )
+    };
+    accepted(&copy("ja", "8"));
+    refused(&copy("ja", "16"), "E0301");
+    refused(&copy("jb", "8"), "E0301");
+}
+
+/// A pointer that goes on by whole words until it meets the end of them.
+#[test]
+fn pointers_that_go_on_until_the_end() {
+    let sum = |step: &str| {
+        format!(
+            "pub fn f(rdi = a: &[n]u64, rsi = n) -> (rax)\n{{\n        xor     eax, eax\n        \
+             lea     rsi, [rdi + rsi*8]\n        jmp     .test\n.next:  add     rax, [rdi]\n        \
+             add     rdi, {step}\n.test:  cmp     rdi, rsi\n        jne     .next\n        ret\n}}\n"
+        )
+    };
+    accepted(&sum("8"));
+    refused(&sum("16"), "E0301");
+    refused(&sum("4"), "E0307");
+}
+
+/// Registers for the counters of loops in loops.
+const COUNTERS: [&str; 12] =
+    ["ecx", "edx", "r8d", "r9d", "r10d", "r11d", "ebx", "ebp", "r12d", "r13d", "r14d", "r15d"];
+
+/// Loops in loops up to n, each at least one turn, around this.
+fn nest(depth: usize, inner: &str) -> String {
+    let wide = |r: &str| r.strip_suffix('d').map_or_else(|| r.replace('e', "r"), str::to_owned);
+    let saved = ["rbx", "rbp", "r12", "r13", "r14", "r15"];
+    let mut text =
+        String::from("pub fn f(rdi = a: &bytes[n], rsi = n: int[1 .. 4096]) -> (rax)\n{\n");
+    text.extend(saved.iter().map(|r| format!("        push    {r}\n")));
+    text.push_str("        xor     eax, eax\n");
+    for (i, r) in COUNTERS.iter().take(depth).enumerate() {
+        let _ = writeln!(text, "        xor     {r}, {r}\n.l{i}:");
+    }
+    text.push_str(inner);
+    for (i, r) in COUNTERS.iter().take(depth).enumerate().rev() {
+        let r = wide(r);
+        let _ =
+            writeln!(text, "        inc     {r}\n        cmp     {r}, rsi\n        jb      .l{i}");
+    }
+    text.extend(saved.iter().rev().map(|r| format!("        pop     {r}\n")));
+    text + "        ret\n}\n"
+}
+
+/// What a loop steps has a variable of its own from the first visit on, so loops around it do not
+/// make its state be found anew each time.
+#[test]
+fn loops_twelve_deep() {
+    accepted(&nest(12, "        movzx   eax, byte [rdi + r15]\n"));
+    accepted(&nest(12, "        movzx   eax, byte [rdi + rcx]\n"));
+    refused(&nest(12, "        movzx   eax, byte [rdi + r15 + 1]\n"), "E0301");
+    refused(&nest(12, "        movzx   eax, byte [rdi + rcx - 1]\n"), "E0302");
+}
+
+/// Of what is only data nothing is said at a label; what becomes an index, an argument or a result
+/// of which something is declared is no data.
+#[test]
+fn data_is_told_where_it_is_asked_about() {
+    let pick = |then: &str, result: &str| {
+        format!(
+            "rodata digits: [10]u8 = times 10 0\npub fn f(rdi) -> (rax{result})\n{{\n        \
+             mov     eax, 3\n        test    rdi, rdi\n        jz      .go\n        \
+             mov     eax, 9\n.go:    {then}\n        ret\n}}\n"
+        )
+    };
+    accepted(&pick("movzx   eax, byte [digits + rax]", ""));
+    refused(&pick("movzx   eax, byte [digits + rax + 1]", ""), "E0301");
+    accepted(&pick("mov     ecx, eax\n        movzx   eax, byte [digits + rcx]", ""));
+    accepted(&pick("nop", ": int[3 .. 9]"));
+    refused(&pick("nop", ": int[3 .. 8]"), "E0507");
+    accepted(&pick(
+        "push    rax\n        pop     rcx\n        movzx   eax, byte [digits + rcx]",
+        "",
+    ));
+}

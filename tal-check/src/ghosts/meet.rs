@@ -611,7 +611,7 @@ impl Planner<'_, '_> {
         let wanted = self.under(&theta, &l.state.caps);
         self.clear_false(&wanted);
         self.leak_empty(&wanted);
-        if self.f.dead_ends.contains(&l.at) {
+        if self.f.is_dead_end(l.at) {
             self.leak_unwanted(&wanted);
         }
         self.polish(|judge, st| judge.entail(st, l.at, &l.parent.mark, l.record.declared()))

@@ -14,8 +14,6 @@ use tal_core::state::State;
 use tal_core::term::{Atom, Monomial, Term, Var};
 use tal_core::ty::{Fact, Kind, Rel, Word};
 
-/// Visits of a label before its bounds widen.
-const PRECISE_VISITS: u32 = 3;
 /// Visits after which only what already stands can remain.
 const BOUND_VISITS: u32 = 40;
 /// Facts of right sides that are remembered.
@@ -41,6 +39,8 @@ pub(crate) struct Sides<'a> {
     pub(crate) thresholds: &'a [i128],
     /// How often the label was reached before; at the first time both sides are the same.
     pub(crate) visits: u32,
+    /// Visits before bounds widen.
+    pub(crate) precise: u32,
     /// How often the state of the label changed.
     pub(crate) changes: u32,
     /// What follows on each side.
@@ -113,7 +113,7 @@ pub(crate) fn choose(
     } else if sides.visits < BOUND_VISITS {
         // A bound that climbs from visit to visit is never offered twice; those that tests give
         // are.
-        let precise = sides.visits < PRECISE_VISITS;
+        let precise = sides.visits < sides.precise;
         let fresh = common.translated(false, sides.learned);
         for fact in common.translated(false, sides.entry) {
             let known = offered.before(&fact, sides.changes);
@@ -313,6 +313,49 @@ impl<'a> Common<'a> {
         (own, fixed.into_iter().map(Term::var).collect())
     }
 
+    /// What words hold that are the function's alone and no plain variable: ends of memory, most
+    /// often, up to which a pointer goes.
+    fn ends(&self) -> Vec<Term> {
+        let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
+        let words = self.form.regs.iter().chain(self.form.slots.iter().map(|(_, w)| w));
+        let mut ends: Vec<Term> = Vec::new();
+        for word in words {
+            let (Word::Int(term) | Word::Ptr(_, term)) = word else { continue };
+            let Ok(term) = term.plus(-term.constant()) else { continue };
+            let end = term.as_int().is_none() && term.as_var().is_none();
+            if end && term.vars().all(fixed) && !ends.contains(&term) {
+                ends.push(term);
+            }
+        }
+        ends
+    }
+
+    /// Sums of what falls and what rises by the same from one visit to the next: a count of what is
+    /// left and the place that was reached, in units of what they step by.
+    fn sums(&self, own: &[Term]) -> Vec<Term> {
+        if self.sides.visits == 0 {
+            return Vec::new();
+        }
+        let unit = |term: &Term| term.floor_div(term.gcd().max(1)).ok();
+        let step = |term: &Term| self.at(term, false)?.sub(&self.at(term, true)?).ok();
+        let moved: Vec<(Term, Term)> = own
+            .iter()
+            .filter_map(|term| {
+                let term = unit(term)?;
+                let step = step(&term).filter(|step| step.as_int() != Some(0))?;
+                Some((term, step))
+            })
+            .collect();
+        let mut sums = Vec::new();
+        for (i, (x, dx)) in moved.iter().enumerate() {
+            for (y, dy) in &moved[i + 1..] {
+                let opposite = dx.add(dy).is_ok_and(|d| d.as_int() == Some(0));
+                sums.extend(opposite.then(|| x.add(y).ok()).flatten());
+            }
+        }
+        sums
+    }
+
     /// Is it a variable of which the written state says everything?
     fn closed(&self, v: Var) -> bool {
         let Var::Free(i) = v else { return false };
@@ -348,12 +391,19 @@ impl<'a> Common<'a> {
 
     fn zones(&self, chosen: &mut Chosen<'_>) {
         let (own, fixed) = self.quantities();
+        let ends = self.ends();
         let zero = [Term::ZERO];
         for (i, x) in own.iter().enumerate() {
-            let others = zero.iter().chain(&fixed).chain(own.iter().skip(i + 1));
+            let others = zero.iter().chain(&ends).chain(&fixed).chain(own.iter().skip(i + 1));
             for y in others {
                 self.zone(chosen, x, y);
                 self.zone(chosen, y, x);
+            }
+        }
+        for sum in self.sums(&own) {
+            for y in ends.iter().chain(&fixed) {
+                self.zone(chosen, &sum, y);
+                self.zone(chosen, y, &sum);
             }
         }
         for i in 0..self.sides.fixed {
@@ -386,7 +436,7 @@ impl<'a> Common<'a> {
 
     /// The term does not fall below `low`, or, after a few visits, below the next threshold.
     fn widened(&self, chosen: &mut Chosen<'_>, difference: &Term, low: i128) {
-        let bound = if self.sides.visits < PRECISE_VISITS {
+        let bound = if self.sides.visits < self.sides.precise {
             low
         } else {
             let Some(threshold) = self.threshold(low) else { return };

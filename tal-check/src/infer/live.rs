@@ -1,17 +1,23 @@
-//! Not trusted: a bug here can reject, never admit. Which registers may still be read, and from
-//! where the program is sure to end.
+//! Not trusted: a bug here can reject, never admit. Which registers may still be read, of which it
+//! matters what they hold, and from where the program is sure to end.
 //!
 //! A register that nobody reads any more is junk in the state of a label, so that two ways in need
-//! not agree on it. Backward data flow over the decoded instructions (Kildall 1973); widths are
-//! ignored: a partial write keeps its register alive.
+//! not agree on it. One that is read for data only, that is, one that is in no backward slice
+//! (Weiser 1981) of an address, an argument, a result of which something is declared, or a counter,
+//! has some value there, of which nothing is said. Both by backward data flow over the decoded
+//! instructions (Kildall 1973; the second is the one of faint variables); widths are ignored: a
+//! partial write keeps its register alive.
 
+use super::loops::{self, Change, Steps};
 use iced_x86::{
-    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess, Register,
+    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfo, InstructionInfoFactory,
+    Mnemonic, OpAccess, Register,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::image::{Image, Interface};
 use tal_core::limits;
-use tal_core::ty::{Reg, Sig, Words};
+use tal_core::term::Var;
+use tal_core::ty::{Bounds, Kind, Reg, Sig, Word, Words};
 
 /// A set of general registers by encoding number.
 pub(crate) type RegSet = u16;
@@ -27,11 +33,21 @@ fn callee_saved() -> RegSet {
 }
 
 /// One instruction of a function: what it reads and overwrites, and where it can go.
-struct Node {
-    offset: u32,
+pub(super) struct Node {
+    pub(super) offset: u32,
     reads: RegSet,
     writes: RegSet,
-    successors: Vec<u32>,
+    /// What it reads for itself: addresses, arguments, what it stores, divides or repeats by.
+    asks: RegSet,
+    /// What it changes or, of [`FLAGS`], sets.
+    pub(super) changes: RegSet,
+    /// What it reads to compute that, with [`FLAGS`].
+    takes: RegSet,
+    /// Does it compare what it takes?
+    compares: bool,
+    /// Is a constant added to a register, and is that all it does to registers?
+    pub(super) adds: Option<Change>,
+    pub(super) successors: Vec<u32>,
     /// May control go back to the caller from here?
     returns: bool,
 }
@@ -41,9 +57,23 @@ struct Node {
 pub(crate) struct Flow {
     /// Registers that may be read before they are written.
     pub(crate) live: BTreeMap<u32, RegSet>,
+    /// Registers of which it matters what they hold.
+    pub(crate) matter: BTreeMap<u32, RegSet>,
+    /// What the turns of loops add to registers, by their head.
+    pub(crate) steps: BTreeMap<u32, Steps>,
     /// From these every way leads to the end of the program, without a loop: nothing that is owned
     /// there is of use for long.
     pub(crate) dead_ends: BTreeSet<u32>,
+}
+
+/// From where the function at `[start, end)` of the text is sure to end the program.
+pub(crate) fn dead_ends(
+    image: &Image<'_>,
+    interface: &Interface,
+    (start, end): (u32, u32),
+    own: &Sig,
+) -> BTreeSet<u32> {
+    ends(&decode(image, interface, start, end, own))
 }
 
 /// The flow of the function at `[start, end)` of the text.
@@ -54,11 +84,52 @@ pub(crate) fn flow(
     own: &Sig,
 ) -> Flow {
     let nodes = decode(image, interface, start, end, own);
-    Flow { live: live(&nodes), dead_ends: dead_ends(&nodes) }
+    Flow {
+        live: live(&nodes),
+        matter: matter(&nodes),
+        steps: loops::steps(&nodes),
+        dead_ends: ends(&nodes),
+    }
+}
+
+/// The flags, where registers stand: rsp's place, which is never asked about.
+const FLAGS: RegSet = 1 << Reg::Rsp as u16;
+
+/// Registers of which it matters what they hold, before each instruction.
+fn matter(nodes: &[Node]) -> BTreeMap<u32, RegSet> {
+    // What is counted somewhere and compared somewhere bounds a loop.
+    let compared = nodes.iter().filter(|n| n.compares).fold(0, |set, n| set | n.takes);
+    let counted = nodes.iter().filter_map(|n| n.adds).fold(0, |set, add| set | 1 << add.reg);
+    let counters = counted & compared & !FLAGS;
+    let mut matter: BTreeMap<u32, RegSet> = nodes.iter().map(|n| (n.offset, 0)).collect();
+    loop {
+        let mut changed = false;
+        for node in nodes.iter().rev() {
+            let after = node
+                .successors
+                .iter()
+                .fold(0, |set, s| set | matter.get(s).copied().unwrap_or(ALL));
+            let mut before = node.asks | (after & !node.writes);
+            let feeds = after & node.changes != 0;
+            // A comparison tells of one operand what is known of the other.
+            let tells = node.compares && node.takes & (after | counters) & !FLAGS != 0;
+            if node.changes & FLAGS != 0 {
+                before &= !FLAGS;
+            }
+            if feeds || tells {
+                before |= node.takes;
+            }
+            let old = matter.insert(node.offset, before);
+            changed |= old != Some(before);
+        }
+        if !changed {
+            return matter;
+        }
+    }
 }
 
 /// The least set that holds what ends the program and what leads only into the set.
-fn dead_ends(nodes: &[Node]) -> BTreeSet<u32> {
+fn ends(nodes: &[Node]) -> BTreeSet<u32> {
     let mut ends = BTreeSet::new();
     loop {
         let before = ends.len();
@@ -112,7 +183,8 @@ fn plain(instruction: &Instruction, info: &mut InstructionInfoFactory, base: u64
     let offset = u32::try_from(instruction.ip() - base).unwrap_or(u32::MAX);
     let next = u32::try_from(instruction.next_ip() - base).unwrap_or(u32::MAX);
     let (mut reads, mut writes) = (0, 0);
-    for used in info.info(instruction).used_registers() {
+    let info = info.info(instruction);
+    for used in info.used_registers() {
         let Some(set) = register_bit(used.register()) else { continue };
         let wide = matches!(used.register().size(), 4 | 8);
         match used.access() {
@@ -131,7 +203,92 @@ fn plain(instruction: &Instruction, info: &mut InstructionInfoFactory, base: u64
         reads &= !set;
         writes |= set;
     }
-    Node { offset, reads, writes, successors: vec![next], returns: false }
+    let mut node = Node {
+        offset,
+        reads,
+        writes,
+        asks: 0,
+        changes: writes,
+        takes: reads & !FLAGS,
+        compares: false,
+        adds: None,
+        successors: vec![next],
+        returns: false,
+    };
+    node.slice(instruction, info);
+    node
+}
+
+impl Node {
+    /// What is asked of the registers that a plain instruction reads.
+    fn slice(&mut self, instruction: &Instruction, info: &InstructionInfo) {
+        use Mnemonic::{
+            Add, And, Cmp, Dec, Div, Idiv, Inc, Neg, Or, Rcl, Rcr, Rol, Ror, Sar, Shl, Shr, Sub,
+            Test, Xor,
+        };
+        let written = |access: OpAccess| {
+            matches!(
+                access,
+                OpAccess::Write
+                    | OpAccess::CondWrite
+                    | OpAccess::ReadWrite
+                    | OpAccess::ReadCondWrite
+            )
+        };
+        for used in info.used_registers().iter().filter(|used| written(used.access())) {
+            self.changes |= register_bit(used.register()).unwrap_or(0);
+        }
+        self.changes &= !FLAGS;
+        for used in info.used_memory() {
+            let address = [used.base(), used.index()].into_iter().filter_map(register_bit);
+            self.asks |= address.fold(0, |set, bit| set | bit);
+            // It may be read again, or its type say something.
+            if written(used.access()) {
+                self.asks |= self.takes;
+            }
+        }
+        let mnemonic = instruction.mnemonic();
+        if instruction.is_string_instruction() || matches!(mnemonic, Div | Idiv) {
+            self.asks |= self.takes;
+        }
+        // The count of a shift.
+        if matches!(mnemonic, Shl | Shr | Sar | Rol | Ror | Rcl | Rcr)
+            && let Some(count) = register_bit(instruction.op1_register())
+        {
+            self.asks |= count;
+        }
+        if instruction.rflags_read() != 0 {
+            self.takes |= FLAGS;
+        }
+        if instruction.rflags_modified() != 0 {
+            self.changes |= FLAGS;
+        }
+        self.compares =
+            matches!(mnemonic, Cmp | Test | Sub | Add | Dec | Inc | And | Or | Xor | Neg);
+        self.adds = added(instruction);
+    }
+}
+
+/// The constant that a wide instruction adds to a register.
+fn added(instruction: &Instruction) -> Option<Change> {
+    let register = instruction.op0_register();
+    let wide = register.is_gpr32() || register.is_gpr64();
+    let reg = u8::try_from(register.full_register().number()).ok().filter(|_| wide)?;
+    let by = match instruction.mnemonic() {
+        Mnemonic::Inc | Mnemonic::Dec => 1,
+        // Negative ones are extended.
+        Mnemonic::Add | Mnemonic::Sub => {
+            instruction.try_immediate(1).ok()?.cast_signed().unsigned_abs()
+        }
+        Mnemonic::Lea
+            if instruction.memory_base() == register
+                && instruction.memory_index() == Register::None =>
+        {
+            instruction.memory_displacement64().cast_signed().unsigned_abs()
+        }
+        _ => return None,
+    };
+    Some(Change { reg, by })
 }
 
 fn register_bit(register: Register) -> Option<RegSet> {
@@ -154,13 +311,17 @@ fn transfers(
         FlowControl::Return => {
             let results = own.post.as_ref().map_or(0, |post| declared(&post.state.regs));
             node.reads |= results | callee_saved();
+            node.asks |= (callee_saved() & !FLAGS) | told(own);
             node.successors.clear();
             node.returns = true;
         }
         FlowControl::Call | FlowControl::IndirectCall => {
             let callee = target_sig(instruction, image, interface);
-            node.reads |= callee.map_or(ALL, |sig| declared(&sig.pre.regs));
+            let arguments = callee.map_or(ALL, |sig| declared(&sig.pre.regs));
+            node.reads |= arguments;
+            node.asks |= (arguments | node.takes) & !FLAGS;
             node.writes |= caller_saved;
+            node.changes = FLAGS | (caller_saved & !bit(Reg::Rsp));
             if callee.is_some_and(|sig| sig.post.is_none()) {
                 node.successors.clear();
             }
@@ -176,12 +337,14 @@ fn transfers(
                     let callee = target_sig(instruction, image, interface);
                     let arguments = callee.map_or(ALL, |sig| declared(&sig.pre.regs));
                     node.reads |= arguments | callee_saved();
+                    node.asks |= (arguments | callee_saved()) & !FLAGS;
                     node.returns = callee.is_none_or(|sig| sig.post.is_some());
                 }
             }
         }
         // A jump table: any label of the function, so everything that any of them reads.
         _ => {
+            node.asks |= node.takes & !FLAGS;
             node.successors = image
                 .labels
                 .iter()
@@ -223,6 +386,25 @@ fn target_sig<'a>(
     let offset = u32::try_from(target.checked_sub(u64::from(image.text_address))?).ok()?;
     let at = image.functions.binary_search_by_key(&offset, |f| f.offset).ok()?;
     image.sigs.get(image.functions[at].sig as usize).map(|sig| &**sig)
+}
+
+/// The results of which something is declared.
+fn told(own: &Sig) -> RegSet {
+    let Some(post) = &own.post else { return 0 };
+    let state = &post.state;
+    let plain = state.caps.is_empty() && state.views.is_empty();
+    let said = |v: Var| {
+        let Var::Free(i) = v else { return true };
+        // The variables of the result come behind those of the signature.
+        let own = usize::from(i).checked_sub(own.vars.len()).and_then(|i| post.vars.get(i));
+        let bounded = own.and_then(Kind::bounds).is_none_or(|b| b != Bounds::NONE);
+        bounded || state.facts.iter().any(|f| f.term.vars().any(|w| w == v))
+    };
+    let told = |word: &Word| match word {
+        Word::Int(term) => term.as_var().is_none_or(said),
+        _ => true,
+    };
+    state.regs.iter().filter(|(_, word)| !plain || told(word)).fold(0, |set, (r, _)| set | bit(*r))
 }
 
 fn declared(regs: &Words) -> RegSet {

@@ -7,6 +7,7 @@
 
 mod facts;
 pub(crate) mod live;
+mod loops;
 mod settle;
 mod written;
 mod zip;
@@ -16,6 +17,7 @@ use crate::lowered::{DataInfo, Lowered, Written};
 use crate::prove::{Known, facts_of, settle};
 use facts::{Offered, Sides, choose, cover, strongest};
 use live::Flow as Paths;
+use loops::Steps;
 pub use settle::Settle;
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::decode::Cc;
@@ -99,6 +101,19 @@ pub struct Inferred {
     pub troubles: Vec<Trouble>,
 }
 
+/// How states are sought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Effort {
+    /// How often ways back to a label may change its state before bounds widen.
+    precise: u32,
+    /// Has what a loop steps a variable from the first visit on?
+    forms: bool,
+}
+
+/// Little is enough most often; where it is not, the next may be.
+pub const EFFORTS: [Effort; 2] =
+    [Effort { precise: 2, forms: true }, Effort { precise: 3, forms: false }];
+
 /// Finds the states of the labels of the function `id` at `[start, end)` of the text.
 pub fn infer<H: Settle>(
     judge: &mut Judge<'_, H>,
@@ -106,6 +121,7 @@ pub fn infer<H: Settle>(
     range: (u32, u32),
     labels: &[LabelSite],
     thresholds: &[i128],
+    Effort { precise, forms }: Effort,
 ) -> Inferred {
     let entry = match judge.entry_state(id) {
         Ok(entry) => entry,
@@ -135,6 +151,8 @@ pub fn infer<H: Settle>(
         begin: range.0,
         learned: BTreeSet::new(),
         thresholds,
+        precise,
+        forms,
         candidates: BTreeMap::new(),
         presumed: BTreeMap::new(),
         fell: None,
@@ -181,6 +199,8 @@ pub fn infer<H: Settle>(
 enum Onward {
     /// To a label.
     Label(u32),
+    /// To where no other way leads, so that there is no label.
+    Block,
     /// To the next instruction.
     Next,
 }
@@ -210,6 +230,8 @@ struct Engine<'a> {
     begin: u32,
     learned: BTreeSet<Fact>,
     thresholds: Vec<i128>,
+    precise: u32,
+    forms: bool,
     candidates: BTreeMap<u32, Candidate>,
     /// States of labels whose written state holds on no way; nothing is run from them.
     presumed: BTreeMap<u32, LabelState>,
@@ -250,7 +272,7 @@ impl Engine<'_> {
             }
             let unknown = |(_, onward): &(u32, Onward)| match onward {
                 Onward::Label(label) => !self.candidates.contains_key(label),
-                Onward::Next => false,
+                Onward::Block | Onward::Next => false,
             };
             let Some(way) = self.postponed.keys().copied().find(unknown) else { return };
             let (Some((state, begin)), (from, Onward::Label(label))) =
@@ -284,66 +306,80 @@ impl Engine<'_> {
         self.troubles.insert((offset, 0), Trouble::Block { start, error: Box::new(error) });
     }
 
-    /// Runs a block from its start to its exits.
-    fn run<H: Settle>(
-        &mut self,
-        judge: &mut Judge<'_, H>,
-        start: Start,
-        mut state: State,
-        begin: u32,
-    ) {
+    /// Runs an extended basic block from its start to its exits: where a single way leads, the
+    /// state is taken along.
+    fn run<H: Settle>(&mut self, judge: &mut Judge<'_, H>, start: Start, state: State, begin: u32) {
         self.troubles.remove(&(begin, 0));
         self.learned = facts_of(&state).into_iter().collect();
         self.begin = begin;
-        let (mut offset, mut last) = (begin, begin);
-        let result = loop {
+        // Branches that wait, with what is known behind them.
+        let mut waiting = vec![(begin, state)];
+        while let Some((from, state)) = waiting.pop() {
             // The entry itself may be a label.
-            let inside = offset != begin || !matches!(start, Start::Label(_));
+            let is_label = from == begin && matches!(start, Start::Label(_));
+            if let Err((at, error)) = self.follow(judge, (from, is_label), state, &mut waiting) {
+                let error = Error { site: error.site.or(Some(at)), ..error };
+                return self.trouble(start, begin, error);
+            }
+        }
+    }
+
+    /// Runs from here, past a label if that `is_label`, to where control leaves; what branches off
+    /// to a block of its own waits. The error with the offset of its instruction.
+    fn follow<H: Settle>(
+        &mut self,
+        judge: &mut Judge<'_, H>,
+        (mut offset, is_label): (u32, bool),
+        mut state: State,
+        waiting: &mut Vec<(u32, State)>,
+    ) -> Result<(), (u32, Error)> {
+        let (from, begin) = (offset, self.begin);
+        let mut last = offset;
+        loop {
+            let inside = offset != from || !is_label;
             if inside && let Some(&label) = self.starts.get(&offset) {
                 self.fell = Some(offset);
                 self.edge(judge, last, label, state);
                 self.fell = None;
-                break Ok(());
+                return Ok(());
             }
             last = offset;
-            match judge.exec(&mut state, offset) {
-                Ok(Flow::Next(next)) => offset = next,
-                Ok(Flow::Jump(to)) => {
+            match H::step(judge, &mut state, offset).map_err(|error| (offset, error))? {
+                Flow::Next(next) | Flow::Jump(Target::Block(next)) => offset = next,
+                Flow::Jump(to) => {
                     self.to(judge, offset, to, state);
-                    break Ok(());
+                    return Ok(());
                 }
-                Ok(Flow::Branch { cc, to, next }) => match judge.branch(&state, cc) {
-                    Ok((taken, falls)) => {
-                        self.postponed.remove(&(offset, Onward::Next));
-                        let decided = if self.every_way { None } else { decided(&state, cc) };
-                        match (decided, to) {
-                            (Some(false), Target::Label(label)) => {
-                                let way = (offset, Onward::Label(label));
-                                self.postponed.insert(way, (taken, begin));
-                            }
-                            (Some(true), _) => {
-                                self.to(judge, offset, to, taken);
-                                self.postponed.insert((offset, Onward::Next), (falls, begin));
-                                break Ok(());
-                            }
-                            _ => self.to(judge, offset, to, taken),
+                Flow::Branch { cc, to, next } => {
+                    let ways = judge.branch(&state, cc).map_err(|error| (offset, error))?;
+                    let (taken, falls) = ways;
+                    self.postponed.remove(&(offset, Onward::Next));
+                    self.postponed.remove(&(offset, Onward::Block));
+                    let decided = if self.every_way { None } else { decided(&state, cc) };
+                    match (decided, to) {
+                        (Some(false), Target::Label(label)) => {
+                            let way = (offset, Onward::Label(label));
+                            self.postponed.insert(way, (taken, begin));
                         }
-                        state = falls;
-                        offset = next;
+                        (Some(false), Target::Block(_)) => {
+                            self.postponed.insert((offset, Onward::Block), (taken, begin));
+                        }
+                        (_, Target::Block(to)) => waiting.push((to, taken)),
+                        _ => self.to(judge, offset, to, taken),
                     }
-                    Err(error) => break Err(error),
-                },
-                Ok(Flow::Table { table, index }) => {
-                    self.table(judge, offset, (table, &index), &state);
-                    break Ok(());
+                    if decided == Some(true) {
+                        self.postponed.insert((offset, Onward::Next), (falls, begin));
+                        return Ok(());
+                    }
+                    state = falls;
+                    offset = next;
                 }
-                Ok(Flow::Return | Flow::Stop) => break Ok(()),
-                Err(error) => break Err(error),
+                Flow::Table { table, index } => {
+                    self.table(judge, offset, (table, &index), &state);
+                    return Ok(());
+                }
+                Flow::Return | Flow::Stop => return Ok(()),
             }
-        };
-        if let Err(error) = result {
-            let error = Error { site: error.site.or(Some(offset)), ..error };
-            self.trouble(start, begin, error);
         }
     }
 
@@ -402,7 +438,7 @@ impl Engine<'_> {
         let Ok(fit) = self.fit(judge, (from, label), &state, written) else { return };
         // Only an edge back to the label can go on for ever; what comes from before it is as stable
         // as the heads of the loops around.
-        let back = from >= site.offset;
+        let back = self.begin >= site.offset;
         let first = !self.candidates.contains_key(&label);
         let (changes, turns) = self.candidates.get(&label).map_or((0, 0), |c| (c.changes, c.turns));
         let mut left = match self.candidates.get(&label) {
@@ -418,7 +454,8 @@ impl Engine<'_> {
             }
             _ => Seed::default(),
         };
-        let joined = self.join(judge, (from, site.offset), &mut left, &mut state, &seed);
+        let steps = self.paths.steps.get(&site.offset).filter(|_| first && self.forms);
+        let joined = self.join(judge, (from, site.offset), (&mut left, &mut state), &seed, steps);
         let mut form = match joined {
             Ok(form) => form,
             Err(mismatch) => return self.mismatch(label, (from, site.offset), mismatch),
@@ -441,6 +478,7 @@ impl Engine<'_> {
             facts,
             thresholds: &self.thresholds,
             visits: if first { 0 } else { 1 + if back { turns } else { 0 } },
+            precise: self.precise,
             changes,
             known,
         };
@@ -527,7 +565,7 @@ impl Engine<'_> {
         let mut seed = written::seed(written, self.fixed, state.stack.delta, (&own, &own));
         seed.keys.iter_mut().for_each(|key| key.closed = true);
         let (mut left, mut right) = (state.clone(), state.clone());
-        if let Ok(mut form) = self.join(judge, (from, to), &mut left, &mut right, &seed) {
+        if let Ok(mut form) = self.join(judge, (from, to), (&mut left, &mut right), &seed, None) {
             written::put_in(&mut form, written);
             let facts = written.facts.iter().map(|(fact, _)| fact.clone()).collect();
             self.presumed.insert(label, finish(form, facts, Vec::new()));
@@ -560,15 +598,16 @@ impl Engine<'_> {
         &self,
         judge: &mut Judge<'_, H>,
         (from, to): (u32, u32),
-        left: &mut State,
-        right: &mut State,
+        (left, right): (&mut State, &mut State),
         seed: &Seed,
+        steps: Option<&Steps>,
     ) -> Result<Form, Mismatch> {
-        let live = self.paths.live.get(&to).copied().unwrap_or(u16::MAX);
+        let of = |sets: &BTreeMap<u32, u16>| sets.get(&to).copied().unwrap_or(u16::MAX);
+        let live = (of(&self.paths.live), of(&self.paths.matter));
         let fixed = (self.fixed, self.fixed_views);
         let last = if self.paths.dead_ends.contains(&to) { Alone::Lost } else { Alone::Null };
         for _ in 0..RESHAPES {
-            match zip::zip(left, right, fixed, live, Alone::Named, seed) {
+            match zip::zip(left, right, fixed, live, Alone::Named, seed, steps) {
                 Err(Mismatch::Capability(unmatched))
                     if reshape(judge, from, &unmatched, left, right) => {}
                 Err(Mismatch::Lent(on_left, lent)) => {
@@ -582,7 +621,7 @@ impl Engine<'_> {
                 form => return form,
             }
         }
-        zip::zip(left, right, fixed, live, last, seed)
+        zip::zip(left, right, fixed, live, last, seed, steps)
     }
 
     /// What was found behind a label while its state had another form is more special than it has

@@ -4,6 +4,7 @@ use crate::find::Finder;
 use crate::ghosts::{self, Fit, Unfit};
 use crate::lowered::Written;
 use crate::prove::Known;
+use tal_core::driver::Flow;
 use tal_core::error::Error;
 use tal_core::hint::{Ghost, Hints};
 use tal_core::judge::Judge;
@@ -57,6 +58,14 @@ pub trait Settle: Hints + Sized {
     /// Lends the same part of the frame. False if it cannot be.
     fn lend(judge: &mut Judge<'_, Self>, state: &mut State, from: u32, lent: Lent) -> bool;
 
+    /// Executes an instruction, with ghosts where it needs some.
+    ///
+    /// # Errors
+    /// When the judge refuses it.
+    fn step(judge: &mut Judge<'_, Self>, state: &mut State, at: u32) -> Result<Flow, Error> {
+        judge.exec(state, at)
+    }
+
     /// What follows in this state, with what was computed of it.
     fn known(&mut self, state: &State) -> &mut Known;
 }
@@ -102,6 +111,10 @@ impl Settle for Finder<'_> {
     fn lend(judge: &mut Judge<'_, Self>, state: &mut State, _: u32, lent: Lent) -> bool {
         let carve = Ghost::Carve { offset: lent.offset, size: lent.size };
         judge.ghost(state, &carve).is_ok()
+    }
+
+    fn step(judge: &mut Judge<'_, Self>, state: &mut State, at: u32) -> Result<Flow, Error> {
+        ghosts::step(judge, state, at)
     }
 
     fn known(&mut self, state: &State) -> &mut Known {

@@ -7,6 +7,7 @@
 
 use crate::prove::Known;
 use crate::theta::name_set;
+use std::cell::RefCell;
 use tal_core::counted::Rc;
 use tal_core::limits;
 use tal_core::state::{Scope, State};
@@ -18,6 +19,7 @@ use tal_core::ty::{
 use tal_write::LabelState;
 
 use super::live::RegSet;
+use super::loops::Steps;
 use super::written::Seed;
 
 /// What a variable of the label is on one side.
@@ -125,12 +127,14 @@ pub(crate) fn zip(
     left: &State,
     right: &State,
     (fixed, fixed_views): (usize, usize),
-    live: RegSet,
+    (live, matter): (RegSet, RegSet),
     alone: Alone,
     seed: &Seed,
+    steps: Option<&Steps>,
 ) -> Result<Form, Mismatch> {
     let (keys, written) = (seed.keys.clone(), seed.keys.len());
-    let mut zip = Zip { left, right, fixed, alone, keys, written };
+    let matters = RefCell::new(vec![true; written]);
+    let mut zip = Zip { left, right, fixed, alone, keys, written, data: false, step: 0, matters };
     if left.stack.delta != right.stack.delta {
         return Err(Mismatch::Depth(left.stack.delta, right.stack.delta));
     }
@@ -141,9 +145,12 @@ pub(crate) fn zip(
         for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && !seed.regs.contains(r)) {
             let i = reg as usize;
             if live & (1 << i) != 0 && is_product(&left.regs()[i]) == last {
+                zip.data = matter & (1 << i) == 0;
+                zip.step = steps.map_or(0, |steps| steps[i]);
                 regs[i] = zip.word(&left.regs()[i], &right.regs()[i]);
             }
         }
+        (zip.data, zip.step) = (false, 0);
         let open = left.slots().filter(|(at, _)| !seed.slots.contains(at));
         for (offset, word) in open.filter(|(_, word)| is_product(word) == last) {
             let other = right.slots().find(|(o, _)| *o == offset);
@@ -161,6 +168,12 @@ pub(crate) fn zip(
     if zip.keys.len() > limits::LABEL_VARS {
         return Err(Mismatch::Limit);
     }
+    // Of what is only data nothing is said.
+    let matters = zip.matters.take();
+    for (i, key) in zip.keys.iter_mut().enumerate() {
+        let asked = matters.get(i).is_some_and(|matters| *matters);
+        key.closed |= !asked && matches!(key.kind, Kind::Int(_));
+    }
     let touched = left.stack.touched.max(right.stack.touched);
     Ok(Form { keys: zip.keys, regs, delta: left.stack.delta, touched, slots, lent, views, caps })
 }
@@ -173,6 +186,12 @@ struct Zip<'a> {
     keys: Vec<Key>,
     /// How many of these the written state has.
     written: usize,
+    /// Does it not matter what the word holds that is joined?
+    data: bool,
+    /// If not zero: the number that is joined goes on in these steps.
+    step: u64,
+    /// By variable of the label: does it matter somewhere what it is?
+    matters: RefCell<Vec<bool>>,
 }
 
 impl Zip<'_> {
@@ -182,6 +201,18 @@ impl Zip<'_> {
 
     fn all_fixed(&self, term: &Term) -> bool {
         term.vars().all(|v| self.is_fixed(v))
+    }
+
+    /// The variable of this number stands in what is joined.
+    fn used(&self, key: usize) -> Var {
+        if !self.data {
+            let mut matters = self.matters.borrow_mut();
+            if matters.len() <= key {
+                matters.resize(key + 1, false);
+            }
+            matters[key] = true;
+        }
+        self.variable(key)
     }
 
     fn variable(&self, key: usize) -> Var {
@@ -199,14 +230,21 @@ impl Zip<'_> {
             self.keys.push(Key { kind, left, right, closed: false });
             self.keys.len() - 1
         });
-        self.variable(at)
+        self.used(at)
     }
 
     /// The common form of two integers: themselves, a multiple of a known variable plus something
     /// fixed, or a new variable, times the stride that both share.
     fn term(&mut self, left: &Term, right: &Term) -> Option<Term> {
+        if self.step != 0 && !self.data && left == right && self.all_fixed(left) {
+            return self.stepped(left);
+        }
         if left == right && self.all_fixed(left) {
             return Some(left.clone());
+        }
+        if self.data {
+            let v = self.key(Kind::INT, Value::Int(left.clone()), Value::Int(right.clone()));
+            return Some(Term::var(v));
         }
         if let Some(found) = (0..self.keys.len()).find_map(|i| self.through(i, left, right)) {
             return Some(found);
@@ -222,6 +260,22 @@ impl Zip<'_> {
         let (l, r) = (quotient(left)?, quotient(right)?);
         let v = self.key(Kind::INT, Value::Int(l), Value::Int(r));
         Term::var(v).scale(stride).ok()?.add(&rest).ok()
+    }
+
+    /// A new variable in steps for what is still fixed.
+    fn stepped(&mut self, start: &Term) -> Option<Term> {
+        let step = i128::from(self.step);
+        let mut rest = Term::constant_of(start.constant().rem_euclid(step)).ok()?;
+        for m in start.monomials() {
+            let coefficient = m.coefficient.rem_euclid(step);
+            if coefficient != 0 {
+                let part = tal_core::term::Monomial { atom: m.atom, coefficient };
+                rest = rest.add(&Term::from_parts(0, [part]).ok()?).ok()?;
+            }
+        }
+        let turns = start.sub(&rest).ok()?.floor_div(step).ok()?;
+        let v = self.key(Kind::INT, Value::Int(turns.clone()), Value::Int(turns));
+        Term::var(v).scale(step).ok()?.add(&rest).ok()
     }
 
     /// `factor * key + fixed rest`, if both sides are that.
@@ -248,8 +302,8 @@ impl Zip<'_> {
         factors.into_iter().filter(|f| *f != 0).find_map(|factor| {
             let rest = left.add_scaled(l, -factor).ok()?;
             let same = rest == right.add_scaled(r, -factor).ok()? && self.all_fixed(&rest);
-            let var = Term::var(self.variable(key));
-            if same { rest.add_scaled(&var, factor).ok() } else { None }
+            let var = || Term::var(self.used(key));
+            if same { rest.add_scaled(&var(), factor).ok() } else { None }
         })
     }
 
@@ -264,7 +318,7 @@ impl Zip<'_> {
         if !product || left.vars().any(|v| !self.is_fixed(v) && is(v).is_none()) {
             return None;
         }
-        let named = |v: Var| is(v).map(|at| Term::var(self.variable(at)));
+        let named = |v: Var| is(v).map(|at| Term::var(self.used(at)));
         let common = left.subst(&|v| if self.is_fixed(v) { None } else { named(v) }).ok()?;
         let there = |v: Var| match v {
             Var::Free(i) => match &self.keys.get(usize::from(i).checked_sub(self.fixed)?)?.right {
@@ -384,7 +438,7 @@ impl Zip<'_> {
                     return Some(left);
                 }
                 if let Some(at) = at {
-                    return Some(Base::Name(self.variable(at)));
+                    return Some(Base::Name(self.used(at)));
                 }
                 let kind = self.name_kind(a, b)?;
                 Some(Base::Name(self.key(kind, Value::Name(left), Value::Name(right))))
@@ -704,7 +758,7 @@ impl Zip<'_> {
             let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
             *mine == me && matches!(other, Value::Small(_))
         })?;
-        let name = self.variable(at);
+        let name = self.used(at);
         if self.alone == Alone::Named && holds_values(&entry.mem) {
             return None;
         }
@@ -790,7 +844,7 @@ impl Zip<'_> {
             let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
             *mine == me && matches!(other, Value::Small(_))
         })?;
-        let name = self.variable(at);
+        let name = self.used(at);
         let fixed = match view.region {
             Region::Always => true,
             Region::Var(v) => self.is_fixed(v),
