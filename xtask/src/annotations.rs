@@ -67,6 +67,11 @@ fn examples() -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// How many states are written in this file.
+pub(crate) fn states(path: &Path) -> Result<usize> {
+    Ok(count(path)?.states)
+}
+
 /// Counts what stands in this file; what it uses is counted where it stands.
 fn count(path: &Path) -> Result<Counts> {
     let outcome = lower(path, &Disk).with_context(|| path.display().to_string())?;
@@ -84,15 +89,42 @@ fn count(path: &Path) -> Result<Counts> {
     Ok(counts)
 }
 
+/// Fails if one of these files, which may use each other, is accepted without a state that is
+/// written in it; how many there are.
+#[cfg(test)]
+pub(crate) fn each_is_needed(paths: &[PathBuf]) -> Result<usize> {
+    let folder = tempfile::tempdir()?;
+    let copy = |path: &Path| folder.path().join(path.file_name().unwrap_or_default());
+    for path in paths {
+        std::fs::copy(path, copy(path))?;
+    }
+    let mut tried = 0;
+    for path in paths {
+        let text = std::fs::read_to_string(path)?;
+        let lowered = lower(path, &Disk)?.lowered.context("with its states")?;
+        let own = lowered.functions.iter().filter(|f| f.span.file == 0);
+        let states = own.flat_map(|f| &f.labels).filter_map(|label| label.state.as_ref());
+        for span in states.map(|state| state.span) {
+            let mut less = text.clone();
+            less.replace_range(span.range(), "");
+            std::fs::write(copy(path), &less)?;
+            let lowered = lower(&copy(path), &Disk)?.lowered.context("without a state")?;
+            if tal_check::check::check(lowered).is_ok() {
+                let words = text.get(span.range()).unwrap_or_default();
+                bail!("{}: `{words}` is not needed", path.display());
+            }
+            tried += 1;
+        }
+        std::fs::copy(path, copy(path))?;
+    }
+    Ok(tried)
+}
+
 #[cfg(test)]
 mod test {
-    use super::{Counts, count, examples};
+    use super::{Counts, count, each_is_needed, examples};
     use crate::run::root;
     use anyhow::{Context, Result};
-    use std::path::Path;
-    use tal_check::check::check;
-    use tal_check::lower::lower;
-    use tal_check::resolve::Disk;
 
     #[test]
     fn states_and_ghosts_are_counted_where_they_stand() -> Result<()> {
@@ -113,29 +145,7 @@ mod test {
     /// them to write what the checker finds.
     #[test]
     fn each_state_is_needed() -> Result<()> {
-        let folder = tempfile::tempdir()?;
-        let copy = |path: &Path| folder.path().join(path.file_name().unwrap_or_default());
-        for path in examples()? {
-            std::fs::copy(&path, copy(&path))?;
-        }
-        let mut tried = 0;
-        for path in examples()? {
-            let text = std::fs::read_to_string(&path)?;
-            let lowered = lower(&path, &Disk)?.lowered.context("an example")?;
-            let own = lowered.functions.iter().filter(|f| f.span.file == 0);
-            let states = own.flat_map(|f| &f.labels).filter_map(|label| label.state.as_ref());
-            for span in states.map(|state| state.span) {
-                let mut less = text.clone();
-                less.replace_range(span.range(), "");
-                std::fs::write(copy(&path), &less)?;
-                let lowered = lower(&copy(&path), &Disk)?.lowered.context("without a state")?;
-                let words = text.get(span.range()).unwrap_or_default();
-                assert!(check(lowered).is_err(), "{}: `{words}` is not needed", path.display());
-                tried += 1;
-            }
-            std::fs::copy(&path, copy(&path))?;
-        }
-        assert!(tried > 0);
+        assert!(each_is_needed(&examples()?)? > 0);
         Ok(())
     }
 

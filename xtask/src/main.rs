@@ -14,6 +14,7 @@ mod judge;
 mod kernel;
 #[cfg(test)]
 mod kinds;
+mod loops;
 mod manifests;
 mod object;
 mod offers;
@@ -108,6 +109,11 @@ enum Command {
         /// Instead: straight code of up to fifty megabytes, and hostile annotations; minutes.
         #[arg(long)]
         long: bool,
+    },
+    /// Instructions that accepted loops execute beside those of gcc -O2; needs gcc and valgrind.
+    Loops {
+        /// Only the kernels with this word in their names.
+        only: Option<String>,
     },
     /// Lines of Rust that the kernel's judge is made of.
     TrustedLines,
@@ -206,6 +212,7 @@ fn command(command: Command) -> Result<()> {
         Command::BenchServers => examples::beside::bench(&demo::build()?),
         Command::BenchJudge { long: false } => bench_judge::bench_judge(),
         Command::BenchJudge { long: true } => bench_judge::long::bench(),
+        Command::Loops { only } => loops::print(only.as_deref()),
         Command::TrustedLines => trusted_lines::print(),
         Command::Kernel { which } => {
             println!("{}", kernel::build(which.flavor())?.display());
