@@ -275,8 +275,8 @@ fn unknown(sites: &[(FnId, LabelSite)]) -> Vec<Label> {
     sites.iter().map(|(_, site)| label(site)).collect()
 }
 
-/// How many functions one judge explores: few enough that all cores have some, and the same whatever
-/// their number is.
+/// How many functions one judge explores: few enough that all cores have some, and the same
+/// whatever their number is.
 const TOGETHER: usize = 16;
 
 /// The same for these labels; where else control leads, a single way does. Functions know of each

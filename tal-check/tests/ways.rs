@@ -202,8 +202,9 @@ fn pointers_that_go_on_until_the_end() {
     let sum = |step: &str| {
         format!(
             "pub fn f(rdi = a: &[n]u64, rsi = n) -> (rax)\n{{\n        xor     eax, eax\n        \
-             lea     rsi, [rdi + rsi*8]\n        jmp     .test\n.next:  add     rax, [rdi]\n        \
-             add     rdi, {step}\n.test:  cmp     rdi, rsi\n        jne     .next\n        ret\n}}\n"
+             lea     rsi, [rdi + rsi*8]\n        jmp     .test\n\
+             .next:  add     rax, [rdi]\n        add     rdi, {step}\n\
+             .test:  cmp     rdi, rsi\n        jne     .next\n        ret\n}}\n"
         )
     };
     accepted(&sum("8"));

@@ -6,7 +6,7 @@
 //! on both sides. From the third visit on, bounds move to the next threshold instead of the next
 //! number (Cousot, Halbwachs 1978), so that the iteration ends.
 
-use super::zip::{Form, Value};
+use super::form::{Form, Value};
 use crate::prove::Known;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

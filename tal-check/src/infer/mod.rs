@@ -6,6 +6,7 @@
 //! until nothing changes. What results is only a proposal: the judge checks it like anything else.
 
 mod facts;
+mod form;
 pub(crate) mod live;
 mod loops;
 mod settle;
@@ -16,6 +17,7 @@ use crate::ghosts::{Fit, Unfit};
 use crate::lowered::{DataInfo, Lowered, Written};
 use crate::prove::{Known, facts_of, settle};
 use facts::{Offered, Sides, choose, cover, strongest};
+use form::{Alone, Form, Mismatch, Unmatched};
 use live::Flow as Paths;
 use loops::Steps;
 pub use settle::Settle;
@@ -31,7 +33,6 @@ use tal_core::term::{Term, Var};
 use tal_core::ty::{Bounds, Cap, Fact, FnId, Kind, Mem, NameSet, Reg, Rel, Word};
 use tal_write::{LabelState, state_at};
 use written::Seed;
-use zip::{Alone, Form, Mismatch, Unmatched};
 
 /// How often one way may change the state of the label that it leads to before the search gives up.
 const MAX_CHANGES: u32 = 120;

@@ -4,7 +4,7 @@
 //! words, facts, views and capabilities stand in the label as they were written. Only the rest of
 //! the state is joined: what a written state takes of a way into the label is left out of that.
 
-use super::zip::{Form, Key, Value};
+use super::form::{Form, Key, Value};
 use crate::ghosts::Fit;
 use crate::lowered::{Written, WrittenVar};
 use tal_core::hint::{Inst, Place};

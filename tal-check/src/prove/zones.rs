@@ -151,7 +151,8 @@ impl Zones {
         }
     }
 
-    /// What is known of the differences between this and all others; `None` if no fact speaks of it.
+    /// What is known of the differences between this and all others; `None` if no fact speaks of
+    /// it.
     pub(super) fn paths(&self, from: Option<Atom>) -> Option<Paths> {
         self.find(from).map(|from| Paths { from, reached: self.from(from) })
     }
