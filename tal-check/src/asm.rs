@@ -2,17 +2,24 @@
 //!
 //! An operation is encoded in one way: the shortest encoding, and of two equal ones that which has
 //! the register or memory operand first (`mov r/m, r`). The judge accepts just these.
+//!
+//! Which encoding that is, a table says (`asm/table.rs`): iced-x86 is called once an instruction.
+//! Nothing is read back; that what is written means what was meant is tested form by form, and the
+//! judge decides in the end.
 
-use crate::encodings;
+mod jump;
+mod table;
+
+pub use jump::{Branch, branch};
+
 use crate::refused::{self, Reason};
-use iced_x86::{
-    Code, Decoder, DecoderOptions, Encoder, Instruction, Mnemonic, OpCodeOperandKind as Spec,
-    OpKind, Register,
-};
-use std::collections::{BTreeMap, BTreeSet};
+use iced_x86::{Code, CodeSize, Encoder, Instruction, Mnemonic, OpKind, Register};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use strsim::osa_distance;
+use table::{Entry, Family, Form, Kind};
 use tal_core::decode::decode_at;
+use tal_syntax::reg::{Reg, Width};
 
 /// One operand, all names resolved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,8 +63,8 @@ pub enum AsmError {
     Refused(&'static str),
     /// A prefix that means nothing here.
     Prefix(&'static str),
-    /// The instruction exists, not with these operands; the forms that it has.
-    NoForm(Vec<String>),
+    /// The instruction exists, not with these operands.
+    NoForm,
     /// The width of a memory operand must be written.
     NeedsSize,
     /// Sizes disagree: left and right bytes.
@@ -74,136 +81,72 @@ pub enum AsmError {
     Encoder(String),
 }
 
-/// A transfer of control to a fixed target.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Branch {
-    /// `jmp`
-    Jump,
-    /// `jcc`, by condition code number.
-    Cond(u8),
-    /// `call`
-    Call,
-}
-
-/// Names of the sixteen condition codes, by number; aliases after the first.
-const CONDITIONS: [&[&str]; 16] = [
-    &["o"],
-    &["no"],
-    &["b", "c", "nae"],
-    &["ae", "nb", "nc"],
-    &["e", "z"],
-    &["ne", "nz"],
-    &["be", "na"],
-    &["a", "nbe"],
-    &["s"],
-    &["ns"],
-    &["p", "pe"],
-    &["np", "po"],
-    &["l", "nge"],
-    &["ge", "nl"],
-    &["le", "ng"],
-    &["g", "nle"],
-];
-
-fn condition(name: &str) -> Option<u8> {
-    let at = CONDITIONS.iter().position(|names| names.contains(&name))?;
-    u8::try_from(at).ok()
-}
-
-/// Is this mnemonic a transfer that may go to a fixed target?
-#[must_use]
-pub fn branch(mnemonic: &str) -> Option<Branch> {
-    match mnemonic {
-        "jmp" => Some(Branch::Jump),
-        "call" => Some(Branch::Call),
-        "jcxz" | "jecxz" | "jrcxz" => None,
-        _ => mnemonic.strip_prefix('j').and_then(condition).map(Branch::Cond),
-    }
-}
-
-impl Branch {
-    /// Bytes of its encoding.
-    #[must_use]
-    pub fn len(self, short: bool) -> u32 {
-        match (self, short) {
-            (Branch::Call, _) | (Branch::Jump, false) => 5,
-            (Branch::Jump | Branch::Cond(_), true) => 2,
-            (Branch::Cond(_), false) => 6,
-        }
-    }
-
-    /// The encoding at address `from`, or nothing if `to` is out of its reach.
-    #[must_use]
-    pub fn encode(self, short: bool, from: u64, to: u64) -> Option<Vec<u8>> {
-        let next = from.checked_add(u64::from(self.len(short)))?;
-        let distance = i64::try_from(i128::from(to) - i128::from(next)).ok()?;
-        let mut bytes = match (self, short) {
-            (Branch::Call, _) => vec![0xe8],
-            (Branch::Jump, true) => vec![0xeb],
-            (Branch::Jump, false) => vec![0xe9],
-            (Branch::Cond(cc), true) => vec![0x70 | cc],
-            (Branch::Cond(cc), false) => vec![0x0f, 0x80 | cc],
-        };
-        if short && self != Branch::Call {
-            bytes.extend(i8::try_from(distance).ok()?.to_le_bytes());
-        } else {
-            bytes.extend(i32::try_from(distance).ok()?.to_le_bytes());
-        }
-        Some(bytes)
-    }
-}
-
-/// Mnemonics of the dialect: what a misspelt one is compared with.
-static ACCEPTED: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let all: BTreeSet<String> = encodings::codes().map(|c| name_of(c.mnemonic())).collect();
-    all.into_iter().collect()
-});
-
 fn name_of(mnemonic: Mnemonic) -> String {
     format!("{mnemonic:?}").to_lowercase()
 }
 
 /// The name under which iced knows the mnemonic.
 fn canonical(name: &str) -> String {
-    for (prefix, keep) in [("cmov", "cmov"), ("set", "set"), ("j", "j")] {
-        if let Some(cc) = name.strip_prefix(prefix).and_then(condition) {
-            let first = CONDITIONS.get(usize::from(cc)).and_then(|n| n.first());
-            return format!("{keep}{}", first.unwrap_or(&""));
+    let name = name.to_ascii_lowercase();
+    for prefix in ["cmov", "set", "j"] {
+        if let Some(name) = name.strip_prefix(prefix).and_then(jump::condition_name) {
+            return format!("{prefix}{name}");
         }
     }
-    match name {
-        "sal" => "shl".into(),
-        _ => name.to_ascii_lowercase(),
-    }
+    if name == "sal" { "shl".into() } else { name }
 }
 
+/// All mnemonics of the processor, for what is to be said of those that are not accepted.
 static MNEMONICS: LazyLock<BTreeMap<String, Mnemonic>> =
-    LazyLock::new(|| Mnemonic::values().map(|m| (format!("{m:?}").to_lowercase(), m)).collect());
+    LazyLock::new(|| Mnemonic::values().map(|m| (name_of(m), m)).collect());
 
-/// The accepted encodings of a mnemonic.
-static CODES: LazyLock<BTreeMap<u32, Vec<Code>>> = LazyLock::new(|| {
-    let mut map: BTreeMap<u32, Vec<Code>> = BTreeMap::new();
-    for code in encodings::codes() {
-        map.entry(code.mnemonic() as u32).or_default().push(code);
+/// A mnemonic that there is.
+#[derive(Clone, Copy)]
+pub struct Known(&'static Entry);
+
+/// The mnemonic of this name.
+///
+/// # Errors
+/// [`AsmError::Unknown`] or [`AsmError::Refused`].
+pub fn known(mnemonic: &str) -> Result<Known, AsmError> {
+    if let Some(entry) = table::find(mnemonic) {
+        return Ok(Known(entry));
     }
-    map
-});
+    let name = canonical(mnemonic);
+    if let Some(entry) = table::find(&name) {
+        return Ok(Known(entry));
+    }
+    Err(match MNEMONICS.get(&name) {
+        Some(mnemonic) => AsmError::Refused(refusal(*mnemonic)),
+        None => AsmError::Unknown(nearest(&name)),
+    })
+}
 
-/// A register by its name in the source.
+/// A register by its name in the source; of general registers only.
 #[must_use]
 pub fn register(name: &str) -> Option<Register> {
-    static NAMES: LazyLock<BTreeMap<String, Register>> = LazyLock::new(|| {
-        Register::values()
-            .filter(|r| r.is_gpr())
-            .map(|r| (format!("{r:?}").to_lowercase(), r))
-            .map(|(n, r)| {
-                // iced calls the low parts of r8..r15 r8l; NASM calls them r8b.
-                let low = n.starts_with('r') && n.ends_with('l') && n.len() > 2;
-                (if low { n.replace('l', "b") } else { n }, r)
-            })
-            .collect()
-    });
-    NAMES.get(&name.to_ascii_lowercase()).copied()
+    Reg::parse(&name.to_ascii_lowercase()).and_then(register_of)
+}
+
+/// A register as it is written; of general registers only.
+#[must_use]
+pub fn register_of(reg: Reg) -> Option<Register> {
+    use Register::{AH, AL, AX, BH, CH, DH, EAX, R8L, RAX, SPL};
+    let at = |first: Register, number: u8| Register::try_from(first as usize + usize::from(number));
+    match reg {
+        // Behind bl iced has the second bytes; it calls the low parts of r8 to r15 r8l, NASM r8b.
+        Reg::Gpr(gpr, Width::W8) => match gpr.number() {
+            n @ 0..4 => at(AL, n),
+            n @ 4..8 => at(SPL, n - 4),
+            n => at(R8L, n - 8),
+        }
+        .ok(),
+        Reg::Gpr(gpr, Width::W16) => at(AX, gpr.number()).ok(),
+        Reg::Gpr(gpr, Width::W32) => at(EAX, gpr.number()).ok(),
+        Reg::Gpr(gpr, Width::W64) => at(RAX, gpr.number()).ok(),
+        Reg::High(gpr) => [AH, CH, DH, BH].get(usize::from(gpr.number())).copied(),
+        Reg::Xmm(_) | Reg::Ymm(_) => None,
+    }
 }
 
 /// Encodes one instruction that is no [`Branch`] to a fixed target.
@@ -216,69 +159,193 @@ pub fn encode(
     args: &[Arg],
     address: u64,
 ) -> Result<Encoded, AsmError> {
-    let name = canonical(mnemonic);
-    let (name, args) = sugar(name, args);
-    let Some(known) = MNEMONICS.get(&name).copied() else {
-        return Err(AsmError::Unknown(nearest(&name)));
-    };
-    if ACCEPTED.binary_search(&name).is_err() {
-        return Err(AsmError::Refused(refusal(known)));
-    }
-    if args.iter().any(|a| matches!(a, Arg::Reg(r) if is_high_byte(*r))) {
-        return Err(AsmError::HighByte);
-    }
-    let codes = CODES.get(&(known as u32)).map_or(&[][..], Vec::as_slice);
-    if let Some(code) = string_code(&name) {
-        return string(prefix, code, address);
-    }
-    if let Some(p) = prefix {
-        return Err(match p {
-            "lock" => AsmError::Refused(words(Reason::Atomic)),
-            _ => AsmError::Prefix("it has a meaning for string instructions only"),
-        });
-    }
-    let args = size_memory(&name, &args)?;
-    let mut best: Option<(usize, bool, Encoded)> = None;
-    let mut complaint = None;
-    let mut refused = false;
-    for &code in codes {
-        match try_code(code, &args, address) {
-            Ok(encoded) if !accepted(&encoded.bytes, address) => refused = true,
-            Ok(encoded) => {
-                let memory_first = matches!(
-                    code.op_code().op0_kind(),
-                    Spec::r8_or_mem | Spec::r16_or_mem | Spec::r32_or_mem | Spec::r64_or_mem
-                );
-                let better = best.as_ref().is_none_or(|(len, first, _)| {
-                    (encoded.bytes.len(), !memory_first) < (*len, !*first)
-                });
-                if better {
-                    best = Some((encoded.bytes.len(), memory_first, encoded));
-                }
-            }
-            Err(Some(e)) => complaint = Some(e),
-            Err(None) => {}
-        }
-    }
-    match (best, complaint) {
-        (Some((_, _, encoded)), _) => Ok(encoded),
-        (None, _) if refused => Err(AsmError::Refused(words(Reason::Encoding))),
-        (None, Some(e)) => Err(e),
-        (None, None) => Err(no_form(codes, &args)),
+    let mut assembler = Assembler::default();
+    let placed = assembler.encode(prefix, known(mnemonic)?, args, address)?;
+    Ok(Encoded { bytes: assembler.take(), displacement: placed.displacement })
+}
+
+/// Writes instructions one behind the other.
+pub struct Assembler {
+    encoder: Encoder,
+    /// How often the encoder was called.
+    calls: usize,
+}
+
+/// An instruction that was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// As a decoder reads it from its bytes.
+    pub instruction: Instruction,
+    /// Where its displacement begins, if it has one.
+    pub displacement: Option<u8>,
+}
+
+impl Default for Assembler {
+    fn default() -> Assembler {
+        Assembler { encoder: Encoder::new(64), calls: 0 }
     }
 }
 
-/// Forms that NASM allows and the processor has under another name.
-fn sugar(name: String, args: &[Arg]) -> (String, Vec<Arg>) {
-    match (name.as_str(), args) {
-        ("imul", [r, i @ Arg::Imm(_)]) => (name, vec![*r, *r, *i]),
-        // Exchanging is symmetric; the short form has the accumulator behind.
-        ("xchg", [Arg::Reg(a @ (Register::AX | Register::EAX | Register::RAX)), b]) => {
-            (name, vec![*b, Arg::Reg(*a)])
-        }
-        ("movsx", [_, source]) if width(source) == Some(4) => ("movsxd".into(), args.to_vec()),
-        _ => (name, args.to_vec()),
+impl Assembler {
+    /// What was written since the last call.
+    pub fn take(&mut self) -> Vec<u8> {
+        let mut buffer = self.encoder.take_buffer();
+        // The room is used again.
+        let written = buffer.clone();
+        buffer.clear();
+        self.encoder.set_buffer(buffer);
+        written
     }
+
+    /// How often iced-x86 was asked for an encoding.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls
+    }
+
+    /// Writes an instruction that is no [`Branch`] to a fixed target, as it is at this address.
+    ///
+    /// # Errors
+    /// [`AsmError`] says what to change; nothing was written.
+    pub fn encode(
+        &mut self,
+        prefix: Option<&str>,
+        Known(mut entry): Known,
+        args: &[Arg],
+        address: u64,
+    ) -> Result<Placed, AsmError> {
+        if args.iter().any(|a| matches!(a, Arg::Reg(r) if is_high_byte(*r))) {
+            return Err(AsmError::HighByte);
+        }
+        if entry.family == Family::String {
+            let instruction = string(prefix, entry)?;
+            return self.emit(instruction, address);
+        }
+        if let Some(p) = prefix {
+            return Err(match p {
+                "lock" => AsmError::Refused(words(Reason::Atomic)),
+                _ => AsmError::Prefix("it has a meaning for string instructions only"),
+            });
+        }
+        // Four operands are none too few for every form.
+        let mut list = [Arg::Imm(0); 4];
+        let count = args.len().min(list.len());
+        list.iter_mut().zip(args).for_each(|(to, from)| *to = *from);
+        let count = sugar(&mut entry, &mut list, count);
+        let args = list.get_mut(..count).unwrap_or_default();
+        size_memory(entry, args)?;
+        let args = &*args;
+        let operand = args.iter().find_map(width).unwrap_or(8);
+        let mut classes = [0; 4];
+        classes.iter_mut().zip(args).for_each(|(to, arg)| *to = table::class(arg));
+        for form in entry.forms() {
+            if form.takes(&classes, count)
+                && let Ok(instruction) = fill(form, entry, args, &classes, operand)
+                && let Ok(placed) = self.accepted(instruction, address)
+            {
+                return Ok(placed);
+            }
+        }
+        Err(self.complaint(entry, args, operand, &classes, address))
+    }
+
+    /// Why no form of an instruction takes these operands.
+    fn complaint(
+        &mut self,
+        entry: &Entry,
+        args: &[Arg],
+        operand: u8,
+        classes: &[u16; 4],
+        address: u64,
+    ) -> AsmError {
+        let mut refused = false;
+        let mut last: Option<(u16, AsmError)> = None;
+        for form in entry.forms().iter().filter(|f| usize::from(f.count) == args.len()) {
+            let complaint = match fill(form, entry, args, classes, operand) {
+                Ok(instruction) => match self.accepted(instruction, address) {
+                    Ok(_) => None,
+                    Err(AsmError::Refused(_)) => {
+                        refused = true;
+                        None
+                    }
+                    Err(e) => Some(e),
+                },
+                Err(e) => e,
+            };
+            if let Some(e) = complaint
+                && last.as_ref().is_none_or(|(order, _)| *order < form.order)
+            {
+                last = Some((form.order, e));
+            }
+        }
+        match last {
+            _ if refused => AsmError::Refused(words(Reason::Encoding)),
+            Some((_, e)) => e,
+            None => AsmError::NoForm,
+        }
+    }
+
+    /// Writes an instruction, if the judge reads its bytes as one.
+    fn accepted(&mut self, instruction: Instruction, address: u64) -> Result<Placed, AsmError> {
+        let placed = self.emit(instruction, address)?;
+        let mut bytes = self.encoder.take_buffer();
+        let start = bytes.len() - placed.instruction.len();
+        let at = u32::try_from(address).unwrap_or(0);
+        let accepted = bytes.get(start..).is_some_and(|own| decode_at(own, at, 0).is_ok());
+        if !accepted {
+            bytes.truncate(start);
+        }
+        self.encoder.set_buffer(bytes);
+        if accepted { Ok(placed) } else { Err(AsmError::Refused(words(Reason::Encoding))) }
+    }
+
+    fn emit(&mut self, mut instruction: Instruction, address: u64) -> Result<Placed, AsmError> {
+        self.calls += 1;
+        let bytes = self.encoder.take_buffer();
+        let start = bytes.len();
+        self.encoder.set_buffer(bytes);
+        match self.encoder.encode(&instruction, address) {
+            Ok(len) => {
+                let offsets = self.encoder.get_constant_offsets();
+                let at = u8::try_from(offsets.displacement_offset()).unwrap_or(0);
+                let displacement = offsets.has_displacement().then_some(at);
+                if displacement.is_some() && instruction.memory_displ_size() == 0 {
+                    // rbp and r13 have no form without a displacement.
+                    instruction.set_memory_displ_size(1);
+                }
+                instruction.set_code_size(CodeSize::Code64);
+                instruction.set_len(len);
+                instruction.set_next_ip(address.wrapping_add(len as u64));
+                Ok(Placed { instruction, displacement })
+            }
+            Err(e) => {
+                let mut bytes = self.encoder.take_buffer();
+                bytes.truncate(start);
+                self.encoder.set_buffer(bytes);
+                Err(AsmError::Encoder(e.to_string()))
+            }
+        }
+    }
+}
+
+/// Forms that NASM allows and the processor has under another name; how many operands there are.
+fn sugar(entry: &mut &'static Entry, args: &mut [Arg; 4], count: usize) -> usize {
+    match (entry.family, &*args, count) {
+        (Family::Imul, [r, i @ Arg::Imm(_), ..], 2) => {
+            let (r, i) = (*r, *i);
+            *args = [r, r, i, i];
+            return 3;
+        }
+        // Exchanging is symmetric; the short form has the accumulator behind.
+        (Family::Exchange, [Arg::Reg(Register::AX | Register::EAX | Register::RAX), ..], 2) => {
+            args.swap(0, 1);
+        }
+        (Family::Extend, [_, source, ..], 2) if width(source) == Some(4) && entry.is("movsx") => {
+            *entry = table::find("movsxd").unwrap_or(entry);
+        }
+        _ => {}
+    }
+    count
 }
 
 /// Bytes of an operand, if it says so.
@@ -295,25 +362,22 @@ fn is_high_byte(r: Register) -> bool {
 }
 
 /// Gives memory operands the width that a register operand implies.
-fn size_memory(name: &str, args: &[Arg]) -> Result<Vec<Arg>, AsmError> {
-    let mut args = args.to_vec();
-    if name == "lea" {
-        return Ok(args);
+fn size_memory(entry: &Entry, args: &mut [Arg]) -> Result<(), AsmError> {
+    let family = entry.family;
+    if family == Family::Address || !args.iter().any(|a| matches!(a, Arg::Mem(_))) {
+        return Ok(());
     }
-    let extends = matches!(name, "movzx" | "movsx" | "movsxd");
-    let shift = matches!(name, "shl" | "shr" | "sar" | "rol" | "ror");
+    let extends = family == Family::Extend;
     let implied = args.iter().enumerate().find_map(|(i, a)| match a {
-        Arg::Reg(r) if !(shift && i == 1) => u8::try_from(r.size()).ok(),
+        Arg::Reg(r) if !(family == Family::Shift && i == 1) => u8::try_from(r.size()).ok(),
         _ => None,
     });
-    for arg in &mut args {
+    for arg in args {
         if let Arg::Mem(m) = arg {
             match (m.size, implied) {
                 (None, Some(w)) if !extends => m.size = Some(w),
-                (None, None) if matches!(name, "call" | "jmp" | "push" | "pop") => {
-                    m.size = Some(8);
-                }
-                (None, _) if name == "movsxd" => m.size = Some(4),
+                (None, None) if family == Family::Stack => m.size = Some(8),
+                (None, _) if entry.is("movsxd") => m.size = Some(4),
                 (None, _) => return Err(AsmError::NeedsSize),
                 (Some(have), Some(w)) if !extends && have != w => {
                     return Err(AsmError::SizeMismatch(w, have));
@@ -322,103 +386,42 @@ fn size_memory(name: &str, args: &[Arg]) -> Result<Vec<Arg>, AsmError> {
             }
         }
     }
-    Ok(args)
+    Ok(())
 }
 
-/// Tries one encoding. `Err(None)`: the operands are of another form.
-fn try_code(code: Code, args: &[Arg], address: u64) -> Result<Encoded, Option<AsmError>> {
-    let info = code.op_code();
-    if info.op_count() as usize != args.len() {
-        return Err(None);
-    }
-    let mut instruction = Instruction::default();
-    instruction.set_code(code);
-    // Constants last, so that a wrong register is no complaint about a constant.
-    let order = (0..args.len()).filter(|i| !matches!(args.get(*i), Some(Arg::Imm(_))));
-    let constants = (0..args.len()).filter(|i| matches!(args.get(*i), Some(Arg::Imm(_))));
-    let operand = if args.iter().any(|a| width(a).is_some()) {
-        args.iter().find_map(width).unwrap_or(8)
-    } else {
-        8
-    };
-    for i in order.chain(constants) {
-        let (Some(arg), Ok(n)) = (args.get(i), u32::try_from(i)) else { return Err(None) };
-        place(&mut instruction, n, info.op_kind(n), arg, operand)?;
-    }
-    let encoded = emit(&instruction, address).map_err(Some)?;
-    if means(&encoded.bytes, code) { Ok(encoded) } else { Err(None) }
-}
-
-/// Do the bytes mean what was encoded? Not if they are another instruction's by exception: 90 would
-/// be `xchg eax, eax`, which clears the upper half of rax, but is `nop`, which does not.
-fn means(bytes: &[u8], code: Code) -> bool {
-    Decoder::new(64, bytes, DecoderOptions::NONE).decode().code() == code
-}
-
-/// Does the judge read these bytes as one instruction?
-fn accepted(bytes: &[u8], address: u64) -> bool {
-    let address = u32::try_from(address).unwrap_or(0);
-    decode_at(bytes, address, 0).is_ok()
-}
-
-fn emit(instruction: &Instruction, address: u64) -> Result<Encoded, AsmError> {
-    let mut encoder = Encoder::new(64);
-    match encoder.encode(instruction, address) {
-        Ok(_) => {
-            let offsets = encoder.get_constant_offsets();
-            let displacement = offsets.has_displacement();
-            let at = u8::try_from(offsets.displacement_offset()).unwrap_or(0);
-            Ok(Encoded { bytes: encoder.take_buffer(), displacement: displacement.then_some(at) })
-        }
-        Err(e) => Err(AsmError::Encoder(e.to_string())),
-    }
-}
-
-/// Puts one operand where the encoding wants it.
-fn place(
-    instruction: &mut Instruction,
-    n: u32,
-    spec: Spec,
-    arg: &Arg,
+/// The instruction of this form with these operands. `Err(None)`: they are of another form.
+fn fill(
+    form: &Form,
+    entry: &Entry,
+    args: &[Arg],
+    classes: &[u16; 4],
     operand: u8,
-) -> Result<(), Option<AsmError>> {
-    match arg {
-        Arg::Reg(r) => {
-            let fits = match spec {
-                Spec::r8_or_mem | Spec::r8_reg | Spec::r8_opcode => r.is_gpr8(),
-                Spec::r16_or_mem | Spec::r16_reg | Spec::r16_opcode | Spec::r16_rm => r.is_gpr16(),
-                Spec::r32_or_mem | Spec::r32_reg | Spec::r32_opcode | Spec::r32_rm => r.is_gpr32(),
-                Spec::r64_or_mem | Spec::r64_reg | Spec::r64_opcode | Spec::r64_rm => r.is_gpr64(),
-                Spec::al => *r == Register::AL,
-                Spec::cl => *r == Register::CL,
-                Spec::ax => *r == Register::AX,
-                Spec::eax => *r == Register::EAX,
-                Spec::rax => *r == Register::RAX,
-                _ => false,
-            };
-            if !fits {
-                return Err(None);
+) -> Result<Instruction, Option<AsmError>> {
+    let mut instruction = Instruction::default();
+    instruction.set_code(form.code);
+    // Constants last, so that a wrong register is no complaint about a constant.
+    for (((n, kind), arg), class) in (0..).zip(form.operands).zip(args).zip(classes) {
+        match arg {
+            Arg::Imm(_) => {}
+            _ if !form.takes_at(n, *class) => return Err(None),
+            Arg::Reg(r) => {
+                if !kind.is_register(*r) {
+                    return Err(None);
+                }
+                instruction.set_op_kind(n, OpKind::Register);
+                instruction.set_op_register(n, *r);
             }
-            instruction.set_op_kind(n, OpKind::Register);
-            instruction.set_op_register(n, *r);
-            Ok(())
+            Arg::Mem(m) => memory(&mut instruction, n, m).map_err(Some)?,
         }
-        Arg::Mem(m) => {
-            let bytes = match spec {
-                Spec::r8_or_mem => Some(1),
-                Spec::r16_or_mem => Some(2),
-                Spec::r32_or_mem => Some(4),
-                Spec::r64_or_mem => Some(8),
-                Spec::mem => None,
-                _ => return Err(None),
-            };
-            if bytes.is_some() && bytes != m.size {
-                return Err(None);
-            }
-            memory(instruction, n, m).map_err(Some)
-        }
-        Arg::Imm(v) => constant(instruction, n, spec, *v, operand),
     }
+    for ((n, kind), arg) in (0..).zip(form.operands).zip(args) {
+        if let Arg::Imm(v) = arg {
+            constant(&mut instruction, n, kind, *v, entry.counts(), operand)?;
+        }
+    }
+    // 90 would be `xchg eax, eax`, which clears the upper half of rax, but is `nop`, which does not.
+    let nop = form.is_short_exchange() && instruction.op0_register() == instruction.op1_register();
+    if nop { Err(None) } else { Ok(instruction) }
 }
 
 fn memory(instruction: &mut Instruction, n: u32, m: &MemArg) -> Result<(), AsmError> {
@@ -462,24 +465,11 @@ fn memory(instruction: &mut Instruction, n: u32, m: &MemArg) -> Result<(), AsmEr
 fn constant(
     instruction: &mut Instruction,
     n: u32,
-    spec: Spec,
+    kind: Kind,
     v: i128,
+    count: bool,
     operand: u8,
 ) -> Result<(), Option<AsmError>> {
-    let count = matches!(
-        instruction.mnemonic(),
-        Mnemonic::Shl
-            | Mnemonic::Shr
-            | Mnemonic::Sar
-            | Mnemonic::Rol
-            | Mnemonic::Ror
-            | Mnemonic::Shld
-            | Mnemonic::Shrd
-            | Mnemonic::Bt
-            | Mnemonic::Bts
-            | Mnemonic::Btr
-            | Mnemonic::Btc
-    );
     let bits = if count { 8 } else { u32::from(operand) * 8 };
     let low = -(1_i128 << (bits - 1));
     if v < low || v >= 1_i128 << bits {
@@ -488,16 +478,16 @@ fn constant(
     // The value as the operation sees it, sign-extended from its width.
     let signed = if v >= -low { v - (1_i128 << bits) } else { v };
     let signed = i64::try_from(signed).map_err(|_| None)?;
-    let (kind, fits) = match spec {
-        Spec::imm8_const_1 => (OpKind::Immediate8, v == 1),
-        Spec::imm8 => (OpKind::Immediate8, bits == 8),
-        Spec::imm8sex16 => (OpKind::Immediate8to16, i8::try_from(signed).is_ok()),
-        Spec::imm8sex32 => (OpKind::Immediate8to32, i8::try_from(signed).is_ok()),
-        Spec::imm8sex64 => (OpKind::Immediate8to64, i8::try_from(signed).is_ok()),
-        Spec::imm16 => (OpKind::Immediate16, bits == 16),
-        Spec::imm32 => (OpKind::Immediate32, bits == 32),
-        Spec::imm32sex64 => (OpKind::Immediate32to64, i32::try_from(signed).is_ok()),
-        Spec::imm64 => (OpKind::Immediate64, true),
+    let (kind, fits) = match kind {
+        Kind::One => (OpKind::Immediate8, v == 1),
+        Kind::Imm8 => (OpKind::Immediate8, bits == 8),
+        Kind::Imm8To16 => (OpKind::Immediate8to16, i8::try_from(signed).is_ok()),
+        Kind::Imm8To32 => (OpKind::Immediate8to32, i8::try_from(signed).is_ok()),
+        Kind::Imm8To64 => (OpKind::Immediate8to64, i8::try_from(signed).is_ok()),
+        Kind::Imm16 => (OpKind::Immediate16, bits == 16),
+        Kind::Imm32 => (OpKind::Immediate32, bits == 32),
+        Kind::Imm32To64 => (OpKind::Immediate32to64, i32::try_from(signed).is_ok()),
+        Kind::Imm64 => (OpKind::Immediate64, true),
         _ => return Err(None),
     };
     if !fits {
@@ -505,41 +495,36 @@ fn constant(
         return Err(wide.then_some(AsmError::Immediate(v, 4)));
     }
     instruction.set_op_kind(n, kind);
-    instruction.set_immediate_i64(n, signed);
+    match kind {
+        OpKind::Immediate16 | OpKind::Immediate32 | OpKind::Immediate32to64 => {
+            instruction.set_immediate_i64(n, signed);
+        }
+        OpKind::Immediate64 => instruction.set_immediate64(signed.cast_unsigned()),
+        // The byte as it is encoded.
+        _ => instruction.set_immediate8(signed.to_le_bytes()[0]),
+    }
     Ok(())
 }
 
-fn string_code(name: &str) -> Option<Code> {
-    match name {
-        "movsb" => Some(Code::Movsb_m8_m8),
-        "movsq" => Some(Code::Movsq_m64_m64),
-        "stosb" => Some(Code::Stosb_m8_AL),
-        "stosq" => Some(Code::Stosq_m64_RAX),
-        "lodsb" => Some(Code::Lodsb_AL_m8),
-        "cmpsb" => Some(Code::Cmpsb_m8_m8),
-        "scasb" => Some(Code::Scasb_AL_m8),
-        _ => None,
-    }
-}
-
-fn string(prefix: Option<&str>, code: Code, address: u64) -> Result<Encoded, AsmError> {
-    let info = code.op_code();
+/// A string instruction: its operands are all implied.
+fn string(prefix: Option<&str>, entry: &Entry) -> Result<Instruction, AsmError> {
+    let code = entry.forms().first().map(|form| form.code).unwrap_or_default();
     let mut instruction = Instruction::default();
     instruction.set_code(code);
-    for n in 0..info.op_count() {
-        let kind = match info.op_kind(n) {
-            Spec::seg_rSI => OpKind::MemorySegRSI,
-            Spec::es_rDI => OpKind::MemoryESRDI,
-            Spec::al => {
-                instruction.set_op_register(n, Register::AL);
-                OpKind::Register
-            }
-            _ => {
-                instruction.set_op_register(n, Register::RAX);
-                OpKind::Register
-            }
-        };
+    let (from, to) = (OpKind::MemorySegRSI, OpKind::MemoryESRDI);
+    let (kinds, register) = match code {
+        Code::Movsb_m8_m8 | Code::Movsq_m64_m64 => ([to, from], Register::None),
+        Code::Stosq_m64_RAX => ([to, OpKind::Register], Register::RAX),
+        Code::Stosb_m8_AL => ([to, OpKind::Register], Register::AL),
+        Code::Lodsb_AL_m8 => ([OpKind::Register, from], Register::AL),
+        Code::Cmpsb_m8_m8 => ([from, to], Register::None),
+        _ => ([OpKind::Register, to], Register::AL),
+    };
+    for (n, kind) in (0..).zip(kinds) {
         instruction.set_op_kind(n, kind);
+        if kind == OpKind::Register {
+            instruction.set_op_register(n, register);
+        }
     }
     match prefix {
         None => {}
@@ -549,21 +534,7 @@ fn string(prefix: Option<&str>, code: Code, address: u64) -> Result<Encoded, Asm
             return Err(AsmError::Refused(words(Reason::Atomic)));
         }
     }
-    emit(&instruction, address)
-}
-
-/// The forms of an instruction, in the notation of the manual.
-fn no_form(codes: &[Code], args: &[Arg]) -> AsmError {
-    let mut forms: Vec<String> = Vec::new();
-    let same_count = |c: &&Code| c.op_code().op_count() as usize == args.len();
-    let any = codes.iter().any(|c| same_count(&c));
-    for code in codes.iter().filter(|c| !any || same_count(c)) {
-        let form = code.op_code().instruction_string().to_lowercase();
-        if !forms.contains(&form) {
-            forms.push(form);
-        }
-    }
-    AsmError::NoForm(forms)
+    Ok(instruction)
 }
 
 /// Why an instruction that the processor has is not in the dialect.
@@ -604,7 +575,8 @@ fn words(reason: Reason) -> &'static str {
 /// The accepted mnemonic that is most like this one, if any is near.
 #[must_use]
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let best = ACCEPTED.iter().map(|a| (osa_distance(a, name), a.as_str())).min()?;
+    let names = table::all().iter().map(|entry| entry.name());
+    let best = names.map(|a| (osa_distance(a, name), a)).min()?;
     (best.0 <= 1 + name.len() / 4).then_some(best.1)
 }
 
@@ -612,7 +584,7 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
-    use iced_x86::{Formatter, IntelFormatter};
+    use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 
     fn reg(name: &str) -> Arg {
         Arg::Reg(register(name).unwrap())
@@ -728,10 +700,7 @@ mod tests {
         assert_eq!(encode(None, "mov", &[reg("ah"), Arg::Imm(1)], 0), Err(AsmError::HighByte));
         let e = encode(None, "cmov", &[], 0);
         assert!(matches!(e, Err(AsmError::Unknown(Some(_)))));
-        assert!(matches!(
-            encode(None, "lea", &[reg("rax"), reg("rcx")], 0),
-            Err(AsmError::NoForm(_))
-        ));
+        assert!(matches!(encode(None, "lea", &[reg("rax"), reg("rcx")], 0), Err(AsmError::NoForm)));
     }
 
     #[test]
@@ -741,5 +710,150 @@ mod tests {
         assert_eq!(Branch::Cond(5).encode(true, 0x100, 0x100), Some(vec![0x75, 0xfe]));
         assert_eq!(Branch::Jump.encode(true, 0, 0x1000), None);
         assert_eq!(Branch::Call.encode(false, 0x40_0000, 0x20_0000).unwrap().len(), 5);
+    }
+
+    /// Operands of all kinds and widths.
+    fn operands() -> Vec<Arg> {
+        let mut all: Vec<Arg> =
+            ["al", "cl", "dil", "ax", "r9w", "eax", "ecx", "r13d", "rax", "rbx"].map(reg).into();
+        for size in [None, Some(1), Some(2), Some(4), Some(8)] {
+            let at = |base: &str, index, disp| mem(size, base, index, disp);
+            all.extend([at("rdi", None, 0), at("rbp", None, 0), at("r12", Some(("r13", 4)), 8)]);
+            all.extend([at("r13", Some(("rax", 1)), 0), at("rsp", None, 0x1000)]);
+            all.extend([at("none", Some(("rdx", 8)), 5), at("none", None, 0x40_1000)]);
+        }
+        let half = |bits: u32| 1_i128 << (bits - 1);
+        let ends = [8, 16, 32, 64].map(half);
+        all.extend([0, 1, 7, -1].map(Arg::Imm));
+        all.extend(ends.iter().flat_map(|h| [h - 1, *h, -h, -h - 1, 2 * h - 1]).map(Arg::Imm));
+        all
+    }
+
+    /// What [`Assembler::encode`] has to give: of all forms those which mean what they should, and
+    /// of these the first of the shortest.
+    fn best(entry: &Entry, args: &[Arg]) -> Option<Vec<u8>> {
+        let mut list = [Arg::Imm(0); 4];
+        list.iter_mut().zip(args).for_each(|(to, from)| *to = *from);
+        let mut entry = table::find(entry.name())?;
+        let count = sugar(&mut entry, &mut list, args.len());
+        let args = &mut list[..count];
+        size_memory(entry, args).ok()?;
+        let operand = args.iter().find_map(width).unwrap_or(8);
+        let mut classes = [0; 4];
+        classes.iter_mut().zip(&*args).for_each(|(to, arg)| *to = table::class(arg));
+        let forms = entry.forms().iter().filter(|f| usize::from(f.count) == count);
+        let encoded = forms.filter_map(|form| {
+            let instruction = fill(form, entry, args, &classes, operand).ok()?;
+            let mut encoder = Encoder::new(64);
+            encoder.encode(&instruction, 0x40_0000).ok()?;
+            let bytes = encoder.take_buffer();
+            let read = Decoder::new(64, &bytes, DecoderOptions::NONE).decode();
+            let means = read.code() == form.code && decode_at(&bytes, 0x40_0000, 0).is_ok();
+            let first = matches!(form.operands[0], Kind::RegMem(_));
+            means.then_some((bytes.len(), !first, form.order, bytes))
+        });
+        encoded.min().map(|(.., bytes)| bytes)
+    }
+
+    /// Every mnemonic with every combination of operands: one call of the encoder gives the best
+    /// form, and the instruction that a decoder reads from the bytes.
+    #[test]
+    fn the_first_form_is_the_best_and_is_read_as_it_was_meant() {
+        let operands = operands();
+        let mut assembler = Assembler::default();
+        let mut found = 0;
+        let mut check = |entry: &Entry, args: &[Arg]| {
+            if entry.family == Family::String {
+                return;
+            }
+            let best = best(entry, args);
+            let calls = assembler.calls();
+            let placed = assembler.encode(None, known(entry.name()).unwrap(), args, 0x40_0000).ok();
+            let bytes = placed.map(|_| assembler.take());
+            assert_eq!(bytes, best, "{} {args:?}", entry.name());
+            let (Some(placed), Some(bytes)) = (placed, bytes) else { return };
+            assert_eq!(assembler.calls(), calls + 1, "{} {args:?}", entry.name());
+            let read = Decoder::with_ip(64, &bytes, 0x40_0000, DecoderOptions::NONE).decode();
+            let same = read.eq_all_bits(&placed.instruction);
+            assert!(same, "{} {args:?}: {read:?} {:?}", entry.name(), placed.instruction);
+            found += 1;
+        };
+        for entry in table::all() {
+            check(entry, &[]);
+            for a in &operands {
+                check(entry, &[*a]);
+                for b in &operands {
+                    check(entry, &[*a, *b]);
+                    if entry.forms().iter().any(|form| form.count == 3) {
+                        operands.iter().for_each(|c| check(entry, &[*a, *b, *c]));
+                    }
+                }
+            }
+        }
+        assert!(found > 15_000, "{found}");
+    }
+
+    /// What the names of the encodings say is what iced-x86's table of opcodes says.
+    #[test]
+    fn forms_are_those_of_the_opcode_table() {
+        use iced_x86::OpCodeOperandKind as Spec;
+        for form in table::all().iter().flat_map(Entry::forms) {
+            let info = form.code.op_code();
+            assert_eq!(usize::from(form.count), info.op_count() as usize, "{:?}", form.code);
+            for (n, kind) in (0..info.op_count()).zip(form.operands) {
+                let wanted = match info.op_kind(n) {
+                    Spec::r8_or_mem => Kind::RegMem(1),
+                    Spec::r16_or_mem => Kind::RegMem(2),
+                    Spec::r32_or_mem => Kind::RegMem(4),
+                    Spec::r64_or_mem => Kind::RegMem(8),
+                    Spec::r8_reg | Spec::r8_opcode => Kind::Reg(1),
+                    Spec::r16_reg | Spec::r16_opcode => Kind::Reg(2),
+                    Spec::r32_reg | Spec::r32_opcode => Kind::Reg(4),
+                    Spec::r64_reg | Spec::r64_opcode => Kind::Reg(8),
+                    Spec::mem => Kind::Mem,
+                    Spec::cl => Kind::Cl,
+                    Spec::ax => Kind::Ax,
+                    Spec::eax => Kind::Eax,
+                    Spec::imm8_const_1 => Kind::One,
+                    Spec::imm8 => Kind::Imm8,
+                    Spec::imm8sex16 => Kind::Imm8To16,
+                    Spec::imm8sex32 => Kind::Imm8To32,
+                    Spec::imm8sex64 => Kind::Imm8To64,
+                    Spec::imm16 => Kind::Imm16,
+                    Spec::imm32 => Kind::Imm32,
+                    Spec::imm32sex64 => Kind::Imm32To64,
+                    Spec::imm64 => Kind::Imm64,
+                    Spec::br64_1 | Spec::br64_4 | Spec::seg_rSI | Spec::es_rDI => Kind::Implied,
+                    Spec::al => Kind::Al,
+                    Spec::rax => Kind::Rax,
+                    other => panic!("an operand of a new kind: {other:?}"),
+                };
+                assert_eq!(kind, wanted, "{:?}", form.code);
+            }
+        }
+    }
+
+    #[test]
+    fn string_instructions_and_branches_are_read_as_they_were_meant() {
+        let mut assembler = Assembler::default();
+        let read =
+            |bytes: &[u8]| Decoder::with_ip(64, bytes, 0x40_0000, DecoderOptions::NONE).decode();
+        for entry in table::all().iter().filter(|e| e.family == Family::String) {
+            for prefix in [None, Some("rep"), Some("repne")] {
+                let placed =
+                    assembler.encode(prefix, known(entry.name()).unwrap(), &[], 0x40_0000).unwrap();
+                let bytes = assembler.take();
+                assert!(read(&bytes).eq_all_bits(&placed.instruction), "{}", entry.name());
+            }
+        }
+        let conditions = (0..16).map(Branch::Cond);
+        for branch in conditions.chain([Branch::Jump, Branch::Call]) {
+            for short in [true, false] {
+                let mut bytes = Vec::new();
+                let placed = branch.write(short, 0x40_0000, 0x40_0010, &mut bytes).unwrap();
+                assert_eq!(bytes.len(), usize::from(branch.len(short)));
+                assert!(read(&bytes).eq_all_bits(&placed), "{branch:?} {short}");
+            }
+        }
     }
 }

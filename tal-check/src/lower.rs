@@ -19,11 +19,12 @@ mod types;
 pub(crate) use data::Object;
 pub(crate) use expr::place_name;
 
+use crate::asm::{Arg, Assembler};
 use crate::interface::{self, Host};
 use crate::lowered::{FieldInfo, FnInfo, Lowered, TestDirective, TypeInfo};
 use crate::resolve::{DeclId, Files, Program};
 use body::Place;
-use draft::{Draft, Symbol};
+use draft::{Draft, Output, Symbol};
 use sig::Named;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -148,6 +149,9 @@ pub(crate) struct Elab {
     functions: BTreeMap<DeclId, FnId>,
     imports: Vec<u16>,
     compared: BTreeMap<DeclId, Res<u16>>,
+    assembler: Assembler,
+    /// Of the instruction that is being written.
+    args: Vec<Arg>,
 }
 
 impl Elab {
@@ -170,6 +174,8 @@ impl Elab {
             functions: BTreeMap::new(),
             imports: Vec::new(),
             compared: BTreeMap::new(),
+            assembler: Assembler::default(),
+            args: Vec::new(),
         }
     }
 
@@ -318,6 +324,10 @@ impl Elab {
         start: Option<FnId>,
     ) -> Option<Lowered> {
         self.sort_imports(&mut drafts);
+        let tests = self.tests();
+        let sources = self.program.sources.clone();
+        // The trees have served: what is written now may have their room.
+        self.program = Rc::new(Program { sources: sources.clone(), modules: Vec::new() });
         let mut starts = Vec::new();
         let mut end: u64 = 0;
         for draft in &mut drafts {
@@ -339,15 +349,21 @@ impl Elab {
                 at.map_or(0, |s| u64::from(TEXT_ADDRESS) + u64::from(*s))
             }
         };
-        let mut text = Vec::new();
-        let mut fixups = Vec::new();
+        let tables = table_contents(&drafts, &starts);
+        let mut out = Output {
+            text: Vec::with_capacity(usize::try_from(end).unwrap_or(0)),
+            text_address: TEXT_ADDRESS,
+            fixups: Vec::new(),
+            instructions: Vec::with_capacity(drafts.iter().map(|d| d.pieces.len()).sum()),
+            address: &address,
+        };
         let mut functions: Vec<FnInfo> = Vec::new();
         let mut sigs: Vec<Rc<Sig>> = Vec::new();
         let mut numbers: BTreeMap<Rc<Sig>, u32> = BTreeMap::new();
-        for (draft, at) in drafts.iter().zip(&starts) {
-            text.resize(*at as usize, 0xcc);
-            let written = draft.write(*at, &mut text, &mut fixups, &address, TEXT_ADDRESS);
-            let mut info = match written {
+        for (draft, at) in drafts.into_iter().zip(&starts) {
+            out.text.resize(*at as usize, 0xcc);
+            let sig = draft.named.sig.clone();
+            let mut info = match draft.write(&mut out) {
                 Ok(info) => info,
                 Err(span) => {
                     self.error(806, span, "this address is out of reach of the instruction");
@@ -355,19 +371,20 @@ impl Elab {
                 }
             };
             let next = u32::try_from(sigs.len()).ok()?;
-            info.sig = *numbers.entry(draft.named.sig.clone()).or_insert(next);
+            info.sig = *numbers.entry(sig.clone()).or_insert(next);
             if info.sig == next {
-                sigs.push(draft.named.sig.clone());
+                sigs.push(sig);
             }
             functions.push(info);
         }
-        let tables = table_contents(&drafts, &starts);
+        let Output { text, mut fixups, instructions, .. } = out;
         let data = crate::layout::finish(&objects, &tables, TEXT_ADDRESS, &mut fixups);
         Some(Lowered {
-            sources: self.program.sources.clone(),
+            sources,
             host: host.clone(),
             text,
             text_address: TEXT_ADDRESS,
+            code: instructions,
             types: self.types.clone(),
             sigs,
             functions,
@@ -375,7 +392,7 @@ impl Elab {
             imports: self.imports.clone(),
             start,
             fixups,
-            tests: self.tests(),
+            tests,
         })
     }
 
@@ -474,4 +491,89 @@ fn table_contents(drafts: &[Draft], starts: &[u32]) -> BTreeMap<DataId, Vec<u32>
 /// A jump table of this function.
 pub(crate) fn table_kind(function: FnId) -> DataKind {
     DataKind::Table { function }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use iced_x86::{Decoder, DecoderOptions, OpKind};
+
+    const TEXT: &str = "
+use \"kernel.tali\"
+struct pair { a: u64, b: u64 }
+rodata list: [4]u64 = 1, 2, 3, 4
+bss bytes: bytes[64]
+
+fn other(rdi = n) -> (rax) {
+        mov     rax, rdi
+        ret
+}
+
+entry fn start {
+        lea     rsi, [list]
+        mov     rax, [list + 8]
+        mov     ecx, 3
+        mov     rax, [list + rcx*8]
+        mov     rdx, 0x123456789abcdef
+        imul    rax, rdx, 100
+        cmp     rax, rdx
+        jne     .on
+        xchg    rax, rdx
+.on:
+        lea     rdi, [bytes]
+        mov     byte [rdi + 7], 1
+        call    other
+        lea     rax, [other]
+        xor     eax, eax
+        mov     ecx, 64
+        rep stosb
+        xor     edi, edi
+        jmp     exit
+}
+";
+
+    /// A lowered program, and how often the encoder was called for it.
+    fn lowered(text: &str) -> (Lowered, usize) {
+        let files: BTreeMap<String, String> = [("a.tal".to_owned(), text.to_owned())].into();
+        let host = interface::host().unwrap_or_else(|_| panic!());
+        let mut diags = Vec::new();
+        let root = Path::new("a.tal");
+        let program = Program::load(root, &files, &interface::FILES, &mut diags).unwrap();
+        let mut elab = Elab::new(program, diags);
+        elab.use_host(&host);
+        let lowered = elab.program(&host, false);
+        let calls = elab.assembler.calls();
+        (lowered.unwrap_or_else(|| panic!("{:?}", elab.diags)), calls)
+    }
+
+    /// Jumps and calls to fixed targets are written without the encoder; each other instruction
+    /// takes one call, addresses or not.
+    #[test]
+    fn an_instruction_is_encoded_once() {
+        let (lowered, calls) = lowered(TEXT);
+        let plain = lowered.code.iter().filter(|i| i.op0_kind() != OpKind::NearBranch64).count();
+        assert_eq!(lowered.code.len(), 22);
+        assert_eq!((plain, calls), (19, 19));
+    }
+
+    /// What is kept of the instructions is what a decoder reads from the text.
+    #[test]
+    fn the_instructions_are_those_of_the_text() {
+        let (lowered, _) = lowered(TEXT);
+        let base = u64::from(lowered.text_address);
+        for function in &lowered.functions {
+            let range = function.offset as usize..function.end() as usize;
+            let ip = base + u64::from(function.offset);
+            let decoder = Decoder::with_ip(64, &lowered.text[range], ip, DecoderOptions::NONE);
+            let read: Vec<_> = decoder.into_iter().collect();
+            let kept: Vec<_> = lowered.instructions(function.offset, function.end()).collect();
+            assert_eq!(read.len(), kept.len());
+            assert_eq!(kept.len(), function.instructions.len());
+            for (read, kept) in read.iter().zip(&kept) {
+                assert!(read.eq_all_bits(kept), "{read:?}\n{kept:?}");
+                assert_eq!(read.ip(), kept.ip());
+            }
+        }
+    }
 }

@@ -13,7 +13,7 @@
 //! inference knows where rsp stands.
 
 use crate::interface::Host;
-use iced_x86::{Decoder, DecoderOptions, Instruction};
+use iced_x86::Instruction;
 use std::collections::BTreeMap;
 use tal_core::counted::Rc;
 use tal_core::hint::Place;
@@ -38,6 +38,8 @@ pub struct Lowered {
     pub text: Vec<u8>,
     /// Its absolute address.
     pub text_address: u32,
+    /// Its instructions, in address order, padding left out.
+    pub code: Vec<Instruction>,
     /// The program's named types; `types[i]` is `TypeId(host.interface.types.len() + i)`.
     pub types: Vec<TypeInfo>,
     /// Signatures; functions with equal ones share.
@@ -378,15 +380,17 @@ impl Lowered {
         }
     }
 
-    /// The instructions from one text offset to another, as iced-x86 has them.
+    /// The instructions from one text offset to another, as iced-x86 reads them.
     pub(crate) fn instructions(
         &self,
         from: u32,
         to: u32,
     ) -> impl Iterator<Item = Instruction> + use<'_> {
-        let bytes = self.text.get(from as usize..to as usize).unwrap_or_default();
-        let address = u64::from(self.text_address) + u64::from(from);
-        Decoder::with_ip(64, bytes, address, DecoderOptions::NONE).into_iter()
+        let at = |offset: u32| {
+            let address = u64::from(self.text_address) + u64::from(offset);
+            self.code.partition_point(|i| i.ip() < address)
+        };
+        self.code.get(at(from)..at(to)).unwrap_or_default().iter().copied()
     }
 
     /// Text offset of one of [`Lowered::instructions`].

@@ -1,6 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. Lines of code: operands, targets, labels.
 
-use super::draft::{Draft, Operand, Piece, STAND_IN, Symbol, What, encode};
+use super::draft::{Draft, Link, Piece, Symbol, What};
+use super::expr::Scope;
 use super::sig::Named;
 use super::{Elab, Res};
 use crate::asm::{self, Arg, Branch, MemArg};
@@ -13,6 +14,9 @@ use tal_syntax::ast::{
     self, BinaryOp, DeclKind, Expr, ExprKind, Gpr, OperandKind, StmtKind, UnaryOp, Width,
 };
 use tal_syntax::diag::{Code, Diag};
+
+/// Stands for every address while none is known.
+const STAND_IN: i64 = 0x40_0000;
 
 /// What the whole program tells about a function before its code is read.
 pub(super) struct Place<'a> {
@@ -37,7 +41,11 @@ impl Elab {
             sig_span: function.sig.as_ref().map_or(function.name.span, |s| s.span),
             end_span: Span { start: body.span.end.saturating_sub(1), ..body.span },
             named: place.named,
-            pieces: Vec::new(),
+            pieces: Vec::with_capacity(body.lines.len()),
+            code: Vec::new(),
+            instructions: Vec::with_capacity(body.lines.len()),
+            links: Vec::new(),
+            layouts: Vec::new(),
             labels: Vec::new(),
             ghosts: Vec::new(),
             tables: Vec::new(),
@@ -50,10 +58,10 @@ impl Elab {
             collect_targets(line, &mut targets, &mut indirect);
         }
         if place.address_taken || function.entry.is_some() {
-            draft.landing(function.name.span);
+            self.landing(&mut draft, function.name.span);
         }
         let errors = self.diags.len();
-        let mut jumps: Vec<(usize, String, Span)> = Vec::new();
+        let mut jumps: Vec<(usize, &str)> = Vec::new();
         let mut tables: Vec<(DataId, &ast::Table)> = Vec::new();
         for line in &body.lines {
             if let Some(label) = &line.label {
@@ -64,23 +72,16 @@ impl Elab {
                 let target = targets.contains(name);
                 draft.labels.push((at, name.to_owned(), label.span, target, written));
                 if indirect.contains(name) {
-                    draft.landing(label.span);
+                    self.landing(&mut draft, label.span);
                 }
             }
             let Some(stmt) = &line.stmt else { continue };
             match &stmt.kind {
                 StmtKind::Inst(inst) => {
-                    let what = self.instruction(
-                        inst,
-                        stmt.span,
-                        &names,
-                        &place.tables,
-                        &mut draft,
-                        &mut jumps,
-                    );
-                    if let Ok((what, layout)) = what {
-                        draft.push(what, stmt.span, layout);
-                    }
+                    // What is wrong has been said.
+                    let tables = &place.tables;
+                    let _ =
+                        self.instruction(inst, stmt.span, &names, tables, &mut draft, &mut jumps);
                 }
                 StmtKind::Ghost(g) => {
                     let at = draft.pieces.len();
@@ -96,12 +97,16 @@ impl Elab {
                 StmtKind::Error => {}
             }
         }
+        draft.code = self.assembler.take();
         self.finish(&mut draft, &jumps, &tables, errors)?;
+        // Nothing is looked up any more, and there may be many drafts.
+        draft.named.scope = Scope::closed(draft.decl.module);
+        draft.labels.shrink_to_fit();
         Some(draft)
     }
 
     /// Local names, each declared once.
-    fn label_names(&mut self, body: &ast::Body) -> BTreeSet<String> {
+    fn label_names<'a>(&mut self, body: &'a ast::Body) -> BTreeMap<&'a str, Span> {
         let mut first: BTreeMap<&str, Span> = BTreeMap::new();
         for line in &body.lines {
             let table = match line.stmt.as_ref().map(|s| &s.kind) {
@@ -119,33 +124,33 @@ impl Elab {
                 }
             }
         }
-        first.keys().map(|n| (*n).to_owned()).collect()
+        first
     }
 
     /// Ties jumps and tables to pieces, and checks that the code does not run out.
     fn finish(
         &mut self,
         draft: &mut Draft,
-        jumps: &[(usize, String, Span)],
+        jumps: &[(usize, &str)],
         tables: &[(DataId, &ast::Table)],
         errors: usize,
     ) -> Option<()> {
-        let positions: BTreeMap<String, usize> =
-            draft.labels.iter().map(|l| (l.1.clone(), l.0)).collect();
-        for (at, name, _) in jumps {
+        let positions: BTreeMap<&str, usize> =
+            draft.labels.iter().map(|l| (l.1.as_str(), l.0)).collect();
+        for (at, name) in jumps {
             if let (Some(p), Some(Piece { what: What::Local { to, .. }, .. })) =
                 (positions.get(name), draft.pieces.get_mut(*at))
             {
-                *to = *p;
+                *to = u32::try_from(*p).unwrap_or(u32::MAX);
             }
         }
         for (id, table) in tables {
             let mut list = Vec::new();
             for target in &table.targets {
-                match positions.get(&target.text) {
+                match positions.get(target.text.as_str()) {
                     Some(p) => list.push(*p),
                     None => {
-                        let _ = self.no_label(target, positions.keys().map(String::as_str));
+                        let _ = self.no_label(target, positions.keys().copied());
                     }
                 }
             }
@@ -193,51 +198,78 @@ impl Elab {
         })
     }
 
-    fn instruction(
+    /// Writes an instruction.
+    fn instruction<'a>(
         &mut self,
-        inst: &ast::Inst,
+        inst: &'a ast::Inst,
         span: Span,
-        names: &BTreeSet<String>,
+        names: &BTreeMap<&str, Span>,
         tables: &BTreeMap<String, DataId>,
         draft: &mut Draft,
-        jumps: &mut Vec<(usize, String, Span)>,
-    ) -> Res<(What, Option<TypeId>)> {
-        let mnemonic = inst.mnemonic.text.to_ascii_lowercase();
-        if let (Some(branch), [operand]) = (asm::branch(&mnemonic), inst.operands.as_slice())
-            && let OperandKind::Expr(target) = &operand.kind
+        jumps: &mut Vec<(usize, &'a str)>,
+    ) -> Res<()> {
+        let mnemonic = inst.mnemonic.text.as_str();
+        if let [ast::Operand { kind: OperandKind::Expr(target), .. }] = inst.operands.as_slice()
+            && let Some(branch) = asm::branch(mnemonic)
         {
-            return Ok((self.transfer(branch, target, names, draft, jumps)?, None));
+            let (what, len) = self.transfer(branch, target, names, draft, jumps)?;
+            draft.push(what, span, len);
+            return Ok(());
         }
-        self.mnemonic(inst, span)?;
-        let module = draft.decl.module;
-        let mut operands = Vec::new();
+        let known = match asm::known(mnemonic) {
+            Ok(known) => known,
+            Err(e) => return Err(self.asm_error(e, inst, span)),
+        };
+        let mut link = None;
         let mut layout = None;
+        let mut args = std::mem::take(&mut self.args);
+        args.clear();
         for operand in &inst.operands {
-            operands.push(self.operand(operand, module, tables, &mut layout)?);
+            let module = draft.decl.module;
+            args.push(self.operand(operand, module, tables, &mut layout, &mut link)?);
         }
         let prefix = inst.prefix.map(|(p, _)| p.text());
-        let what = What::Plain { prefix, mnemonic, operands };
-        let symbols = |_: Symbol| STAND_IN;
-        if let Err(e) = encode(&what, STAND_IN, &symbols) {
-            return Err(self.asm_error(e, inst, span));
+        let placed = self.assembler.encode(prefix, known, &args, STAND_IN.cast_unsigned());
+        self.args = args;
+        let placed = match placed {
+            Ok(placed) => placed,
+            Err(e) => return Err(self.asm_error(e, inst, span)),
+        };
+        let number = u32::try_from(draft.pieces.len()).unwrap_or(u32::MAX);
+        draft.layouts.extend(layout.map(|of| (number, of)));
+        if let (Some((symbol, mem)), Some(place)) = (link, placed.displacement) {
+            let relative = mem.base.is_none() && mem.index.is_none();
+            draft.links.push((number, Link { place, relative, symbol, addend: mem.disp }));
         }
-        Ok((what, layout))
+        draft.push_placed(&placed, span);
+        Ok(())
     }
 
-    fn transfer(
+    /// `endbr64`: where an indirect jump may arrive.
+    fn landing(&mut self, draft: &mut Draft, span: Span) {
+        let place = STAND_IN.cast_unsigned();
+        let placed =
+            asm::known("endbr64").and_then(|known| self.assembler.encode(None, known, &[], place));
+        if let Ok(placed) = placed {
+            draft.push_placed(&placed, span);
+            draft.pieces.last_mut().into_iter().for_each(|piece| piece.implied = true);
+        }
+    }
+
+    fn transfer<'a>(
         &mut self,
         branch: Branch,
-        target: &Expr,
-        names: &BTreeSet<String>,
+        target: &'a Expr,
+        names: &BTreeMap<&str, Span>,
         draft: &Draft,
-        jumps: &mut Vec<(usize, String, Span)>,
-    ) -> Res<What> {
+        jumps: &mut Vec<(usize, &'a str)>,
+    ) -> Res<(What, u8)> {
         let at = draft.pieces.len();
         match &target.kind {
             ExprKind::Local(name) => {
-                if !names.contains(name) {
+                if !names.contains_key(name.as_str()) {
                     let name = ast::Name { text: name.clone(), span: target.span };
-                    return Err(self.no_label(&name, names.iter().map(String::as_str)));
+                    return Err(self.no_label(&name, names.keys().copied()));
                 }
                 if branch == Branch::Call {
                     return Err(self.report(
@@ -245,14 +277,14 @@ impl Elab {
                             .with_help("make it a function of its own, or jump to it"),
                     ));
                 }
-                jumps.push((at, name.clone(), target.span));
-                Ok(What::Local { branch, to: 0, short: true })
+                jumps.push((at, name));
+                Ok((What::Local { branch, to: 0, short: true }, branch.len(true)))
             }
             ExprKind::Name(name) => {
                 let module = draft.decl.module;
                 let Some(id) = self.program.lookup(module, name) else {
                     let local = format!(".{name}");
-                    if names.contains(&local) {
+                    if names.contains_key(local.as_str()) {
                         let diag = Diag::error(
                             Code(102),
                             target.span,
@@ -268,10 +300,10 @@ impl Elab {
                     return Err(self.report(diag));
                 };
                 if let Some(gate) = self.import(id, target.span)? {
-                    return Ok(What::Import { branch, gate });
+                    return Ok((What::Import { branch, gate }, branch.len(false)));
                 }
                 match self.functions.get(&id) {
-                    Some(f) => Ok(What::Call { branch, to: *f }),
+                    Some(f) => Ok((What::Call { branch, to: *f }, branch.len(false))),
                     None => Err(self.report(
                         Diag::error(Code(809), target.span, format!("`{name}` is no function"))
                             .with_note("jumps and calls go to labels, functions and imports"),
@@ -291,10 +323,11 @@ impl Elab {
         module: usize,
         tables: &BTreeMap<String, DataId>,
         layout: &mut Option<TypeId>,
-    ) -> Res<Operand> {
+        link: &mut Option<(Symbol, MemArg)>,
+    ) -> Res<Arg> {
         match &operand.kind {
-            OperandKind::Reg(r) => match asm::register(r.name()) {
-                Some(register) => Ok(Operand::Known(Arg::Reg(register))),
+            OperandKind::Reg(r) => match asm::register_of(*r) {
+                Some(register) => Ok(Arg::Reg(register)),
                 None => Err(self.stage(operand.span, "vector registers")),
             },
             OperandKind::Expr(e) => {
@@ -307,7 +340,7 @@ impl Elab {
                             .with_help(format!("write `lea reg, [{name}]`")),
                     ));
                 }
-                Ok(Operand::Known(Arg::Imm(self.constant(module, e)?)))
+                Ok(Arg::Imm(self.constant(module, e)?))
             }
             OperandKind::Mem { size, address } => {
                 let mut sum = Sum::default();
@@ -319,13 +352,16 @@ impl Elab {
                 };
                 let mem = MemArg { size: size.map(|(s, _)| s.bytes()), base, index, disp };
                 match sum.symbol {
-                    Some(symbol) => Ok(Operand::At(mem, symbol)),
+                    Some(symbol) => {
+                        *link = Some((symbol, mem));
+                        Ok(Arg::Mem(MemArg { disp: stand_in(disp), ..mem }))
+                    }
                     None if base.is_none() && index.is_none() => Err(self.report(
                         Diag::error(Code(806), address.span, "a constant is no address").with_note(
                             "memory is reached through registers, and through the names of data",
                         ),
                     )),
-                    None => Ok(Operand::Known(Arg::Mem(mem))),
+                    None => Ok(Arg::Mem(mem)),
                 }
             }
         }
@@ -443,7 +479,7 @@ impl Elab {
     fn shape(&mut self, sum: &Sum, span: Span) -> Res<Shape> {
         let list: Vec<(Register, i128)> = (sum.registers.iter())
             .filter(|(_, n)| *n != 0)
-            .filter_map(|(r, n)| asm::register(r.name(Width::W64)).map(|r| (r, *n)))
+            .filter_map(|(r, n)| asm::register_of(ast::Reg::Gpr(*r, Width::W64)).map(|r| (r, *n)))
             .collect();
         let scale = |n: i128| u8::try_from(n).ok().filter(|n| matches!(n, 1 | 2 | 4 | 8));
         let shape = match list.as_slice() {
@@ -464,6 +500,12 @@ impl Elab {
             )
         })
     }
+}
+
+/// The displacement while the address of the symbol is unknown: one that takes four bytes.
+fn stand_in(disp: i64) -> i64 {
+    let at = disp.saturating_add(STAND_IN);
+    if i8::try_from(at).is_ok() { at.saturating_add(STAND_IN) } else { at }
 }
 
 /// Base, and index with its scale.

@@ -1,19 +1,18 @@
 //! Not trusted: a bug here can reject, never admit. Functions between text and bytes.
 //!
-//! A function is encoded twice: first with stand-in addresses to learn lengths, then in its place.
-//! Lengths do not depend on addresses: symbols always take four bytes. Jumps inside a function
-//! start short and grow while one does not reach; none shrinks, so this ends, and is deterministic.
+//! Each instruction is encoded once, with a stand-in for the address of a symbol: a symbol always
+//! takes four bytes, so lengths do not depend on addresses, and only these four bytes are written
+//! again when addresses are known. Jumps inside a function start short and grow while one does not
+//! reach; none shrinks, so this ends, and is deterministic.
 
 use super::sig::Named;
-use crate::asm::{self, Arg, Branch, MemArg};
+use crate::asm::{Branch, Placed};
 use crate::lowered::{Fixup, FixupKind, FixupTarget, FnInfo, GhostLine, Inst, LocalLabel, Written};
 use crate::resolve::DeclId;
+use iced_x86::Instruction;
 use tal_core::limits;
 use tal_core::ty::{DataId, FnId, TypeId};
 use tal_syntax::Span;
-
-/// Stands for every address while lengths are found out.
-pub(super) const STAND_IN: u64 = 0x40_0000;
 
 /// Something with an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,45 +21,39 @@ pub(super) enum Symbol {
     Function(FnId),
 }
 
-/// An operand before addresses are known.
+/// What a piece is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Operand {
-    Known(Arg),
-    /// Memory at a symbol plus `disp`.
-    At(MemArg, Symbol),
-}
-
-#[derive(Clone, Debug)]
 pub(super) enum What {
-    Plain {
-        prefix: Option<&'static str>,
-        mnemonic: String,
-        operands: Vec<Operand>,
-    },
-    /// To a piece of the same function, by number.
-    Local {
-        branch: Branch,
-        to: usize,
-        short: bool,
-    },
-    Call {
-        branch: Branch,
-        to: FnId,
-    },
-    Import {
-        branch: Branch,
-        gate: u16,
-    },
+    /// The next bytes of the draft's code.
+    Plain,
+    /// A transfer to a piece of the same function, by number.
+    Local { branch: Branch, to: u32, short: bool },
+    /// A transfer to a function.
+    Call { branch: Branch, to: FnId },
+    /// A transfer to an import.
+    Import { branch: Branch, gate: u16 },
 }
 
-#[derive(Clone, Debug)]
+/// An instruction.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
     pub what: What,
     pub span: Span,
-    pub implied: bool,
+    /// From the start of the function.
     pub offset: u32,
-    pub len: u32,
-    pub layout: Option<TypeId>,
+    pub len: u8,
+    pub implied: bool,
+}
+
+/// A symbol in an instruction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    /// Where its four bytes stand in the instruction.
+    pub place: u8,
+    /// Counted from the end of the instruction?
+    pub relative: bool,
+    pub symbol: Symbol,
+    pub addend: i64,
 }
 
 /// A function on its way to bytes.
@@ -74,6 +67,14 @@ pub(super) struct Draft {
     pub sig_span: Span,
     pub end_span: Span,
     pub pieces: Vec<Piece>,
+    /// Bytes of the plain pieces.
+    pub code: Vec<u8>,
+    /// The plain pieces as iced-x86 has them, in order.
+    pub instructions: Vec<Instruction>,
+    /// By piece.
+    pub links: Vec<(u32, Link)>,
+    /// The struct whose field a piece names.
+    pub layouts: Vec<(u32, TypeId)>,
     pub labels: Vec<(usize, String, Span, bool, Option<Written>)>,
     pub ghosts: Vec<(usize, GhostLine)>,
     /// Jump tables: data object and its targets, by piece.
@@ -81,24 +82,14 @@ pub(super) struct Draft {
     pub size: u32,
 }
 
-pub(super) fn encode(
-    what: &What,
-    address: u64,
-    symbols: &dyn Fn(Symbol) -> u64,
-) -> Result<asm::Encoded, asm::AsmError> {
-    let What::Plain { prefix, mnemonic, operands } = what else {
-        return Ok(asm::Encoded::default());
-    };
-    let args: Vec<Arg> = (operands.iter())
-        .map(|o| match o {
-            Operand::Known(arg) => *arg,
-            Operand::At(mem, symbol) => {
-                let base = i64::try_from(symbols(*symbol)).unwrap_or(i64::MAX);
-                Arg::Mem(MemArg { disp: mem.disp.saturating_add(base), ..*mem })
-            }
-        })
-        .collect();
-    asm::encode(*prefix, mnemonic, &args, address)
+/// What all functions are written to.
+pub(super) struct Output<'a> {
+    pub text: Vec<u8>,
+    pub text_address: u32,
+    pub fixups: Vec<Fixup>,
+    pub instructions: Vec<Instruction>,
+    /// Of a symbol.
+    pub address: &'a dyn Fn(Symbol) -> u64,
 }
 
 impl Draft {
@@ -106,15 +97,16 @@ impl Draft {
         self.span
     }
 
-    pub(super) fn push(&mut self, what: What, span: Span, layout: Option<TypeId>) {
-        self.pieces.push(Piece { what, span, implied: false, offset: 0, len: 0, layout });
+    /// Appends an instruction.
+    pub(super) fn push(&mut self, what: What, span: Span, len: u8) {
+        self.pieces.push(Piece { what, span, offset: 0, len, implied: false });
     }
 
-    /// `endbr64`: where an indirect jump may arrive.
-    pub(super) fn landing(&mut self, span: Span) {
-        let what = What::Plain { prefix: None, mnemonic: "endbr64".into(), operands: Vec::new() };
-        let piece = Piece { what, span, implied: true, offset: 0, len: 0, layout: None };
-        self.pieces.push(piece);
+    /// Appends one that was written to the end of the code.
+    pub(super) fn push_placed(&mut self, placed: &Placed, span: Span) {
+        self.instructions.push(placed.instruction);
+        let len = u8::try_from(placed.instruction.len()).unwrap_or(u8::MAX);
+        self.push(What::Plain, span, len);
     }
 
     /// Gives imports their final gates.
@@ -126,30 +118,22 @@ impl Draft {
         }
     }
 
-    /// Chooses lengths.
+    /// Chooses the lengths of jumps.
     pub(super) fn relax(&mut self) {
-        for piece in &mut self.pieces {
-            piece.len = match &piece.what {
-                What::Plain { .. } => {
-                    let bytes = encode(&piece.what, STAND_IN, &|_| STAND_IN);
-                    bytes.map_or(0, |b| u32::try_from(b.bytes.len()).unwrap_or(0))
-                }
-                What::Local { branch, short, .. } => branch.len(*short),
-                What::Call { branch, .. } | What::Import { branch, .. } => branch.len(false),
-            };
-        }
         loop {
             self.place();
-            let offsets: Vec<u32> = self.pieces.iter().map(|p| p.offset).collect();
             let mut grown = false;
-            for piece in &mut self.pieces {
-                let What::Local { branch, to, short: short @ true } = &mut piece.what else {
+            for at in 0..self.pieces.len() {
+                let Some(Piece { what: What::Local { branch, to, short: true }, offset, .. }) =
+                    self.pieces.get(at).copied()
+                else {
                     continue;
                 };
-                let from = u64::from(piece.offset);
-                let to = offsets.get(*to).copied().unwrap_or(self.size);
-                if branch.encode(true, from, u64::from(to)).is_none() {
-                    *short = false;
+                let to_offset = self.offset_of(to as usize);
+                if !branch.is_near(u64::from(offset), u64::from(to_offset))
+                    && let Some(piece) = self.pieces.get_mut(at)
+                {
+                    piece.what = What::Local { branch, to, short: false };
                     piece.len = branch.len(false);
                     grown = true;
                 }
@@ -164,7 +148,7 @@ impl Draft {
         let mut at = 0;
         for piece in &mut self.pieces {
             piece.offset = at;
-            at += piece.len;
+            at += u32::from(piece.len);
         }
         self.size = at;
     }
@@ -178,121 +162,134 @@ impl Draft {
         list.iter().map(|p| start + self.offset_of(*p)).collect()
     }
 
-    /// Writes the function at `start` of the text.
-    pub(super) fn write(
-        &self,
-        start: u32,
-        text: &mut Vec<u8>,
-        fixups: &mut Vec<Fixup>,
-        address: &dyn Fn(Symbol) -> u64,
-        text_address: u32,
-    ) -> Result<FnInfo, Span> {
-        let mut instructions = Vec::new();
-        let mut layouts = Vec::new();
-        for piece in &self.pieces {
+    /// Writes the function at the end of the text.
+    ///
+    /// # Errors
+    /// An address is out of reach of this instruction.
+    pub(super) fn write(mut self, out: &mut Output<'_>) -> Result<FnInfo, Span> {
+        let start = u32::try_from(out.text.len()).map_err(|_| self.span)?;
+        let mut instructions = Vec::with_capacity(self.pieces.len());
+        let (mut code, mut plain) = (self.code.as_slice(), self.instructions.iter());
+        let mut links = self.links.iter().peekable();
+        for (number, piece) in (0..).zip(&self.pieces) {
+            let link = links.next_if(|(at, _)| *at == number).map(|(_, link)| link);
             let offset = start + piece.offset;
-            let here = u64::from(text_address) + u64::from(offset);
-            let bytes = self.piece_bytes(piece, start, here, address, text_address, offset, fixups);
-            let bytes = bytes.filter(|b| b.len() == piece.len as usize).ok_or(piece.span)?;
-            let len = u8::try_from(bytes.len()).map_err(|_| piece.span)?;
-            text.extend(bytes);
-            instructions.push(Inst { offset, len, span: piece.span, implied: piece.implied });
-            layouts.extend(piece.layout.map(|l| (offset, l)));
+            let instruction = match piece.what {
+                What::Plain => {
+                    let (bytes, rest) =
+                        code.split_at_checked(piece.len.into()).ok_or(piece.span)?;
+                    out.text.extend_from_slice(bytes);
+                    code = rest;
+                    let mut instruction = plain.next().copied().ok_or(piece.span)?;
+                    let ip = u64::from(out.text_address + offset);
+                    instruction.set_next_ip(ip + u64::from(piece.len));
+                    if let Some(link) = link {
+                        out.link(&mut instruction, link, piece, offset).ok_or(piece.span)?;
+                    }
+                    instruction
+                }
+                What::Local { branch, to, short } => {
+                    let to = u64::from(out.text_address + start + self.offset_of(to as usize));
+                    out.branch(branch, short, offset, to).ok_or(piece.span)?
+                }
+                What::Call { branch, to } => {
+                    out.fixups.push(branch_fixup(offset, piece.len, FixupTarget::Function(to)));
+                    let to = (out.address)(Symbol::Function(to));
+                    out.branch(branch, false, offset, to).ok_or(piece.span)?
+                }
+                What::Import { branch, gate } => {
+                    out.fixups.push(branch_fixup(offset, piece.len, FixupTarget::Import(gate)));
+                    let to = limits::GATES + limits::GATE_SIZE * u64::from(gate);
+                    out.branch(branch, false, offset, to).ok_or(piece.span)?
+                }
+            };
+            out.instructions.push(instruction);
+            let (len, span, implied) = (piece.len, piece.span, piece.implied);
+            instructions.push(Inst { offset, len, span, implied });
         }
+        let layouts = self.layouts.iter();
+        let layouts = layouts.map(|(at, of)| (start + self.offset_of(*at as usize), *of)).collect();
+        let labels = self.labels_at(start);
+        let ghosts = std::mem::take(&mut self.ghosts).into_iter();
         Ok(FnInfo {
-            name: self.name.clone(),
-            public: self.public,
             offset: start,
             size: self.size,
             sig: 0,
-            names: self.named.names.clone(),
             instructions,
             layouts,
-            labels: self.labels_at(start),
-            ghosts: (self.ghosts.iter())
-                .map(|(at, g)| GhostLine { offset: start + self.offset_of(*at), ..g.clone() })
+            labels,
+            ghosts: ghosts
+                .map(|(at, g)| GhostLine { offset: start + self.offset_of(at), ..g })
                 .collect(),
+            name: self.name,
+            public: self.public,
+            names: self.named.names,
             span: self.span,
             sig_span: self.sig_span,
-            params: self.named.params.clone(),
+            params: self.named.params,
             end_span: self.end_span,
         })
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one caller; the parts of one address")]
-    fn piece_bytes(
-        &self,
-        piece: &Piece,
-        start: u32,
-        here: u64,
-        address: &dyn Fn(Symbol) -> u64,
-        text_address: u32,
-        offset: u32,
-        fixups: &mut Vec<Fixup>,
-    ) -> Option<Vec<u8>> {
-        match &piece.what {
-            What::Plain { operands, .. } => {
-                let encoded = encode(&piece.what, here, address).ok()?;
-                for operand in operands {
-                    if let Operand::At(mem, symbol) = operand {
-                        let relative = mem.base.is_none() && mem.index.is_none();
-                        let at = u32::from(encoded.displacement?);
-                        let behind = i64::from(piece.len) - i64::from(at);
-                        fixups.push(Fixup {
-                            data: None,
-                            offset: offset + at,
-                            kind: if relative { FixupKind::Rel32 } else { FixupKind::Abs32 },
-                            target: match symbol {
-                                Symbol::Data(d) => FixupTarget::Data(*d),
-                                Symbol::Function(f) => FixupTarget::Function(*f),
-                            },
-                            addend: if relative { mem.disp - behind } else { mem.disp },
-                        });
-                    }
-                }
-                Some(encoded.bytes)
-            }
-            What::Local { branch, to, short } => {
-                let to = u64::from(text_address) + u64::from(start + self.offset_of(*to));
-                branch.encode(*short, here, to)
-            }
-            What::Call { branch, to } => {
-                let target = FixupTarget::Function(*to);
-                fixups.push(branch_fixup(offset, piece.len, target));
-                branch.encode(false, here, address(Symbol::Function(*to)))
-            }
-            What::Import { branch, gate } => {
-                fixups.push(branch_fixup(offset, piece.len, FixupTarget::Import(*gate)));
-                let gate = limits::GATES + limits::GATE_SIZE * u64::from(*gate);
-                branch.encode(false, here, gate)
-            }
-        }
-    }
-
-    fn labels_at(&self, start: u32) -> Vec<LocalLabel> {
+    fn labels_at(&mut self, start: u32) -> Vec<LocalLabel> {
         let mut labels: Vec<LocalLabel> = Vec::new();
-        for (piece, name, span, target, state) in &self.labels {
-            let offset = start + self.offset_of(*piece);
+        for (piece, name, span, target, state) in std::mem::take(&mut self.labels) {
+            let offset = start + self.offset_of(piece);
             match labels.last_mut().filter(|l| l.offset == offset) {
                 Some(l) => {
-                    l.names.push((name.clone(), *span));
+                    l.names.push((name, span));
                     l.target |= target;
-                    if l.state.is_none() {
-                        l.state.clone_from(state);
-                    }
+                    l.state = l.state.take().or(state);
                 }
-                None => labels.push(LocalLabel {
-                    offset,
-                    names: vec![(name.clone(), *span)],
-                    target: *target,
-                    state: state.clone(),
-                }),
+                None => {
+                    labels.push(LocalLabel { offset, names: vec![(name, span)], target, state })
+                }
             }
         }
         labels
     }
 }
 
-fn branch_fixup(offset: u32, len: u32, target: FixupTarget) -> Fixup {
-    Fixup { data: None, offset: offset + len - 4, kind: FixupKind::Rel32, target, addend: -4 }
+impl Output<'_> {
+    /// Writes the address of a symbol into the instruction that ends the text, and notes it.
+    fn link(
+        &mut self,
+        instruction: &mut Instruction,
+        link: &Link,
+        piece: &Piece,
+        offset: u32,
+    ) -> Option<()> {
+        let base = i64::try_from((self.address)(link.symbol)).ok()?;
+        let target = base.checked_add(link.addend)?;
+        let value = match link.relative {
+            true => u64::try_from(target).ok()?.wrapping_sub(instruction.next_ip()).cast_signed(),
+            false => target,
+        };
+        let bytes = i32::try_from(value).ok()?.to_le_bytes();
+        let at = self.text.len() - usize::from(piece.len) + usize::from(link.place);
+        self.text.get_mut(at..at + bytes.len())?.copy_from_slice(&bytes);
+        instruction.set_memory_displacement64(target.cast_unsigned());
+        let behind = i64::from(piece.len) - i64::from(link.place);
+        self.fixups.push(Fixup {
+            data: None,
+            offset: offset + u32::from(link.place),
+            kind: if link.relative { FixupKind::Rel32 } else { FixupKind::Abs32 },
+            target: match link.symbol {
+                Symbol::Data(d) => FixupTarget::Data(d),
+                Symbol::Function(f) => FixupTarget::Function(f),
+            },
+            addend: if link.relative { link.addend - behind } else { link.addend },
+        });
+        Some(())
+    }
+
+    /// Writes a transfer of control.
+    fn branch(&mut self, branch: Branch, short: bool, offset: u32, to: u64) -> Option<Instruction> {
+        branch.write(short, u64::from(self.text_address + offset), to, &mut self.text)
+    }
+}
+
+fn branch_fixup(offset: u32, len: u8, target: FixupTarget) -> Fixup {
+    let offset = offset + u32::from(len) - 4;
+    Fixup { data: None, offset, kind: FixupKind::Rel32, target, addend: -4 }
 }

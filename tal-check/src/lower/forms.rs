@@ -1,6 +1,6 @@
 //! Not trusted: a bug here can reject, never admit. Why an instruction has no encoding, in words.
 
-use super::{Elab, Reported, Res};
+use super::{Elab, Reported};
 use crate::asm::{self, Arg, AsmError, MemArg};
 use iced_x86::Register;
 use std::collections::BTreeSet;
@@ -9,17 +9,6 @@ use tal_syntax::diag::{Code, Diag};
 use tal_syntax::{Span, habits};
 
 impl Elab {
-    /// Refuses a mnemonic that there is not, before its operands are looked at.
-    pub(super) fn mnemonic(&mut self, inst: &ast::Inst, span: Span) -> Res<()> {
-        let name = inst.mnemonic.text.to_ascii_lowercase();
-        match asm::encode(None, &name, &[], 0) {
-            Err(e @ (AsmError::Unknown(_) | AsmError::Refused(_))) => {
-                Err(self.asm_error(e, inst, span))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Why an instruction has no encoding, in words.
     pub(super) fn asm_error(&mut self, e: AsmError, inst: &ast::Inst, span: Span) -> Reported {
         let name = &inst.mnemonic.text;
@@ -31,8 +20,8 @@ impl Elab {
                 let at = inst.prefix.map_or(at, |(_, s)| s);
                 Diag::error(Code(801), at, "this prefix is refused").with_note(why)
             }
-            AsmError::NoForm(_) if exchanges(inst) => self.exchange(inst, span),
-            AsmError::NoForm(_) => match widths(inst, span) {
+            AsmError::NoForm if exchanges(inst) => self.exchange(inst, span),
+            AsmError::NoForm => match widths(inst, span) {
                 Some(diag) => diag,
                 None => no_form(name, inst, span),
             },
