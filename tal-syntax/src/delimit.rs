@@ -8,47 +8,60 @@
 use crate::codes;
 use crate::diag::Diag;
 use crate::span::{FileId, Span};
-use crate::token::{Placed, Token};
+use crate::token::{Token, Tokens};
 
 /// How many operators, prefixes and open brackets may lie around a place.
 pub(crate) const NESTING: u32 = 200;
 
 /// Tokens whose brackets match, each opener before its closer; none if they nest too deeply.
-pub(crate) fn delimit<'s>(
-    file: FileId,
-    tokens: &[Placed<'s>],
-    diags: &mut Vec<Diag>,
-) -> Vec<Placed<'s>> {
-    let ends = statement_ends(tokens);
-    let mut pass = Delimit { file, tokens, ends, diags, open: Vec::new(), missing: Vec::new() };
-    let Some(keep) = pass.match_all() else { return Vec::new() };
-    let out = pass.rebuild(&keep);
-    if pass.too_deep(&out) { Vec::new() } else { out }
+pub(crate) fn delimit<'s>(file: FileId, tokens: Tokens<'s>, diags: &mut Vec<Diag>) -> Tokens<'s> {
+    let mut pass = Delimit {
+        file,
+        tokens: &tokens,
+        ends: Vec::new(),
+        diags,
+        open: Vec::new(),
+        stray: Vec::new(),
+        missing: Vec::new(),
+    };
+    if !pass.match_all() {
+        return Tokens::new();
+    }
+    let mended = !pass.stray.is_empty() || !pass.missing.is_empty();
+    let out = if mended { Some(pass.rebuild()) } else { None };
+    if pass.too_deep(out.as_ref().unwrap_or(&tokens)) {
+        Tokens::new()
+    } else {
+        out.unwrap_or(tokens)
+    }
 }
 
 struct Delimit<'a, 's> {
     file: FileId,
-    tokens: &'a [Placed<'s>],
-    /// For each token the end of its statement.
+    tokens: &'a Tokens<'s>,
+    /// For each token the end of its statement; empty while nobody has asked.
     ends: Vec<u32>,
     diags: &'a mut Vec<Diag>,
     /// Indices of the openers that wait for their closers; at most `NESTING`.
     open: Vec<usize>,
+    /// Closers that are dropped, in order.
+    stray: Vec<usize>,
     /// Where closers must be supplied: before the token of this index.
     missing: Vec<(usize, Token<'s>)>,
 }
 
 /// For each token the index of the first line end or brace behind it that ends its statement: one
 /// that no comma or operator carries on.
-fn statement_ends(tokens: &[Placed<'_>]) -> Vec<u32> {
+fn statement_ends(tokens: &Tokens<'_>) -> Vec<u32> {
     let mut ends = vec![0; tokens.len()];
     let mut end = tokens.len() as u32;
     for at in (0..tokens.len()).rev() {
         ends[at] = end;
-        let carried_on = at > 0 && continues(tokens[at - 1].1);
-        match tokens[at].1 {
-            Token::Nl if carried_on => {}
-            Token::Nl | Token::LBrace | Token::RBrace => end = at as u32,
+        let token = |at: usize| tokens.get(at).map(|(_, token, _)| *token);
+        let carried_on = at > 0 && token(at - 1).is_some_and(continues);
+        match token(at) {
+            Some(Token::Nl) if carried_on => {}
+            Some(Token::Nl | Token::LBrace | Token::RBrace) => end = at as u32,
             _ => {}
         }
     }
@@ -70,30 +83,27 @@ impl<'s> Delimit<'_, 's> {
         }
     }
 
-    /// Pairs openers with closers; tells which tokens stay.
-    fn match_all(&mut self) -> Option<Vec<bool>> {
-        let mut keep = vec![true; self.tokens.len()];
+    /// Pairs openers with closers; not if they nest too deeply.
+    fn match_all(&mut self) -> bool {
+        let mut begins_line = true;
         for (at, (_, token, _)) in self.tokens.iter().enumerate() {
+            let first = std::mem::replace(&mut begins_line, matches!(token, Token::Nl));
             match token {
                 Token::LParen | Token::LBracket | Token::LBrace => {
-                    if *token == Token::LBrace {
+                    if matches!(token, Token::LBrace) {
                         self.drop_brackets();
                     }
                     self.open.push(at);
                     if self.open.len() > NESTING as usize {
                         self.diags.push(nested(self.span(at)));
-                        return None;
+                        return false;
                     }
                 }
-                Token::RParen | Token::RBracket | Token::RBrace => {
-                    if let Some(stay) = keep.get_mut(at) {
-                        *stay = self.close(at, *token);
-                    }
+                Token::RParen | Token::RBracket | Token::RBrace if !self.close(at, *token) => {
+                    self.stray.push(at);
                 }
                 Token::Ident(word)
-                    if !self.open.is_empty()
-                        && self.begins_line(at)
-                        && self.begins_declaration(at, word) =>
+                    if first && !self.open.is_empty() && self.begins_declaration(at, word) =>
                 {
                     self.close_braces(at);
                 }
@@ -101,7 +111,7 @@ impl<'s> Delimit<'_, 's> {
             }
         }
         self.close_braces(self.tokens.len());
-        Some(keep)
+        true
     }
 
     /// Finds the opener of a closer and gives up on brackets between them.
@@ -183,12 +193,11 @@ impl<'s> Delimit<'_, 's> {
             Diag::error(codes::UNCLOSED_BRACKET, self.span(opened), message)
                 .with_primary(format!("needs a `{}`", text(closer(token)))),
         );
+        if self.ends.is_empty() {
+            self.ends = statement_ends(self.tokens);
+        }
         let end = self.ends.get(opened).map_or(self.tokens.len(), |end| *end as usize);
         self.missing.push((end, closer(token)));
-    }
-
-    fn begins_line(&self, at: usize) -> bool {
-        at == 0 || self.token(at - 1) == Some(Token::Nl)
     }
 
     /// Whether a word at the start of a line can only begin a declaration.
@@ -205,11 +214,12 @@ impl<'s> Delimit<'_, 's> {
     }
 
     /// The tokens with the stray closers left out and the missing ones put in.
-    fn rebuild(&mut self, keep: &[bool]) -> Vec<Placed<'s>> {
+    fn rebuild(&mut self) -> Tokens<'s> {
         // The sort is stable: of several closers at one place the innermost stays first.
         self.missing.sort_by_key(|(at, _)| *at);
         let mut missing = self.missing.iter().peekable();
-        let mut out = Vec::with_capacity(self.tokens.len() + 2 * self.missing.len());
+        let mut stray = self.stray.iter().peekable();
+        let mut out = Tokens::new();
         for at in 0..=self.tokens.len() {
             while let Some((_, closer)) = missing.next_if(|(place, _)| *place == at) {
                 let place = self.span(at).start;
@@ -218,19 +228,19 @@ impl<'s> Delimit<'_, 's> {
                     out.push((place, Token::Nl, place));
                 }
             }
-            if keep.get(at) == Some(&true) {
-                out.extend(self.tokens.get(at).copied());
+            if stray.next_if(|dropped| **dropped == at).is_none() {
+                self.tokens.get(at).into_iter().for_each(|token| out.push(*token));
             }
         }
         out
     }
 
     /// Counts what lies around each place; a file that nests too deeply is not parsed.
-    fn too_deep(&mut self, tokens: &[Placed<'s>]) -> bool {
+    fn too_deep(&mut self, tokens: &Tokens<'s>) -> bool {
         let mut outer: Vec<(Token<'s>, u32)> = Vec::new();
         let mut here = 0u32;
-        let mut carried_on = false;
-        for (start, token, end) in tokens {
+        let mut last = Token::Nl;
+        for (start, token, end) in tokens.iter() {
             let base = outer.last().map_or(0, |(_, before)| before + 1);
             match token {
                 Token::LParen | Token::LBracket | Token::LBrace => {
@@ -243,7 +253,7 @@ impl<'s> Delimit<'_, 's> {
                 Token::Comma => here = base,
                 Token::Nl => {
                     let bracket = !matches!(outer.last(), None | Some((Token::LBrace, _)));
-                    if !bracket && !carried_on {
+                    if !bracket && !continues(last) {
                         here = base;
                     }
                 }
@@ -254,7 +264,9 @@ impl<'s> Delimit<'_, 's> {
                 self.diags.push(nested(Span::new(self.file, *start, *end)));
                 return true;
             }
-            carried_on = continues(*token) || carried_on && *token == Token::Nl;
+            if !matches!(token, Token::Nl) {
+                last = *token;
+            }
         }
         false
     }

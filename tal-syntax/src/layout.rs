@@ -9,39 +9,23 @@ use crate::codes;
 use crate::delimit::continues;
 use crate::diag::Diag;
 use crate::span::{FileId, Span};
-use crate::token::{Placed, Token};
+use crate::token::{Placed, Token, Tokens};
 
-/// The tokens for the grammar: no superfluous line end, each word a keyword or a name.
-pub(crate) fn layout<'s>(
+/// The tokens for the grammar, one by one: no superfluous line end, each word a keyword or a name.
+pub(crate) struct Layout<'s> {
     file: FileId,
-    tokens: &[Placed<'s>],
-    diags: &mut Vec<Diag>,
-) -> Vec<Placed<'s>> {
-    let out = Vec::with_capacity(tokens.len());
-    let mut pass = Layout {
-        file,
-        tokens,
-        diags,
-        out,
-        brackets: 0,
-        braces: 0,
-        blocks: 0,
-        decl: Token::End,
-        carried: 0,
-    };
-    for (at, placed) in tokens.iter().enumerate() {
-        pass.step(at, *placed);
-    }
-    let end = tokens.last().map_or(0, |last| last.2);
-    pass.line_end(tokens.len(), end, end);
-    pass.out
-}
-
-struct Layout<'a, 's> {
-    file: FileId,
-    tokens: &'a [Placed<'s>],
-    diags: &'a mut Vec<Diag>,
+    /// From the next one on.
+    tokens: Tokens<'s>,
+    /// How many there are, and where the last one ends.
+    len: usize,
+    end: u32,
+    /// Index of the token that comes next.
+    at: usize,
+    pub(crate) diags: Vec<Diag>,
+    /// The last tokens that were made.
     out: Vec<Placed<'s>>,
+    /// How many of them were given away.
+    given: usize,
     /// Open `(` and `[`.
     brackets: u32,
     /// Open `{`.
@@ -54,7 +38,53 @@ struct Layout<'a, 's> {
     carried: usize,
 }
 
-impl<'s> Layout<'_, 's> {
+/// How many tokens that were given away are looked back at.
+const BACK: usize = 3;
+
+impl<'s> Iterator for Layout<'s> {
+    type Item = Placed<'s>;
+
+    fn next(&mut self) -> Option<Placed<'s>> {
+        while self.given == self.out.len() {
+            if self.given >= 64 {
+                self.out.drain(..self.given - BACK);
+                self.given = BACK;
+            }
+            self.tokens.give_up(self.at);
+            match self.tokens.get(self.at) {
+                Some(placed) => self.step(self.at, *placed),
+                None if self.at == self.len => self.line_end(self.at, self.end, self.end),
+                None => return None,
+            }
+            self.at += 1;
+        }
+        self.given += 1;
+        self.out.get(self.given - 1).copied()
+    }
+}
+
+impl<'s> Layout<'s> {
+    /// The layout of a file whose brackets match.
+    pub(crate) fn new(file: FileId, tokens: Tokens<'s>) -> Layout<'s> {
+        Layout {
+            file,
+            len: tokens.len(),
+            end: tokens.last().map_or(0, |last| last.2),
+            tokens,
+            at: 0,
+            diags: Vec::new(),
+            out: Vec::with_capacity(64 + 2),
+            given: 0,
+            brackets: 0,
+            braces: 0,
+            blocks: 0,
+            decl: Token::End,
+            carried: 0,
+        }
+    }
+}
+
+impl<'s> Layout<'s> {
     fn step(&mut self, at: usize, (start, token, end): Placed<'s>) {
         let token = match token {
             Token::Nl => return self.line_end(at, start, end),
@@ -99,7 +129,7 @@ impl<'s> Layout<'_, 's> {
 
     /// The last statement before `}` needs no line end of its own.
     fn close(&mut self, start: u32) {
-        let ended = match self.last() {
+        let ended = match self.latest() {
             Token::Nl | Token::LBrace => true,
             Token::Comma => self.decl != Token::Fn,
             _ => false,
@@ -111,14 +141,14 @@ impl<'s> Layout<'_, 's> {
     }
 
     fn line_end(&mut self, at: usize, start: u32, end: u32) {
-        let last = self.last();
+        let last = self.latest();
         if at < self.carried
             || self.brackets > 0
             || matches!(last, Token::Nl | Token::End | Token::LBrace)
         {
             return;
         }
-        if at < self.tokens.len() && (continues(last) || self.next_carries_on(at)) {
+        if at < self.len && (continues(last) || self.next_carries_on(at)) {
             return;
         }
         if self.braces > 0 {
@@ -131,12 +161,12 @@ impl<'s> Layout<'_, 's> {
 
     /// Whether the next line begins with something that carries on this one.
     fn next_carries_on(&mut self, at: usize) -> bool {
-        let rest = self.tokens.get(at..).unwrap_or(&[]);
-        let Some(next) = rest.iter().position(|(_, token, _)| *token != Token::Nl) else {
-            return false;
-        };
+        let mut next = at;
+        while matches!(self.tokens.get(next), Some((_, Token::Nl, _))) {
+            next += 1;
+        }
         let outside = self.braces == 0;
-        let carries_on = match rest.get(next).map(|(_, token, _)| *token) {
+        let carries_on = match self.tokens.get(next).map(|(_, token, _)| *token) {
             Some(Token::Ident("where")) => true,
             Some(Token::Arrow | Token::LBrace | Token::Ident("or" | "exists" | "packed")) => {
                 outside
@@ -145,13 +175,13 @@ impl<'s> Layout<'_, 's> {
             _ => false,
         };
         if carries_on {
-            self.carried = at + next;
+            self.carried = next;
         }
         carries_on
     }
 
     /// The token before the place, `End` at the start of the file.
-    fn last(&self) -> Token<'s> {
+    fn latest(&self) -> Token<'s> {
         self.before(1)
     }
 
@@ -160,14 +190,14 @@ impl<'s> Layout<'_, 's> {
         at.and_then(|at| self.out.get(at)).map_or(Token::End, |(_, token, _)| *token)
     }
 
-    fn next(&self, at: usize) -> Option<Token<'s>> {
+    fn ahead(&self, at: usize) -> Option<Token<'s>> {
         self.tokens.get(at + 1).map(|(_, token, _)| *token)
     }
 
     fn begins_declaration(&self, after_entry: bool) -> bool {
         self.braces == 0
             && self.brackets == 0
-            && match self.last() {
+            && match self.latest() {
                 Token::End | Token::Pub => true,
                 Token::Entry => after_entry,
                 _ => false,
@@ -179,9 +209,9 @@ impl<'s> Layout<'_, 's> {
         let line = |token| matches!(token, Token::Nl | Token::LBrace);
         self.braces > 0
             && self.brackets == 0
-            && (line(self.last())
+            && (line(self.latest())
                 || self.decl == Token::Fn
-                    && self.last() == Token::Colon
+                    && self.latest() == Token::Colon
                     && matches!(self.before(2), Token::Local(_))
                     && line(self.before(3)))
     }
@@ -205,7 +235,7 @@ impl<'s> Layout<'_, 's> {
             "of" => Token::Of,
             "fn" => Token::Fn,
             "out" => if_(Token::Out, self.type_follows(at) && !self.names()),
-            "rw" => if_(Token::Rw, matches!(self.last(), Token::Ref | Token::Amp)),
+            "rw" => if_(Token::Rw, matches!(self.latest(), Token::Ref | Token::Amp)),
             "use" => begins(Token::Use),
             "const" => begins(Token::Const),
             "type" => begins(Token::Type),
@@ -216,19 +246,19 @@ impl<'s> Layout<'_, 's> {
             "bss" => begins(Token::Bss),
             "origin" => begins(Token::Origin),
             "pub" => begins(Token::Pub),
-            "entry" if self.next(at) == Some(Token::Ident("fn")) => begins(Token::Entry),
+            "entry" if self.ahead(at) == Some(Token::Ident("fn")) => begins(Token::Entry),
             "by" => if_(Token::By, outside && self.decl == Token::Sum && !self.names()),
             "exists" => if_(Token::Exists, outside && self.decl == Token::Struct && !self.names()),
             "packed" => if_(Token::Packed, outside && self.decl == Token::Struct && !self.names()),
             "table" => {
-                let local = matches!(self.next(at), Some(Token::Local(_)));
+                let local = matches!(self.ahead(at), Some(Token::Local(_)));
                 if_(Token::Table, local && self.begins_statement())
             }
             "times" => {
                 let data = matches!(self.decl, Token::Rodata | Token::Data | Token::Bss);
-                let list = matches!(self.last(), Token::Eq | Token::Comma);
+                let list = matches!(self.latest(), Token::Eq | Token::Comma);
                 let count = matches!(
-                    self.next(at),
+                    self.ahead(at),
                     Some(
                         Token::Int(_)
                             | Token::Ident(_)
@@ -240,15 +270,15 @@ impl<'s> Layout<'_, 's> {
                 );
                 if_(Token::Times, outside && data && list && count)
             }
-            "or" => if_(Token::Or, self.last() == Token::RParen),
-            "never" => if_(Token::Never, self.last() == Token::Arrow),
+            "or" => if_(Token::Or, self.latest() == Token::RParen),
+            "never" => if_(Token::Never, self.latest() == Token::Arrow),
             "clobbers" | "keeps" => {
                 let keyword = if word == "keeps" { Token::Keeps } else { Token::Clobbers };
-                let list = self.next(at) == Some(Token::LParen);
+                let list = self.ahead(at) == Some(Token::LParen);
                 if_(keyword, outside && self.decl == Token::Fn && list && !self.names())
             }
             "align" => {
-                let number = matches!(self.next(at), Some(Token::Int(_)));
+                let number = matches!(self.ahead(at), Some(Token::Int(_)));
                 if_(Token::Align, number && !self.begins_statement())
             }
             _ => self.machine_word(at, word),
@@ -257,27 +287,20 @@ impl<'s> Layout<'_, 's> {
 
     /// Sizes, prefixes and integer types.
     fn machine_word(&self, at: usize, word: &'s str) -> Token<'s> {
-        let bracket = self.next(at) == Some(Token::LBracket);
-        if let Some(size) = Size::ALL.into_iter().find(|size| size.text() == word) {
+        if let Some(size) = Size::parse(word) {
+            let bracket = self.ahead(at) == Some(Token::LBracket);
             return if bracket { Token::Size(size) } else { Token::Ident(word) };
         }
         if self.begins_statement() {
-            let word_ = match word {
-                "repz" => "repe",
-                "repnz" => "repne",
-                word => word,
-            };
-            let prefix = Prefix::ALL.into_iter().find(|prefix| prefix.text() == word_);
-            return prefix.map_or(Token::Ident(word), Token::Prefix);
+            return Prefix::parse(word).map_or(Token::Ident(word), Token::Prefix);
         }
-        let int = IntType::ALL.into_iter().find(|int| int.text() == word);
-        int.map_or(Token::Ident(word), Token::IntType)
+        IntType::parse(word).map_or(Token::Ident(word), Token::IntType)
     }
 
     /// Whether the word before this place wants a name.
     fn names(&self) -> bool {
         matches!(
-            self.last(),
+            self.latest(),
             Token::Struct
                 | Token::Sum
                 | Token::Fn
@@ -301,10 +324,10 @@ impl<'s> Layout<'_, 's> {
         if self.begins_statement() {
             return false;
         }
-        match self.next(at) {
+        match self.ahead(at) {
             Some(Token::LBracket | Token::Amp | Token::Quest | Token::At) => true,
             // Behind a type called `out` these have their lists; else they are names of types.
-            Some(Token::Ident("clobbers" | "keeps")) => self.next(at + 1) != Some(Token::LParen),
+            Some(Token::Ident("clobbers" | "keeps")) => self.ahead(at + 1) != Some(Token::LParen),
             Some(Token::Ident(word)) => {
                 !matches!(word, "of" | "align" | "where" | "or" | "by" | "exists" | "packed")
             }

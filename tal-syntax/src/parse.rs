@@ -8,8 +8,9 @@ use crate::ast::*;
 use crate::codes;
 use crate::diag::Diag;
 use crate::expected::Unexpected;
+use crate::layout::Layout;
 use crate::token::{Placed, Token, scan};
-use crate::{delimit, habits, layout, literal};
+use crate::{delimit, habits, literal};
 
 lalrpop_util::lalrpop_mod!(
     #[allow(
@@ -34,13 +35,17 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diag>) {
             .with_note("a source file has less than 2^32 bytes");
         return (File { id: file, decls: Vec::new(), comments: Vec::new() }, vec![diag]);
     };
+    if let Some(tree) = right(file, text) {
+        return (tree, Vec::new());
+    }
     let scan = scan(file, text);
     let mut diags = scan.diags;
-    let tokens = delimit::delimit(file, &scan.tokens, &mut diags);
-    let tokens = layout::layout(file, &tokens, &mut diags);
-    let mut cx = Cx::new(file, text, &tokens, diags);
-    let placed = tokens.iter().copied().map(Ok::<_, Infallible>);
-    let decls = match grammar::FileParser::new().parse(&mut cx, placed) {
+    let mut layout = Layout::new(file, delimit::delimit(file, scan.tokens, &mut diags));
+    let tokens: Vec<Placed<'_>> = layout.by_ref().collect();
+    diags.append(&mut layout.diags);
+    let mut cx = Cx::new(file, text, Some(&tokens), diags);
+    let decls = match grammar::FileParser::new().parse(&mut cx, tokens.iter().copied().map(placed))
+    {
         Ok(decls) => decls,
         Err(error) => {
             cx.recover(end, &error);
@@ -53,6 +58,26 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diag>) {
     }
     diags.sort_by_key(|diag| (diag.primary.span.start, diag.primary.span.end));
     (File { id: file, decls, comments: scan.comments }, diags)
+}
+
+/// The tree of a file in which nothing is wrong. Its tokens are given up while it grows; to say
+/// what is wrong with the others takes all of their tokens, so these are read once more.
+fn right(file: FileId, text: &str) -> Option<File> {
+    let mut scan = scan(file, text);
+    let tokens = delimit::delimit(file, scan.tokens, &mut scan.diags);
+    if !scan.diags.is_empty() {
+        return None;
+    }
+    let mut layout = Layout::new(file, tokens);
+    let mut cx = Cx::new(file, text, None, Vec::new());
+    let decls = grammar::FileParser::new().parse(&mut cx, layout.by_ref().map(placed)).ok()?;
+    let is_right = !cx.failed && cx.diags.is_empty() && layout.diags.is_empty();
+    is_right.then_some(File { id: file, decls, comments: scan.comments })
+}
+
+/// A token as the parser takes it.
+fn placed(token: Placed<'_>) -> Result<Placed<'_>, Infallible> {
+    Ok(token)
 }
 
 /// `jmp 1b` jumps to a label; it is no number that is badly written.
@@ -69,14 +94,26 @@ fn numeric_label(file: FileId, text: &str, diag: &mut Diag) {
 pub(crate) struct Cx<'s, 'd> {
     file: FileId,
     text: &'s str,
-    tokens: &'d [Placed<'s>],
+    /// All tokens; none in the first try, whose complaints nobody reads.
+    tokens: Option<&'d [Placed<'s>]>,
     diags: Vec<Diag>,
+    /// The declarations.
+    pub(crate) decls: Vec<Decl>,
+    /// The lines of the body that is being read, and of one that was given up before.
+    lines: Vec<Line>,
+    /// Was there a parse error?
+    failed: bool,
     /// Where characters or brackets were mended: a parse error just behind says nothing new.
     mended: Vec<u32>,
 }
 
 impl<'s, 'd> Cx<'s, 'd> {
-    fn new(file: FileId, text: &'s str, tokens: &'d [Placed<'s>], diags: Vec<Diag>) -> Self {
+    fn new(
+        file: FileId,
+        text: &'s str,
+        tokens: Option<&'d [Placed<'s>]>,
+        diags: Vec<Diag>,
+    ) -> Self {
         let mends = |diag: &&Diag| {
             matches!(
                 diag.code,
@@ -91,7 +128,16 @@ impl<'s, 'd> Cx<'s, 'd> {
         let mut mended: Vec<u32> =
             diags.iter().filter(mends).map(|diag| diag.primary.span.start).collect();
         mended.sort_unstable();
-        Cx { file, text, tokens, diags, mended }
+        Cx {
+            file,
+            text,
+            tokens,
+            diags,
+            decls: Vec::new(),
+            lines: Vec::new(),
+            failed: false,
+            mended,
+        }
     }
 
     pub(crate) fn span(&self, start: u32, end: u32) -> Span {
@@ -100,6 +146,8 @@ impl<'s, 'd> Cx<'s, 'd> {
 
     /// Reports a parse error in what began at `start`.
     pub(crate) fn recover(&mut self, start: u32, error: &ParseError<u32, Token<'s>, Infallible>) {
+        self.failed = true;
+        let Some(tokens) = self.tokens else { return };
         let (token, expected) = match error {
             ParseError::UnrecognizedToken { token, expected } => (*token, expected.as_slice()),
             ParseError::ExtraToken { token } => (*token, [].as_slice()),
@@ -119,7 +167,7 @@ impl<'s, 'd> Cx<'s, 'd> {
         if self.mended.get(first).is_some_and(|at| *at <= token.2) {
             return;
         }
-        let unexpected = Unexpected::new(self.file, self.text, self.tokens, token, expected, start);
+        let unexpected = Unexpected::new(self.file, self.text, tokens, token, expected, start);
         self.diags.push(unexpected.diag());
     }
 
@@ -151,6 +199,48 @@ impl<'s, 'd> Cx<'s, 'd> {
 
     pub(crate) fn present<T>(list: Vec<Option<T>>) -> Vec<T> {
         list.into_iter().flatten().collect()
+    }
+
+    pub(crate) fn declare(
+        &mut self,
+        start: u32,
+        public: Option<(Token<'s>, Span)>,
+        kind: DeclKind,
+        end: u32,
+    ) {
+        let span = self.span(start, end);
+        self.decls.push(Decl { public: public.map(|(_, span)| span), kind, span });
+    }
+
+    pub(crate) fn function(
+        &self,
+        entry: Option<(Token<'s>, Span)>,
+        name: Name,
+        binders: Vec<Binder>,
+        sig: Option<Box<Sig>>,
+        body: Option<Body>,
+    ) -> Box<DeclKind> {
+        let (entry, sig) = (entry.map(|(_, span)| span), sig.map(|sig| *sig));
+        Box::new(DeclKind::Fn(Fn { entry, name, binders, sig, body }))
+    }
+
+    pub(crate) fn line(
+        &mut self,
+        start: u32,
+        label: Option<Name>,
+        state: Option<LabelState>,
+        stmt: Option<Stmt>,
+        end: u32,
+    ) {
+        let span = self.span(start, end);
+        self.lines.push(Line { label, state, stmt, span });
+    }
+
+    pub(crate) fn body(&mut self, start: u32, end: u32) -> Body {
+        let from = self.lines.partition_point(|line| line.span.start < start);
+        let lines = self.lines.drain(from..).collect();
+        self.lines.clear();
+        Body { lines, span: self.span(start, end) }
     }
 
     pub(crate) fn name(&self, start: u32, text: &str, end: u32) -> Name {
@@ -190,9 +280,27 @@ impl<'s, 'd> Cx<'s, 'd> {
         Expr { kind: ExprKind::Unary(op, Box::new(e)), span: self.span(start, end) }
     }
 
-    pub(crate) fn binary(&self, start: u32, op: BinaryOp, a: Expr, b: Expr, end: u32) -> Expr {
-        let kind = ExprKind::Binary(op, Box::new(a), Box::new(b));
-        Expr { kind, span: self.span(start, end) }
+    /// A tree of operators that associate to the left, the tighter ones inside: what waits for its
+    /// right side is on a stack, by rising levels (Dijkstra's shunting yard).
+    pub(crate) fn operation(&self, first: Expr, rest: Vec<(BinaryOp, Expr)>) -> Expr {
+        let mut waiting: Vec<(Expr, BinaryOp)> = Vec::new();
+        let mut last = first;
+        for (op, right) in rest {
+            last = Self::close(last, &mut waiting, op.level());
+            waiting.push((last, op));
+            last = right;
+        }
+        Self::close(last, &mut waiting, 0)
+    }
+
+    /// Gives the expression to the operators that bind as tightly as this level or tighter.
+    fn close(mut right: Expr, waiting: &mut Vec<(Expr, BinaryOp)>, level: u8) -> Expr {
+        while let Some((left, op)) = waiting.pop_if(|(_, op)| op.level() >= level) {
+            let span = left.span.to(right.span);
+            let kind = ExprKind::Binary(op, Box::new(left), Box::new(right));
+            right = Expr { kind, span };
+        }
+        right
     }
 
     pub(crate) fn operand(&mut self, e: Expr) -> OperandKind {

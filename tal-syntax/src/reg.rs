@@ -108,26 +108,32 @@ pub enum Reg {
 impl Reg {
     /// The register of this name, if it is one. Names are lower case.
     pub fn parse(name: &str) -> Option<Reg> {
-        if !(2..=5).contains(&name.len()) {
-            return None;
-        }
-        for width in Width::ALL {
-            for gpr in Gpr::ALL {
-                if gpr.name(width) == name {
-                    return Some(Reg::Gpr(gpr, width));
-                }
+        let gpr = |number: Option<u8>, width| {
+            number.and_then(|n| Gpr::ALL.get(usize::from(n))).map(|gpr| Reg::Gpr(*gpr, width))
+        };
+        match name.as_bytes() {
+            [b'r', digits @ (b'8' | b'9')] => gpr(number(&[*digits]), Width::W64),
+            [b'r', b'1', digit @ b'0'..=b'5'] => gpr(number(&[b'1', *digit]), Width::W64),
+            [b'r', digits @ .., suffix @ (b'b' | b'w' | b'd')] if !digits.is_empty() => {
+                let width = match suffix {
+                    b'b' => Width::W8,
+                    b'w' => Width::W16,
+                    _ => Width::W32,
+                };
+                gpr(number(digits).filter(|n| *n >= 8), width)
             }
-        }
-        for (gpr, high) in Gpr::ALL.into_iter().zip(NAMES_HIGH) {
-            if high == name {
-                return Some(Reg::High(gpr));
+            [b'r', letters @ ..] => gpr(old(letters), Width::W64),
+            [b'e', letters @ ..] => gpr(old(letters), Width::W32),
+            [letters @ .., b'l'] if letters.len() == 2 => gpr(old(letters), Width::W8)
+                .filter(|reg| reg.gpr().is_some_and(|gpr| gpr.number() >= 4)),
+            [letter, b'l'] => gpr(old(&[*letter, b'x']), Width::W8),
+            [letter, b'h'] => {
+                gpr(old(&[*letter, b'x']), Width::W8).and_then(Reg::gpr).map(Reg::High)
             }
+            [b'x', b'm', b'm', digits @ ..] => number(digits).map(Reg::Xmm),
+            [b'y', b'm', b'm', digits @ ..] => number(digits).map(Reg::Ymm),
+            letters => gpr(old(letters), Width::W16),
         }
-        let vector = |names: &[&str; 16]| names.iter().position(|n| *n == name);
-        if let Some(n) = vector(&NAMES_XMM) {
-            return Some(Reg::Xmm(n as u8));
-        }
-        vector(&NAMES_YMM).map(|n| Reg::Ymm(n as u8))
     }
 
     /// The name as it is written.
@@ -156,6 +162,30 @@ impl Reg {
             Reg::High(_) => Some(Width::W8),
             Reg::Xmm(_) | Reg::Ymm(_) => None,
         }
+    }
+}
+
+/// The number of one of the eight registers that have names of letters.
+fn old(letters: &[u8]) -> Option<u8> {
+    Some(match letters {
+        b"ax" => 0,
+        b"cx" => 1,
+        b"dx" => 2,
+        b"bx" => 3,
+        b"sp" => 4,
+        b"bp" => 5,
+        b"si" => 6,
+        b"di" => 7,
+        _ => return None,
+    })
+}
+
+/// A number from 0 to 15, without leading zeros.
+fn number(digits: &[u8]) -> Option<u8> {
+    match digits {
+        [digit @ b'0'..=b'9'] => Some(digit - b'0'),
+        [b'1', digit @ b'0'..=b'5'] => Some(10 + digit - b'0'),
+        _ => None,
     }
 }
 
@@ -202,7 +232,10 @@ mod tests {
             assert_eq!(Reg::parse(name).map(Reg::name), Some(name));
         }
         assert_eq!(names, 96);
-        for other in ["", "rip", "r16", "RAX", "xmm16", "r8l", "x"] {
+        for other in [
+            "", "rip", "r16", "RAX", "xmm16", "r8l", "x", "r7", "r7d", "r08", "rd", "rb", "r", "e",
+            "l", "h", "xl", "sph", "dih", "axl", "all", "xmm", "ymm01", "r1", "r1d", "esl", "cxb",
+        ] {
             assert_eq!(Reg::parse(other), None);
         }
     }

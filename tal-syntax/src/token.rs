@@ -3,6 +3,8 @@
 //! `logos` finds the tokens; words come out as [`Token::Ident`], and `layout.rs` decides which of
 //! them are keywords where they stand.
 
+use std::collections::VecDeque;
+
 use logos::Logos;
 
 use crate::ast::{Comment, Int, IntType, Prefix, Reg, Size};
@@ -139,16 +141,71 @@ pub(crate) enum Token<'s> {
 /// A token between two byte offsets.
 pub(crate) type Placed<'s> = (u32, Token<'s>, u32);
 
+/// Tokens in chunks, so that those which are parsed can make room for their tree.
+pub(crate) struct Tokens<'s> {
+    /// All full but the last.
+    chunks: VecDeque<Vec<Placed<'s>>>,
+    /// How many chunks before them were given up.
+    gone: usize,
+}
+
+/// Tokens of a chunk.
+const CHUNK: usize = 1 << 9;
+
+impl<'s> Tokens<'s> {
+    pub(crate) fn new() -> Tokens<'s> {
+        Tokens { chunks: VecDeque::new(), gone: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, token: Placed<'s>) {
+        if let Some(chunk) = self.chunks.back_mut()
+            && chunk.len() < chunk.capacity()
+        {
+            return chunk.push(token);
+        }
+        let mut chunk = Vec::with_capacity(CHUNK);
+        chunk.push(token);
+        self.chunks.push_back(chunk);
+    }
+
+    /// The token of this number.
+    pub(crate) fn get(&self, at: usize) -> Option<&Placed<'s>> {
+        self.chunks.get((at / CHUNK).checked_sub(self.gone)?)?.get(at % CHUNK)
+    }
+
+    /// How many there are, with those that were given up.
+    pub(crate) fn len(&self) -> usize {
+        let before = (self.gone + self.chunks.len()).saturating_sub(1);
+        self.chunks.back().map_or(self.gone * CHUNK, |last| before * CHUNK + last.len())
+    }
+
+    pub(crate) fn last(&self) -> Option<&Placed<'s>> {
+        self.chunks.back()?.last()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Placed<'s>> {
+        self.chunks.iter().flatten()
+    }
+
+    /// Gives up what is before this one, as far as it goes.
+    pub(crate) fn give_up(&mut self, before: usize) {
+        while self.gone < before / CHUNK && self.chunks.pop_front().is_some() {
+            self.gone += 1;
+        }
+    }
+}
+
 /// The tokens of a file, its comments, and what is wrong with single tokens.
 pub(crate) struct Scan<'s> {
-    pub(crate) tokens: Vec<Placed<'s>>,
+    pub(crate) tokens: Tokens<'s>,
     pub(crate) comments: Vec<Comment>,
     pub(crate) diags: Vec<Diag>,
 }
 
 /// Finds the tokens. `text` is shorter than 2^32 bytes.
 pub(crate) fn scan(file: FileId, text: &str) -> Scan<'_> {
-    let mut out = Scan { tokens: Vec::new(), comments: Vec::new(), diags: Vec::new() };
+    let mut out = Scan { tokens: Tokens::new(), comments: Vec::new(), diags: Vec::new() };
     let mut bad: Option<Span> = None;
     for (token, range) in Token::lexer(text).spanned() {
         let span = Span::new(file, range.start as u32, range.end as u32);

@@ -155,8 +155,9 @@ impl Elab {
         match &expanded.ty.kind {
             TypeKind::Ptr { null: None, .. } => Some(CaseClass::Address),
             TypeKind::Int { range: Some(range), .. } => {
-                let low = self.constant(expanded.scope.module, &range.0).ok()?;
-                let high = self.constant(expanded.scope.module, &range.1).ok()?;
+                let module = expanded.scope.as_ref().map_or(module, |scope| scope.module);
+                let low = self.constant(module, &range.0).ok()?;
+                let high = self.constant(module, &range.1).ok()?;
                 Some(CaseClass::Range(i64::try_from(low).ok()?, i64::try_from(high).ok()?))
             }
             _ => None,

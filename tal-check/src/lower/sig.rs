@@ -80,7 +80,8 @@ impl<'c> Reading<'c, '_> {
 struct Later<'a> {
     value: Term,
     ty: &'a Type,
-    scope: Scope,
+    /// That of the body of an alias.
+    scope: Option<Scope>,
 }
 
 /// What is said of one variable alone becomes its bounds, in the state that declares it.
@@ -250,7 +251,7 @@ impl Elab {
             let ItemKind::Value { chain, ty, .. } = &item.kind else { continue };
             match self.target(chain, scope)? {
                 Some(at) => {
-                    self.place_item(item, at, chain, ty.as_ref(), scope, &mut cx)?;
+                    self.place_item(item, at, chain, ty.as_deref(), scope, &mut cx)?;
                     if let [link, rest @ ..] = chain.rest.as_slice()
                         && !rest.is_empty()
                     {
@@ -265,7 +266,7 @@ impl Elab {
                 }
                 None => match (chain.rest.is_empty(), ty) {
                     (true, _) => {
-                        self.name_item(item, chain, ty.as_ref(), scope, &mut cx)?;
+                        self.name_item(item, chain, ty.as_deref(), scope, &mut cx)?;
                     }
                     (false, None) => facts.push(chain),
                     (false, Some(t)) => {
@@ -276,11 +277,9 @@ impl Elab {
         }
         scope.bind = false;
         let Reading { mut said, later, .. } = cx;
-        for mut l in later {
-            if l.scope.vars.is_empty() && l.scope.fixed.is_empty() {
-                l.scope = scope.clone();
-            }
-            self.range_facts(&l.value, l.ty, &mut l.scope, scope, &mut said)?;
+        for l in later {
+            let own = l.scope.filter(|s| !s.vars.is_empty() || !s.fixed.is_empty());
+            self.range_facts(&l.value, l.ty, own, scope, &mut said)?;
         }
         for chain in facts {
             let known = self.facts(chain, scope)?;
@@ -407,7 +406,7 @@ impl Elab {
                     }
                 };
                 let own = ty.kind == expanded.ty.kind;
-                let scope = if own { Scope::closed(scope.module) } else { expanded.scope };
+                let scope = if own { None } else { expanded.scope };
                 cx.later.push(Later { value: term.clone(), ty, scope });
                 Ok(Word::Int(term))
             }
@@ -417,7 +416,7 @@ impl Elab {
                 let mem = if ty.kind == expanded.ty.kind {
                     self.mem(target, scope)?
                 } else {
-                    let mut inner = expanded.scope.clone();
+                    let mut inner = expanded.scope.clone().unwrap_or_else(|| scope.clone());
                     self.mem(target, &mut inner)?
                 };
                 let pointer = Pointer {
@@ -691,14 +690,17 @@ impl Elab {
         &mut self,
         value: &Term,
         ty: &Type,
-        inner: &mut Scope,
+        inner: Option<Scope>,
         scope: &mut Scope,
         said: &mut Said,
     ) -> Res<()> {
         let expanded = self.expand(ty, scope)?;
         let TypeKind::Int { base, range } = &expanded.ty.kind else { return Ok(()) };
         let (low, high) = match range {
-            Some(range) => (self.term(&range.0, inner)?, self.term(&range.1, inner)?),
+            Some(range) => {
+                let mut inner = inner.unwrap_or_else(|| scope.clone());
+                (self.term(&range.0, &mut inner)?, self.term(&range.1, &mut inner)?)
+            }
             None => match natural(*base) {
                 Some((low, high)) => (
                     self.big(Term::constant_of(low), ty.span)?,

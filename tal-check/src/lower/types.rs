@@ -3,6 +3,7 @@
 use super::expr::{Declared, Scope, Value};
 use super::{Elab, Res};
 use crate::lowered::TypeInfo;
+use std::borrow::Cow;
 use tal_core::counted::Rc;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Fact, Field, FieldTy, Mem, Mode, OriginId, Rel, TypeId, Word};
@@ -12,15 +13,16 @@ use tal_syntax::diag::{Code, Diag};
 
 /// An alias taken apart as far as its first real constructor.
 #[derive(Clone, Debug)]
-pub(super) struct Expanded {
-    pub ty: Type,
-    pub scope: Scope,
+pub(super) struct Expanded<'t> {
+    pub ty: Cow<'t, Type>,
+    /// Where the names of an alias's body are looked up; of what is no alias, where it stands.
+    pub scope: Option<Scope>,
 }
 
 impl Elab {
     /// Follows aliases. Their parameters become names with values.
-    pub(super) fn expand(&mut self, ty: &Type, scope: &mut Scope) -> Res<Expanded> {
-        let mut current = ty.clone();
+    pub(super) fn expand<'t>(&mut self, ty: &'t Type, scope: &mut Scope) -> Res<Expanded<'t>> {
+        let mut current = Cow::Borrowed(ty);
         let mut inside: Option<Scope> = None;
         for _ in 0..32 {
             let here = inside.as_mut().unwrap_or(scope);
@@ -36,8 +38,7 @@ impl Elab {
                     _ => None,
                 };
             let Some((id, alias, name, args)) = alias else {
-                let scope = inside.unwrap_or_else(|| scope.clone());
-                return Ok(Expanded { ty: current, scope });
+                return Ok(Expanded { ty: current, scope: inside });
             };
             let Some(body) = &alias.ty else {
                 return Err(self.stage(name.span, "abstract types"));
@@ -52,7 +53,7 @@ impl Elab {
             inner.first = here.first;
             inner.class = here.class;
             inner.outer = here.outer.clone();
-            current = body.clone();
+            current = Cow::Owned(body.clone());
             inside = Some(inner);
         }
         Err(self.error(206, ty.span, "this type is an abbreviation of itself"))
@@ -148,9 +149,8 @@ impl Elab {
                 self.struct_mem(id, s, values, name.span)
             }
             Some(DeclKind::Type(_)) => {
-                let mut inner = self.expand(ty, scope)?;
-                let mem = self.mem(&inner.ty, &mut inner.scope)?;
-                Ok(mem)
+                let inner = self.expand(ty, scope)?;
+                self.mem(&inner.ty, &mut inner.scope.unwrap_or_else(|| scope.clone()))
             }
             Some(DeclKind::Sum(_)) => Err(self.stage(name.span, "sums")),
             _ => Err(self.error(105, name.span, &format!("`{}` is no type", name.text))),
@@ -196,8 +196,9 @@ impl Elab {
                 let id = program.lookup(scope.module, &name.text);
                 if let Some(DeclKind::Type(_)) = id.and_then(|id| program.decl(id)).map(|d| &d.kind)
                 {
-                    let mut inner = self.expand(ty, scope)?;
-                    return self.field(&inner.ty, &mut inner.scope);
+                    let inner = self.expand(ty, scope)?;
+                    let mut within = inner.scope.unwrap_or_else(|| scope.clone());
+                    return self.field(&inner.ty, &mut within);
                 }
                 Err(self.error(204, ty.span, "this is no field of one word"))
             }

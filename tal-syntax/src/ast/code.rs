@@ -89,6 +89,17 @@ impl Prefix {
             Prefix::Lock => "lock",
         }
     }
+
+    /// The prefix of this name, if it is one.
+    pub fn parse(name: &str) -> Option<Prefix> {
+        match name {
+            "rep" => Some(Prefix::Rep),
+            "repe" | "repz" => Some(Prefix::Repe),
+            "repne" | "repnz" => Some(Prefix::Repne),
+            "lock" => Some(Prefix::Lock),
+            _ => None,
+        }
+    }
 }
 
 /// An operand.
@@ -130,6 +141,18 @@ pub enum Size {
 impl Size {
     /// All of them.
     pub const ALL: [Size; 5] = [Size::Byte, Size::Word, Size::Dword, Size::Qword, Size::Xmmword];
+
+    /// The size of this name, if it is one.
+    pub fn parse(name: &str) -> Option<Size> {
+        match name {
+            "byte" => Some(Size::Byte),
+            "word" => Some(Size::Word),
+            "dword" => Some(Size::Dword),
+            "qword" => Some(Size::Qword),
+            "xmmword" => Some(Size::Xmmword),
+            _ => None,
+        }
+    }
 
     /// As written.
     pub const fn text(self) -> &'static str {
@@ -195,7 +218,7 @@ pub enum ExprKind {
     /// `rcx`
     Reg(Reg),
     /// `sizeof node`
-    SizeOf(Name),
+    SizeOf(Box<Name>),
     /// `-e`, `~e`
     Unary(UnaryOp, Box<Expr>),
     /// `a + b`
@@ -298,5 +321,28 @@ impl BinaryOp {
             BinaryOp::Add | BinaryOp::Sub => 4,
             BinaryOp::Mul | BinaryOp::Div | BinaryOp::Rem => 5,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ast::IntType;
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        for prefix in Prefix::ALL {
+            assert_eq!(Prefix::parse(prefix.text()), Some(prefix));
+        }
+        for size in Size::ALL {
+            assert_eq!(Size::parse(size.text()), Some(size));
+        }
+        for int in IntType::ALL {
+            assert_eq!(IntType::parse(int.text()), Some(int));
+        }
+        assert_eq!(
+            (Prefix::parse("re"), Size::parse("u8"), IntType::parse("u9")),
+            Default::default()
+        );
     }
 }

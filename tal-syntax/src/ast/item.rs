@@ -24,7 +24,7 @@ pub enum ItemKind {
         /// The expressions, with relations between them.
         chain: Chain,
         /// The type behind `:`.
-        ty: Option<Type>,
+        ty: Option<Box<Type>>,
         /// The number behind `align`.
         align: Option<(Int, Span)>,
     },
@@ -182,6 +182,22 @@ impl IntType {
             IntType::I32 => "i32",
             IntType::I64 => "i64",
         }
+    }
+
+    /// The type of this name, if it is one.
+    pub fn parse(name: &str) -> Option<IntType> {
+        Some(match name {
+            "int" => IntType::Int,
+            "u8" => IntType::U8,
+            "u16" => IntType::U16,
+            "u32" => IntType::U32,
+            "u64" => IntType::U64,
+            "i8" => IntType::I8,
+            "i16" => IntType::I16,
+            "i32" => IntType::I32,
+            "i64" => IntType::I64,
+            _ => return None,
+        })
     }
 
     /// Its size in memory; `int` has 64 bits.

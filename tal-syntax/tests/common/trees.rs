@@ -82,7 +82,7 @@ fn expr(memory: bool) -> BoxedStrategy<Expr> {
         dotted().prop_map(ExprKind::Name),
         local().prop_map(|l| ExprKind::Local(l.text)),
         reg().prop_map(ExprKind::Reg),
-        name().prop_map(ExprKind::SizeOf),
+        name().prop_map(|name| ExprKind::SizeOf(Box::new(name))),
     ];
     let tree = leaf.prop_map(wrap).prop_recursive(4, 12, 2, move |inner| {
         let unary = (pick(&[UnaryOp::Neg, UnaryOp::Not]), inner.clone())
@@ -169,7 +169,7 @@ fn item(ty: BoxedStrategy<Type>) -> BoxedStrategy<Item> {
     let align = option::of(int()).prop_map(|align| align.map(|n| (n, none())));
     let typed = (chain(), ty, align).prop_map(|(chain, ty, align)| ItemKind::Value {
         chain,
-        ty: Some(ty),
+        ty: Some(Box::new(ty)),
         align,
     });
     let plain = chain().prop_map(|chain| ItemKind::Value { chain, ty: None, align: None });
