@@ -13,9 +13,9 @@ use std::path::Path;
 use tal_core::counted::Rc;
 use tal_core::image::Interface;
 use tal_core::ty::{Assertion, Sig};
-use tal_syntax::Span;
-use tal_syntax::ast::DeclKind;
+use tal_syntax::ast::{DeclKind, File};
 use tal_syntax::diag::{Code, Diag};
+use tal_syntax::{FileId, Span};
 
 /// The files of the interface, in order.
 pub const FILES: [(&str, &str); 2] = [
@@ -51,6 +51,8 @@ pub struct ImportInfo {
 
 thread_local! {
     static HOST: RefCell<Option<Rc<Host>>> = const { RefCell::new(None) };
+    /// The trees that it was compiled from, in the order of their files: root, then [`FILES`].
+    static TREES: RefCell<Vec<Rc<File>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The embedded interface, compiled once a thread.
@@ -61,9 +63,18 @@ pub fn host() -> Result<Rc<Host>, Box<Outcome>> {
     if let Some(host) = HOST.with_borrow(Clone::clone) {
         return Ok(host);
     }
-    let host = Rc::new(compile(&FILES)?);
+    let (host, trees) = compiled(&FILES)?;
+    let host = Rc::new(host);
     HOST.set(Some(host.clone()));
+    TREES.set(trees);
     Ok(host)
+}
+
+/// The tree of the interface's file of this name, if it was read and its number was the same: then
+/// it need not be parsed again.
+pub(crate) fn tree(file: FileId, name: &str) -> Option<Rc<File>> {
+    let at = FILES.iter().position(|(own, _)| *own == name)? + 1;
+    TREES.with_borrow(|trees| trees.get(at).filter(|tree| tree.id == file).cloned())
 }
 
 /// Compiles interface files.
@@ -71,6 +82,11 @@ pub fn host() -> Result<Rc<Host>, Box<Outcome>> {
 /// # Errors
 /// What is wrong with them, as an [`Outcome`] without program.
 pub fn compile(files: &[(&str, &str)]) -> Result<Host, Box<Outcome>> {
+    compiled(files).map(|(host, _)| host)
+}
+
+/// The same, with the trees.
+fn compiled(files: &[(&str, &str)]) -> Result<(Host, Vec<Rc<File>>), Box<Outcome>> {
     let root: String = files.iter().map(|(n, _)| format!("use \"{n}\"\n")).collect();
     let mut memory: BTreeMap<String, String> =
         files.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
@@ -82,10 +98,11 @@ pub fn compile(files: &[(&str, &str)]) -> Result<Host, Box<Outcome>> {
     let mut elab = Elab::new(program, diags);
     elab.defining = true;
     let host = elab.define();
+    let trees = elab.program.modules.iter().map(|module| module.tree.clone()).collect();
     if elab.diags.iter().any(Diag::is_error) {
         return Err(Box::new(Outcome { lowered: None, sources, diags: elab.diags }));
     }
-    Ok(host)
+    Ok((host, trees))
 }
 
 impl Elab {

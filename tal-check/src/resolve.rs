@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use strsim::osa_distance;
+use tal_core::counted::Rc;
 use tal_syntax::ast::{Decl, DeclKind, File, Name};
 use tal_syntax::diag::{Code, Diag};
 use tal_syntax::reg::Reg;
@@ -35,7 +36,7 @@ pub struct Module {
     /// Does it come from the host itself, so that its declarations need no comparison?
     pub embedded: bool,
     /// Its tree.
-    pub tree: File,
+    pub tree: Rc<File>,
     /// Files it uses, with the place that says so.
     pub uses: Vec<(usize, Span)>,
     /// What its names mean.
@@ -140,9 +141,14 @@ impl Program {
     }
 
     fn add(&mut self, path: &Path, text: String, embedded: bool, diags: &mut Vec<Diag>) -> usize {
-        let file = self.sources.add(path.display().to_string(), text.clone());
-        let (tree, mut found) = tal_syntax::parse(file, &text);
-        diags.append(&mut found);
+        let file = self.sources.add(path.display().to_string(), text);
+        let name = path.file_name().and_then(|name| name.to_str()).filter(|_| embedded);
+        let tree = name.and_then(|name| interface::tree(file, name)).unwrap_or_else(|| {
+            let text = self.sources.get(file).map_or("", |source| source.text.as_str());
+            let (tree, mut found) = tal_syntax::parse(file, text);
+            diags.append(&mut found);
+            Rc::new(tree)
+        });
         let interface = path.extension().is_some_and(|e| e == "tali");
         self.modules.push(Module {
             file,
