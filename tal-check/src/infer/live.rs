@@ -29,6 +29,8 @@ fn callee_saved() -> RegSet {
 /// One instruction of a function: what it reads and overwrites, and where it can go.
 struct Node {
     offset: u32,
+    /// What stands behind it.
+    next: u32,
     reads: RegSet,
     writes: RegSet,
     successors: Vec<u32>,
@@ -44,6 +46,9 @@ pub(crate) struct Flow {
     /// From these every way leads to the end of the program, without a loop: nothing that is owned
     /// there is of use for long.
     pub(crate) dead_ends: BTreeSet<u32>,
+    /// To these one jump or condition leads, and nothing else: the judge goes on there with what it
+    /// knows (rule[edge-block]).
+    pub(crate) single: BTreeSet<u32>,
 }
 
 /// The flow of the function at `[start, end)` of the text.
@@ -54,7 +59,25 @@ pub(crate) fn flow(
     own: &Sig,
 ) -> Flow {
     let nodes = decode(image, interface, start, end, own);
-    Flow { live: live(&nodes), dead_ends: dead_ends(&nodes) }
+    Flow { live: live(&nodes), dead_ends: dead_ends(&nodes), single: single(&nodes) }
+}
+
+/// What a single way leads to, if that is a jump.
+fn single(nodes: &[Node]) -> BTreeSet<u32> {
+    // How many ways lead there, and whether one of them is the way to the next instruction.
+    let mut into: BTreeMap<u32, (usize, bool)> = BTreeMap::new();
+    for node in nodes {
+        for to in &node.successors {
+            let (count, runs_on) = into.entry(*to).or_default();
+            *count += 1;
+            *runs_on |= *to == node.next;
+        }
+    }
+    // A caller leads to the first.
+    let first = nodes.first().map(|node| node.offset);
+    let alone =
+        |(to, ways): (u32, (usize, bool))| (ways == (1, false) && Some(to) != first).then_some(to);
+    into.into_iter().filter_map(alone).collect()
 }
 
 /// The least set that holds what ends the program and what leads only into the set.
@@ -131,7 +154,7 @@ fn plain(instruction: &Instruction, info: &mut InstructionInfoFactory, base: u64
         reads &= !set;
         writes |= set;
     }
-    Node { offset, reads, writes, successors: vec![next], returns: false }
+    Node { offset, next, reads, writes, successors: vec![next], returns: false }
 }
 
 fn register_bit(register: Register) -> Option<RegSet> {

@@ -194,6 +194,8 @@ struct Candidate {
     /// Start of the block that reached the label first.
     from: u32,
 }
+    /// Nothing was joined here since a way led back.
+    turned: bool,
 
 struct Engine<'a> {
     id: FnId,
@@ -392,20 +394,24 @@ impl Engine<'_> {
         let Some(site) = self.labels.get(&label).copied() else { return };
         let written = site.written.as_ref();
         self.forget_dead(&mut state, site.offset, written);
-        let settled = H::settle(judge, &mut state, from).and_then(|()| match written {
-            Some(written) => H::shape(judge, &mut state, from, written),
-            None => Ok(()),
-        });
+        // Where a single way leads nothing has to agree: what is open stays so.
+        let single = written.is_none() && self.paths.single.contains(&site.offset);
+        let settled = match written {
+            None if single => Ok(()),
+            None => H::settle(judge, &mut state, from),
+            Some(written) => H::settle(judge, &mut state, from)
+                .and_then(|()| H::shape(judge, &mut state, from, written)),
+        };
         if let Err(error) = settled {
             return self.trouble(Start::Label(label), site.offset, error);
         }
         let Ok(fit) = self.fit(judge, (from, label), &state, written) else { return };
         // Only an edge back to the label can go on for ever; what comes from before it is as stable
         // as the heads of the loops around.
-        let back = from >= site.offset;
-        let first = !self.candidates.contains_key(&label);
+        let back = from >= site.offset || self.turned();
+        let first = single || !self.candidates.contains_key(&label);
         let (changes, turns) = self.candidates.get(&label).map_or((0, 0), |c| (c.changes, c.turns));
-        let mut left = match self.candidates.get(&label) {
+        let mut left = match self.candidates.get(&label).filter(|_| !first) {
             None => state.clone(),
             Some(candidate) => match state_at(judge, self.id, &candidate.state) {
                 Ok(left) => left,
@@ -428,7 +434,10 @@ impl Engine<'_> {
         }
         // What the sizes of memory say is known wherever that memory is.
         let before: BTreeSet<Fact> = facts_of(&left).into_iter().collect();
-        let (left, state) = (sized(judge, &left), sized(judge, &state));
+        let (left, state) = match single {
+            true => (left, state),
+            false => (sized(judge, &left), sized(judge, &state)),
+        };
         let known = [&left, &state].map(|side| judge.hints.known(side).clone());
         let facts = [facts_of(&left), facts_of(&state)];
         let sides = Sides {
@@ -444,12 +453,16 @@ impl Engine<'_> {
             changes,
             known,
         };
+            single,
         let refinements = self.refinements(&left, &state, written);
         let old = self.candidates.get(&label);
         let offered = self.offered.entry(label).or_default();
         let stable = old.is_some_and(|c| {
             form.is_that_of(&c.state, self.fixed)
                 && refinements == c.state.refinements
+        if single {
+            self.offered.remove(&label);
+        }
                 && cover(&form, &sides, &c.state.facts, offered)
         });
         if stable {
@@ -474,7 +487,9 @@ impl Engine<'_> {
         }
         *of_way += 1;
         let (changes, turns) = (changes + 1, turns + u32::from(back && !first));
-        self.candidates.insert(label, Candidate { state: found, changes, turns, from: origin });
+        let turned = single && back;
+        let candidate = Candidate { state: found, changes, turns, from: origin, turned };
+        self.candidates.insert(label, candidate);
         self.pending.insert((site.offset, label));
     }
 
@@ -482,6 +497,12 @@ impl Engine<'_> {
     fn forget_dead(&self, state: &mut State, to: u32, written: Option<&Written>) {
         let live = self.paths.live.get(&to).copied().unwrap_or(u16::MAX);
         for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && live & (1 << *r as u16) == 0) {
+    /// Did a way lead back to the running block, or to one before it, and nothing was joined since?
+    fn turned(&self) -> bool {
+        let label = self.starts.get(&self.begin);
+        label.and_then(|label| self.candidates.get(label)).is_some_and(|c| c.turned)
+    }
+
             if !written.is_some_and(|w| w.mentions(Place::Reg(reg))) {
                 state.set_reg(reg, Word::Junk);
             }

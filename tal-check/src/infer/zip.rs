@@ -235,6 +235,15 @@ impl Zip<'_> {
             for m in term.monomials() {
                 let part = value.monomials().iter().find(|p| p.atom == m.atom);
                 if let Some(part) = part
+        // Of `value - n` the value of the field is not the label's to name.
+        let (bound, other) = (bound_part(left)?, bound_part(right)?);
+        if bound != Term::ZERO || other != Term::ZERO {
+            if bound != other || !self.all_fixed(&bound) {
+                return None;
+            }
+            let (left, right) = (left.sub(&bound).ok()?, right.sub(&bound).ok()?);
+            return self.term(&left, &right)?.add(&bound).ok();
+        }
                     && m.coefficient % part.coefficient == 0
                 {
                     factors.push(m.coefficient / part.coefficient);
@@ -956,3 +965,13 @@ fn union(left: &NameSet, right: &NameSet) -> Option<NameSet> {
     };
     Some(NameSet { address: true, small })
 }
+/// What a term says of variables that are bound where it stands.
+fn bound_part(term: &Term) -> Option<Term> {
+    let free = |v: Var| matches!(v, Var::Free(_));
+    let bound = term.monomials().iter().filter(|m| {
+        let (a, b) = m.atom.factors();
+        !free(a) || b.is_some_and(|b| !free(b))
+    });
+    Term::from_parts(0, bound.collect::<Vec<_>>()).ok()
+}
+

@@ -1,0 +1,184 @@
+//! Not trusted: a test. What is known and owned where ways meet, each program beside one that
+//! differs by what makes it wrong.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use tal_check::check::check;
+use tal_check::lower::lower;
+use tal_check::report::report;
+
+/// The codes of what is said about a program, joined by blanks; nothing about one that is accepted.
+fn said(text: &str) -> String {
+    let files = BTreeMap::from([("test.tal".to_owned(), text.to_owned())]);
+    let outcome = lower(Path::new("test.tal"), &files).unwrap();
+    let Some(lowered) = outcome.lowered else { panic!("{:?}", outcome.diags) };
+    let Err((lowered, refusals)) = check(lowered) else { return String::new() };
+    let codes = report(&lowered, &refusals).iter().map(|d| d.code.to_string()).collect::<Vec<_>>();
+    codes.join(" ")
+}
+
+/// The same program with two texts in one place: with the first it is safe, with the second not.
+#[track_caller]
+fn twins(program: impl Fn(&str) -> String, safe: &str, unsafe_: &str) {
+    assert_eq!(said(&program(safe)), "", "with `{safe}`");
+    assert_ne!(said(&program(unsafe_)), "", "with `{unsafe_}`");
+}
+
+const TREE: &str = "use \"heap.tali\"
+struct tnode { left: own@heap? tnode, right: own@heap? tnode }
+";
+
+/// Where a single jump leads, what was tested and taken out before it stays so.
+#[test]
+fn a_single_way_keeps_what_is_open() {
+    let program = |test: &str| {
+        format!(
+            "{TREE}
+            pub fn drop(rdi = p: own@heap tnode) -> (rax: own@heap? tnode)
+            {{
+                    push    rbx
+                    mov     rax, [rdi + tnode.left]
+                    test    rax, rax
+                    {test}      .root
+                    mov     rcx, [rax + tnode.right]
+                    mov     [rdi + tnode.left], rcx
+                    mov     [rax + tnode.right], rdi
+                    pop     rbx
+                    ret
+            .root:
+                    mov     rbx, [rdi + tnode.right]
+                    call    free
+                    mov     rax, rbx
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    twins(program, "jz", "jnz");
+    // Upwards, and with a jump of its own.
+    let upwards = |field: &str| {
+        format!(
+            "{TREE}
+            pub fn drop(rdi = p: own@heap tnode) -> (rax: own@heap? tnode)
+            {{
+                    push    rbx
+                    mov     rbx, [rdi + tnode.left]
+                    test    rbx, rbx
+                    jnz     .both
+                    jmp     .root
+            .free:
+                    call    free
+                    mov     rax, rbx
+                    pop     rbx
+                    ret
+            .root:
+                    mov     rbx, [rdi + tnode.{field}]
+                    jmp     .free
+            .both:
+                    mov     [rdi + tnode.left], rbx
+                    mov     rax, rdi
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    twins(upwards, "right", "left");
+    // In a loop: the head is where ways meet, and what is behind its test is as it was there.
+    let turns = |head: &str| {
+        format!(
+            "{TREE}
+            pub fn drop_all(rdi = t: own@heap? tnode)
+            {{
+                    push    rbx
+                    mov     rbx, rdi
+            .next:
+                    test    rbx, rbx
+                    jz      .out
+                    mov     rax, [rbx + tnode.left]
+                    test    rax, rax
+                    jnz     .turn
+                    mov     rdi, rbx
+                    {head}
+                    call    free
+                    jmp     .next
+            .turn:
+                    mov     rcx, [rax + tnode.right]
+                    mov     [rbx + tnode.left], rcx
+                    mov     [rax + tnode.right], rbx
+                    mov     rbx, rax
+                    jmp     .next
+            .out:
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    twins(turns, "mov rbx, [rbx + tnode.right]", "xor ebx, ebx");
+}
+
+/// end ends all the same.
+#[test]
+fn a_single_way_keeps_what_is_known_of_numbers() {
+    let program = |most: &str| {
+        format!(
+            "use \"heap.tali\"
+            struct vec exists n, c where n <= c, 1 <= c {{ len = n: u64, cap = c: u64,
+                data: own@heap [n of c]u64 }}
+            pub fn room(rdi = v: inout vec) -> (rax: int[{most} .. 18446744073709551615])
+            {{
+                    mov     rax, [rdi + vec.len]
+                    cmp     rax, [rdi + vec.cap]
+                    je      .full
+                    mov     eax, 1
+                    ret
+            .full:
+                    mov     rax, [rdi + vec.cap]
+                    ret
+            }}"
+        )
+    };
+    twins(program, "1", "2");
+    let turns = |step: &str| {
+        format!(
+            "pub fn sum(rdi = a: &[n]u64, rsi = n: u64) -> (rax)
+            {{
+                    xor     eax, eax
+                    xor     ecx, ecx
+                    jmp     .test
+            .next:
+                    add     rax, [rdi + rcx*8]
+                    add     rcx, {step}
+            .test:
+                    cmp     rcx, rsi
+                    jb      .next
+                    ret
+            }}"
+        )
+    };
+    assert_eq!(said(&turns("1")), "");
+    // From above, over one label to which a single way leads after another.
+    let chain = |bound: &str| {
+        format!(
+            "pub fn sum(rdi = a: &[n]u64, rsi = n: u64) -> (rax)
+            {{
+                    xor     eax, eax
+                    xor     ecx, ecx
+                    jmp     .test
+            .next:
+                    jmp     .add
+            .step:
+                    inc     rcx
+                    jmp     .test
+            .add:
+                    add     rax, [rdi + rcx*8]
+                    jmp     .step
+            .test:
+                    cmp     rcx, {bound}
+                    jb      .next
+                    ret
+            }}"
+        )
+    };
+    twins(chain, "rsi", "rdi");
+}
