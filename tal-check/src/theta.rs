@@ -288,8 +288,8 @@ impl Theta {
     fn unify_field(&mut self, pattern: &FieldTy, actual: &FieldTy, sizes: &dyn Sizes) -> bool {
         match (pattern, actual) {
             (FieldTy::Known(Word::Int(p)), _) => value_of(actual).is_none_or(|a| self.unify(p, &a)),
-            (FieldTy::Known(Word::Ptr(Base::Name(x), o)), FieldTy::Known(w @ Word::Ptr(..)))
-                if self.seeks(*x) =>
+            (FieldTy::Known(Word::Ptr(Base::Name(x), o)), FieldTy::Known(w))
+                if self.seeks(*x) && matches!(w, Word::Ptr(..) | Word::Int(_)) =>
             {
                 self.unify_name(*x, o, w)
             }
@@ -660,17 +660,17 @@ fn at(st: &State, base: Base, offset: &Term) -> Vec<Rc<Mem>> {
     for cap in &st.caps {
         match cap {
             Cap::Entry(e) if Base::Name(e.name) == base && e.offset == *offset => {
-                found.push(e.mem.clone());
+                found.push(resolved(st, &e.mem));
             }
             Cap::Token(_, e) if Base::Name(e.name) == base && e.offset == *offset => {
-                lent.push(e.mem.clone());
+                lent.push(resolved(st, &e.mem));
             }
             _ => {}
         }
     }
     for v in &st.views {
         if v.base == base && v.offset == *offset {
-            found.push(v.mem.clone());
+            found.push(resolved(st, &v.mem));
         }
     }
     found.extend(lent);
@@ -690,6 +690,23 @@ mod tests {
     fn variables_are_read_off_linear_terms() {
         // Pattern variables Free(2), Free(3); the state's own Free(0), Free(1) mean themselves.
         let mut theta = Theta::new(Space::Free(2), vec![Kind::INT, Kind::INT]);
+/// The memory with the words of its fields read.
+fn resolved(st: &State, mem: &Rc<Mem>) -> Rc<Mem> {
+    let Mem::Struct { fields, size } = &**mem else { return mem.clone() };
+    let number = |f: &Field| match &f.ty {
+        FieldTy::Known(word) => Some(read(st, word)).filter(|number| number != word),
+        _ => None,
+    };
+    if fields.iter().all(|f| number(f).is_none()) {
+        return mem.clone();
+    }
+    let field = |f: &Field| match number(f) {
+        Some(word) => Field { ty: FieldTy::Known(word), ..f.clone() },
+        None => f.clone(),
+    };
+    Rc::new(Mem::Struct { fields: fields.iter().map(field).collect(), size: *size })
+}
+
         let pattern = v(2).scale(8).unwrap().add(&v(3)).unwrap();
         // Two open variables: kept for later.
         assert!(theta.unify(&pattern, &v(0).scale(8).unwrap().add(&v(1)).unwrap()));

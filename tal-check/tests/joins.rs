@@ -182,3 +182,68 @@ fn a_single_way_keeps_what_is_known_of_numbers() {
     };
     twins(chain, "rsi", "rdi");
 }
+
+/// What was null is one more value of what may be null; what was moved out of fields differs.
+#[test]
+fn null_and_an_owner_meet() {
+    let program = |rest: &str| {
+        format!(
+            "{TREE}
+            fn both(rdi = a: own@heap? tnode, rsi = b: own@heap? tnode) -> (rax: own@heap? tnode)
+            {{
+            .for_ever: jmp .for_ever
+            }}
+            pub fn drop_root(rdi = t: own@heap tnode) -> (rax: own@heap? tnode)
+            {{
+                    push    rbx
+                    push    r12
+                    sub     rsp, 8
+                    mov     rbx, rdi
+                    mov     r12, [rbx + tnode.left]
+                    mov     rdi, [rbx + tnode.right]
+                    test    rdi, rdi
+                    jz      .free
+                    mov     rsi, r12
+                    call    both
+                    {rest}
+            .free:
+                    mov     rdi, rbx
+                    call    free
+                    mov     rax, r12
+                    add     rsp, 8
+                    pop     r12
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    twins(program, "mov r12, rax", "");
+    // The other side is null, too, and by way of another register.
+    let only = |test: &str| {
+        format!(
+            "{TREE}
+            pub fn only(rdi = t: own@heap tnode) -> (rax: own@heap? tnode, rdx: own@heap? tnode)
+            {{
+                    push    rbx
+                    push    r12
+                    sub     rsp, 8
+                    mov     rbx, [rdi + tnode.left]
+                    mov     r12, [rdi + tnode.right]
+                    test    rbx, rbx
+                    jz      .free
+                    test    r12, r12
+                    {test}
+                    xchg    rbx, r12
+            .free:
+                    call    free
+                    mov     rax, rbx
+                    mov     rdx, r12
+                    add     rsp, 8
+                    pop     r12
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    twins(only, "jz .free", "jz .free\n xor ebx, ebx");
+}

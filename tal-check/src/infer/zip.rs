@@ -608,14 +608,14 @@ impl Zip<'_> {
             while progress {
                 progress = false;
                 for (i, a) in left.iter().enumerate() {
-                    if partner[i].is_some() {
+                    if partner[i].is_some() || (!by_name && self.pairs_with_null(a, true)) {
                         continue;
                     }
                     // Those first whose names were paired first: in a register, not in memory.
                     let mut open: Vec<(usize, usize)> = right
                         .iter()
                         .enumerate()
-                        .filter(|(j, _)| !taken[*j])
+                        .filter(|(j, b)| !taken[*j] && (by_name || !self.pairs_with_null(b, false)))
                         .filter_map(|(j, b)| {
                             let rank = if by_name { self.paired(a, b)? } else { 0 };
                             Some((rank, j))
@@ -702,18 +702,30 @@ impl Zip<'_> {
         if a == b && self.is_fixed(a) {
             return Some(0);
         }
-        self.find(|k| k.left == Value::Name(Base::Name(a)) && k.right == Value::Name(Base::Name(b)))
+        let pair =
+            |k: &Key| k.left == Value::Name(Base::Name(a)) && k.right == Value::Name(Base::Name(b));
+        self.find(pair).or_else(|| itself.then_some(usize::MAX))
+    }
+
+    /// Is the name of the entry one that is a small integer on the other side?
+    fn pairs_with_null(&self, cap: &Cap, left: bool) -> bool {
+        let Cap::Entry(entry) = cap else { return false };
+        self.beside_small(Base::Name(entry.name), left).is_some()
+    }
+
+    /// The variable that is this address on one side and a small integer on the other.
+    fn beside_small(&self, base: Base, left: bool) -> Option<usize> {
+        let me = Value::Name(base);
+        self.find(|k| {
+            let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
+            *mine == me && matches!(other, Value::Small(_))
+        })
     }
 
     /// An entry that exists on one side; on the other its name is a small integer.
     fn one_sided(&mut self, cap: &Cap, left: bool) -> Option<Cap> {
         let Cap::Entry(entry) = cap else { return None };
-        let me = Value::Name(Base::Name(entry.name));
-        let at = self.find(|k| {
-            let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
-            *mine == me && matches!(other, Value::Small(_))
-        })?;
-        let name = self.variable(at);
+        let name = self.variable(self.beside_small(Base::Name(entry.name), left)?);
         if self.alone == Alone::Named && holds_values(&entry.mem) {
             return None;
         }
@@ -793,13 +805,7 @@ impl Zip<'_> {
 
     /// A view on one side whose name is a small integer on the other.
     fn view_alone(&mut self, view: &View, left: bool) -> Option<View> {
-        let Base::Name(of) = view.base else { return None };
-        let me = Value::Name(view.base);
-        let at = self.find(|k| {
-            let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
-            *mine == me && matches!(other, Value::Small(_))
-        })?;
-        let name = self.variable(at);
+        let name = self.variable(self.beside_small(view.base, left)?);
         let fixed = match view.region {
             Region::Always => true,
             Region::Var(v) => self.is_fixed(v),
