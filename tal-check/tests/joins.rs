@@ -247,3 +247,80 @@ fn null_and_an_owner_meet() {
     };
     twins(only, "jz .free", "jz .free\n xor ebx, ebx");
 }
+
+const LIST: &str = "use \"heap.tali\"
+struct node { next: own@heap? node, val: u64 }
+";
+
+/// was built meanwhile.
+#[test]
+fn a_list_is_reversed() {
+    let program = |link: &str| {
+        format!(
+            "{LIST}
+            pub fn reverse(rdi = l: own@heap? node) -> (rax: own@heap? node)
+            {{
+                    xor     eax, eax
+                    jmp     .test
+            .next:
+                    mov     rcx, [rdi + node.next]
+                    {link}
+                    mov     rax, rdi
+                    mov     rdi, rcx
+            .test:
+                    test    rdi, rdi
+                    jnz     .next
+                    ret
+            }}"
+        )
+    };
+    twins(program, "mov [rdi + node.next], rax", "");
+    // Onto another list, the test at the end, in other registers.
+    let append = |link: &str| {
+        format!(
+            "{LIST}
+            pub fn onto(rdi = l: own@heap node, rsi = m: own@heap? node) -> (rax: own@heap node)
+            {{
+            .next:
+                    mov     rdx, [rdi + node.next]
+                    mov     [rdi + node.next], rsi
+                    mov     rsi, {link}
+                    mov     rdi, rdx
+                    test    rdi, rdi
+                    jnz     .next
+                    mov     rax, rsi
+                    ret
+            }}"
+        )
+    };
+    twins(append, "rdi", "rdx");
+    // Two results: each node goes to one of two lists.
+    let halves = |link: &str| {
+        format!(
+            "{LIST}
+            pub fn halves(rdi = l: own@heap? node) -> (rax: own@heap? node, rdx: own@heap? node)
+            {{
+                    xor     eax, eax
+                    xor     edx, edx
+                    jmp     .test
+            .next:
+                    mov     rcx, [rdi + node.next]
+                    cmp     qword [rdi + node.val], 10
+                    jb      .small
+                    mov     [rdi + node.next], rdx
+                    mov     rdx, rdi
+                    mov     rdi, rcx
+                    jmp     .test
+            .small:
+                    mov     [rdi + node.next], rax
+                    mov     {link}, rdi
+                    mov     rdi, rcx
+            .test:
+                    test    rdi, rdi
+                    jnz     .next
+                    ret
+            }}"
+        )
+    };
+    twins(halves, "rax", "rdx");
+}

@@ -599,7 +599,7 @@ impl Zip<'_> {
 
     /// Pairs what is owned: first by names that are paired already, then by shape, last what exists
     /// on one side only because on the other the name is no address.
-    fn caps(&mut self) -> Result<Vec<Cap>, Mismatch> {
+    fn caps_paired(&mut self, walked: bool) -> Result<Vec<Cap>, Mismatch> {
         let (left, right) = (&self.left.caps, &self.right.caps);
         let mut partner: Vec<Option<Cap>> = vec![None; left.len()];
         let mut taken = vec![false; right.len()];
@@ -617,7 +617,7 @@ impl Zip<'_> {
                         .enumerate()
                         .filter(|(j, b)| !taken[*j] && (by_name || !self.pairs_with_null(b, false)))
                         .filter_map(|(j, b)| {
-                            let rank = if by_name { self.paired(a, b)? } else { 0 };
+                            let rank = if by_name { self.paired(a, b, walked)? } else { 0 };
                             Some((rank, j))
                         })
                         .collect();
@@ -675,6 +675,33 @@ impl Zip<'_> {
         let open = self.keys.iter().filter(|k| !k.closed);
         let paired = open.into_iter().find_map(|k| {
             let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
+    /// What both sides own. A name of the function is itself on both sides, but if that leads
+    /// nowhere, it is what a register pairs it with: a list is walked from its first node on.
+    fn caps(&mut self) -> Result<Vec<Cap>, Mismatch> {
+        let before = self.keys.len();
+        let itself = self.caps_paired(false);
+        let walks = |key: &Key| match (&key.left, &key.right) {
+            (Value::Name(Base::Name(a)), Value::Name(Base::Name(b))) => {
+                a != b && (self.is_fixed(*a) || self.is_fixed(*b))
+            }
+            _ => false,
+        };
+        // A variable more is what no register holds.
+        let found = itself.is_ok() && self.keys.len() == before;
+        if found || !self.keys[..before].iter().any(walks) {
+            return itself;
+        }
+        let keys = self.keys.split_off(before);
+        let walked = self.caps_paired(true);
+        let fewer = self.keys.len() - before < keys.len();
+        if walked.is_ok() && (fewer || itself.is_err()) {
+            return walked;
+        }
+        self.keys.truncate(before);
+        self.keys.extend(keys);
+        itself
+    }
+
             match other {
                 Value::Name(Base::Name(other)) if *mine == me => Some(*other),
                 _ => None,
@@ -691,7 +718,7 @@ impl Zip<'_> {
     }
 
     /// The place of the pair of names of two entries that belong together by what is known so far.
-    fn paired(&self, left: &Cap, right: &Cap) -> Option<usize> {
+    fn paired(&self, left: &Cap, right: &Cap, walked: bool) -> Option<usize> {
         let (a, b) = match (left, right) {
             (Cap::Entry(a), Cap::Entry(b)) | (Cap::Token(_, a), Cap::Token(_, b)) => {
                 (a.name, b.name)
@@ -699,7 +726,8 @@ impl Zip<'_> {
             (Cap::Store(_), Cap::Store(_)) => return Some(0),
             _ => return None,
         };
-        if a == b && self.is_fixed(a) {
+        let itself = a == b && self.is_fixed(a);
+        if itself && !walked {
             return Some(0);
         }
         let pair =
@@ -923,6 +951,50 @@ fn read(state: &State, word: &Word) -> Word {
 }
 
 /// The constant that the term is known to be: null, mostly.
+    /// What the view is together with one of the other side: with one that a register pairs it with,
+    /// before one at the same place; with one that is there as surely, before one that is more or
+    /// less sure; with one in the same mode, before one in another.
+    fn view_of(&mut self, view: &View, others: &[View]) -> Option<View> {
+        let ways = [(true, true), (false, true), (true, false)];
+        let how = [true, false].into_iter().flat_map(|named| ways.map(|same| (named, same)));
+        let here = |b: &&View| !outdated(self.right, b);
+        let others: Vec<&View> = others.iter().filter(here).collect();
+        how.into_iter().find_map(|(named, same)| {
+            others.iter().find_map(|b| {
+                let pair = self.named(view.base, b.base);
+                let fits = if named { pair } else { !pair && view.base == b.base };
+                let alike = (view.guards.len() == b.guards.len(), view.mode == b.mode);
+                if fits && alike == same { self.view(view, b) } else { None }
+            })
+        })
+    }
+
+    /// The views of one side, with those of data that it stands for in a variable.
+    fn views_of(&self, left: bool) -> Vec<View> {
+        let mut views = if left { &self.left.views } else { &self.right.views }.clone();
+        for key in self.keys.iter().filter(|key| !key.closed) {
+            if let Value::Name(Base::Data(id)) = if left { &key.left } else { &key.right }
+                && let Some(view) = self.data_view(*id)
+                && !views.contains(&view)
+            {
+                views.push(view);
+            }
+        }
+        views
+    }
+
+    /// Is it the inside of a struct that can be opened again where it is needed?
+    fn opened_again(&self, view: &View) -> bool {
+        let closed = |v: &View| {
+            v.base == view.base
+                && v.region == view.region
+                && v.mode == view.mode
+                && v.offset == view.offset
+                && matches!(*v.mem, Mem::Named(..) | Mem::Ex { .. })
+        };
+        matches!(*view.mem, Mem::Struct { .. }) && self.left.views.iter().any(closed)
+    }
+
 fn known(state: &State, term: &Term) -> Option<Term> {
     if term.as_int().is_some() {
         return Some(term.clone());
