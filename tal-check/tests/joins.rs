@@ -324,3 +324,106 @@ fn a_list_is_reversed() {
     };
     twins(halves, "rax", "rdx");
 }
+
+/// What a call was lent a part of is whole again, whether its size is a number or not.
+#[test]
+fn what_a_call_split_is_whole_again() {
+    let program = |rest: &str| {
+        format!(
+            "use \"kernel.tali\"
+            entry fn start {{
+                    mov     edi, 4096
+                    call    mmap
+                    test    rax, rax
+                    js      .end
+                    mov     rbx, rax
+                    xor     ebp, ebp
+            .more:
+                    mov     edx, 4096
+                    {rest}
+                    jz      .end
+                    xor     edi, edi
+                    lea     rsi, [rbx + rbp]
+                    call    read
+                    test    rax, rax
+                    jle     .end
+                    add     rbp, rax
+                    jmp     .more
+            .end:
+                    xor     edi, edi
+                    jmp     exit
+            }}"
+        )
+    };
+    twins(program, "sub rdx, rbp", "test edx, edx");
+    let sized = |rest: &str| {
+        format!(
+            "use \"heap.tali\"
+            fn fill(rdi = p: &rw bytes[n], rsi = n: u64) -> (rax: int[0 .. n])
+            {{
+                    xor     eax, eax
+                    ret
+            }}
+            pub fn filled(rdi = n: int[1 .. 1 << 30]) -> (rax: own@heap? bytes[n])
+            {{
+                    push    rbx
+                    push    rbp
+                    push    r12
+                    mov     r12, rdi
+                    call    calloc
+                    test    rax, rax
+                    jz      .out
+                    mov     rbx, rax
+                    xor     ebp, ebp
+            .more:
+                    mov     rsi, r12
+                    sub     rsi, rbp
+                    jz      .done
+                    {rest}
+                    call    fill
+                    test    rax, rax
+                    jz      .done
+                    add     rbp, rax
+                    jmp     .more
+            .done:
+                    mov     rax, rbx
+            .out:
+                    pop     r12
+                    pop     rbp
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    twins(sized, "lea rdi, [rbx + rbp]", "lea rdi, [rbx + rbp + 1]");
+    // A part of an array.
+    let array = |from: &str| {
+        format!(
+            "fn step(rdi = p: &rw [n]u64, rsi = n: u64)
+            {{
+                    ret
+            }}
+            pub fn all(rdi = a: inout [100]u64)
+            {{
+                    push    rbx
+                    push    rbp
+                    sub     rsp, 8
+                    mov     rbx, rdi
+                    xor     ebp, ebp
+            .more:
+                    lea     rdi, [rbx + {from}]
+                    mov     esi, 100
+                    sub     rsi, rbp
+                    call    step
+                    inc     rbp
+                    cmp     rbp, 100
+                    jb      .more
+                    add     rsp, 8
+                    pop     rbp
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    twins(array, "rbp*8", "rbp*8 + 8");
+}

@@ -161,7 +161,7 @@ impl Planner<'_, '_> {
     }
 
     /// Equal but for terms: says so.
-    fn rename(&mut self, i: usize, off: &Term, want: &Mem) -> Option<usize> {
+    pub(super) fn rename(&mut self, i: usize, off: &Term, want: &Mem) -> Option<usize> {
         let e = self.entry(i)?;
         if e.offset != *off || *e.mem != *want {
             let of = Through::Entry(Self::number(i));

@@ -26,7 +26,7 @@ use tal_core::image::{Contents, Image};
 use tal_core::judge::Judge;
 use tal_core::state::{FlagKind, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Bounds, Cap, Fact, FnId, Kind, Mem, NameSet, Reg, Rel, Word};
+use tal_core::ty::{Bounds, Cap, Entry, Fact, FnId, Guard, Kind, NameSet, Reg, Rel, Sig, Word};
 use tal_write::{LabelState, state_at};
 use written::Seed;
 use zip::{Alone, Form, Mismatch, Unmatched};
@@ -720,15 +720,15 @@ fn reshape<H: Settle>(
     let own = Some(&unmatched.cap);
     let other = unmatched.partner.as_ref();
     let like = |cap: Option<&Cap>, fixed: bool| match cap {
-        Some(Cap::Entry(entry)) if fixed => Some(entry.mem.clone()),
+        Some(Cap::Entry(entry)) => Some((entry.clone(), fixed)),
         _ => None,
     };
     let (mine_like, theirs_like) = (like(own, unmatched.fixed.0), like(other, unmatched.fixed.1));
-    let mut to = |state: &mut State, owned: Option<&Cap>, like: Option<&Mem>| {
+    let mut to = |state: &mut State, owned: Option<&Cap>, like: Option<(&Entry, bool)>| {
         owned.is_some_and(|owned| H::reshape(judge, state, from, owned, like))
     };
-    theirs_like.is_some_and(|mem| to(mine, own, Some(&mem)))
-        || mine_like.is_some_and(|mem| to(theirs, other, Some(&mem)))
+    theirs_like.is_some_and(|(entry, fixed)| to(mine, own, Some((&entry, fixed))))
+        || mine_like.is_some_and(|(entry, fixed)| to(theirs, other, Some((&entry, fixed))))
         || to(mine, own, None)
         || to(theirs, other, None)
 }

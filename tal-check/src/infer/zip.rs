@@ -76,7 +76,7 @@ pub(crate) struct Unmatched {
     pub(crate) cap: Cap,
     /// What stands on the other side at the name that its name is paired with.
     pub(crate) partner: Option<Cap>,
-    /// Do the memories of the two speak of variables of the function only?
+    /// Do the two speak of variables of the function only?
     pub(crate) fixed: (bool, bool),
 }
 
@@ -662,7 +662,9 @@ impl Zip<'_> {
             _ => None,
         };
         let mut fixed = |cap: Option<&Cap>| match cap {
-            Some(Cap::Entry(entry)) => self.mem_alone(&entry.mem).is_some(),
+            Some(Cap::Entry(entry) | Cap::Token(_, entry)) => {
+                self.all_fixed(&entry.offset) && self.mem_alone(&entry.mem).is_some()
+            }
             _ => false,
         };
         let fixed = (fixed(Some(cap)), fixed(partner.as_ref()));
