@@ -427,3 +427,64 @@ fn what_a_call_split_is_whole_again() {
     };
     twins(array, "rbp*8", "rbp*8 + 8");
 }
+
+/// Both outcomes leave by one epilogue: what the result says is what is owned.
+#[test]
+fn outcomes_meet_in_one_epilogue() {
+    let program = |(fails, works): (u32, u32)| {
+        format!(
+            "use \"heap.tali\"
+            struct vec exists n where 1 <= n {{ data: own@heap bytes[n], len = n: u64 }}
+            pub fn make(rdi = v: out vec) -> (rax = 0) or (rax = 1, v: junk[16])
+            {{
+                    push    rbx
+                    mov     rbx, rdi
+                    mov     edi, 100
+                    call    calloc
+                    test    rax, rax
+                    mov     ecx, {fails}
+                    jz      .out
+                    mov     [rbx + vec.data], rax
+                    mov     qword [rbx + vec.len], 100
+                    mov     ecx, {works}
+            .out:
+                    mov     rax, rcx
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    assert_eq!(said(&program((1, 0))), "");
+    for wrong in [(0, 0), (1, 1), (0, 1), (2, 0)] {
+        assert_ne!(said(&program(wrong)), "", "with {wrong:?}");
+    }
+    // Errors of several kinds, before and behind, and the result stays in its register.
+    let errors = |(early, late): (&str, &str)| {
+        format!(
+            "use \"kernel.tali\"
+            struct area exists k where 1 <= k {{ data: own@map zero[4096*k], size = 4096*k: u64 }}
+            pub fn get(rdi = v: out area, rsi = n: u64) -> (rax = 0) or (rax: errno, v: junk[16])
+            {{
+                    push    rbx
+                    mov     rbx, rdi
+                    mov     rax, {early}
+                    cmp     rsi, 4
+                    ja      .out
+                    mov     edi, 4096
+                    call    mmap
+                    test    rax, rax
+                    js      .out
+                    mov     [rbx + area.data], rax
+                    mov     qword [rbx + area.size], 4096
+                    mov     rax, {late}
+            .out:
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    assert_eq!(said(&errors(("-EOVERFLOW", "0"))), "");
+    for wrong in [("0", "0"), ("-EOVERFLOW", "-EOVERFLOW"), ("1", "0")] {
+        assert_ne!(said(&errors(wrong)), "", "with {wrong:?}");
+    }
+}

@@ -270,13 +270,27 @@ impl Planner<'_, '_> {
             }
             // Only if something of it is here: what was moved out stays out.
             let here = |c: &Cap| matches!(c, Cap::Entry(e) if e.name == want.name);
-            if self.st.caps.iter().any(here) {
+            // What was put into junk stays there, until another way brings less.
+            let emptied = matches!(*want.mem, Mem::Junk(_)) && self.filled(want);
+            if self.st.caps.iter().any(here) && !emptied {
                 let mut plain = want.clone();
                 plain.guards.clear();
                 let decided = self.starting(want.name, &want.offset).is_some();
                 let want = if decided { &plain } else { want };
                 self.obtain(want);
             }
+        }
+    }
+
+    /// Does something stand there that holds more than junk?
+    fn filled(&mut self, want: &Entry) -> bool {
+        let Some(i) = self.starting(want.name, &want.offset) else { return false };
+        match self.entry(i).map(|e| e.mem.clone()).as_deref() {
+            Some(Mem::Struct { fields, .. }) => {
+                fields.iter().any(|f| !matches!(f.ty, FieldTy::Junk(_)))
+            }
+            Some(Mem::Named(..) | Mem::Ex { .. }) => true,
+            _ => false,
         }
     }
 

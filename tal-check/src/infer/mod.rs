@@ -29,7 +29,7 @@ use tal_core::term::{Term, Var};
 use tal_core::ty::{Bounds, Cap, Entry, Fact, FnId, Guard, Kind, NameSet, Reg, Rel, Sig, Word};
 use tal_write::{LabelState, state_at};
 use written::Seed;
-use zip::{Alone, Form, Mismatch, Unmatched};
+use zip::{Alone, Form, Mismatch, Outcome, Unmatched};
 
 /// How often one way may change the state of the label that it leads to before the search gives up.
 const MAX_CHANGES: u32 = 120;
@@ -129,6 +129,7 @@ pub fn infer<H: Settle>(
         fixed_views: entry.views.len(),
         entry: facts_of(&entry).into_iter().collect(),
         declared: entry.scope.iter().map(|s| s.set).collect(),
+        outcomes: outcomes(&own),
         labels: labels.iter().map(|l| (l.index, l)).collect(),
         starts: labels.iter().map(|l| (l.offset, l.index)).collect(),
         paths,
@@ -204,6 +205,8 @@ struct Engine<'a> {
     fixed_views: usize,
     entry: BTreeSet<Fact>,
     declared: Vec<NameSet>,
+    /// What it leaves behind for which results.
+    outcomes: Vec<Outcome>,
     labels: BTreeMap<u32, &'a LabelSite>,
     /// Label index by offset.
     starts: BTreeMap<u32, u32>,
@@ -418,12 +421,13 @@ impl Engine<'_> {
                 Err(error) => return self.trouble(Start::Label(label), site.offset, error),
             },
         };
-        let seed = match (written, &fit) {
+        let mut seed = match (written, &fit) {
             (Some(written), Some(fit)) => {
                 self.take_written(written, fit, first, &mut left, &mut state)
             }
             _ => Seed::default(),
         };
+        seed.outcomes.clone_from(&self.outcomes);
         let joined = self.join(judge, (from, site.offset), &mut left, &mut state, &seed);
         let mut form = match joined {
             Ok(form) => form,
@@ -589,7 +593,7 @@ impl Engine<'_> {
         let fixed = (self.fixed, self.fixed_views);
         let last = if self.paths.dead_ends.contains(&to) { Alone::Lost } else { Alone::Null };
         for _ in 0..RESHAPES {
-            match zip::zip(left, right, fixed, live, Alone::Named, seed) {
+            match zip::zip(judge.image, (left, right), fixed, live, Alone::Named, seed) {
                 Err(Mismatch::Capability(unmatched))
                     if reshape(judge, from, &unmatched, left, right) => {}
                 Err(Mismatch::Lent(on_left, lent)) => {
@@ -603,7 +607,7 @@ impl Engine<'_> {
                 form => return form,
             }
         }
-        zip::zip(left, right, fixed, live, last, seed)
+        zip::zip(judge.image, (left, right), fixed, live, last, seed)
     }
 
     /// What was found behind a label while its state had another form is more special than it has
@@ -701,6 +705,19 @@ fn bound_above<H: Settle>(
             *bounds = bounds.and(range);
         }
     }
+}
+
+/// What is left behind under a condition on a result.
+fn outcomes(own: &Sig) -> Vec<Outcome> {
+    let caps = own.post.iter().flat_map(|post| &post.state.caps);
+    caps.filter_map(|cap| match cap {
+        Cap::Entry(entry) => match entry.guards.as_slice() {
+            [Guard::Range(_, low, high)] => Some((entry.name, *low, *high)),
+            _ => None,
+        },
+        _ => None,
+    })
+    .collect()
 }
 
 /// Can this not be, by what is known of numbers?

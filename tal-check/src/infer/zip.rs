@@ -8,6 +8,7 @@
 use crate::prove::Known;
 use crate::theta::name_set;
 use tal_core::counted::Rc;
+use tal_core::image::{DataKind, Image};
 use tal_core::limits;
 use tal_core::state::{Scope, State};
 use tal_core::term::{Term, Var};
@@ -68,6 +69,10 @@ pub(crate) enum Alone {
     Lost,
 }
 
+/// What is at a name of the function when it returns depends on a result: there is something for
+/// results from the one to the other.
+pub(crate) type Outcome = (Var, i64, i64);
+
 /// Something owned that the other side does not have in this form.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Unmatched {
@@ -122,15 +127,16 @@ impl Form {
 /// Joins two states of one function. `fixed` variables and `fixed_views` views are the function's.
 /// Places of the seed are left to what is written of them.
 pub(crate) fn zip(
-    left: &State,
-    right: &State,
+    image: &Image<'_>,
+    (left, right): (&State, &State),
     (fixed, fixed_views): (usize, usize),
     live: RegSet,
     alone: Alone,
     seed: &Seed,
 ) -> Result<Form, Mismatch> {
     let (keys, written) = (seed.keys.clone(), seed.keys.len());
-    let mut zip = Zip { left, right, fixed, alone, keys, written };
+    let outcomes = &seed.outcomes;
+    let mut zip = Zip { image, left, right, fixed, alone, outcomes, keys, written };
     if left.stack.delta != right.stack.delta {
         return Err(Mismatch::Depth(left.stack.delta, right.stack.delta));
     }
@@ -167,10 +173,12 @@ pub(crate) fn zip(
 
 struct Zip<'a> {
     left: &'a State,
+    image: &'a Image<'a>,
     right: &'a State,
     fixed: usize,
     alone: Alone,
     keys: Vec<Key>,
+    outcomes: &'a [Outcome],
     /// How many of these the written state has.
     written: usize,
 }
@@ -552,7 +560,11 @@ impl Zip<'_> {
         // What is there for certain on one side may be null on the other.
         let (l, one) = without(&left.guards, left.name);
         let (r, other) = without(&right.guards, right.name);
-        let mut guards = self.guards(&l, &r)?;
+        let mut guards = match (l.as_slice(), r.as_slice()) {
+            ([guard], []) => vec![self.outcome_of(guard, true)?],
+            ([], [guard]) => vec![self.outcome_of(guard, false)?],
+            _ => self.guards(&l, &r)?,
+        };
         let name = self.var_name(left.name, right.name)?;
         if (one || other) && self.undecided(name) {
             guards.push(Guard::IsAddress(name));
@@ -648,7 +660,7 @@ impl Zip<'_> {
 
     /// What a capability without a partner becomes: nothing, at a dead end.
     fn alone(&mut self, cap: &Cap, left: bool) -> Result<Option<Cap>, Mismatch> {
-        match self.one_sided(cap, left) {
+        match self.one_sided(cap, left).or_else(|| self.outcome(cap, left)) {
             None if self.alone != Alone::Lost || !matches!(cap, Cap::Entry(_)) => {
                 Err(Mismatch::Capability(Box::new(self.unmatched(cap, left))))
             }
@@ -840,6 +852,48 @@ impl Zip<'_> {
             Region::Always => true,
             Region::Var(v) => self.is_fixed(v),
         };
+    /// The guard on a result of one side, if the result is within it on the other.
+    fn outcome_of(&self, guard: &Guard, left: bool) -> Option<Guard> {
+        let Guard::Range(term, low, high) = guard else { return None };
+        let at = self.find(|k| {
+            let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
+            let within = |other: &Term| {
+                let state = if left { self.right } else { self.left };
+                range(state, other).is_some_and(|(l, h)| i128::from(*low) <= l && h <= (*high).into())
+            };
+            matches!((mine, other), (Value::Int(t), Value::Int(other)) if t == term && within(other))
+        })?;
+        Some(Guard::Range(Term::var(self.variable(at)), *low, *high))
+    }
+
+    /// An entry that exists on one side, for one outcome of the function; a number that tells which
+    /// it is has another value on the other.
+    fn outcome(&mut self, cap: &Cap, left: bool) -> Option<Cap> {
+        let Cap::Entry(entry) = cap else { return None };
+        let (mine, theirs) = if left { (self.left, self.right) } else { (self.right, self.left) };
+        let tells = |key: &Key, (name, low, high): &Outcome| {
+            let (a, b) = if left { (&key.left, &key.right) } else { (&key.right, &key.left) };
+            let (Value::Int(a), Value::Int(b)) = (a, b) else { return false };
+            let holds = match entry.guards.as_slice() {
+                [] => range(mine, a)
+                    .is_some_and(|(l, h)| i128::from(*low) <= l && h <= (*high).into()),
+                [Guard::Range(term, l, h)] => term == a && (l, h) == (low, high),
+                _ => false,
+            };
+            let fails =
+                || range(theirs, b).is_some_and(|(l, h)| h < (*low).into() || l > (*high).into());
+            *name == entry.name && holds && fails()
+        };
+        let (at, (_, low, high)) = self
+            .outcomes
+            .iter()
+            .find_map(|outcome| Some((self.find(|key| tells(key, outcome))?, *outcome)))?;
+        let guards = vec![Guard::Range(Term::var(self.variable(at)), low, high)];
+        let mem = Rc::new(self.mem_alone(&entry.mem)?);
+        let fixed = self.is_fixed(entry.name) && self.all_fixed(&entry.offset);
+        fixed.then(|| Cap::Entry(Entry { guards, mem, ..entry.clone() }))
+    }
+
         let (rest, _) = without(&view.guards, of);
         if !fixed || !rest.is_empty() || !self.all_fixed(&view.offset) {
             return None;
@@ -1053,5 +1107,14 @@ fn bound_part(term: &Term) -> Option<Term> {
         !free(a) || b.is_some_and(|b| !free(b))
     });
     Term::from_parts(0, bound.collect::<Vec<_>>()).ok()
+}
+
+/// The least and the greatest value that the term may have.
+fn range(state: &State, term: &Term) -> Option<(i128, i128)> {
+    if let Some(value) = term.as_int() {
+        return Some((value, value));
+    }
+    let mut known = Known::of(state);
+    Some((known.lower_bound(term)?, -known.lower_bound(&term.scale(-1).ok()?)?))
 }
 
