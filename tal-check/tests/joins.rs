@@ -488,3 +488,108 @@ fn outcomes_meet_in_one_epilogue() {
         assert_ne!(said(&errors(wrong)), "", "with {wrong:?}");
     }
 }
+
+/// Two places that may be read for ever meet in one register.
+#[test]
+fn shared_places_meet() {
+    let data = "rodata short: bytes = \"no\\n\"\nrodata long: bytes = \"maybe\\n\"\n";
+    let program = |size: &str| {
+        format!(
+            "use \"kernel.tali\"\n{data}
+            entry fn start {{
+                    lea     rsi, [short]
+                    mov     edx, sizeof short
+                    cmp     rdi, 2
+                    jb      .say
+                    lea     rsi, [long]
+                    mov     edx, {size}
+            .say:
+                    mov     edi, 1
+                    call    write
+                    xor     edi, edi
+                    jmp     exit
+            }}"
+        )
+    };
+    twins(program, "sizeof long", "sizeof long + 1");
+    // Data, and what the host lends for ever.
+    let either = |length: &str| {
+        format!(
+            "use \"kernel.tali\"\n{data}
+            entry fn start {{
+                    lea     rax, [short]
+                    mov     ecx, sizeof short
+                    cmp     rdi, 2
+                    jb      .say
+                    mov     rax, [rsi + sizeof str + str.ptr]
+                    mov     rcx, {length}
+            .say:
+                    mov     edi, 1
+                    mov     rsi, rax
+                    mov     rdx, rcx
+                    call    write
+                    xor     edi, edi
+                    jmp     exit
+            }}"
+        )
+    };
+    twins(either, "[rsi + sizeof str + str.len]", "[rsi + str.len]");
+    // It is read in a loop, from another offset on each way; nothing is written.
+    let walk = |access: &str| {
+        format!(
+            "rodata a: [8]u64 = times 8 1\nbss b: [8]u64
+            pub fn sum(rdi = k: int[0 .. 1]) -> (rax)
+            {{
+                    lea     rsi, [a]
+                    mov     ecx, 4
+                    test    rdi, rdi
+                    jz      .add
+                    lea     rsi, [b + 16]
+            .add:
+                    xor     eax, eax
+            .next:
+                    {access}
+                    add     rsi, 8
+                    dec     rcx
+                    jnz     .next
+                    ret
+            }}"
+        )
+    };
+    twins(walk, "add rax, [rsi]", "mov [rsi], rcx");
+    // Or nothing.
+    let nullable = |test: &str| {
+        format!(
+            "{data}
+            pub fn first(rdi = k: u64) -> (rax: u8)
+            {{
+                    xor     esi, esi
+                    xor     eax, eax
+                    cmp     rdi, 1
+                    jb      .read
+                    lea     rsi, [short]
+            .read:
+                    {test}
+                    jz      .out
+                    movzx   eax, byte [rsi]
+            .out:   ret
+            }}"
+        )
+    };
+    twins(nullable, "test rsi, rsi", "test rdi, rdi");
+    // What is lent for a call only is not.
+    let lent = |of: &str| {
+        format!(
+            "pub fn pick(rdi = a: {of} bytes[8], rsi = b: {of} bytes[8], rdx = k) -> (rax: u8)
+            {{
+                    test    rdx, rdx
+                    jz      .read
+                    mov     rdi, rsi
+            .read:
+                    movzx   eax, byte [rdi]
+                    ret
+            }}"
+        )
+    };
+    twins(lent, "ref", "&");
+}

@@ -13,8 +13,8 @@ use tal_core::limits;
 use tal_core::state::{Scope, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Block, Cap, Entry, Field, FieldTy, Guard, Kind, Lent, Mem, NameSet, Reg, Region, Small,
-    View, Word,
+    Base, Block, Cap, DataId, Entry, Field, FieldTy, Guard, Kind, Lent, Mem, Mode, NameSet, Reg,
+    Region, Small, View, Word,
 };
 use tal_write::LabelState;
 
@@ -172,13 +172,13 @@ pub(crate) fn zip(
 }
 
 struct Zip<'a> {
-    left: &'a State,
     image: &'a Image<'a>,
+    left: &'a State,
     right: &'a State,
     fixed: usize,
     alone: Alone,
-    keys: Vec<Key>,
     outcomes: &'a [Outcome],
+    keys: Vec<Key>,
     /// How many of these the written state has.
     written: usize,
 }
@@ -216,6 +216,15 @@ impl Zip<'_> {
         if left == right && self.all_fixed(left) {
             return Some(left.clone());
         }
+        // Of `value - n` the value of the field is not the label's to name.
+        let (bound, other) = (bound_part(left)?, bound_part(right)?);
+        if bound != Term::ZERO || other != Term::ZERO {
+            if bound != other || !self.all_fixed(&bound) {
+                return None;
+            }
+            let (left, right) = (left.sub(&bound).ok()?, right.sub(&bound).ok()?);
+            return self.term(&left, &right)?.add(&bound).ok();
+        }
         if let Some(found) = (0..self.keys.len()).find_map(|i| self.through(i, left, right)) {
             return Some(found);
         }
@@ -243,15 +252,6 @@ impl Zip<'_> {
             for m in term.monomials() {
                 let part = value.monomials().iter().find(|p| p.atom == m.atom);
                 if let Some(part) = part
-        // Of `value - n` the value of the field is not the label's to name.
-        let (bound, other) = (bound_part(left)?, bound_part(right)?);
-        if bound != Term::ZERO || other != Term::ZERO {
-            if bound != other || !self.all_fixed(&bound) {
-                return None;
-            }
-            let (left, right) = (left.sub(&bound).ok()?, right.sub(&bound).ok()?);
-            return self.term(&left, &right)?.add(&bound).ok();
-        }
                     && m.coefficient % part.coefficient == 0
                 {
                     factors.push(m.coefficient / part.coefficient);
@@ -344,17 +344,17 @@ impl Zip<'_> {
                 let base = self.base(*a, *b)?;
                 Some(Word::Ptr(base, self.term(l, r)?))
             }
-            (Word::Int(l), Word::Ptr(Base::Name(x), r)) if r.as_int() == Some(0) => {
+            (Word::Int(l), Word::Ptr(base, r)) if r.as_int() == Some(0) => {
                 let l = &known(self.left, l)?;
-                let set = small_or(&self.scope(false, *x)?.set, l)?;
-                let block = self.block_of(false, *x);
-                self.nullable(set, block, Value::Small(l.clone()), Value::Name(Base::Name(*x)))
+                let set = small_or(&self.set_of(false, *base)?, l)?;
+                let block = self.block_of(false, *base);
+                self.nullable(set, block, Value::Small(l.clone()), Value::Name(*base))
             }
-            (Word::Ptr(Base::Name(x), l), Word::Int(r)) if l.as_int() == Some(0) => {
+            (Word::Ptr(base, l), Word::Int(r)) if l.as_int() == Some(0) => {
                 let r = &known(self.right, r)?;
-                let set = small_or(&self.scope(true, *x)?.set, r)?;
-                let block = self.block_of(true, *x);
-                self.nullable(set, block, Value::Name(Base::Name(*x)), Value::Small(r.clone()))
+                let set = small_or(&self.set_of(true, *base)?, r)?;
+                let block = self.block_of(true, *base);
+                self.nullable(set, block, Value::Name(*base), Value::Small(r.clone()))
             }
             _ if left == right && !matches!(left, Word::Int(_) | Word::Ptr(..)) => {
                 Some(left.clone())
@@ -382,8 +382,46 @@ impl Zip<'_> {
         }
     }
 
+    /// What is known of where something stands; of data and of what is shared for ever, that it is
+    /// an address.
+    fn set_of(&self, left: bool, base: Base) -> Option<NameSet> {
+        match base {
+            Base::Name(name) => self.scope(left, name).map(|scope| scope.set),
+            Base::Data(id) => {
+                self.data_view(id).map(|_| NameSet { address: true, small: [None, None] })
+            }
+            Base::Code(_) => None,
+        }
+    }
+
+    /// The view that a data object has everywhere.
+    fn data_view(&self, id: DataId) -> Option<View> {
+        let DataKind::Object { mem, mode } = &self.image.data.get(usize::from(id.0))?.kind else {
+            return None;
+        };
+        let (guards, region, offset) = (Vec::new(), Region::Always, Term::ZERO);
+        let (mode, base, mem) = (*mode, Base::Data(id), mem.clone());
+        Some(View { guards, region, mode, base, offset, mem })
+    }
+
+    /// One of several places that are readable for ever: data, or what is shared.
+    fn shared(&mut self, left: Base, right: Base) -> Option<Base> {
+        let state = [self.left, self.right];
+        let lasts = |state: &State, base: Base| match base {
+            Base::Data(_) => true,
+            _ => state.views.iter().any(|v| v.base == base && v.region == Region::Always),
+        };
+        if !lasts(state[0], left) || !lasts(state[1], right) {
+            return None;
+        }
+        let set = union(&self.set_of(true, left)?, &self.set_of(false, right)?)?;
+        let kind = Kind::Addr { set, block: None };
+        Some(Base::Name(self.key(kind, Value::Name(left), Value::Name(right))))
+    }
+
     /// The claim about a name on one side, when its extent is fixed.
-    fn block_of(&self, left: bool, v: Var) -> Option<Block> {
+    fn block_of(&self, left: bool, base: Base) -> Option<Block> {
+        let Base::Name(v) = base else { return None };
         match &self.scope(left, v)?.kind {
             Kind::Addr { block: Some(block), .. } if self.all_fixed(&block.extent) => {
                 Some(block.clone())
@@ -407,6 +445,7 @@ impl Zip<'_> {
                 Some(Base::Name(self.key(kind, Value::Name(left), Value::Name(right))))
             }
             _ if left == right => Some(left),
+            (Base::Data(_), _) | (_, Base::Data(_)) => self.shared(left, right),
             _ => None,
         }
     }
@@ -447,6 +486,14 @@ impl Zip<'_> {
             _ if left == right => Some(left),
             _ => None,
         }
+    }
+
+    /// The region of a view: one that is the same, or that has its token on both sides.
+    fn lasting(&mut self, left: Region, right: Region) -> Option<Region> {
+        let tokens = |k: &Key| k.left == Value::Region(left) && k.right == Value::Region(right);
+        let fixed = matches!(left, Region::Var(v) if self.is_fixed(v)) || left == Region::Always;
+        let known = (left == right && fixed) || self.find(tokens).is_some();
+        if known { self.region(left, right) } else { None }
     }
 
     fn mem(&mut self, left: &Mem, right: &Mem) -> Option<Mem> {
@@ -609,6 +656,33 @@ impl Zip<'_> {
             .collect()
     }
 
+    /// What both sides own. A name of the function is itself on both sides, but if that leads
+    /// nowhere, it is what a register pairs it with: a list is walked from its first node on.
+    fn caps(&mut self) -> Result<Vec<Cap>, Mismatch> {
+        let before = self.keys.len();
+        let itself = self.caps_paired(false);
+        let walks = |key: &Key| match (&key.left, &key.right) {
+            (Value::Name(Base::Name(a)), Value::Name(Base::Name(b))) => {
+                a != b && (self.is_fixed(*a) || self.is_fixed(*b))
+            }
+            _ => false,
+        };
+        // A variable more is what no register holds.
+        let found = itself.is_ok() && self.keys.len() == before;
+        if found || !self.keys[..before].iter().any(walks) {
+            return itself;
+        }
+        let keys = self.keys.split_off(before);
+        let walked = self.caps_paired(true);
+        let fewer = self.keys.len() - before < keys.len();
+        if walked.is_ok() && (fewer || itself.is_err()) {
+            return walked;
+        }
+        self.keys.truncate(before);
+        self.keys.extend(keys);
+        itself
+    }
+
     /// Pairs what is owned: first by names that are paired already, then by shape, last what exists
     /// on one side only because on the other the name is no address.
     fn caps_paired(&mut self, walked: bool) -> Result<Vec<Cap>, Mismatch> {
@@ -689,33 +763,6 @@ impl Zip<'_> {
         let open = self.keys.iter().filter(|k| !k.closed);
         let paired = open.into_iter().find_map(|k| {
             let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
-    /// What both sides own. A name of the function is itself on both sides, but if that leads
-    /// nowhere, it is what a register pairs it with: a list is walked from its first node on.
-    fn caps(&mut self) -> Result<Vec<Cap>, Mismatch> {
-        let before = self.keys.len();
-        let itself = self.caps_paired(false);
-        let walks = |key: &Key| match (&key.left, &key.right) {
-            (Value::Name(Base::Name(a)), Value::Name(Base::Name(b))) => {
-                a != b && (self.is_fixed(*a) || self.is_fixed(*b))
-            }
-            _ => false,
-        };
-        // A variable more is what no register holds.
-        let found = itself.is_ok() && self.keys.len() == before;
-        if found || !self.keys[..before].iter().any(walks) {
-            return itself;
-        }
-        let keys = self.keys.split_off(before);
-        let walked = self.caps_paired(true);
-        let fewer = self.keys.len() - before < keys.len();
-        if walked.is_ok() && (fewer || itself.is_err()) {
-            return walked;
-        }
-        self.keys.truncate(before);
-        self.keys.extend(keys);
-        itself
-    }
-
             match other {
                 Value::Name(Base::Name(other)) if *mine == me => Some(*other),
                 _ => None,
@@ -786,72 +833,6 @@ impl Zip<'_> {
         Some(Cap::Entry(Entry { guards, name, offset, mem: Rc::new(mem) }))
     }
 
-    fn mem_alone(&mut self, mem: &Mem) -> Option<Mem> {
-        let before = self.keys.len();
-        let same = self.mem(mem, mem)?;
-        // A variable would have no value on the other side.
-        if self.keys.len() == before {
-            return Some(same);
-        }
-        self.keys.truncate(before);
-        None
-    }
-
-    /// Views worth carrying: at names of the label, or opened ones whose witnesses are in use.
-    fn views(&mut self, fixed_views: usize) -> Vec<View> {
-        let mut views = Vec::new();
-        let (left, right) = (self.left.views.clone(), self.right.views.clone());
-        let mut done = vec![false; left.len()];
-        let mut progress = true;
-        while progress {
-            progress = false;
-            for (i, a) in left.iter().enumerate() {
-                if done[i]
-                    || outdated(self.left, a)
-                    || !self.worth(a, i < fixed_views)
-                    || views.len() >= limits::VIEWS / 2
-                {
-                    continue;
-                }
-                // One that is there as surely, before one that is more or less sure.
-                let found = [true, false].into_iter().find_map(|alike| {
-                    right.iter().filter(|b| !outdated(self.right, b)).find_map(|b| {
-                        let fits = self.named(a.base, b.base) || a.base == b.base;
-                        let same = a.guards.len() == b.guards.len();
-                        if fits && same == alike { self.view(a, b) } else { None }
-                    })
-                });
-                if let Some(common) = found {
-                    done[i] = true;
-                    progress = true;
-                    if !views.contains(&common) {
-                        views.push(common);
-                    }
-                }
-            }
-        }
-        let alone = left.iter().map(|v| (v, true)).chain(right.iter().map(|v| (v, false)));
-        for (view, is_left) in alone {
-            if outdated(if is_left { self.left } else { self.right }, view) {
-                continue;
-            }
-            if views.len() < limits::VIEWS / 2
-                && let Some(common) = self.view_alone(view, is_left)
-                && !views.contains(&common)
-            {
-                views.push(common);
-            }
-        }
-        views
-    }
-
-    /// A view on one side whose name is a small integer on the other.
-    fn view_alone(&mut self, view: &View, left: bool) -> Option<View> {
-        let name = self.variable(self.beside_small(view.base, left)?);
-        let fixed = match view.region {
-            Region::Always => true,
-            Region::Var(v) => self.is_fixed(v),
-        };
     /// The guard on a result of one side, if the result is within it on the other.
     fn outcome_of(&self, guard: &Guard, left: bool) -> Option<Guard> {
         let Guard::Range(term, low, high) = guard else { return None };
@@ -894,8 +875,102 @@ impl Zip<'_> {
         fixed.then(|| Cap::Entry(Entry { guards, mem, ..entry.clone() }))
     }
 
-        let (rest, _) = without(&view.guards, of);
-        if !fixed || !rest.is_empty() || !self.all_fixed(&view.offset) {
+    fn mem_alone(&mut self, mem: &Mem) -> Option<Mem> {
+        let before = self.keys.len();
+        let same = self.mem(mem, mem)?;
+        // A variable would have no value on the other side.
+        if self.keys.len() == before {
+            return Some(same);
+        }
+        self.keys.truncate(before);
+        None
+    }
+
+    /// Views worth carrying: at names of the label, or opened ones whose witnesses are in use.
+    fn views(&mut self, fixed_views: usize) -> Vec<View> {
+        let mut views = Vec::new();
+        let (left, right) = (self.views_of(true), self.views_of(false));
+        let mut done = vec![false; left.len()];
+        let mut progress = true;
+        while progress {
+            progress = false;
+            for (i, a) in left.iter().enumerate() {
+                if done[i]
+                    || outdated(self.left, a)
+                    || !self.worth(a, i < fixed_views)
+                    || views.len() >= limits::VIEWS / 2
+                {
+                    continue;
+                }
+                let found = self.view_of(a, &right);
+                if let Some(common) = found {
+                    done[i] = true;
+                    progress = true;
+                    if !views.contains(&common) {
+                        views.push(common);
+                    }
+                }
+            }
+        }
+        let alone = left.iter().map(|v| (v, true)).chain(right.iter().map(|v| (v, false)));
+        for (view, is_left) in alone {
+            if outdated(if is_left { self.left } else { self.right }, view) {
+                continue;
+            }
+            if views.len() < limits::VIEWS / 2
+                && let Some(common) = self.view_alone(view, is_left)
+                && !views.contains(&common)
+            {
+                views.push(common);
+            }
+        }
+        views
+    }
+
+    /// What the view is together with one of the other side: with one that a register pairs it with,
+    /// before one at the same place; with one that is there as surely, before one that is more or
+    /// less sure; with one in the same mode, before one in another.
+    fn view_of(&mut self, view: &View, others: &[View]) -> Option<View> {
+        let ways = [(true, true), (false, true), (true, false)];
+        let how = [true, false].into_iter().flat_map(|named| ways.map(|same| (named, same)));
+        let here = |b: &&View| !outdated(self.right, b);
+        let others: Vec<&View> = others.iter().filter(here).collect();
+        how.into_iter().find_map(|(named, same)| {
+            others.iter().find_map(|b| {
+                let pair = self.named(view.base, b.base);
+                let fits = if named { pair } else { !pair && view.base == b.base };
+                let alike = (view.guards.len() == b.guards.len(), view.mode == b.mode);
+                if fits && alike == same { self.view(view, b) } else { None }
+            })
+        })
+    }
+
+    /// The views of one side, with those of data that it stands for in a variable.
+    fn views_of(&self, left: bool) -> Vec<View> {
+        let mut views = if left { &self.left.views } else { &self.right.views }.clone();
+        for key in self.keys.iter().filter(|key| !key.closed) {
+            if let Value::Name(Base::Data(id)) = if left { &key.left } else { &key.right }
+                && let Some(view) = self.data_view(*id)
+                && !views.contains(&view)
+            {
+                views.push(view);
+            }
+        }
+        views
+    }
+
+    /// A view on one side whose name is a small integer on the other.
+    fn view_alone(&mut self, view: &View, left: bool) -> Option<View> {
+        let name = self.variable(self.beside_small(view.base, left)?);
+        let fixed = match view.region {
+            Region::Always => true,
+            Region::Var(v) => self.is_fixed(v),
+        };
+        let certain = match view.base {
+            Base::Name(of) => without(&view.guards, of).0.is_empty(),
+            _ => view.guards.is_empty(),
+        };
+        if !fixed || !certain || !self.all_fixed(&view.offset) {
             return None;
         }
         let mem = Rc::new(self.mem_alone(&view.mem)?);
@@ -938,17 +1013,18 @@ impl Zip<'_> {
     }
 
     fn view(&mut self, left: &View, right: &View) -> Option<View> {
-        if left.mode != right.mode {
-            return None;
-        }
+        let mode = if left.mode == right.mode { left.mode } else { Mode::Rd };
         let before = self.keys.clone();
         let common = (|| {
-            let region = self.region(left.region, right.region)?;
+            let region = self.lasting(left.region, right.region)?;
             let base = self.base(left.base, right.base)?;
             let guards = match (left.base, right.base, base) {
-                (Base::Name(x), Base::Name(y), Base::Name(name)) => {
-                    let (l, one) = without(&left.guards, x);
-                    let (r, other) = without(&right.guards, y);
+                (_, _, Base::Name(name)) => {
+                    let own = |view: &View| match view.base {
+                        Base::Name(x) => without(&view.guards, x),
+                        _ => (view.guards.clone(), false),
+                    };
+                    let ((l, one), (r, other)) = (own(left), own(right));
                     let mut guards = self.guards(&l, &r)?;
                     if (one || other) && self.undecided(name) {
                         guards.push(Guard::IsAddress(name));
@@ -959,7 +1035,7 @@ impl Zip<'_> {
             };
             let offset = self.term(&left.offset, &right.offset)?;
             let mem = Rc::new(self.mem(&left.mem, &right.mem)?);
-            Some(View { guards, region, mode: left.mode, base, offset, mem })
+            Some(View { guards, region, mode, base, offset, mem })
         })();
         if common.is_none() {
             self.keys = before;
@@ -987,6 +1063,16 @@ fn is_product(word: &Word) -> bool {
     }
 }
 
+/// What a term says of variables that are bound where it stands.
+fn bound_part(term: &Term) -> Option<Term> {
+    let free = |v: Var| matches!(v, Var::Free(_));
+    let bound = term.monomials().iter().filter(|m| {
+        let (a, b) = m.atom.factors();
+        !free(a) || b.is_some_and(|b| !free(b))
+    });
+    Term::from_parts(0, bound.collect::<Vec<_>>()).ok()
+}
+
 /// Does a field hold a word that is known?
 fn holds_values(mem: &Mem) -> bool {
     match mem {
@@ -1007,50 +1093,6 @@ fn read(state: &State, word: &Word) -> Word {
 }
 
 /// The constant that the term is known to be: null, mostly.
-    /// What the view is together with one of the other side: with one that a register pairs it with,
-    /// before one at the same place; with one that is there as surely, before one that is more or
-    /// less sure; with one in the same mode, before one in another.
-    fn view_of(&mut self, view: &View, others: &[View]) -> Option<View> {
-        let ways = [(true, true), (false, true), (true, false)];
-        let how = [true, false].into_iter().flat_map(|named| ways.map(|same| (named, same)));
-        let here = |b: &&View| !outdated(self.right, b);
-        let others: Vec<&View> = others.iter().filter(here).collect();
-        how.into_iter().find_map(|(named, same)| {
-            others.iter().find_map(|b| {
-                let pair = self.named(view.base, b.base);
-                let fits = if named { pair } else { !pair && view.base == b.base };
-                let alike = (view.guards.len() == b.guards.len(), view.mode == b.mode);
-                if fits && alike == same { self.view(view, b) } else { None }
-            })
-        })
-    }
-
-    /// The views of one side, with those of data that it stands for in a variable.
-    fn views_of(&self, left: bool) -> Vec<View> {
-        let mut views = if left { &self.left.views } else { &self.right.views }.clone();
-        for key in self.keys.iter().filter(|key| !key.closed) {
-            if let Value::Name(Base::Data(id)) = if left { &key.left } else { &key.right }
-                && let Some(view) = self.data_view(*id)
-                && !views.contains(&view)
-            {
-                views.push(view);
-            }
-        }
-        views
-    }
-
-    /// Is it the inside of a struct that can be opened again where it is needed?
-    fn opened_again(&self, view: &View) -> bool {
-        let closed = |v: &View| {
-            v.base == view.base
-                && v.region == view.region
-                && v.mode == view.mode
-                && v.offset == view.offset
-                && matches!(*v.mem, Mem::Named(..) | Mem::Ex { .. })
-        };
-        matches!(*view.mem, Mem::Struct { .. }) && self.left.views.iter().any(closed)
-    }
-
 fn known(state: &State, term: &Term) -> Option<Term> {
     if term.as_int().is_some() {
         return Some(term.clone());
@@ -1059,6 +1101,15 @@ fn known(state: &State, term: &Term) -> Option<Term> {
     let low = known.lower_bound(term)?;
     let high = known.lower_bound(&term.scale(-1).ok()?)?;
     if low == -high { Term::constant_of(low).ok() } else { None }
+}
+
+/// The least and the greatest value that the term may have.
+fn range(state: &State, term: &Term) -> Option<(i128, i128)> {
+    if let Some(value) = term.as_int() {
+        return Some((value, value));
+    }
+    let mut known = Known::of(state);
+    Some((known.lower_bound(term)?, -known.lower_bound(&term.scale(-1).ok()?)?))
 }
 
 /// The guards but for the one that the name itself is an address; was that among them?
@@ -1099,22 +1150,3 @@ fn union(left: &NameSet, right: &NameSet) -> Option<NameSet> {
     };
     Some(NameSet { address: true, small })
 }
-/// What a term says of variables that are bound where it stands.
-fn bound_part(term: &Term) -> Option<Term> {
-    let free = |v: Var| matches!(v, Var::Free(_));
-    let bound = term.monomials().iter().filter(|m| {
-        let (a, b) = m.atom.factors();
-        !free(a) || b.is_some_and(|b| !free(b))
-    });
-    Term::from_parts(0, bound.collect::<Vec<_>>()).ok()
-}
-
-/// The least and the greatest value that the term may have.
-fn range(state: &State, term: &Term) -> Option<(i128, i128)> {
-    if let Some(value) = term.as_int() {
-        return Some((value, value));
-    }
-    let mut known = Known::of(state);
-    Some((known.lower_bound(term)?, -known.lower_bound(&term.scale(-1).ok()?)?))
-}
-
