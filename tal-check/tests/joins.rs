@@ -593,3 +593,40 @@ fn shared_places_meet() {
     };
     twins(lent, "ref", "&");
 }
+
+/// What is shared for ever has its type before: links are stored into it.
+#[test]
+fn what_is_shared_is_closed_before() {
+    let program = |init: &str| {
+        format!(
+            "use \"heap.tali\"
+            struct dnode {{ next: ref rw? dnode, prev: ref rw? dnode, val: i64 }}
+            pub fn insert(rdi = p: ref rw dnode, rsi = val: i64) -> (rax: ref rw? dnode)
+            {{
+                    push    rbx
+                    push    r12
+                    sub     rsp, 8
+                    mov     rbx, rdi
+                    mov     r12, rsi
+                    mov     edi, sizeof dnode
+                    call    {init}
+                    test    rax, rax
+                    jz      .out
+                    mov     [rax + dnode.val], r12
+                    @share_rw rax
+                    mov     rcx, [rbx + dnode.next]
+                    mov     [rax + dnode.next], rcx
+                    mov     [rax + dnode.prev], rbx
+                    mov     [rbx + dnode.next], rax
+                    test    rcx, rcx
+                    jz      .out
+                    mov     [rcx + dnode.prev], rax
+            .out:   add     rsp, 8
+                    pop     r12
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    twins(program, "calloc", "malloc");
+}

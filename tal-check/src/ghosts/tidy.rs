@@ -316,7 +316,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn close_one(&mut self, name: Var, offset: &Term, size: u32) -> bool {
+    pub(super) fn close_one(&mut self, name: Var, offset: &Term, size: u32) -> bool {
         for id in self.likely_types() {
             let fits = self
                 .f
