@@ -365,6 +365,19 @@ pub fn name_set(st: &State, v: Var) -> Option<NameSet> {
     matches!(s.kind, Kind::Addr { .. }).then_some(s.set)
 }
 
+/// What a variable is known to be a multiple of; else the term as it is.
+#[must_use]
+pub(crate) fn multiple(state: &State, term: &Term) -> Term {
+    let Some(v) = term.as_var() else { return term.clone() };
+    let solved = state.facts.iter().filter(|f| f.rel == Rel::Eq).find_map(|f| {
+        let m = f.term.monomials().iter().find(|m| m.atom.factors() == (v, None))?;
+        let rest = Term::from_parts(0, [m]).and_then(|own| f.term.sub(&own)).ok()?;
+        let multiple = m.coefficient.abs() == 1 && rest.gcd() > 1;
+        multiple.then(|| rest.scale(-m.coefficient).ok()).flatten()
+    });
+    solved.unwrap_or_else(|| term.clone())
+}
+
 /// The result of putting theta into something guarded.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Guarded<T> {
@@ -677,19 +690,6 @@ fn at(st: &State, base: Base, offset: &Term) -> Vec<Rc<Mem>> {
     found
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn v(i: u16) -> Term {
-        Term::var(Var::Free(i))
-    }
-
-    #[test]
-    fn variables_are_read_off_linear_terms() {
-        // Pattern variables Free(2), Free(3); the state's own Free(0), Free(1) mean themselves.
-        let mut theta = Theta::new(Space::Free(2), vec![Kind::INT, Kind::INT]);
 /// The memory with the words of its fields read.
 fn resolved(st: &State, mem: &Rc<Mem>) -> Rc<Mem> {
     let Mem::Struct { fields, size } = &**mem else { return mem.clone() };
@@ -707,6 +707,19 @@ fn resolved(st: &State, mem: &Rc<Mem>) -> Rc<Mem> {
     Rc::new(Mem::Struct { fields: fields.iter().map(field).collect(), size: *size })
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn v(i: u16) -> Term {
+        Term::var(Var::Free(i))
+    }
+
+    #[test]
+    fn variables_are_read_off_linear_terms() {
+        // Pattern variables Free(2), Free(3); the state's own Free(0), Free(1) mean themselves.
+        let mut theta = Theta::new(Space::Free(2), vec![Kind::INT, Kind::INT]);
         let pattern = v(2).scale(8).unwrap().add(&v(3)).unwrap();
         // Two open variables: kept for later.
         assert!(theta.unify(&pattern, &v(0).scale(8).unwrap().add(&v(1)).unwrap()));

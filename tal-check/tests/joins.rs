@@ -630,3 +630,42 @@ fn what_is_shared_is_closed_before() {
     };
     twins(program, "calloc", "malloc");
 }
+
+/// Of a register that a written state mentions it stays known that it is a multiple.
+#[test]
+fn multiples_stay_known_at_written_states() {
+    let program = |mask: &str| {
+        format!(
+            "use \"kernel.tali\"
+            struct text exists k where 1 <= k {{ data: own@map bytes[4096*k], cap = 4096*k: u64 }}
+            pub fn make(rdi = size: int[0 .. 1 << 30], rsi = t: out text)
+                -> (rax = 0) or (rax: errno, t: junk[sizeof text])
+            {{
+                    push    rbx
+                    push    rbp
+                    push    r12
+                    mov     rbx, rsi
+                    add     rdi, 4096
+                    and     rdi, {mask}
+                    mov     rbp, rdi
+                    call    mmap
+                    test    rax, rax
+                    js      .out
+                    mov     r12, rax
+                    cmp     byte [r12], 0
+                    je      .done
+                    mov     byte [r12], 1
+            .done:  where r12: own@map bytes[rbp]
+                    mov     [rbx + text.data], r12
+                    mov     [rbx + text.cap], rbp
+                    xor     eax, eax
+            .out:
+                    pop     r12
+                    pop     rbp
+                    pop     rbx
+                    ret
+            }}"
+        )
+    };
+    twins(program, "-4096", "-2048");
+}

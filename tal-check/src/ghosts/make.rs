@@ -2,7 +2,7 @@
 
 use super::{DEPTH, Planner};
 use crate::find::width_of;
-use crate::theta::{Guarded, Space, Theta, name_set, value_of};
+use crate::theta::{Guarded, Space, Theta, multiple, name_set, value_of};
 use tal_core::counted::Rc;
 use tal_core::hint::{Ghost, Inst, Through};
 use tal_core::term::{Term, Var};
@@ -445,6 +445,9 @@ impl Planner<'_, '_> {
             let Some(have) = twin(w) else { continue };
             if let (Some(p), Some(a)) = (value_of(&w.ty), value_of(&have)) {
                 theta.unify(&p, &a);
+                if theta.open().is_some() {
+                    theta.unify(&p, &multiple(&self.st, &a));
+                }
             }
         }
         for w in want {

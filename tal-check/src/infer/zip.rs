@@ -6,7 +6,7 @@
 //! state with itself gives the state of a label that is reached for the first time.
 
 use crate::prove::Known;
-use crate::theta::name_set;
+use crate::theta::{multiple, name_set};
 use tal_core::counted::Rc;
 use tal_core::image::{DataKind, Image};
 use tal_core::limits;
@@ -140,6 +140,7 @@ pub(crate) fn zip(
     if left.stack.delta != right.stack.delta {
         return Err(Mismatch::Depth(left.stack.delta, right.stack.delta));
     }
+    zip.multiples();
     let mut regs = [const { Word::Junk }; 16];
     let mut slots = Vec::new();
     // Products last: by then their factors have variables, if registers or slots hold them.
@@ -194,6 +195,24 @@ impl Zip<'_> {
 
     fn variable(&self, key: usize) -> Var {
         Var::Free(u16::try_from(self.fixed + key).unwrap_or(u16::MAX))
+    }
+
+    /// Of a register that a written state mentions it stays known that it is a multiple.
+    fn multiples(&mut self) {
+        for at in 0..self.written {
+            let Key { left: Value::Int(l), right: Value::Int(r), closed: false, .. } =
+                &self.keys[at]
+            else {
+                continue;
+            };
+            let (l, r) = (multiple(self.left, l), multiple(self.right, r));
+            if let Some((stride, rest)) = self.stride(&l, &r).filter(|(stride, _)| *stride > 1) {
+                let quotient = |t: &Term| t.sub(&rest).ok()?.floor_div(stride).ok();
+                if let (Some(l), Some(r)) = (quotient(&l), quotient(&r)) {
+                    self.key(Kind::INT, Value::Int(l), Value::Int(r));
+                }
+            }
+        }
     }
 
     /// The first variable of that kind of which not everything is written.
