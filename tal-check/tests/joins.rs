@@ -325,6 +325,44 @@ fn a_list_is_reversed() {
     twins(halves, "rax", "rdx");
 }
 
+/// The lengths of a struct that is only read are found again wherever it is opened again.
+#[test]
+fn opened_structs_are_opened_again() {
+    let program = |skip: &str| {
+        format!(
+            "struct item exists n, k where k <= n
+                {{ next: own? item, text: own bytes[n], len = n: u64, klen = k: u64 }}
+            pub fn find(rdi = items: &? item, rsi = key: &bytes[m], rdx = m: u64)
+                -> (rax: &@items? item)
+            {{
+                    mov     rax, rdi
+                    jmp     .test
+            .next:  mov     rax, [rax + item.next]
+            .test:
+                    test    rax, rax
+                    jz      .out
+                    cmp     [rax + item.klen], rdx
+                    {skip}     .next
+                    mov     r8, [rax + item.text]
+                    xor     ecx, ecx
+                    jmp     .bytes
+            .byte:
+                    movzx   r9d, byte [rsi + rcx]
+                    cmp     r9b, [r8 + rcx]
+                    jne     .next
+                    inc     rcx
+            .bytes:
+                    cmp     rcx, rdx
+                    jb      .byte
+            .out:   ret
+            }}"
+        )
+    };
+    // At least as long as the key: enough for a prefix.
+    assert_eq!(said(&program("jb")), "");
+    twins(program, "jne", "ja");
+}
+
 /// What a call was lent a part of is whole again, whether its size is a number or not.
 #[test]
 fn what_a_call_split_is_whole_again() {

@@ -921,7 +921,12 @@ impl Zip<'_> {
                 {
                     continue;
                 }
+                let before = self.keys.len();
                 let found = self.view_of(a, &right);
+                if self.keys.len() > before && self.opened_again(a) {
+                    self.keys.truncate(before);
+                    continue;
+                }
                 if let Some(common) = found {
                     done[i] = true;
                     progress = true;
@@ -976,6 +981,18 @@ impl Zip<'_> {
             }
         }
         views
+    }
+
+    /// Is it the inside of a struct that can be opened again where it is needed?
+    fn opened_again(&self, view: &View) -> bool {
+        let closed = |v: &View| {
+            v.base == view.base
+                && v.region == view.region
+                && v.mode == view.mode
+                && v.offset == view.offset
+                && matches!(*v.mem, Mem::Named(..) | Mem::Ex { .. })
+        };
+        matches!(*view.mem, Mem::Struct { .. }) && self.left.views.iter().any(closed)
     }
 
     /// A view on one side whose name is a small integer on the other.
