@@ -117,6 +117,7 @@ fn a_single_way_keeps_what_is_open() {
     twins(turns, "mov rbx, [rbx + tnode.right]", "xor ebx, ebx");
 }
 
+/// Numbers of an opened struct are known behind a condition, and a loop whose test stands at its
 /// end ends all the same.
 #[test]
 fn a_single_way_keeps_what_is_known_of_numbers() {
@@ -252,6 +253,7 @@ const LIST: &str = "use \"heap.tali\"
 struct node { next: own@heap? node, val: u64 }
 ";
 
+/// A list is walked from its first node on: what the parameter named is behind, and owned by what
 /// was built meanwhile.
 #[test]
 fn a_list_is_reversed() {

@@ -194,9 +194,9 @@ struct Candidate {
     turns: u32,
     /// Start of the block that reached the label first.
     from: u32,
-}
     /// Nothing was joined here since a way led back.
     turned: bool,
+}
 
 struct Engine<'a> {
     id: FnId,
@@ -453,20 +453,20 @@ impl Engine<'_> {
             learned: &self.learned,
             facts,
             thresholds: &self.thresholds,
+            single,
             visits: if first { 0 } else { 1 + if back { turns } else { 0 } },
             changes,
             known,
         };
-            single,
         let refinements = self.refinements(&left, &state, written);
         let old = self.candidates.get(&label);
+        if single {
+            self.offered.remove(&label);
+        }
         let offered = self.offered.entry(label).or_default();
         let stable = old.is_some_and(|c| {
             form.is_that_of(&c.state, self.fixed)
                 && refinements == c.state.refinements
-        if single {
-            self.offered.remove(&label);
-        }
                 && cover(&form, &sides, &c.state.facts, offered)
         });
         if stable {
@@ -497,16 +497,16 @@ impl Engine<'_> {
         self.pending.insert((site.offset, label));
     }
 
-    /// What nobody reads any more keeps nothing open, unless it is written.
-    fn forget_dead(&self, state: &mut State, to: u32, written: Option<&Written>) {
-        let live = self.paths.live.get(&to).copied().unwrap_or(u16::MAX);
-        for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && live & (1 << *r as u16) == 0) {
     /// Did a way lead back to the running block, or to one before it, and nothing was joined since?
     fn turned(&self) -> bool {
         let label = self.starts.get(&self.begin);
         label.and_then(|label| self.candidates.get(label)).is_some_and(|c| c.turned)
     }
 
+    /// What nobody reads any more keeps nothing open, unless it is written.
+    fn forget_dead(&self, state: &mut State, to: u32, written: Option<&Written>) {
+        let live = self.paths.live.get(&to).copied().unwrap_or(u16::MAX);
+        for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && live & (1 << *r as u16) == 0) {
             if !written.is_some_and(|w| w.mentions(Place::Reg(reg))) {
                 state.set_reg(reg, Word::Junk);
             }
