@@ -288,8 +288,8 @@ impl Theta {
     fn unify_field(&mut self, pattern: &FieldTy, actual: &FieldTy, sizes: &dyn Sizes) -> bool {
         match (pattern, actual) {
             (FieldTy::Known(Word::Int(p)), _) => value_of(actual).is_none_or(|a| self.unify(p, &a)),
-            (FieldTy::Known(Word::Ptr(Base::Name(x), o)), FieldTy::Known(w @ Word::Ptr(..)))
-                if self.seeks(*x) =>
+            (FieldTy::Known(Word::Ptr(Base::Name(x), o)), FieldTy::Known(w))
+                if self.seeks(*x) && matches!(w, Word::Ptr(..) | Word::Int(_)) =>
             {
                 self.unify_name(*x, o, w)
             }
@@ -363,6 +363,19 @@ pub fn name_set(st: &State, v: Var) -> Option<NameSet> {
     let Var::Free(i) = v else { return None };
     let s = st.scope.get(usize::from(i))?;
     matches!(s.kind, Kind::Addr { .. }).then_some(s.set)
+}
+
+/// What a variable is known to be a multiple of; else the term as it is.
+#[must_use]
+pub(crate) fn multiple(state: &State, term: &Term) -> Term {
+    let Some(v) = term.as_var() else { return term.clone() };
+    let solved = state.facts.iter().filter(|f| f.rel == Rel::Eq).find_map(|f| {
+        let m = f.term.monomials().iter().find(|m| m.atom.factors() == (v, None))?;
+        let rest = Term::from_parts(0, [m]).and_then(|own| f.term.sub(&own)).ok()?;
+        let multiple = m.coefficient.abs() == 1 && rest.gcd() > 1;
+        multiple.then(|| rest.scale(-m.coefficient).ok()).flatten()
+    });
+    solved.unwrap_or_else(|| term.clone())
 }
 
 /// The result of putting theta into something guarded.
@@ -660,21 +673,38 @@ fn at(st: &State, base: Base, offset: &Term) -> Vec<Rc<Mem>> {
     for cap in &st.caps {
         match cap {
             Cap::Entry(e) if Base::Name(e.name) == base && e.offset == *offset => {
-                found.push(e.mem.clone());
+                found.push(resolved(st, &e.mem));
             }
             Cap::Token(_, e) if Base::Name(e.name) == base && e.offset == *offset => {
-                lent.push(e.mem.clone());
+                lent.push(resolved(st, &e.mem));
             }
             _ => {}
         }
     }
     for v in &st.views {
         if v.base == base && v.offset == *offset {
-            found.push(v.mem.clone());
+            found.push(resolved(st, &v.mem));
         }
     }
     found.extend(lent);
     found
+}
+
+/// The memory with the words of its fields read.
+fn resolved(st: &State, mem: &Rc<Mem>) -> Rc<Mem> {
+    let Mem::Struct { fields, size } = &**mem else { return mem.clone() };
+    let number = |f: &Field| match &f.ty {
+        FieldTy::Known(word) => Some(read(st, word)).filter(|number| number != word),
+        _ => None,
+    };
+    if fields.iter().all(|f| number(f).is_none()) {
+        return mem.clone();
+    }
+    let field = |f: &Field| match number(f) {
+        Some(word) => Field { ty: FieldTy::Known(word), ..f.clone() },
+        None => f.clone(),
+    };
+    Rc::new(Mem::Struct { fields: fields.iter().map(field).collect(), size: *size })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{DEPTH, Planner};
 use crate::find::width_of;
-use crate::theta::{Guarded, Space, Theta, name_set, value_of};
+use crate::theta::{Guarded, Space, Theta, multiple, name_set, value_of};
 use tal_core::counted::Rc;
 use tal_core::hint::{Ghost, Inst, Through};
 use tal_core::term::{Term, Var};
@@ -161,7 +161,7 @@ impl Planner<'_, '_> {
     }
 
     /// Equal but for terms: says so.
-    fn rename(&mut self, i: usize, off: &Term, want: &Mem) -> Option<usize> {
+    pub(super) fn rename(&mut self, i: usize, off: &Term, want: &Mem) -> Option<usize> {
         let e = self.entry(i)?;
         if e.offset != *off || *e.mem != *want {
             let of = Through::Entry(Self::number(i));
@@ -445,6 +445,9 @@ impl Planner<'_, '_> {
             let Some(have) = twin(w) else { continue };
             if let (Some(p), Some(a)) = (value_of(&w.ty), value_of(&have)) {
                 theta.unify(&p, &a);
+                if theta.open().is_some() {
+                    theta.unify(&p, &multiple(&self.st, &a));
+                }
             }
         }
         for w in want {

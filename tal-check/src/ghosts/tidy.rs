@@ -8,7 +8,7 @@ use tal_core::hint::{Ghost, Site};
 use tal_core::judge::{Judge, Own, Result};
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Base, Cap, FieldTy, FnId, Lent, Mem, Word};
+use tal_core::ty::{Base, Cap, Entry, FieldTy, FnId, Lent, Mem, Word};
 
 /// Closes everything that can be closed at an edge from the instruction at `from`: lent frames of
 /// plain words go back, memory of a parameter gets its declared type again, packages are packed.
@@ -33,17 +33,19 @@ pub fn learn_sizes(f: &mut Finder<'_>, id: FnId, st: &mut State) {
 }
 
 /// Makes an owned thing of another way into a label what it is there, or, if that is not given, one
-/// of a named type; what is lent comes back. False if nothing changed.
+/// of a named type; what is lent comes back. Without the mark only the kind of memory is brought
+/// about. False if nothing changed.
 pub fn reshape(
     judge: &mut Judge<'_, Finder<'_>>,
     st: &mut State,
     from: u32,
     owned: &Cap,
-    like: Option<&Mem>,
+    like: Option<(&Entry, bool)>,
 ) -> bool {
     rebuild(judge, st, from, |p| match owned {
         Cap::Entry(e) if e.guards.is_empty() => match (like, &*e.mem) {
-            (Some(mem), _) => p.make(e.name, &e.offset, mem, DEPTH).is_some(),
+            (Some((other, true)), _) => p.make(e.name, &other.offset, &other.mem, DEPTH).is_some(),
+            (Some((other, false)), _) => p.alike_in_kind(e, &other.mem),
             (None, Mem::Struct { size, .. }) => p.close_one(e.name, &e.offset, *size),
             _ => false,
         },
@@ -112,6 +114,7 @@ impl Planner<'_, '_> {
         self.uncarve_plain();
         self.close_declared();
         self.close_rest();
+        self.join_split();
         self.leak_certainly_empty();
     }
 
@@ -174,6 +177,57 @@ impl Planner<'_, '_> {
         self.leak_empty(&kept);
     }
 
+    /// Neighbours of one kind become one piece: what a call was lent a part of is whole again.
+    fn join_split(&mut self) {
+        for _ in 0..tal_core::limits::CAPS {
+            let pair = (0..self.st.caps.len()).find_map(|i| {
+                let a = self.entry(i).filter(|e| joins(e))?.clone();
+                let end = a.offset.add(&self.size(&a.mem)?).ok()?;
+                let next = (0..self.st.caps.len()).find(|j| {
+                    let Some(b) = self.entry(*j).filter(|b| *j != i && joins(b)) else {
+                        return false;
+                    };
+                    let (name, offset, mem) = (b.name, b.offset.clone(), b.mem.clone());
+                    let kind = match (&*a.mem, &*mem) {
+                        (Mem::Bytes(_), Mem::Bytes(_)) | (Mem::Zero(_), Mem::Zero(_)) => true,
+                        (Mem::Array(_, x), Mem::Array(_, y)) => x == y,
+                        _ => false,
+                    };
+                    name == a.name && kind && self.f.same(&self.st, &offset, &end)
+                })?;
+                Some((i, next, end))
+            });
+            let Some((first, second, end)) = pair else { return };
+            let joined = self.attempt(|p| {
+                let mem = p.entry(second)?.mem.clone();
+                p.rename(second, &end, &mem)?;
+                let (first, second) = (u16::try_from(first).ok()?, u16::try_from(second).ok()?);
+                p.emit(Ghost::Join { first, second }).then_some(())
+            });
+            if joined.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Zeroes become plain memory of the kind that it is elsewhere, and what is filled in another
+    /// way there is junk.
+    fn alike_in_kind(&mut self, entry: &Entry, other: &Mem) -> bool {
+        let mem = match (&*entry.mem, other) {
+            (Mem::Struct { size, .. }, Mem::Struct { .. } | Mem::Junk(_)) => {
+                Mem::Junk(Term::int(i64::from(*size)))
+            }
+            (Mem::Zero(size), Mem::Bytes(_)) => Mem::Bytes(size.clone()),
+            (Mem::Zero(size), Mem::Array(_, each)) => {
+                let count = self.f.size_of(each).and_then(|each| crate::theta::divide(size, each));
+                let Some(count) = count else { return false };
+                Mem::Array(count, each.clone())
+            }
+            _ => return false,
+        };
+        self.make(entry.name, &entry.offset, &mem, DEPTH).is_some()
+    }
+
     /// The frame comes back where nothing is lost by it: words only, or nothing.
     fn uncarve_plain(&mut self) {
         let lent = self.st.stack.lent.clone();
@@ -216,13 +270,27 @@ impl Planner<'_, '_> {
             }
             // Only if something of it is here: what was moved out stays out.
             let here = |c: &Cap| matches!(c, Cap::Entry(e) if e.name == want.name);
-            if self.st.caps.iter().any(here) {
+            // What was put into junk stays there, until another way brings less.
+            let emptied = matches!(*want.mem, Mem::Junk(_)) && self.filled(want);
+            if self.st.caps.iter().any(here) && !emptied {
                 let mut plain = want.clone();
                 plain.guards.clear();
                 let decided = self.starting(want.name, &want.offset).is_some();
                 let want = if decided { &plain } else { want };
                 self.obtain(want);
             }
+        }
+    }
+
+    /// Does something stand there that holds more than junk?
+    fn filled(&mut self, want: &Entry) -> bool {
+        let Some(i) = self.starting(want.name, &want.offset) else { return false };
+        match self.entry(i).map(|e| e.mem.clone()).as_deref() {
+            Some(Mem::Struct { fields, .. }) => {
+                fields.iter().any(|f| !matches!(f.ty, FieldTy::Junk(_)))
+            }
+            Some(Mem::Named(..) | Mem::Ex { .. }) => true,
+            _ => false,
         }
     }
 
@@ -248,7 +316,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn close_one(&mut self, name: Var, offset: &Term, size: u32) -> bool {
+    pub(super) fn close_one(&mut self, name: Var, offset: &Term, size: u32) -> bool {
         for id in self.likely_types() {
             let fits = self
                 .f
@@ -262,4 +330,9 @@ impl Planner<'_, '_> {
         }
         false
     }
+}
+
+/// May the piece be a part of a longer one?
+fn joins(entry: &Entry) -> bool {
+    entry.guards.is_empty() && matches!(*entry.mem, Mem::Bytes(_) | Mem::Zero(_) | Mem::Array(..))
 }

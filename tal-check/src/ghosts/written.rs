@@ -228,8 +228,14 @@ impl Planner<'_, '_> {
         })
     }
 
+    /// What is shared keeps its type for ever: it is closed before.
     fn share_at(&mut self, at: &Target, theta: &Theta, mode: Mode) -> Option<()> {
-        let (.., i) = self.owned_at(at, theta)?;
+        let (x, e, mut i) = self.owned_at(at, theta)?;
+        if let Mem::Struct { size, .. } = &*self.entry(i)?.mem.clone()
+            && self.close_one(x, &e, *size)
+        {
+            i = self.starting(x, &e)?;
+        }
         let entry = u16::try_from(i).ok()?;
         self.emit(Ghost::Share { entry, mode }).then_some(())
     }

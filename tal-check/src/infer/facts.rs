@@ -37,6 +37,8 @@ pub(crate) struct Sides<'a> {
     pub(crate) facts: [Vec<Fact>; 2],
     /// Bounds worth trying, sorted.
     pub(crate) thresholds: &'a [i128],
+    /// Does a single way lead there? Then nothing is lost but what speaks of dropped variables.
+    pub(crate) single: bool,
     /// How often the label was reached before; at the first time both sides are the same.
     pub(crate) visits: u32,
     /// Visits before bounds widen.
@@ -109,7 +111,9 @@ pub(crate) fn choose(
         for fact in common.translated(false, sides.entry) {
             offered.add(fact, sides.changes);
         }
-        common.zones(&mut chosen);
+        if !sides.single || !common.whole() {
+            common.zones(&mut chosen);
+        }
     } else if sides.visits < BOUND_VISITS {
         // A bound that climbs from visit to visit is never offered twice; those that tests give
         // are.
@@ -288,6 +292,11 @@ impl<'a> Common<'a> {
                 Some(Fact { rel: f.rel, term })
             })
             .collect()
+    }
+
+    /// Can all that is known on the left be said in the variables of the label?
+    fn whole(&self) -> bool {
+        self.translated(true, &BTreeSet::new()).len() == self.facts(true).len()
     }
 
     /// Integer variables that bounds are sought for: the label's, and the function's that its facts

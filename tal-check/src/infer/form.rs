@@ -53,6 +53,10 @@ pub(crate) enum Alone {
     Lost,
 }
 
+/// What is at a name of the function when it returns depends on a result: there is something for
+/// results from the one to the other.
+pub(crate) type Outcome = (Var, i64, i64);
+
 /// Something owned that the other side does not have in this form.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Unmatched {
@@ -61,7 +65,7 @@ pub(crate) struct Unmatched {
     pub(crate) cap: Cap,
     /// What stands on the other side at the name that its name is paired with.
     pub(crate) partner: Option<Cap>,
-    /// Do the memories of the two speak of variables of the function only?
+    /// Do the two speak of variables of the function only?
     pub(crate) fixed: (bool, bool),
 }
 

@@ -35,6 +35,8 @@ fn callee_saved() -> RegSet {
 /// One instruction of a function: what it reads and overwrites, and where it can go.
 pub(super) struct Node {
     pub(super) offset: u32,
+    /// What stands behind it.
+    next: u32,
     reads: RegSet,
     writes: RegSet,
     /// What it reads for itself: addresses, arguments, what it stores, divides or repeats by.
@@ -64,6 +66,9 @@ pub(crate) struct Flow {
     /// From these every way leads to the end of the program, without a loop: nothing that is owned
     /// there is of use for long.
     pub(crate) dead_ends: BTreeSet<u32>,
+    /// To these one jump or condition leads, and nothing else: the judge goes on there with what it
+    /// knows (rule[edge-block]).
+    pub(crate) single: BTreeSet<u32>,
 }
 
 /// From where the function at `[start, end)` of the text is sure to end the program.
@@ -89,6 +94,7 @@ pub(crate) fn flow(
         matter: matter(&nodes),
         steps: loops::steps(&nodes),
         dead_ends: ends(&nodes),
+        single: single(&nodes),
     }
 }
 
@@ -126,6 +132,24 @@ fn matter(nodes: &[Node]) -> BTreeMap<u32, RegSet> {
             return matter;
         }
     }
+}
+
+/// What a single way leads to, if that is a jump.
+fn single(nodes: &[Node]) -> BTreeSet<u32> {
+    // How many ways lead there, and whether one of them is the way to the next instruction.
+    let mut into: BTreeMap<u32, (usize, bool)> = BTreeMap::new();
+    for node in nodes {
+        for to in &node.successors {
+            let (count, runs_on) = into.entry(*to).or_default();
+            *count += 1;
+            *runs_on |= *to == node.next;
+        }
+    }
+    // A caller leads to the first.
+    let first = nodes.first().map(|node| node.offset);
+    let alone =
+        |(to, ways): (u32, (usize, bool))| (ways == (1, false) && Some(to) != first).then_some(to);
+    into.into_iter().filter_map(alone).collect()
 }
 
 /// The least set that holds what ends the program and what leads only into the set.
@@ -205,6 +229,7 @@ fn plain(instruction: &Instruction, info: &mut InstructionInfoFactory, base: u64
     }
     let mut node = Node {
         offset,
+        next,
         reads,
         writes,
         asks: 0,

@@ -17,7 +17,7 @@ use crate::ghosts::{Fit, Unfit};
 use crate::lowered::{DataInfo, Lowered, Written};
 use crate::prove::{Known, facts_of, settle};
 use facts::{Offered, Sides, choose, cover, strongest};
-use form::{Alone, Form, Mismatch, Unmatched};
+use form::{Alone, Form, Mismatch, Outcome, Unmatched};
 use live::Flow as Paths;
 use loops::Steps;
 pub use settle::Settle;
@@ -30,7 +30,7 @@ use tal_core::image::{Contents, Image};
 use tal_core::judge::Judge;
 use tal_core::state::{FlagKind, State};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{Bounds, Cap, Fact, FnId, Kind, Mem, NameSet, Reg, Rel, Word};
+use tal_core::ty::{Bounds, Cap, Entry, Fact, FnId, Guard, Kind, NameSet, Reg, Rel, Sig, Word};
 use tal_write::{LabelState, state_at};
 use written::Seed;
 
@@ -146,6 +146,7 @@ pub fn infer<H: Settle>(
         fixed_views: entry.views.len(),
         entry: facts_of(&entry).into_iter().collect(),
         declared: entry.scope.iter().map(|s| s.set).collect(),
+        outcomes: outcomes(&own),
         labels: labels.iter().map(|l| (l.index, l)).collect(),
         starts: labels.iter().map(|l| (l.offset, l.index)).collect(),
         paths,
@@ -214,6 +215,8 @@ struct Candidate {
     turns: u32,
     /// Start of the block that reached the label first.
     from: u32,
+    /// Nothing was joined here since a way led back.
+    turned: bool,
 }
 
 struct Engine<'a> {
@@ -223,6 +226,8 @@ struct Engine<'a> {
     fixed_views: usize,
     entry: BTreeSet<Fact>,
     declared: Vec<NameSet>,
+    /// What it leaves behind for which results.
+    outcomes: Vec<Outcome>,
     labels: BTreeMap<u32, &'a LabelSite>,
     /// Label index by offset.
     starts: BTreeMap<u32, u32>,
@@ -429,33 +434,38 @@ impl Engine<'_> {
         let Some(site) = self.labels.get(&label).copied() else { return };
         let written = site.written.as_ref();
         self.forget_dead(&mut state, site.offset, written);
-        let settled = H::settle(judge, &mut state, from).and_then(|()| match written {
-            Some(written) => H::shape(judge, &mut state, from, written),
-            None => Ok(()),
-        });
+        // Where a single way leads nothing has to agree: what is open stays so.
+        let single = written.is_none() && self.paths.single.contains(&site.offset);
+        let settled = match written {
+            None if single => Ok(()),
+            None => H::settle(judge, &mut state, from),
+            Some(written) => H::settle(judge, &mut state, from)
+                .and_then(|()| H::shape(judge, &mut state, from, written)),
+        };
         if let Err(error) = settled {
             return self.trouble(Start::Label(label), site.offset, error);
         }
         let Ok(fit) = self.fit(judge, (from, label), &state, written) else { return };
         // Only an edge back to the label can go on for ever; what comes from before it is as stable
         // as the heads of the loops around.
-        let back = self.begin >= site.offset;
-        let first = !self.candidates.contains_key(&label);
+        let back = self.begin >= site.offset || self.turned();
+        let first = single || !self.candidates.contains_key(&label);
         let (changes, turns) = self.candidates.get(&label).map_or((0, 0), |c| (c.changes, c.turns));
-        let mut left = match self.candidates.get(&label) {
+        let mut left = match self.candidates.get(&label).filter(|_| !first) {
             None => state.clone(),
             Some(candidate) => match state_at(judge, self.id, &candidate.state) {
                 Ok(left) => left,
                 Err(error) => return self.trouble(Start::Label(label), site.offset, error),
             },
         };
-        let seed = match (written, &fit) {
+        let mut seed = match (written, &fit) {
             (Some(written), Some(fit)) => {
                 self.take_written(written, fit, first, &mut left, &mut state)
             }
             _ => Seed::default(),
         };
         let steps = self.paths.steps.get(&site.offset).filter(|_| first && self.forms);
+        seed.outcomes.clone_from(&self.outcomes);
         let joined = self.join(judge, (from, site.offset), (&mut left, &mut state), &seed, steps);
         let mut form = match joined {
             Ok(form) => form,
@@ -466,7 +476,10 @@ impl Engine<'_> {
         }
         // What the sizes of memory say is known wherever that memory is.
         let before: BTreeSet<Fact> = facts_of(&left).into_iter().collect();
-        let (left, state) = (sized(judge, &left), sized(judge, &state));
+        let (left, state) = match single {
+            true => (left, state),
+            false => (sized(judge, &left), sized(judge, &state)),
+        };
         let known = [&left, &state].map(|side| judge.hints.known(side).clone());
         let facts = [facts_of(&left), facts_of(&state)];
         let sides = Sides {
@@ -478,6 +491,7 @@ impl Engine<'_> {
             learned: &self.learned,
             facts,
             thresholds: &self.thresholds,
+            single,
             visits: if first { 0 } else { 1 + if back { turns } else { 0 } },
             precise: self.precise,
             changes,
@@ -485,6 +499,9 @@ impl Engine<'_> {
         };
         let refinements = self.refinements(&left, &state, written);
         let old = self.candidates.get(&label);
+        if single {
+            self.offered.remove(&label);
+        }
         let offered = self.offered.entry(label).or_default();
         let stable = old.is_some_and(|c| {
             form.is_that_of(&c.state, self.fixed)
@@ -513,8 +530,16 @@ impl Engine<'_> {
         }
         *of_way += 1;
         let (changes, turns) = (changes + 1, turns + u32::from(back && !first));
-        self.candidates.insert(label, Candidate { state: found, changes, turns, from: origin });
+        let turned = single && back;
+        let candidate = Candidate { state: found, changes, turns, from: origin, turned };
+        self.candidates.insert(label, candidate);
         self.pending.insert((site.offset, label));
+    }
+
+    /// Did a way lead back to the running block, or to one before it, and nothing was joined since?
+    fn turned(&self) -> bool {
+        let label = self.starts.get(&self.begin);
+        label.and_then(|label| self.candidates.get(label)).is_some_and(|c| c.turned)
     }
 
     /// What nobody reads any more keeps nothing open, unless it is written.
@@ -608,7 +633,7 @@ impl Engine<'_> {
         let fixed = (self.fixed, self.fixed_views);
         let last = if self.paths.dead_ends.contains(&to) { Alone::Lost } else { Alone::Null };
         for _ in 0..RESHAPES {
-            match zip::zip(left, right, fixed, live, Alone::Named, seed, steps) {
+            match zip::zip(judge.image, (left, right), fixed, live, Alone::Named, seed, steps) {
                 Err(Mismatch::Capability(unmatched))
                     if reshape(judge, from, &unmatched, left, right) => {}
                 Err(Mismatch::Lent(on_left, lent)) => {
@@ -622,7 +647,7 @@ impl Engine<'_> {
                 form => return form,
             }
         }
-        zip::zip(left, right, fixed, live, last, seed, steps)
+        zip::zip(judge.image, (left, right), fixed, live, last, seed, steps)
     }
 
     /// What was found behind a label while its state had another form is more special than it has
@@ -722,6 +747,19 @@ fn bound_above<H: Settle>(
     }
 }
 
+/// What is left behind under a condition on a result.
+fn outcomes(own: &Sig) -> Vec<Outcome> {
+    let caps = own.post.iter().flat_map(|post| &post.state.caps);
+    caps.filter_map(|cap| match cap {
+        Cap::Entry(entry) => match entry.guards.as_slice() {
+            [Guard::Range(_, low, high)] => Some((entry.name, *low, *high)),
+            _ => None,
+        },
+        _ => None,
+    })
+    .collect()
+}
+
 /// Can this not be, by what is known of numbers?
 fn contradicts<H: Settle>(judge: &mut Judge<'_, H>, state: &State) -> bool {
     judge.hints.known(state).contradictory()
@@ -739,15 +777,15 @@ fn reshape<H: Settle>(
     let own = Some(&unmatched.cap);
     let other = unmatched.partner.as_ref();
     let like = |cap: Option<&Cap>, fixed: bool| match cap {
-        Some(Cap::Entry(entry)) if fixed => Some(entry.mem.clone()),
+        Some(Cap::Entry(entry)) => Some((entry.clone(), fixed)),
         _ => None,
     };
     let (mine_like, theirs_like) = (like(own, unmatched.fixed.0), like(other, unmatched.fixed.1));
-    let mut to = |state: &mut State, owned: Option<&Cap>, like: Option<&Mem>| {
+    let mut to = |state: &mut State, owned: Option<&Cap>, like: Option<(&Entry, bool)>| {
         owned.is_some_and(|owned| H::reshape(judge, state, from, owned, like))
     };
-    theirs_like.is_some_and(|mem| to(mine, own, Some(&mem)))
-        || mine_like.is_some_and(|mem| to(theirs, other, Some(&mem)))
+    theirs_like.is_some_and(|(entry, fixed)| to(mine, own, Some((&entry, fixed))))
+        || mine_like.is_some_and(|(entry, fixed)| to(theirs, other, Some((&entry, fixed))))
         || to(mine, own, None)
         || to(theirs, other, None)
 }

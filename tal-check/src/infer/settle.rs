@@ -9,7 +9,7 @@ use tal_core::error::Error;
 use tal_core::hint::{Ghost, Hints};
 use tal_core::judge::Judge;
 use tal_core::state::State;
-use tal_core::ty::{Cap, Lent, Mem};
+use tal_core::ty::{Cap, Entry, Lent};
 
 /// What inference asks of whoever answers the judge's questions.
 pub trait Settle: Hints + Sized {
@@ -43,13 +43,14 @@ pub trait Settle: Hints + Sized {
     ) -> Result<Fit, Box<Unfit>>;
 
     /// Makes an owned thing what it is on another way, or, if that is not given, one of a named
-    /// type; what is lent comes back. False if nothing changed.
+    /// type; what is lent comes back. Without the mark the other way speaks of variables that mean
+    /// nothing on this one: then only the kind of memory is brought about. False if nothing changed.
     fn reshape(
         judge: &mut Judge<'_, Self>,
         state: &mut State,
         from: u32,
         owned: &Cap,
-        like: Option<&Mem>,
+        like: Option<(&Entry, bool)>,
     ) -> bool;
 
     /// Takes a lent part of the frame back. False if it has to stay.
@@ -99,7 +100,7 @@ impl Settle for Finder<'_> {
         state: &mut State,
         from: u32,
         owned: &Cap,
-        like: Option<&Mem>,
+        like: Option<(&Entry, bool)>,
     ) -> bool {
         ghosts::reshape(judge, state, from, owned, like)
     }

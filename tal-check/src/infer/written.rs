@@ -4,7 +4,7 @@
 //! words, facts, views and capabilities stand in the label as they were written. Only the rest of
 //! the state is joined: what a written state takes of a way into the label is left out of that.
 
-use super::form::{Form, Key, Value};
+use super::form::{Form, Key, Outcome, Value};
 use crate::ghosts::Fit;
 use crate::lowered::{Written, WrittenVar};
 use tal_core::hint::{Inst, Place};
@@ -21,6 +21,8 @@ pub(crate) struct Seed {
     pub(crate) regs: Vec<Reg>,
     /// Slots that it speaks of, from the entry rsp.
     pub(crate) slots: Vec<i64>,
+    /// What the function leaves behind for which results.
+    pub(crate) outcomes: Vec<Outcome>,
 }
 
 /// The values that the variables have in a state of the label itself: each is itself.

@@ -6,18 +6,19 @@
 //! state with itself gives the state of a label that is reached for the first time.
 
 use crate::prove::Known;
-use crate::theta::name_set;
+use crate::theta::{multiple, name_set};
 use std::cell::RefCell;
 use tal_core::counted::Rc;
+use tal_core::image::{DataKind, Image};
 use tal_core::limits;
 use tal_core::state::{Scope, State};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
-    Base, Block, Cap, Entry, Field, FieldTy, Guard, Kind, Lent, Mem, NameSet, Reg, Region, Small,
-    View, Word,
+    Base, Block, Cap, DataId, Entry, Field, FieldTy, Guard, Kind, Lent, Mem, Mode, NameSet, Reg,
+    Region, Small, View, Word,
 };
 
-use super::form::{Alone, Form, Key, Mismatch, Unmatched, Value};
+use super::form::{Alone, Form, Key, Mismatch, Outcome, Unmatched, Value};
 use super::live::RegSet;
 use super::loops::Steps;
 use super::written::Seed;
@@ -25,8 +26,8 @@ use super::written::Seed;
 /// Joins two states of one function. `fixed` variables and `fixed_views` views are the function's.
 /// Places of the seed are left to what is written of them.
 pub(crate) fn zip(
-    left: &State,
-    right: &State,
+    image: &Image<'_>,
+    (left, right): (&State, &State),
     (fixed, fixed_views): (usize, usize),
     (live, matter): (RegSet, RegSet),
     alone: Alone,
@@ -35,10 +36,14 @@ pub(crate) fn zip(
 ) -> Result<Form, Mismatch> {
     let (keys, written) = (seed.keys.clone(), seed.keys.len());
     let matters = RefCell::new(vec![true; written]);
-    let mut zip = Zip { left, right, fixed, alone, keys, written, data: false, step: 0, matters };
+    let outcomes = &seed.outcomes;
+    let (data, step) = (false, 0);
+    let mut zip =
+        Zip { image, left, right, fixed, alone, outcomes, keys, written, data, step, matters };
     if left.stack.delta != right.stack.delta {
         return Err(Mismatch::Depth(left.stack.delta, right.stack.delta));
     }
+    zip.multiples();
     let mut regs = [const { Word::Junk }; 16];
     let mut slots = Vec::new();
     // Products last: by then their factors have variables, if registers or slots hold them.
@@ -80,10 +85,12 @@ pub(crate) fn zip(
 }
 
 struct Zip<'a> {
+    image: &'a Image<'a>,
     left: &'a State,
     right: &'a State,
     fixed: usize,
     alone: Alone,
+    outcomes: &'a [Outcome],
     keys: Vec<Key>,
     /// How many of these the written state has.
     written: usize,
@@ -120,6 +127,24 @@ impl Zip<'_> {
         Var::Free(u16::try_from(self.fixed + key).unwrap_or(u16::MAX))
     }
 
+    /// Of a register that a written state mentions it stays known that it is a multiple.
+    fn multiples(&mut self) {
+        for at in 0..self.written {
+            let Key { left: Value::Int(l), right: Value::Int(r), closed: false, .. } =
+                &self.keys[at]
+            else {
+                continue;
+            };
+            let (l, r) = (multiple(self.left, l), multiple(self.right, r));
+            if let Some((stride, rest)) = self.stride(&l, &r).filter(|(stride, _)| *stride > 1) {
+                let quotient = |t: &Term| t.sub(&rest).ok()?.floor_div(stride).ok();
+                if let (Some(l), Some(r)) = (quotient(&l), quotient(&r)) {
+                    self.key(Kind::INT, Value::Int(l), Value::Int(r));
+                }
+            }
+        }
+    }
+
     /// The first variable of that kind of which not everything is written.
     fn find(&self, is: impl Fn(&Key) -> bool) -> Option<usize> {
         self.keys.iter().position(|k| !k.closed && is(k))
@@ -142,6 +167,15 @@ impl Zip<'_> {
         }
         if left == right && self.all_fixed(left) {
             return Some(left.clone());
+        }
+        // Of `value - n` the value of the field is not the label's to name.
+        let (bound, other) = (bound_part(left)?, bound_part(right)?);
+        if bound != Term::ZERO || other != Term::ZERO {
+            if bound != other || !self.all_fixed(&bound) {
+                return None;
+            }
+            let (left, right) = (left.sub(&bound).ok()?, right.sub(&bound).ok()?);
+            return self.term(&left, &right)?.add(&bound).ok();
         }
         if self.data {
             let v = self.key(Kind::INT, Value::Int(left.clone()), Value::Int(right.clone()));
@@ -282,17 +316,17 @@ impl Zip<'_> {
                 let base = self.base(*a, *b)?;
                 Some(Word::Ptr(base, self.term(l, r)?))
             }
-            (Word::Int(l), Word::Ptr(Base::Name(x), r)) if r.as_int() == Some(0) => {
+            (Word::Int(l), Word::Ptr(base, r)) if r.as_int() == Some(0) => {
                 let l = &known(self.left, l)?;
-                let set = small_or(&self.scope(false, *x)?.set, l)?;
-                let block = self.block_of(false, *x);
-                self.nullable(set, block, Value::Small(l.clone()), Value::Name(Base::Name(*x)))
+                let set = small_or(&self.set_of(false, *base)?, l)?;
+                let block = self.block_of(false, *base);
+                self.nullable(set, block, Value::Small(l.clone()), Value::Name(*base))
             }
-            (Word::Ptr(Base::Name(x), l), Word::Int(r)) if l.as_int() == Some(0) => {
+            (Word::Ptr(base, l), Word::Int(r)) if l.as_int() == Some(0) => {
                 let r = &known(self.right, r)?;
-                let set = small_or(&self.scope(true, *x)?.set, r)?;
-                let block = self.block_of(true, *x);
-                self.nullable(set, block, Value::Name(Base::Name(*x)), Value::Small(r.clone()))
+                let set = small_or(&self.set_of(true, *base)?, r)?;
+                let block = self.block_of(true, *base);
+                self.nullable(set, block, Value::Name(*base), Value::Small(r.clone()))
             }
             _ if left == right && !matches!(left, Word::Int(_) | Word::Ptr(..)) => {
                 Some(left.clone())
@@ -320,8 +354,46 @@ impl Zip<'_> {
         }
     }
 
+    /// What is known of where something stands; of data and of what is shared for ever, that it is
+    /// an address.
+    fn set_of(&self, left: bool, base: Base) -> Option<NameSet> {
+        match base {
+            Base::Name(name) => self.scope(left, name).map(|scope| scope.set),
+            Base::Data(id) => {
+                self.data_view(id).map(|_| NameSet { address: true, small: [None, None] })
+            }
+            Base::Code(_) => None,
+        }
+    }
+
+    /// The view that a data object has everywhere.
+    fn data_view(&self, id: DataId) -> Option<View> {
+        let DataKind::Object { mem, mode } = &self.image.data.get(usize::from(id.0))?.kind else {
+            return None;
+        };
+        let (guards, region, offset) = (Vec::new(), Region::Always, Term::ZERO);
+        let (mode, base, mem) = (*mode, Base::Data(id), mem.clone());
+        Some(View { guards, region, mode, base, offset, mem })
+    }
+
+    /// One of several places that are readable for ever: data, or what is shared.
+    fn shared(&mut self, left: Base, right: Base) -> Option<Base> {
+        let state = [self.left, self.right];
+        let lasts = |state: &State, base: Base| match base {
+            Base::Data(_) => true,
+            _ => state.views.iter().any(|v| v.base == base && v.region == Region::Always),
+        };
+        if !lasts(state[0], left) || !lasts(state[1], right) {
+            return None;
+        }
+        let set = union(&self.set_of(true, left)?, &self.set_of(false, right)?)?;
+        let kind = Kind::Addr { set, block: None };
+        Some(Base::Name(self.key(kind, Value::Name(left), Value::Name(right))))
+    }
+
     /// The claim about a name on one side, when its extent is fixed.
-    fn block_of(&self, left: bool, v: Var) -> Option<Block> {
+    fn block_of(&self, left: bool, base: Base) -> Option<Block> {
+        let Base::Name(v) = base else { return None };
         match &self.scope(left, v)?.kind {
             Kind::Addr { block: Some(block), .. } if self.all_fixed(&block.extent) => {
                 Some(block.clone())
@@ -345,6 +417,7 @@ impl Zip<'_> {
                 Some(Base::Name(self.key(kind, Value::Name(left), Value::Name(right))))
             }
             _ if left == right => Some(left),
+            (Base::Data(_), _) | (_, Base::Data(_)) => self.shared(left, right),
             _ => None,
         }
     }
@@ -385,6 +458,14 @@ impl Zip<'_> {
             _ if left == right => Some(left),
             _ => None,
         }
+    }
+
+    /// The region of a view: one that is the same, or that has its token on both sides.
+    fn lasting(&mut self, left: Region, right: Region) -> Option<Region> {
+        let tokens = |k: &Key| k.left == Value::Region(left) && k.right == Value::Region(right);
+        let fixed = matches!(left, Region::Var(v) if self.is_fixed(v)) || left == Region::Always;
+        let known = (left == right && fixed) || self.find(tokens).is_some();
+        if known { self.region(left, right) } else { None }
     }
 
     fn mem(&mut self, left: &Mem, right: &Mem) -> Option<Mem> {
@@ -498,7 +579,11 @@ impl Zip<'_> {
         // What is there for certain on one side may be null on the other.
         let (l, one) = without(&left.guards, left.name);
         let (r, other) = without(&right.guards, right.name);
-        let mut guards = self.guards(&l, &r)?;
+        let mut guards = match (l.as_slice(), r.as_slice()) {
+            ([guard], []) => vec![self.outcome_of(guard, true)?],
+            ([], [guard]) => vec![self.outcome_of(guard, false)?],
+            _ => self.guards(&l, &r)?,
+        };
         let name = self.var_name(left.name, right.name)?;
         if (one || other) && self.undecided(name) {
             guards.push(Guard::IsAddress(name));
@@ -543,9 +628,36 @@ impl Zip<'_> {
             .collect()
     }
 
+    /// What both sides own. A name of the function is itself on both sides, but if that leads
+    /// nowhere, it is what a register pairs it with: a list is walked from its first node on.
+    fn caps(&mut self) -> Result<Vec<Cap>, Mismatch> {
+        let before = self.keys.len();
+        let itself = self.caps_paired(false);
+        let walks = |key: &Key| match (&key.left, &key.right) {
+            (Value::Name(Base::Name(a)), Value::Name(Base::Name(b))) => {
+                a != b && (self.is_fixed(*a) || self.is_fixed(*b))
+            }
+            _ => false,
+        };
+        // A variable more is what no register holds.
+        let found = itself.is_ok() && self.keys.len() == before;
+        if found || !self.keys[..before].iter().any(walks) {
+            return itself;
+        }
+        let keys = self.keys.split_off(before);
+        let walked = self.caps_paired(true);
+        let fewer = self.keys.len() - before < keys.len();
+        if walked.is_ok() && (fewer || itself.is_err()) {
+            return walked;
+        }
+        self.keys.truncate(before);
+        self.keys.extend(keys);
+        itself
+    }
+
     /// Pairs what is owned: first by names that are paired already, then by shape, last what exists
     /// on one side only because on the other the name is no address.
-    fn caps(&mut self) -> Result<Vec<Cap>, Mismatch> {
+    fn caps_paired(&mut self, walked: bool) -> Result<Vec<Cap>, Mismatch> {
         let (left, right) = (&self.left.caps, &self.right.caps);
         let mut partner: Vec<Option<Cap>> = vec![None; left.len()];
         let mut taken = vec![false; right.len()];
@@ -554,16 +666,16 @@ impl Zip<'_> {
             while progress {
                 progress = false;
                 for (i, a) in left.iter().enumerate() {
-                    if partner[i].is_some() {
+                    if partner[i].is_some() || (!by_name && self.pairs_with_null(a, true)) {
                         continue;
                     }
                     // Those first whose names were paired first: in a register, not in memory.
                     let mut open: Vec<(usize, usize)> = right
                         .iter()
                         .enumerate()
-                        .filter(|(j, _)| !taken[*j])
+                        .filter(|(j, b)| !taken[*j] && (by_name || !self.pairs_with_null(b, false)))
                         .filter_map(|(j, b)| {
-                            let rank = if by_name { self.paired(a, b)? } else { 0 };
+                            let rank = if by_name { self.paired(a, b, walked)? } else { 0 };
                             Some((rank, j))
                         })
                         .collect();
@@ -594,7 +706,7 @@ impl Zip<'_> {
 
     /// What a capability without a partner becomes: nothing, at a dead end.
     fn alone(&mut self, cap: &Cap, left: bool) -> Result<Option<Cap>, Mismatch> {
-        match self.one_sided(cap, left) {
+        match self.one_sided(cap, left).or_else(|| self.outcome(cap, left)) {
             None if self.alone != Alone::Lost || !matches!(cap, Cap::Entry(_)) => {
                 Err(Mismatch::Capability(Box::new(self.unmatched(cap, left))))
             }
@@ -608,7 +720,9 @@ impl Zip<'_> {
             _ => None,
         };
         let mut fixed = |cap: Option<&Cap>| match cap {
-            Some(Cap::Entry(entry)) => self.mem_alone(&entry.mem).is_some(),
+            Some(Cap::Entry(entry) | Cap::Token(_, entry)) => {
+                self.all_fixed(&entry.offset) && self.mem_alone(&entry.mem).is_some()
+            }
             _ => false,
         };
         let fixed = (fixed(Some(cap)), fixed(partner.as_ref()));
@@ -637,7 +751,7 @@ impl Zip<'_> {
     }
 
     /// The place of the pair of names of two entries that belong together by what is known so far.
-    fn paired(&self, left: &Cap, right: &Cap) -> Option<usize> {
+    fn paired(&self, left: &Cap, right: &Cap, walked: bool) -> Option<usize> {
         let (a, b) = match (left, right) {
             (Cap::Entry(a), Cap::Entry(b)) | (Cap::Token(_, a), Cap::Token(_, b)) => {
                 (a.name, b.name)
@@ -645,21 +759,34 @@ impl Zip<'_> {
             (Cap::Store(_), Cap::Store(_)) => return Some(0),
             _ => return None,
         };
-        if a == b && self.is_fixed(a) {
+        let itself = a == b && self.is_fixed(a);
+        if itself && !walked {
             return Some(0);
         }
-        self.find(|k| k.left == Value::Name(Base::Name(a)) && k.right == Value::Name(Base::Name(b)))
+        let pair =
+            |k: &Key| k.left == Value::Name(Base::Name(a)) && k.right == Value::Name(Base::Name(b));
+        self.find(pair).or_else(|| itself.then_some(usize::MAX))
+    }
+
+    /// Is the name of the entry one that is a small integer on the other side?
+    fn pairs_with_null(&self, cap: &Cap, left: bool) -> bool {
+        let Cap::Entry(entry) = cap else { return false };
+        self.beside_small(Base::Name(entry.name), left).is_some()
+    }
+
+    /// The variable that is this address on one side and a small integer on the other.
+    fn beside_small(&self, base: Base, left: bool) -> Option<usize> {
+        let me = Value::Name(base);
+        self.find(|k| {
+            let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
+            *mine == me && matches!(other, Value::Small(_))
+        })
     }
 
     /// An entry that exists on one side; on the other its name is a small integer.
     fn one_sided(&mut self, cap: &Cap, left: bool) -> Option<Cap> {
         let Cap::Entry(entry) = cap else { return None };
-        let me = Value::Name(Base::Name(entry.name));
-        let at = self.find(|k| {
-            let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
-            *mine == me && matches!(other, Value::Small(_))
-        })?;
-        let name = self.used(at);
+        let name = self.used(self.beside_small(Base::Name(entry.name), left)?);
         if self.alone == Alone::Named && holds_values(&entry.mem) {
             return None;
         }
@@ -678,6 +805,48 @@ impl Zip<'_> {
         Some(Cap::Entry(Entry { guards, name, offset, mem: Rc::new(mem) }))
     }
 
+    /// The guard on a result of one side, if the result is within it on the other.
+    fn outcome_of(&self, guard: &Guard, left: bool) -> Option<Guard> {
+        let Guard::Range(term, low, high) = guard else { return None };
+        let at = self.find(|k| {
+            let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
+            let within = |other: &Term| {
+                let state = if left { self.right } else { self.left };
+                range(state, other).is_some_and(|(l, h)| i128::from(*low) <= l && h <= (*high).into())
+            };
+            matches!((mine, other), (Value::Int(t), Value::Int(other)) if t == term && within(other))
+        })?;
+        Some(Guard::Range(Term::var(self.used(at)), *low, *high))
+    }
+
+    /// An entry that exists on one side, for one outcome of the function; a number that tells which
+    /// it is has another value on the other.
+    fn outcome(&mut self, cap: &Cap, left: bool) -> Option<Cap> {
+        let Cap::Entry(entry) = cap else { return None };
+        let (mine, theirs) = if left { (self.left, self.right) } else { (self.right, self.left) };
+        let tells = |key: &Key, (name, low, high): &Outcome| {
+            let (a, b) = if left { (&key.left, &key.right) } else { (&key.right, &key.left) };
+            let (Value::Int(a), Value::Int(b)) = (a, b) else { return false };
+            let holds = match entry.guards.as_slice() {
+                [] => range(mine, a)
+                    .is_some_and(|(l, h)| i128::from(*low) <= l && h <= (*high).into()),
+                [Guard::Range(term, l, h)] => term == a && (l, h) == (low, high),
+                _ => false,
+            };
+            let fails =
+                || range(theirs, b).is_some_and(|(l, h)| h < (*low).into() || l > (*high).into());
+            *name == entry.name && holds && fails()
+        };
+        let (at, (_, low, high)) = self
+            .outcomes
+            .iter()
+            .find_map(|outcome| Some((self.find(|key| tells(key, outcome))?, *outcome)))?;
+        let guards = vec![Guard::Range(Term::var(self.used(at)), low, high)];
+        let mem = Rc::new(self.mem_alone(&entry.mem)?);
+        let fixed = self.is_fixed(entry.name) && self.all_fixed(&entry.offset);
+        fixed.then(|| Cap::Entry(Entry { guards, mem, ..entry.clone() }))
+    }
+
     fn mem_alone(&mut self, mem: &Mem) -> Option<Mem> {
         let before = self.keys.len();
         let same = self.mem(mem, mem)?;
@@ -692,7 +861,7 @@ impl Zip<'_> {
     /// Views worth carrying: at names of the label, or opened ones whose witnesses are in use.
     fn views(&mut self, fixed_views: usize) -> Vec<View> {
         let mut views = Vec::new();
-        let (left, right) = (self.left.views.clone(), self.right.views.clone());
+        let (left, right) = (self.views_of(true), self.views_of(false));
         let mut done = vec![false; left.len()];
         let mut progress = true;
         while progress {
@@ -705,14 +874,12 @@ impl Zip<'_> {
                 {
                     continue;
                 }
-                // One that is there as surely, before one that is more or less sure.
-                let found = [true, false].into_iter().find_map(|alike| {
-                    right.iter().filter(|b| !outdated(self.right, b)).find_map(|b| {
-                        let fits = self.named(a.base, b.base) || a.base == b.base;
-                        let same = a.guards.len() == b.guards.len();
-                        if fits && same == alike { self.view(a, b) } else { None }
-                    })
-                });
+                let before = self.keys.len();
+                let found = self.view_of(a, &right);
+                if self.keys.len() > before && self.opened_again(a) {
+                    self.keys.truncate(before);
+                    continue;
+                }
                 if let Some(common) = found {
                     done[i] = true;
                     progress = true;
@@ -737,21 +904,62 @@ impl Zip<'_> {
         views
     }
 
+    /// What the view is together with one of the other side: with one that a register pairs it with,
+    /// before one at the same place; with one that is there as surely, before one that is more or
+    /// less sure; with one in the same mode, before one in another.
+    fn view_of(&mut self, view: &View, others: &[View]) -> Option<View> {
+        let ways = [(true, true), (false, true), (true, false)];
+        let how = [true, false].into_iter().flat_map(|named| ways.map(|same| (named, same)));
+        let here = |b: &&View| !outdated(self.right, b);
+        let others: Vec<&View> = others.iter().filter(here).collect();
+        how.into_iter().find_map(|(named, same)| {
+            others.iter().find_map(|b| {
+                let pair = self.named(view.base, b.base);
+                let fits = if named { pair } else { !pair && view.base == b.base };
+                let alike = (view.guards.len() == b.guards.len(), view.mode == b.mode);
+                if fits && alike == same { self.view(view, b) } else { None }
+            })
+        })
+    }
+
+    /// The views of one side, with those of data that it stands for in a variable.
+    fn views_of(&self, left: bool) -> Vec<View> {
+        let mut views = if left { &self.left.views } else { &self.right.views }.clone();
+        for key in self.keys.iter().filter(|key| !key.closed) {
+            if let Value::Name(Base::Data(id)) = if left { &key.left } else { &key.right }
+                && let Some(view) = self.data_view(*id)
+                && !views.contains(&view)
+            {
+                views.push(view);
+            }
+        }
+        views
+    }
+
+    /// Is it the inside of a struct that can be opened again where it is needed?
+    fn opened_again(&self, view: &View) -> bool {
+        let closed = |v: &View| {
+            v.base == view.base
+                && v.region == view.region
+                && v.mode == view.mode
+                && v.offset == view.offset
+                && matches!(*v.mem, Mem::Named(..) | Mem::Ex { .. })
+        };
+        matches!(*view.mem, Mem::Struct { .. }) && self.left.views.iter().any(closed)
+    }
+
     /// A view on one side whose name is a small integer on the other.
     fn view_alone(&mut self, view: &View, left: bool) -> Option<View> {
-        let Base::Name(of) = view.base else { return None };
-        let me = Value::Name(view.base);
-        let at = self.find(|k| {
-            let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
-            *mine == me && matches!(other, Value::Small(_))
-        })?;
-        let name = self.used(at);
+        let name = self.used(self.beside_small(view.base, left)?);
         let fixed = match view.region {
             Region::Always => true,
             Region::Var(v) => self.is_fixed(v),
         };
-        let (rest, _) = without(&view.guards, of);
-        if !fixed || !rest.is_empty() || !self.all_fixed(&view.offset) {
+        let certain = match view.base {
+            Base::Name(of) => without(&view.guards, of).0.is_empty(),
+            _ => view.guards.is_empty(),
+        };
+        if !fixed || !certain || !self.all_fixed(&view.offset) {
             return None;
         }
         let mem = Rc::new(self.mem_alone(&view.mem)?);
@@ -794,17 +1002,18 @@ impl Zip<'_> {
     }
 
     fn view(&mut self, left: &View, right: &View) -> Option<View> {
-        if left.mode != right.mode {
-            return None;
-        }
+        let mode = if left.mode == right.mode { left.mode } else { Mode::Rd };
         let before = self.keys.clone();
         let common = (|| {
-            let region = self.region(left.region, right.region)?;
+            let region = self.lasting(left.region, right.region)?;
             let base = self.base(left.base, right.base)?;
             let guards = match (left.base, right.base, base) {
-                (Base::Name(x), Base::Name(y), Base::Name(name)) => {
-                    let (l, one) = without(&left.guards, x);
-                    let (r, other) = without(&right.guards, y);
+                (_, _, Base::Name(name)) => {
+                    let own = |view: &View| match view.base {
+                        Base::Name(x) => without(&view.guards, x),
+                        _ => (view.guards.clone(), false),
+                    };
+                    let ((l, one), (r, other)) = (own(left), own(right));
                     let mut guards = self.guards(&l, &r)?;
                     if (one || other) && self.undecided(name) {
                         guards.push(Guard::IsAddress(name));
@@ -815,7 +1024,7 @@ impl Zip<'_> {
             };
             let offset = self.term(&left.offset, &right.offset)?;
             let mem = Rc::new(self.mem(&left.mem, &right.mem)?);
-            Some(View { guards, region, mode: left.mode, base, offset, mem })
+            Some(View { guards, region, mode, base, offset, mem })
         })();
         if common.is_none() {
             self.keys = before;
@@ -841,6 +1050,16 @@ fn is_product(word: &Word) -> bool {
         }
         _ => false,
     }
+}
+
+/// What a term says of variables that are bound where it stands.
+fn bound_part(term: &Term) -> Option<Term> {
+    let free = |v: Var| matches!(v, Var::Free(_));
+    let bound = term.monomials().iter().filter(|m| {
+        let (a, b) = m.atom.factors();
+        !free(a) || b.is_some_and(|b| !free(b))
+    });
+    Term::from_parts(0, bound.collect::<Vec<_>>()).ok()
 }
 
 /// Does a field hold a word that is known?
@@ -871,6 +1090,15 @@ fn known(state: &State, term: &Term) -> Option<Term> {
     let low = known.lower_bound(term)?;
     let high = known.lower_bound(&term.scale(-1).ok()?)?;
     if low == -high { Term::constant_of(low).ok() } else { None }
+}
+
+/// The least and the greatest value that the term may have.
+fn range(state: &State, term: &Term) -> Option<(i128, i128)> {
+    if let Some(value) = term.as_int() {
+        return Some((value, value));
+    }
+    let mut known = Known::of(state);
+    Some((known.lower_bound(term)?, -known.lower_bound(&term.scale(-1).ok()?)?))
 }
 
 /// The guards but for the one that the name itself is an address; was that among them?

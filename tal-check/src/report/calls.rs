@@ -211,6 +211,9 @@ fn not_lent(scene: &Scene<'_>, name: &str, view: &View) -> Diag {
     if let Some(reg) = framed(scene, view) {
         return frame_not_lent(scene, name, reg, view);
     }
+    if let Some(diag) = memory::several(scene, view.base) {
+        return diag;
+    }
     let words = match (size(&view.mem), there.and_then(size)) {
         (Some(wanted), Some(has)) if wanted > has => {
             format!("`{name}` takes {wanted} bytes of `{place}`, which has {has}")

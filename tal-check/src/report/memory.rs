@@ -277,6 +277,9 @@ impl Access<'_> {
                        (rbx, rbp, r12 to r15)";
             return diag.with_help(why);
         }
+        if let Some(diag) = several(scene, self.base) {
+            return diag;
+        }
         let verb = self.verb();
         let words = format!("nothing is owned or lent at `{name}`");
         let diag = Diag::error(rules::GONE, scene.operand(), words)
@@ -513,12 +516,30 @@ pub(super) fn unreadable(scene: &Scene<'_>, reg: Reg) -> Diag {
 /// How a message ends that two addresses meet in a register.
 pub(super) const MEET: &str = "is one of several addresses here";
 
+fn one_of_several(name: &str, span: Span) -> Diag {
+    Diag::error(rules::UNREADABLE, span, format!("{name} {MEET}"))
+        .with_primary("which one it is, and so what lies there, is not known")
+        .with_help("use each on its own way: jump, and do what follows once for each")
+}
+
+/// Nothing is known of what lies there, since each way to the label brought another address.
+pub(super) fn several(scene: &Scene<'_>, base: Base) -> Option<Diag> {
+    let first = scene.trace.ran.first().filter(|ran| ran.offset == scene.trace.begin)?;
+    let held = |s: &State, reg: Reg| match s.reg(reg) {
+        Word::Ptr(base, _) => Some(*base),
+        _ => None,
+    };
+    let reg = Reg::ALL.into_iter().find(|reg| held(&first.before, *reg) == Some(base))?;
+    let id = scene.trace.function;
+    let ways = super::suggest::ways(scene.lowered, scene.replay, id, scene.trace.begin);
+    let met: Vec<Base> = ways.iter().map(|s| held(s, reg)).collect::<Option<_>>()?;
+    let differ = met.iter().any(|other| Some(other) != met.first());
+    (differ && scene.memory(base).is_none()).then(|| one_of_several(reg_name(reg), scene.span))
+}
+
 /// Two addresses that meet in a register, at a label or by a conditional move.
 fn meeting(scene: &Scene<'_>, offset: u32, reg: Reg, span: Span) -> Option<Diag> {
-    let name = reg_name(reg);
-    let diag = Diag::error(rules::UNREADABLE, span, format!("{name} {MEET}"))
-        .with_primary("which one it is, and so what lies there, is not known")
-        .with_help("use each on its own way: jump, and do what follows once for each");
+    let diag = one_of_several(reg_name(reg), span);
     let mut earlier = scene.trace.ran.iter().take_while(|r| r.offset < offset);
     let moved = earlier.by_ref().filter_map(|r| {
         let code = source::iced(scene.lowered, r.offset)?;
