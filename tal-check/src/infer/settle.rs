@@ -44,7 +44,8 @@ pub trait Settle: Hints + Sized {
 
     /// Makes an owned thing what it is on another way, or, if that is not given, one of a named
     /// type; what is lent comes back. Without the mark the other way speaks of variables that mean
-    /// nothing on this one: then only the kind of memory is brought about. False if nothing changed.
+    /// nothing on this one: then only the kind of memory is brought about.
+    /// False if nothing changed.
     fn reshape(
         judge: &mut Judge<'_, Self>,
         state: &mut State,

@@ -808,13 +808,11 @@ impl Zip<'_> {
     /// The guard on a result of one side, if the result is within it on the other.
     fn outcome_of(&self, guard: &Guard, left: bool) -> Option<Guard> {
         let Guard::Range(term, low, high) = guard else { return None };
+        let theirs = if left { self.right } else { self.left };
         let at = self.find(|k| {
             let (mine, other) = if left { (&k.left, &k.right) } else { (&k.right, &k.left) };
-            let within = |other: &Term| {
-                let state = if left { self.right } else { self.left };
-                range(state, other).is_some_and(|(l, h)| i128::from(*low) <= l && h <= (*high).into())
-            };
-            matches!((mine, other), (Value::Int(t), Value::Int(other)) if t == term && within(other))
+            let (Value::Int(mine), Value::Int(other)) = (mine, other) else { return false };
+            mine == term && lies_within(theirs, other, (*low, *high))
         })?;
         Some(Guard::Range(Term::var(self.used(at)), *low, *high))
     }
@@ -828,8 +826,7 @@ impl Zip<'_> {
             let (a, b) = if left { (&key.left, &key.right) } else { (&key.right, &key.left) };
             let (Value::Int(a), Value::Int(b)) = (a, b) else { return false };
             let holds = match entry.guards.as_slice() {
-                [] => range(mine, a)
-                    .is_some_and(|(l, h)| i128::from(*low) <= l && h <= (*high).into()),
+                [] => lies_within(mine, a, (*low, *high)),
                 [Guard::Range(term, l, h)] => term == a && (l, h) == (low, high),
                 _ => false,
             };
@@ -904,9 +901,9 @@ impl Zip<'_> {
         views
     }
 
-    /// What the view is together with one of the other side: with one that a register pairs it with,
-    /// before one at the same place; with one that is there as surely, before one that is more or
-    /// less sure; with one in the same mode, before one in another.
+    /// What the view is together with one of the other side: one that a register pairs it with,
+    /// before one at the same place; one that is there as surely, before one that is more or less
+    /// sure; one in the same mode, before one in another.
     fn view_of(&mut self, view: &View, others: &[View]) -> Option<View> {
         let ways = [(true, true), (false, true), (true, false)];
         let how = [true, false].into_iter().flat_map(|named| ways.map(|same| (named, same)));
@@ -1099,6 +1096,11 @@ fn range(state: &State, term: &Term) -> Option<(i128, i128)> {
     }
     let mut known = Known::of(state);
     Some((known.lower_bound(term)?, -known.lower_bound(&term.scale(-1).ok()?)?))
+}
+
+/// Is the term known to lie there?
+fn lies_within(state: &State, term: &Term, (low, high): (i64, i64)) -> bool {
+    range(state, term).is_some_and(|(l, h)| i128::from(low) <= l && h <= i128::from(high))
 }
 
 /// The guards but for the one that the name itself is an address; was that among them?
