@@ -419,7 +419,8 @@ fn fill(
             constant(&mut instruction, n, kind, *v, entry.counts(), operand)?;
         }
     }
-    // 90 would be `xchg eax, eax`, which clears the upper half of rax, but is `nop`, which does not.
+    // 90 would be `xchg eax, eax`, which clears the upper half of rax, but is `nop`, which does
+    // not.
     let nop = form.is_short_exchange() && instruction.op0_register() == instruction.op1_register();
     if nop { Err(None) } else { Ok(instruction) }
 }

@@ -1,5 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. Transfers of control to fixed targets, which are
-//! written without iced-x86: their length changes while jumps find out how far they go.
+//! Not trusted: a bug here can reject, never admit. Transfers of control to fixed targets, which
+//! are written without iced-x86: their length changes while jumps find out how far they go.
 
 use iced_x86::{Code, CodeSize, Instruction, OpKind};
 
