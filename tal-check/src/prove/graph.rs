@@ -134,18 +134,12 @@ impl Graph {
 
     /// The greatest number that paths show the term not to fall below.
     pub(super) fn low(&self, difference: &Difference) -> Option<i128> {
-        let cost = self.zones.cost(&*self.paths(difference)?, difference.to)?;
-        difference.constant.checked_sub(cost.checked_mul(difference.factor)?)
+        self.zones.low(&*self.paths(difference)?, difference)
     }
 
     /// The same with the facts that say so.
     pub(super) fn least(&self, difference: &Difference) -> Option<Least> {
-        let path = self.zones.path(&*self.paths(difference)?, difference.to)?;
-        let factor = difference.factor;
-        let slack = difference.constant.checked_sub(path.cost.checked_mul(factor)?)?;
-        let times = |(fact, weight): (usize, i128)| Some((fact, weight.checked_mul(factor)?));
-        let weights = path.weights.into_iter().map(times).collect::<Option<_>>()?;
-        Some(Least { scale: 1, slack, weights, falsehood: false })
+        self.zones.least(&*self.paths(difference)?, difference)
     }
 }
 

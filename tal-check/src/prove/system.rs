@@ -39,17 +39,8 @@ impl System {
     /// The least value of the term, if paths tell it: that it has none, too.
     pub(super) fn least_by_paths(&self, term: &Term) -> Option<Option<Least>> {
         let difference = (!self.crooked).then(|| Difference::of(term)).flatten()?;
-        let falsehood = self.zones.falsehood().is_some();
-        let least = || {
-            let paths = self.zones.paths(difference.from)?;
-            let path = self.zones.path(&paths, difference.to)?;
-            let factor = difference.factor;
-            let slack = difference.constant.checked_sub(path.cost.checked_mul(factor)?)?;
-            let times = |(fact, weight): (usize, i128)| Some((fact, weight.checked_mul(factor)?));
-            let weights = path.weights.into_iter().map(times).collect::<Option<_>>()?;
-            Some(Least { scale: 1, slack, weights, falsehood })
-        };
-        Some(least())
+        let paths = self.zones.paths(difference.from);
+        Some(paths.and_then(|paths| self.zones.least(&paths, &difference)))
     }
 
     /// The least value of the term; `None` if it is unbounded.

@@ -11,7 +11,8 @@
 //!
 //! Cost: an edge, as many steps as it changes potentials; a question, a few visits of each edge.
 
-use crate::simplex::worked as work;
+use super::web::Least;
+use crate::simplex::worked;
 use std::collections::VecDeque;
 use tal_core::term::{Atom, Term, Var};
 use tal_core::ty::{Fact, Rel};
@@ -35,14 +36,6 @@ struct Edge {
     fact: usize,
     /// Is it the fact, or its opposite (of an equality)?
     sign: i128,
-}
-
-/// A path, or a cycle: the facts that add up to it with their multipliers, and what it costs.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Path {
-    pub(super) cost: i128,
-    /// Sorted by fact.
-    pub(super) weights: Vec<(usize, i128)>,
 }
 
 /// The solutions of a list of bounds and differences.
@@ -157,18 +150,22 @@ impl Zones {
         self.find(from).map(|from| Paths { from, reached: self.from(from) })
     }
 
-    /// What paths say of the difference to this: the greatest number that it does not fall below,
-    /// negated.
-    pub(super) fn cost(&self, paths: &Paths, to: Option<Atom>) -> Option<i128> {
-        let end = paths.reached.get(self.find(to)? as usize)?;
-        end.known.then_some(end.cost)
+    /// The greatest number that paths, which begin where the difference does, show it not to fall
+    /// below.
+    pub(super) fn low(&self, paths: &Paths, difference: &Difference) -> Option<i128> {
+        let end = paths.reached.get(self.find(difference.to)? as usize)?;
+        let cost = end.known.then_some(end.cost)?;
+        difference.constant.checked_sub(cost.checked_mul(difference.factor)?)
     }
 
     /// The same, with the facts that say so.
-    pub(super) fn path(&self, paths: &Paths, to: Option<Atom>) -> Option<Path> {
-        let cost = self.cost(paths, to)?;
-        let weights = self.weights(&paths.reached, paths.from, self.find(to)?);
-        Some(Path { cost, weights })
+    pub(super) fn least(&self, paths: &Paths, difference: &Difference) -> Option<Least> {
+        let slack = self.low(paths, difference)?;
+        let times =
+            |(fact, weight): (usize, i128)| Some((fact, weight.checked_mul(difference.factor)?));
+        let weights = self.weights(&paths.reached, paths.from, self.find(difference.to)?);
+        let weights = weights.into_iter().map(times).collect::<Option<_>>()?;
+        Some(Least { scale: 1, slack, weights, falsehood: self.falsehood.is_some() })
     }
 
     /// Facts that add up to a negative constant.
@@ -309,7 +306,7 @@ impl Zones {
                 }
             }
         }
-        work(steps);
+        worked(steps);
         reached
     }
 
@@ -347,6 +344,11 @@ mod tests {
         term(from).sub(&term(to)).and_then(|t| t.plus(cost)).unwrap()
     }
 
+    fn least(zones: &Zones, from: u16, to: u16) -> Option<Least> {
+        let difference = Difference { from: atom(from), to: atom(to), factor: 1, constant: 0 };
+        zones.least(&zones.paths(atom(from))?, &difference)
+    }
+
     #[test]
     fn a_cycle_is_told_and_left_out() {
         let facts = [(1, 0, -5), (2, 1, 0), (0, 2, 4), (0, 2, 9)];
@@ -355,9 +357,10 @@ mod tests {
             zones.add(i, &Fact { rel: Rel::Ge, term: difference(from, to, cost) });
         }
         assert_eq!(zones.falsehood(), Some(&[(0, 1), (1, 1), (2, 1)][..]));
-        let path = zones.path(&zones.paths(atom(2)).unwrap(), None).unwrap();
-        assert_eq!(path, Path { cost: -5, weights: vec![(0, 1), (1, 1)] });
-        assert_eq!(zones.cost(&zones.paths(None).unwrap(), atom(2)), Some(9));
+        let known = least(&zones, 2, 0).unwrap();
+        assert_eq!((known.slack, known.weights), (5, vec![(0, 1), (1, 1)]));
+        assert!(known.falsehood);
+        assert_eq!(least(&zones, 0, 2).unwrap().slack, -9);
     }
 
     /// Random bounds and differences, also contradictory ones: the same answers as the simplex
@@ -402,14 +405,14 @@ mod tests {
                 if from == to {
                     continue;
                 }
-                let path = zones.paths(atom(from)).and_then(|paths| zones.path(&paths, atom(to)));
+                let path = least(&zones, from, to);
                 let least = simplex.least(&difference(from, to, 0));
                 let both = path.as_ref().zip(least.as_ref());
                 assert_eq!(path.is_some(), least.is_some());
                 let Some((path, least)) = both else { continue };
                 bounded += 1;
-                assert_eq!(-path.cost * i128::from(least.scale), least.slack);
-                assert_eq!(sum(&path.weights), difference(from, to, path.cost));
+                assert_eq!(path.slack * i128::from(least.scale), least.slack);
+                assert_eq!(sum(&path.weights), difference(from, to, -path.slack));
             }
         }
         assert!(bounded > 500 && contradictory > 50, "{bounded} {contradictory}");
