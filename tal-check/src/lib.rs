@@ -17,6 +17,7 @@ pub mod console;
 mod cuts;
 mod dead;
 pub mod directives;
+mod dominators;
 pub mod encodings;
 pub mod files;
 pub mod find;

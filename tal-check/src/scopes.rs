@@ -4,16 +4,17 @@
 //! A label hangs on the branch that dominates it immediately: the scope that was opened there is
 //! open wherever a way leads to the label. A register or slot that nothing on those ways writes is
 //! as the parent has saved it; the others are what SSA form calls phis, found by the dominance
-//! frontiers of the blocks that write them (Cytron and others, 1991; dominators after Cooper,
-//! Harvey and Kennedy, A simple, fast dominance algorithm, 2001). What a block writes is what its
+//! frontiers of the blocks that write them (Cytron and others, 1991). What a block writes is what its
 //! instructions write, and what the judge sees change while it judges the program once with whole
 //! states: that is how ghosts count.
 
 use crate::check::finder;
 use crate::dead::ways;
+use crate::dominators::{dominators, reverse_postorder};
 use crate::find::{Busy, Finder};
+use crate::infer::live::writes;
 use crate::lowered::{FnInfo, Lowered};
-use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, OpAccess, Register};
+use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Register};
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::counted::Shared;
 use tal_core::error::Error;
@@ -211,19 +212,8 @@ impl Graph {
                 }
             }
         }
-        // In reverse postorder.
-        let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
-        let mut work = vec![(range.start, false)];
-        while let Some((at, done)) = work.pop() {
-            let Some((_, _, to)) = blocks.get(&at) else { continue };
-            if done {
-                order.push(at);
-            } else if seen.insert(at) {
-                work.push((at, true));
-                work.extend(to.iter().rev().map(|to| (*to, false)));
-            }
-        }
-        order.reverse();
+        let order =
+            reverse_postorder(range.start, |at| blocks.get(&at).map(|(_, _, to)| to.as_slice()));
         let number: BTreeMap<u32, usize> =
             order.iter().enumerate().map(|(i, at)| (*at, i)).collect();
         let mut nodes: Vec<Node> = Vec::with_capacity(order.len());
@@ -243,40 +233,9 @@ impl Graph {
         Graph { nodes }
     }
 
-    /// The immediate dominator of each node; of the entry itself.
-    fn dominators(&self) -> Vec<usize> {
-        const UNKNOWN: usize = usize::MAX;
-        let mut idom = vec![UNKNOWN; self.nodes.len()];
-        if let Some(entry) = idom.first_mut() {
-            *entry = 0;
-        }
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for (i, node) in self.nodes.iter().enumerate().skip(1) {
-                let known = node.from.iter().copied().filter(|from| idom[*from] != UNKNOWN);
-                let meet = |mut a: usize, mut b: usize| {
-                    while a != b {
-                        while a > b {
-                            a = idom[a];
-                        }
-                        while b > a {
-                            b = idom[b];
-                        }
-                    }
-                    a
-                };
-                let new = known.reduce(meet).unwrap_or(0);
-                changed |= idom[i] != new;
-                idom[i] = new;
-            }
-        }
-        idom
-    }
-
     /// Hangs each label on a branch, or leaves it to the root.
     fn hang(&self, written: &Written, labels: &mut BTreeMap<u32, Hang>) {
-        let idom = self.dominators();
+        let idom = dominators(self.nodes.len(), |node| &self.nodes[node].from);
         let rooted = self.rooted(&idom);
         let is_label = |i: &usize| self.nodes[*i].label && *i != 0 && !rooted[*i];
         let hung: Vec<usize> = (0..self.nodes.len()).filter(is_label).collect();
@@ -431,10 +390,6 @@ impl Watch<'_> {
             let lost = Reg::ALL.into_iter().filter(|r| !r.callee_saved() && *r != Reg::Rsp);
             places |= lost.fold(0, |places, reg| places | 1 << reg as u32);
         }
-        let writes = |access: OpAccess| {
-            use OpAccess::{CondWrite, ReadCondWrite, ReadWrite, Write};
-            matches!(access, Write | CondWrite | ReadWrite | ReadCondWrite)
-        };
         let info = self.info.info(instruction);
         let general =
             |r: Register| r.full_register().is_gpr64().then(|| r.full_register().number());

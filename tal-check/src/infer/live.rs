@@ -251,16 +251,7 @@ impl Node {
             Add, And, Cmp, Dec, Div, Idiv, Inc, Neg, Or, Rcl, Rcr, Rol, Ror, Sar, Shl, Shr, Sub,
             Test, Xor,
         };
-        let written = |access: OpAccess| {
-            matches!(
-                access,
-                OpAccess::Write
-                    | OpAccess::CondWrite
-                    | OpAccess::ReadWrite
-                    | OpAccess::ReadCondWrite
-            )
-        };
-        for used in info.used_registers().iter().filter(|used| written(used.access())) {
+        for used in info.used_registers().iter().filter(|used| writes(used.access())) {
             self.changes |= register_bit(used.register()).unwrap_or(0);
         }
         self.changes &= !FLAGS;
@@ -268,7 +259,7 @@ impl Node {
             let address = [used.base(), used.index()].into_iter().filter_map(register_bit);
             self.asks |= address.fold(0, |set, bit| set | bit);
             // It may be read again, or its type say something.
-            if written(used.access()) {
+            if writes(used.access()) {
                 self.asks |= self.takes;
             }
         }
@@ -292,6 +283,12 @@ impl Node {
             matches!(mnemonic, Cmp | Test | Sub | Add | Dec | Inc | And | Or | Xor | Neg);
         self.adds = added(instruction);
     }
+}
+
+/// Is that a write, perhaps among others?
+pub(crate) fn writes(access: OpAccess) -> bool {
+    use OpAccess::{CondWrite, ReadCondWrite, ReadWrite, Write};
+    matches!(access, Write | CondWrite | ReadWrite | ReadCondWrite)
 }
 
 /// The constant that a wide instruction adds to a register.
