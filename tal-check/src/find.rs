@@ -41,8 +41,8 @@ mod same;
 mod size;
 mod target;
 
-pub(crate) use access::at_least;
 pub use access::{How, position};
+pub(crate) use access::{at_least, data_view};
 pub(crate) use size::width_of;
 pub use target::Target;
 
@@ -114,10 +114,8 @@ pub struct Finder<'a> {
     targets: BTreeMap<u32, std::rc::Rc<Target>>,
     /// If that is known: where ghosts are needed. Elsewhere none are planned.
     pub(crate) busy: Option<&'a Busy>,
-    /// Are all sizes drawn where a label begins? What is inherited from a scope leaves them out,
-    /// and then no site behind it needs them that did not before.
-    pub(crate) draws: bool,
-    /// Are they still to be drawn?
+    /// Are all sizes still to be drawn, behind a label on a scope? What is inherited leaves them
+    /// out, and then no site behind it needs them that did not before.
     undrawn: bool,
     /// Where ghosts were planned.
     pub(crate) planned: Busy,
@@ -247,7 +245,6 @@ impl<'a> Finder<'a> {
             origins: BTreeMap::new(),
             targets: BTreeMap::new(),
             busy: None,
-            draws: false,
             undrawn: false,
             planned: Busy::default(),
         }
@@ -548,7 +545,7 @@ impl Hints for Finder<'_> {
             self.site = Some(Site::Edge { from, to });
         }
         self.plan = None;
-        self.undrawn = self.draws && matches!(start, Start::Label(_));
+        self.undrawn = self.scopes.is_some() && matches!(start, Start::Label(_));
         self.ends.clear();
         self.trouble.clear();
         Ok(())

@@ -47,14 +47,12 @@ pub(crate) struct Planner<'f, 'a> {
 /// The ghosts that make this site pass, as far as they were found.
 pub(crate) fn plan(f: &mut Finder<'_>, st: &State, site: Site) -> Vec<Ghost> {
     if let Site::At(at) = site
-        && f.ends.range(..at).next().is_none()
-        && !f.written.contains_key(&at)
+        && unasked(f, at)
         && decode::decode(f.image, at).is_ok_and(|d| quiet(st, &d))
     {
         return Vec::new();
     }
-    let Some(own) = f.own(site) else { return Vec::new() };
-    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: BTreeSet::new() };
+    let Some(mut p) = Planner::at(f, st, site) else { return Vec::new() };
     match site {
         Site::At(at) => p.instruction(at),
         Site::Edge { from, to } => p.edge(from, to),
@@ -66,8 +64,7 @@ pub(crate) fn plan(f: &mut Finder<'_>, st: &State, site: Site) -> Vec<Ghost> {
 
 /// The ghosts that draw every size-fact that there is.
 pub(crate) fn sizes(f: &mut Finder<'_>, st: &State, site: Site) -> Vec<Ghost> {
-    let Some(own) = f.own(site) else { return Vec::new() };
-    let p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: BTreeSet::new() };
+    let Some(p) = Planner::at(f, st, site) else { return Vec::new() };
     p.sizes().into_iter().map(|(of, _)| Ghost::SizeFacts { of }).collect()
 }
 
@@ -98,10 +95,14 @@ pub fn step(
     judge.exec(st, at)
 }
 
+/// Does nobody ask for ghosts here, whatever the instruction is: no source, no region that is over?
+fn unasked(f: &Finder<'_>, at: u32) -> bool {
+    f.ends.range(..at).next().is_none() && !f.written.contains_key(&at)
+}
+
 /// Is it worth trying without a plan? Not where that comes to the same, nor where one is likely.
 fn may_be_bare(f: &Finder<'_>, st: &State, at: u32) -> bool {
-    f.ends.range(..at).next().is_none()
-        && !f.written.contains_key(&at)
+    unasked(f, at)
         && decode::decode(f.image, at)
             .is_ok_and(|d| !quiet(st, &d) && !matches!(d.op, Op::Flow(_) | Op::String(_)))
 }
@@ -111,12 +112,17 @@ fn would_draw(f: &mut Finder<'_>, before: &State, site: Site) -> bool {
     if f.trouble.is_empty() {
         return false;
     }
-    let Some(own) = f.own(site) else { return true };
-    let (st, out, keep) = (before.clone(), Vec::new(), BTreeSet::new());
-    let mut planner = Planner { f, st, out, own, keep };
-    let drawn = planner.draw(0);
+    let drawn = Planner::at(f, before, site).is_none_or(|mut planner| planner.draw(0));
     f.trouble.clear();
     drawn
+}
+
+impl<'f, 'a> Planner<'f, 'a> {
+    /// One for this site, which belongs to a function.
+    fn at(f: &'f mut Finder<'a>, st: &State, site: Site) -> Option<Self> {
+        let own = f.own(site)?;
+        Some(Planner { f, st: st.clone(), out: Vec::new(), own, keep: BTreeSet::new() })
+    }
 }
 
 impl<'a> Planner<'_, 'a> {

@@ -59,7 +59,6 @@ pub(crate) fn needed_on(lowered: &Lowered, labels: &[Label], plan: &Plan) -> Res
     let mut finder = finder(lowered, &image, labels);
     finder.scopes = Some(plan);
     finder.busy = plan.busy.as_ref();
-    finder.draws = true;
     let mut judge =
         Judge::new(&image, &lowered.host.interface, Uses::new(finder, labels), u64::MAX);
     judge.verify()?;

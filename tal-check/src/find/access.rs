@@ -3,7 +3,7 @@
 use super::size::width_of;
 use super::{Finder, Trouble, writes};
 use tal_core::hint::Through;
-use tal_core::image::DataKind;
+use tal_core::image::{DataKind, Image};
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Cap, DataId, Fact, FieldTy, Mem, Mode, Rel, View};
@@ -83,16 +83,7 @@ impl Finder<'_> {
 
     /// The view that a data object has everywhere.
     pub(crate) fn data_view(&self, id: DataId) -> Option<View> {
-        let data = self.image.data.get(usize::from(id.0))?;
-        let DataKind::Object { mem, mode } = &data.kind else { return None };
-        Some(View {
-            guards: Vec::new(),
-            region: tal_core::ty::Region::Always,
-            mode: *mode,
-            base: Base::Data(id),
-            offset: Term::ZERO,
-            mem: mem.clone(),
-        })
+        data_view(self.image, id)
     }
 
     /// May this view be used now?
@@ -234,4 +225,18 @@ fn allowed(ty: &FieldTy, writable: bool, how: How) -> bool {
         (FieldTy::Junk(_), true) => strong,
         (_, true) => strong || writable,
     }
+}
+
+/// The view that a data object has everywhere.
+pub(crate) fn data_view(image: &Image<'_>, id: DataId) -> Option<View> {
+    let data = image.data.get(usize::from(id.0))?;
+    let DataKind::Object { mem, mode } = &data.kind else { return None };
+    Some(View {
+        guards: Vec::new(),
+        region: tal_core::ty::Region::Always,
+        mode: *mode,
+        base: Base::Data(id),
+        offset: Term::ZERO,
+        mem: mem.clone(),
+    })
 }

@@ -6,7 +6,6 @@ use super::meet::guess;
 use crate::find::Finder;
 use crate::lowered::Written;
 use crate::theta::{Guarded, Theta, name_set};
-use std::collections::BTreeSet;
 use tal_core::error::{Error, Kind as ErrorKind};
 use tal_core::hint::{Forward, Ghost, Hints, Inst, Place, Site, Start};
 use tal_core::judge::Judge;
@@ -68,8 +67,7 @@ pub fn shape(
     let f = &mut judge.hints;
     let site = Site::Edge { from, to: from };
     f.site = Some(site);
-    let Some(own) = f.own(site) else { return Ok(()) };
-    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: BTreeSet::new() };
+    let Some(mut p) = Planner::at(f, st, site) else { return Ok(()) };
     let theta = p.written_state(written);
     for cap in &written.caps {
         p.satisfy(&theta, cap);
@@ -103,8 +101,7 @@ pub fn fit(
     f.site = Some(site);
     let unfit = |part: Span, lack: Lack| Box::new(Unfit { part, lack, state: st.clone() });
     let nobody = || unfit(written.span, Lack::Variable(String::new()));
-    let own = f.own(site).ok_or_else(nobody)?;
-    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: BTreeSet::new() };
+    let mut p = Planner::at(f, st, site).ok_or_else(nobody)?;
     let found = p.fit_written(written);
     p.f.trouble.clear();
     found.map_err(|(part, lack)| unfit(part, lack))

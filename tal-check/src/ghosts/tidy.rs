@@ -69,8 +69,8 @@ fn rebuild(
     let f = &mut judge.hints;
     let site = Site::Edge { from, to: from };
     f.site = Some(site);
-    let Some(own) = f.own(site) else { return false };
-    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: held(st) };
+    let Some(mut p) = Planner::at(f, st, site) else { return false };
+    p.keep = held(st);
     let made = make(&mut p);
     p.f.trouble.clear();
     let ghosts = p.out;
@@ -90,8 +90,8 @@ pub(super) fn held(st: &State) -> BTreeSet<Var> {
 fn ghosts(f: &mut Finder<'_>, st: &State, from: u32) -> Vec<Ghost> {
     let site = Site::Edge { from, to: from };
     f.site = Some(site);
-    let Some(own) = f.own(site) else { return Vec::new() };
-    let mut p = Planner { f, st: st.clone(), out: Vec::new(), own, keep: held(st) };
+    let Some(mut p) = Planner::at(f, st, site) else { return Vec::new() };
+    p.keep = held(st);
     p.end_regions(from.saturating_add(1));
     p.tidy();
     p.draw_all();

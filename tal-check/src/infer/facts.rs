@@ -243,7 +243,6 @@ impl<'a> Common<'a> {
 
     /// The variables of one side in terms of the label's.
     fn inverse(&self, left: bool) -> BTreeMap<Var, Term> {
-        let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
         let mut map: BTreeMap<Var, Term> = BTreeMap::new();
         loop {
             let before = map.len();
@@ -254,7 +253,7 @@ impl<'a> Common<'a> {
                 let Value::Int(term) = (if left { &key.left } else { &key.right }) else {
                     continue;
                 };
-                let open = |v: Var| !fixed(v) && !map.contains_key(&v);
+                let open = |v: Var| !self.fixed(v) && !map.contains_key(&v);
                 let mut unknown = term.monomials().iter().filter(|m| {
                     let (a, b) = m.atom.factors();
                     open(a) || b.is_some_and(open)
@@ -284,9 +283,8 @@ impl<'a> Common<'a> {
     /// Facts of one side that can be said in the variables of the label, but for these.
     fn translated(&self, left: bool, but: &BTreeSet<Fact>) -> Vec<Fact> {
         let map = self.inverse(left);
-        let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
         let own = self.facts(left).iter().filter(|f| !but.contains(f));
-        own.filter(|f| f.term.vars().all(|v| fixed(v) || map.contains_key(&v)))
+        own.filter(|f| f.term.vars().all(|v| self.fixed(v) || map.contains_key(&v)))
             .filter_map(|f| {
                 let term = f.term.subst(&|v| map.get(&v).cloned()).ok()?;
                 Some(Fact { rel: f.rel, term })
@@ -315,24 +313,35 @@ impl<'a> Common<'a> {
             .flat_map(|s| s.iter().map(|f| &f.term))
             .chain(words)
             .flat_map(Term::vars)
-            .filter(|v| matches!(v, Var::Free(i) if usize::from(*i) < self.sides.fixed))
+            .filter(|v| self.fixed(*v))
             .collect();
         fixed.sort_unstable();
         fixed.dedup();
         (own, fixed.into_iter().map(Term::var).collect())
     }
 
+    /// Is it a variable of the function?
+    fn fixed(&self, v: Var) -> bool {
+        matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed)
+    }
+
+    /// The numbers in the words of the form, without their constants: those apart, two words may be
+    /// one quantity.
+    fn numbers(&self) -> impl Iterator<Item = Term> {
+        let words = self.form.regs.iter().chain(self.form.slots.iter().map(|(_, w)| w));
+        words.filter_map(|word| match word {
+            Word::Int(term) | Word::Ptr(_, term) => term.plus(-term.constant()).ok(),
+            _ => None,
+        })
+    }
+
     /// What words hold that are the function's alone and no plain variable: ends of memory, most
     /// often, up to which a pointer goes.
     fn ends(&self) -> Vec<Term> {
-        let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
-        let words = self.form.regs.iter().chain(self.form.slots.iter().map(|(_, w)| w));
         let mut ends: Vec<Term> = Vec::new();
-        for word in words {
-            let (Word::Int(term) | Word::Ptr(_, term)) = word else { continue };
-            let Ok(term) = term.plus(-term.constant()) else { continue };
+        for term in self.numbers() {
             let end = term.as_int().is_none() && term.as_var().is_none();
-            if end && term.vars().all(fixed) && !ends.contains(&term) {
+            if end && term.vars().all(|v| self.fixed(v)) && !ends.contains(&term) {
                 ends.push(term);
             }
         }
@@ -374,15 +383,10 @@ impl<'a> Common<'a> {
 
     /// What the words of the form say of its variables, strides and all, and variables of no word.
     fn own_quantities(&self) -> Vec<Term> {
-        let fixed = |v: Var| matches!(v, Var::Free(i) if usize::from(i) < self.sides.fixed);
-        let words = self.form.regs.iter().chain(self.form.slots.iter().map(|(_, w)| w));
         let mut own: Vec<Term> = Vec::new();
-        for word in words {
-            let (Word::Int(term) | Word::Ptr(_, term)) = word else { continue };
-            // A constant apart, two words may be one quantity.
-            let Ok(term) = term.plus(-term.constant()) else { continue };
+        for term in self.numbers() {
             let open = !term.vars().any(|v| self.closed(v));
-            if open && !term.vars().all(fixed) && !own.contains(&term) {
+            if open && !term.vars().all(|v| self.fixed(v)) && !own.contains(&term) {
                 own.push(term);
             }
         }

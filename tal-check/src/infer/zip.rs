@@ -5,17 +5,18 @@
 //! Every pair of values gets one variable, so what was equal on both sides stays equal. Joining a
 //! state with itself gives the state of a label that is reached for the first time.
 
+use crate::find::data_view;
 use crate::prove::Known;
 use crate::theta::{multiple, name_set};
 use std::cell::RefCell;
 use tal_core::counted::Rc;
-use tal_core::image::{DataKind, Image};
+use tal_core::image::Image;
 use tal_core::limits;
 use tal_core::state::{Scope, State};
-use tal_core::term::{Term, Var};
+use tal_core::term::{Monomial, Term, Var};
 use tal_core::ty::{
-    Base, Block, Cap, DataId, Entry, Field, FieldTy, Guard, Kind, Lent, Mem, Mode, NameSet, Reg,
-    Region, Small, View, Word,
+    Base, Block, Cap, Entry, Field, FieldTy, Guard, Kind, Lent, Mem, Mode, NameSet, Reg, Region,
+    Small, View, Word,
 };
 
 use super::form::{Alone, Form, Key, Mismatch, Outcome, Unmatched, Value};
@@ -137,10 +138,8 @@ impl Zip<'_> {
             };
             let (l, r) = (multiple(self.left, l), multiple(self.right, r));
             if let Some((stride, rest)) = self.stride(&l, &r).filter(|(stride, _)| *stride > 1) {
-                let quotient = |t: &Term| t.sub(&rest).ok()?.floor_div(stride).ok();
-                if let (Some(l), Some(r)) = (quotient(&l), quotient(&r)) {
-                    self.key(Kind::INT, Value::Int(l), Value::Int(r));
-                }
+                // Only the variable is wanted.
+                let _ = self.in_steps((&l, &r), stride, &rest);
             }
         }
     }
@@ -162,11 +161,13 @@ impl Zip<'_> {
     /// The common form of two integers: themselves, a multiple of a known variable plus something
     /// fixed, or a new variable, times the stride that both share.
     fn term(&mut self, left: &Term, right: &Term) -> Option<Term> {
-        if self.step != 0 && !self.data && left == right && self.all_fixed(left) {
-            return self.stepped(left);
-        }
         if left == right && self.all_fixed(left) {
-            return Some(left.clone());
+            if self.step == 0 || self.data {
+                return Some(left.clone());
+            }
+            // Still fixed: so many steps, of which there will be others.
+            let step = i128::from(self.step);
+            return self.in_steps((left, right), step, &remainder(left, step)?);
         }
         // Of `value - n` the value of the field is not the label's to name.
         let (bound, other) = (bound_part(left)?, bound_part(right)?);
@@ -188,29 +189,19 @@ impl Zip<'_> {
             return Some(found);
         }
         let (stride, rest) = self.stride(left, right)?;
-        let quotient = |t: &Term| {
-            let shifted = t.sub(&rest).ok()?;
-            shifted.floor_div(stride).ok()
-        };
-        let (l, r) = (quotient(left)?, quotient(right)?);
-        let v = self.key(Kind::INT, Value::Int(l), Value::Int(r));
-        Term::var(v).scale(stride).ok()?.add(&rest).ok()
+        self.in_steps((left, right), stride, &rest)
     }
 
-    /// A new variable in steps for what is still fixed.
-    fn stepped(&mut self, start: &Term) -> Option<Term> {
-        let step = i128::from(self.step);
-        let mut rest = Term::constant_of(start.constant().rem_euclid(step)).ok()?;
-        for m in start.monomials() {
-            let coefficient = m.coefficient.rem_euclid(step);
-            if coefficient != 0 {
-                let part = tal_core::term::Monomial { atom: m.atom, coefficient };
-                rest = rest.add(&Term::from_parts(0, [part]).ok()?).ok()?;
-            }
-        }
-        let turns = start.sub(&rest).ok()?.floor_div(step).ok()?;
-        let v = self.key(Kind::INT, Value::Int(turns.clone()), Value::Int(turns));
-        Term::var(v).scale(step).ok()?.add(&rest).ok()
+    /// `stride * key + rest`, which both sides are.
+    fn in_steps(
+        &mut self,
+        (left, right): (&Term, &Term),
+        stride: i128,
+        rest: &Term,
+    ) -> Option<Term> {
+        let (l, r) = (quotient(left, stride, rest)?, quotient(right, stride, rest)?);
+        let v = self.key(Kind::INT, Value::Int(l), Value::Int(r));
+        Term::var(v).scale(stride).ok()?.add(rest).ok()
     }
 
     /// `factor * key + fixed rest`, if both sides are that.
@@ -287,16 +278,7 @@ impl Zip<'_> {
             }
         }
         let stride = stride.max(1);
-        let rest = fixed_left.plus(left.constant()).ok()?;
-        let mut remainder = Term::constant_of(rest.constant().rem_euclid(stride)).ok()?;
-        for m in rest.monomials() {
-            let coefficient = m.coefficient.rem_euclid(stride);
-            if coefficient != 0 {
-                let part = tal_core::term::Monomial { atom: m.atom, coefficient };
-                remainder = remainder.add(&Term::from_parts(0, [part]).ok()?).ok()?;
-            }
-        }
-        Some((stride, remainder))
+        Some((stride, remainder(&fixed_left.plus(left.constant()).ok()?, stride)?))
     }
 
     fn word(&mut self, left: &Word, right: &Word) -> Word {
@@ -360,20 +342,10 @@ impl Zip<'_> {
         match base {
             Base::Name(name) => self.scope(left, name).map(|scope| scope.set),
             Base::Data(id) => {
-                self.data_view(id).map(|_| NameSet { address: true, small: [None, None] })
+                data_view(self.image, id).map(|_| NameSet { address: true, small: [None, None] })
             }
             Base::Code(_) => None,
         }
-    }
-
-    /// The view that a data object has everywhere.
-    fn data_view(&self, id: DataId) -> Option<View> {
-        let DataKind::Object { mem, mode } = &self.image.data.get(usize::from(id.0))?.kind else {
-            return None;
-        };
-        let (guards, region, offset) = (Vec::new(), Region::Always, Term::ZERO);
-        let (mode, base, mem) = (*mode, Base::Data(id), mem.clone());
-        Some(View { guards, region, mode, base, offset, mem })
     }
 
     /// One of several places that are readable for ever: data, or what is shared.
@@ -924,7 +896,7 @@ impl Zip<'_> {
         let mut views = if left { &self.left.views } else { &self.right.views }.clone();
         for key in self.keys.iter().filter(|key| !key.closed) {
             if let Value::Name(Base::Data(id)) = if left { &key.left } else { &key.right }
-                && let Some(view) = self.data_view(*id)
+                && let Some(view) = data_view(self.image, *id)
                 && !views.contains(&view)
             {
                 views.push(view);
@@ -1078,15 +1050,25 @@ fn read(state: &State, word: &Word) -> Word {
     word.clone()
 }
 
+/// What division of each part of the term by the stride leaves.
+fn remainder(term: &Term, stride: i128) -> Option<Term> {
+    let parts = term.monomials().iter().filter_map(|m| {
+        let coefficient = m.coefficient.rem_euclid(stride);
+        (coefficient != 0).then_some(Monomial { coefficient, ..m })
+    });
+    let parts: Vec<Monomial> = parts.collect();
+    Term::from_parts(term.constant().rem_euclid(stride), parts).ok()
+}
+
+/// How many strides the term is beyond the rest.
+fn quotient(term: &Term, stride: i128, rest: &Term) -> Option<Term> {
+    term.sub(rest).ok()?.floor_div(stride).ok()
+}
+
 /// The constant that the term is known to be: null, mostly.
 fn known(state: &State, term: &Term) -> Option<Term> {
-    if term.as_int().is_some() {
-        return Some(term.clone());
-    }
-    let mut known = Known::of(state);
-    let low = known.lower_bound(term)?;
-    let high = known.lower_bound(&term.scale(-1).ok()?)?;
-    if low == -high { Term::constant_of(low).ok() } else { None }
+    let (low, high) = range(state, term)?;
+    (low == high).then(|| Term::constant_of(low).ok()).flatten()
 }
 
 /// The least and the greatest value that the term may have.
