@@ -10,7 +10,7 @@ use crate::needed::{Ghosts, Needed, Ready, Records, needed_on};
 use crate::scopes::{self, Plan};
 use crate::simplex;
 use crate::wraps;
-use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
+use iced_x86::{Mnemonic, OpKind};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::error::Error;
@@ -57,12 +57,15 @@ pub enum Refusal {
 /// Every reason found, in address order, with the program for the report.
 pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
     let mut work = 0;
-    if let Some((labels, records, section)) = at_joins(&lowered, &mut work) {
-        return Ok(Checked { lowered, labels, records, section, work });
-    }
+    let refused = match at_joins(&lowered, &mut work) {
+        Ok((labels, records, section)) => {
+            return Ok(Checked { lowered, labels, records, section, work });
+        }
+        Err(refused) => refused,
+    };
     let (labels, busy) = match find_labels_with_ghosts(&mut lowered, &mut work) {
         Ok(found) => found,
-        Err(refusals) => return Err((Box::new(lowered), refusals)),
+        Err(refusals) => return Err((Box::new(lowered), but_found(refusals, &refused))),
     };
     match annotate(&lowered, &labels, Some(&busy)) {
         Ok((labels, records, section)) => Ok(Checked { lowered, labels, records, section, work }),
@@ -70,9 +73,19 @@ pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal
     }
 }
 
+/// The refusals without those of functions whose states were found at joins: these are not what is
+/// wrong with the program.
+fn but_found(refusals: Vec<Refusal>, refused: &BTreeSet<FnId>) -> Vec<Refusal> {
+    let kept = |refusal: &Refusal| function(refusal).is_none_or(|id| refused.contains(&id));
+    if !refusals.iter().any(|refusal| function(refusal).is_some() && kept(refusal)) {
+        return refusals;
+    }
+    refusals.into_iter().filter(kept).collect()
+}
+
 /// The states of those labels only that need one, and the section, if that goes without more: most
-/// often it does.
-fn at_joins(lowered: &Lowered, work: &mut u64) -> Option<Annotated> {
+/// often it does. Else the functions of which no states were found; none if the judge refuses.
+fn at_joins(lowered: &Lowered, work: &mut u64) -> Result<Annotated, BTreeSet<FnId>> {
     let sites = sites(lowered, &BTreeSet::new());
     let labels = joins::joins(lowered, &unknown(&sites), &BTreeSet::new());
     let kept = |offset: u32| labels.binary_search_by_key(&offset, |l| l.offset).is_ok();
@@ -80,14 +93,20 @@ fn at_joins(lowered: &Lowered, work: &mut u64) -> Option<Annotated> {
     for (i, (_, site)) in (0..).zip(&mut sites) {
         site.index = i;
     }
-    // What was found may be too little for the judge.
-    (0..EFFORTS.len()).find_map(|least| {
+    for least in 0..EFFORTS.len() {
         let explored = explore_at(lowered, &sites, &EFFORTS[least..]);
         let Explored { labels, refusals, busy, work: cost, .. } = explored;
         *work += cost;
-        let found = refusals.is_empty();
-        found.then(|| annotate(lowered, &labels, Some(&busy.with_edges())).ok()).flatten()
-    })
+        // All efforts were made.
+        if !refusals.is_empty() {
+            return Err(functions(&refusals));
+        }
+        // What was found may be too little for the judge.
+        if let Ok(found) = annotate(lowered, &labels, Some(&busy.with_edges())) {
+            return Ok(found);
+        }
+    }
+    Err(BTreeSet::new())
 }
 
 /// How often labels are given back, or taken off their scopes.
@@ -200,14 +219,17 @@ fn find_labels_with_ghosts(lowered: &mut Lowered, work: &mut u64) -> Result<Foun
 }
 
 /// The functions that were refused.
-fn functions(refusals: &[Refusal]) -> BTreeSet<FnId> {
-    let of = |refusal: &Refusal| match refusal {
+pub(crate) fn functions(refusals: &[Refusal]) -> BTreeSet<FnId> {
+    refusals.iter().filter_map(function).collect()
+}
+
+/// The function whose states were not found.
+fn function(refusal: &Refusal) -> Option<FnId> {
+    match refusal {
         Refusal::Trouble(id, _) | Refusal::Unreached(id, _) => Some(*id),
         // No ghost helps there.
-        Refusal::Dead(..) => None,
-        Refusal::Judge(_) => None,
-    };
-    refusals.iter().filter_map(of).collect()
+        Refusal::Dead(..) | Refusal::Judge(_) => None,
+    }
 }
 
 /// The states of all labels.
@@ -336,7 +358,7 @@ fn explore_some(
         let end = sites.partition_point(|(f, _)| *f <= id);
         let labels: Vec<LabelSite> = sites[start..end].iter().map(|(_, s)| s.clone()).collect();
         let range = (function.offset, function.offset + function.size);
-        let thresholds = thresholds(lowered, image, function);
+        let thresholds = thresholds(lowered, function);
         let mut inferred = Inferred::default();
         for effort in efforts {
             inferred = infer(&mut judge, id, range, &labels, &thresholds, *effort);
@@ -400,17 +422,10 @@ fn nothing() -> LabelState {
 
 /// Constants that the function compares with or that are written in its types and states, and their
 /// neighbours: where bounds tend to lie.
-fn thresholds(lowered: &Lowered, image: &Image<'_>, function: &FnInfo) -> Vec<i128> {
-    let range = function.offset as usize..(function.offset + function.size) as usize;
-    let bytes = image.text.get(range).unwrap_or_default();
-    let mut decoder = Decoder::new(64, bytes, DecoderOptions::NONE);
-    let mut instruction = Instruction::default();
+fn thresholds(lowered: &Lowered, function: &FnInfo) -> Vec<i128> {
     let mut thresholds = written_constants(lowered, function);
-    while decoder.can_decode() {
-        decoder.decode_out(&mut instruction);
-        if instruction.mnemonic() != Mnemonic::Cmp {
-            continue;
-        }
+    let code = lowered.instructions(function.offset, function.end());
+    for instruction in code.filter(|instruction| instruction.mnemonic() == Mnemonic::Cmp) {
         for operand in 0..instruction.op_count() {
             let value = match instruction.op_kind(operand) {
                 OpKind::Immediate8 => i128::from(instruction.immediate8()),

@@ -20,7 +20,7 @@ mod suggest;
 pub mod words;
 mod written;
 
-use crate::check::{Explored, Refusal, explore};
+use crate::check::{Explored, Refusal, explore, functions};
 use crate::infer::Trouble;
 use crate::lowered::Lowered;
 use replay::{Part, Replay, Trace};
@@ -39,9 +39,16 @@ pub fn report(lowered: &Lowered, refusals: &[Refusal]) -> Vec<Diag> {
     let replay = Replay::new(lowered, &explored);
     let context = Context { lowered, explored: &explored, replay: &replay };
     let mut diags = Vec::new();
+    // States that are found at joins only are not found here: nothing is wrong with those.
+    let refused = functions(refusals);
     let mut troubled = BTreeSet::new();
     for refusal in &explored.refusals {
         match refusal {
+            Refusal::Trouble(id, _) | Refusal::Unreached(id, _)
+                if !refused.is_empty() && !refused.contains(id) =>
+            {
+                troubled.insert(*id);
+            }
             Refusal::Trouble(id, trouble) => {
                 troubled.insert(*id);
                 diags.push(context.trouble(*id, trouble));

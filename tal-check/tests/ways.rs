@@ -268,3 +268,15 @@ fn data_is_told_where_it_is_asked_about() {
         "",
     ));
 }
+
+/// Of a program that is refused, nothing is said about functions that are safe, also where their
+/// states are found only as long as no other is refused.
+#[test]
+fn nothing_is_said_of_safe_functions_beside_a_refused_one() {
+    let safe = nest(10, "        inc     rax\n");
+    accepted(&safe);
+    let past = "pub fn g(rdi = a: &[n]u64, rsi = n) -> (rax)\n{\n        \
+                mov     rax, [rdi + rsi*8]\n        ret\n}\n";
+    let (codes, all) = said(&format!("{safe}\n{past}"));
+    assert_eq!(codes, ["E0301"], "{all}");
+}
