@@ -7,12 +7,7 @@ static u32 table[256];
 
 int main(void)
 {
-        for (u32 i = 0; i < 256; i++) {
-                u32 c = i;
-                for (int k = 0; k < 8; k++)
-                        c = c & 1 ? 0xedb88320u ^ (c >> 1) : c >> 1;
-                table[i] = c;
-        }
+        crc_table(table);
         for (size_t i = 0; i < sizeof text; i++)
                 text[i] = next();
         number(crc(text, sizeof text, table));

@@ -26,3 +26,14 @@ static inline void number(u64 x)
 {
         printf("%llu\n", (unsigned long long)x);
 }
+
+/* The table of the CRC-32 of Ethernet, by bytes. */
+static inline void crc_table(u32 *table)
+{
+        for (u32 i = 0; i < 256; i++) {
+                u32 c = i;
+                for (int k = 0; k < 8; k++)
+                        c = c & 1 ? 0xedb88320u ^ (c >> 1) : c >> 1;
+                table[i] = c;
+        }
+}
