@@ -2,7 +2,7 @@
 //! work grows with the length and not faster, beside GNU as on the same instructions.
 
 use crate::demo::build;
-use crate::run::{command, root};
+use crate::run::{collected, command, root};
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
 use std::fs;
@@ -161,9 +161,7 @@ impl Tools {
         let tool = ["--tool=callgrind", "--callgrind-out-file=/dev/null", program];
         let output = command("valgrind", &[&tool, arguments].concat()).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
-        let count = said.lines().find_map(|line| line.split("Collected : ").nth(1));
-        let count = count.with_context(|| format!("{program}: {said}"))?;
-        Ok(Some(count.trim().parse()?))
+        Ok(Some(collected(&said).with_context(|| program.to_owned())?))
     }
 }
 

@@ -9,7 +9,7 @@ mod module;
 
 use crate::bench::program;
 use crate::demo::build;
-use crate::run::{cargo, command, root, run, step};
+use crate::run::{cargo, collected, command, output, root, run, step, text_of};
 use crate::trusted_lines;
 use anyhow::{Context, Result, ensure};
 use loader::{Image, interface, verify};
@@ -170,11 +170,11 @@ impl Bench {
         step(name);
         let object = self.directory.join(name.replace('/', "-"));
         let object = text_of(&object);
-        self.output(&self.assembler, &[&text_of(source), "-o", &object])?;
+        output(&self.assembler, &[&text_of(source), "-o", &object])?;
         let file = fs::read(&object)?;
         let image = Image::parse(&file).map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
         frozen::same(name, image.text());
-        let weighed = self.output(&self.weigh, &["judge", &object])?;
+        let weighed = output(&self.weigh, &["judge", &object])?.0;
         let weighed = weighed.split_whitespace().map(str::parse);
         let weighed: Vec<u64> = weighed.collect::<Result<_, _>>()?;
         let [tables, allocated, peak, most] = weighed.try_into().ok().context("weigh judge")?;
@@ -193,7 +193,7 @@ impl Bench {
     /// Decoding alone, of the generated text.
     fn decoder(&self, generated: Taken) -> Result<()> {
         let object = text_of(&self.directory.join(GENERATED));
-        let decoded: u64 = self.output(&self.weigh, &["decode", &object])?.trim().parse()?;
+        let decoded: u64 = output(&self.weigh, &["decode", &object])?.0.trim().parse()?;
         let all = self.count(&self.weigh, &["decode", &object])?;
         let one = self.count(&self.weigh, &["decode-one", &object])?;
         beside("decoding by iced-x86", generated.text, decoded, all.saturating_sub(one));
@@ -206,7 +206,7 @@ impl Bench {
         let path = self.directory.join("module.wasm");
         fs::write(&path, &module)?;
         let path = text_of(&path);
-        let operators: u64 = self.output(&self.weigh, &["operators", &path])?.trim().parse()?;
+        let operators: u64 = output(&self.weigh, &["operators", &path])?.0.trim().parse()?;
         let all = self.count(&self.weigh, &["validate", &path])?;
         let read = self.count(&self.weigh, &["read", &path])?;
         let bytes = u64::try_from(module.len())?;
@@ -228,23 +228,9 @@ impl Bench {
         let arguments = [&["--tool=callgrind", &out, program], arguments].concat();
         let output = command("valgrind", &arguments).output().context("valgrind")?;
         let printed = String::from_utf8_lossy(&output.stderr).into_owned();
-        let taken = printed.lines().find_map(|line| line.split_once("Collected : "));
-        let taken = taken.and_then(|(_, number)| number.trim().parse().ok());
-        let taken: u64 = taken.with_context(|| format!("{program} is not counted: {printed}"))?;
+        let taken = collected(&printed).with_context(|| program.to_owned())?;
         Ok((taken, output.status, printed))
     }
-
-    /// What a command prints.
-    fn output(&self, program: &str, arguments: &[&str]) -> Result<String> {
-        let output = command(program, arguments).output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{program} {arguments:?}: {said}");
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-}
-
-fn text_of(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }
 
 /// Instructions of the text, without what stands between blocks.

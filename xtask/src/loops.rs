@@ -8,8 +8,8 @@ mod kernels;
 
 use crate::annotations;
 use crate::demo::build;
-use crate::run::{command, root};
-use anyhow::{Context, Result, bail, ensure};
+use crate::run::{collected, command, output, root, text_of};
+use anyhow::{Context, Result, ensure};
 use kernels::{KERNELS, Kernel};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -138,23 +138,8 @@ impl Bench {
     }
 }
 
-fn text_of(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
-}
-
 fn gcc(arguments: &[&str]) -> Result<()> {
     output("gcc", &[&OPTIONS, arguments].concat()).map(drop)
-}
-
-/// What a command prints that succeeds: on standard output, and on standard error.
-fn output(program: &str, arguments: &[&str]) -> Result<(String, String)> {
-    let output = command(program, arguments).output().with_context(|| program.to_owned())?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let said = text(&output.stderr);
-    if !output.status.success() {
-        bail!("{program} {}: {}\n{said}", arguments.join(" "), output.status);
-    }
-    Ok((text(&output.stdout), said))
 }
 
 /// Instructions executed between each entry of a function and its return, and what is printed.
@@ -163,9 +148,7 @@ fn counted(function: &str, program: &str) -> Result<(u64, String)> {
     let arguments =
         ["--tool=callgrind", "--callgrind-out-file=/dev/null", toggle.as_str(), program];
     let (printed, said) = output("valgrind", &arguments)?;
-    let taken = said.lines().find_map(|line| line.split_once("Collected : "));
-    let taken = taken.and_then(|(_, number)| number.trim().parse().ok());
-    let taken: u64 = taken.with_context(|| format!("{program} is not counted: {said}"))?;
+    let taken = collected(&said).with_context(|| program.to_owned())?;
     ensure!(taken > 0, "{program}: callgrind does not find `{function}`");
     Ok((taken, printed))
 }

@@ -23,6 +23,29 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     command
 }
 
+/// What a command prints that succeeds: on standard output, and on standard error.
+pub(crate) fn output(program: &str, arguments: &[&str]) -> Result<(String, String)> {
+    let output = command(program, arguments).output().with_context(|| program.to_owned())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let said = text(&output.stderr);
+    if !output.status.success() {
+        bail!("{program} {}: {}\n{said}", arguments.join(" "), output.status);
+    }
+    Ok((text(&output.stdout), said))
+}
+
+/// The instructions that callgrind counted, by what it says on standard error.
+pub(crate) fn collected(said: &str) -> Result<u64> {
+    let taken = said.lines().find_map(|line| line.split_once("Collected : "));
+    let taken = taken.and_then(|(_, number)| number.trim().parse().ok());
+    taken.with_context(|| format!("nothing is counted: {said}"))
+}
+
+/// A path as an argument.
+pub(crate) fn text_of(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 /// Runs it and fails when it fails.
 pub(crate) fn execute(mut command: Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
