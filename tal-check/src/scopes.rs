@@ -4,9 +4,9 @@
 //! A label hangs on the branch that dominates it immediately: the scope that was opened there is
 //! open wherever a way leads to the label. A register or slot that nothing on those ways writes is
 //! as the parent has saved it; the others are what SSA form calls phis, found by the dominance
-//! frontiers of the blocks that write them (Cytron and others, 1991). What a block writes is what its
-//! instructions write, and what the judge sees change while it judges the program once with whole
-//! states: that is how ghosts count.
+//! frontiers of the blocks that write them (Cytron and others, 1991). What a block writes is what
+//! its instructions write, and what the judge sees change while it judges the program once with
+//! whole states: that is how ghosts count.
 
 use crate::check::finder;
 use crate::dead::ways;

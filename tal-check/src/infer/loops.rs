@@ -1,9 +1,10 @@
 //! Not trusted: a bug here can reject, never admit. What each turn of a loop adds to registers.
 //!
-//! Natural loops (Aho, Sethi, Ullman, Compilers, 10.4) by [`dominators`]. A register that all writes in a loop change by
-//! constants only is one of its basic induction variables: it has a variable of its own at the
-//! head of the loop from the first visit on, in steps of what the constants have in common, so
-//! that the second visit does not have to find the form of the state, and all behind it anew.
+//! Natural loops (Aho, Sethi, Ullman, Compilers, 10.4) by [`dominators`]. A register that all
+//! writes in a loop change by constants only is one of its basic induction variables: it has a
+//! variable of its own at the head of the loop from the first visit on, in steps of what the
+//! constants have in common, so that the second visit does not have to find the form of the state,
+//! and all behind it anew.
 //!
 //! Cost: the blocks of the loops, each as often as loops lie around it.
 
