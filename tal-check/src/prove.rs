@@ -228,6 +228,18 @@ impl Known {
         Some(bound)
     }
 
+    /// The same as far as bounds and differences tell by themselves.
+    pub(crate) fn low_by_paths(&mut self, term: &Term) -> Option<i128> {
+        if let Some(c) = term.as_int() {
+            return Some(c);
+        }
+        self.draw();
+        if self.graph.contradictory() {
+            return None;
+        }
+        self.graph.low(&Difference::of(term)?)
+    }
+
     /// See [`contradictory`].
     pub fn contradictory(&mut self) -> bool {
         self.draw();

@@ -6,7 +6,7 @@
 //! on both sides. From the third visit on, bounds move to the next threshold instead of the next
 //! number (Cousot, Halbwachs 1978), so that the iteration ends.
 
-use super::form::{Form, Value};
+use super::form::{Drift, Form, Key, Value};
 use crate::prove::Known;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +43,8 @@ pub(crate) struct Sides<'a> {
     pub(crate) visits: u32,
     /// Visits before bounds widen.
     pub(crate) precise: u32,
+    /// Are bounds found by paths alone?
+    pub(crate) paths: bool,
     /// How often the state of the label changed.
     pub(crate) changes: u32,
     /// What follows on each side.
@@ -100,14 +102,20 @@ pub(crate) fn choose(
     let common = Common::new(form, sides);
     let first = sides.visits == 0;
     if sides.visits < BOUND_VISITS {
-        for fact in common.equalities() {
+        let kept = |fact| if first { common.lasting(fact) } else { Some(fact) };
+        for fact in common.equalities().into_iter().filter_map(kept) {
             chosen.add_if(fact, |f| common.holds(f, true) && (first || common.holds(f, false)));
         }
     }
     for fact in common.translated(true, sides.entry) {
-        chosen.add_if(fact, |f| first || common.holds(f, false));
+        if first {
+            common.lasting(fact).into_iter().for_each(|fact| chosen.add(fact));
+        } else {
+            chosen.add_if(fact, |f| common.holds(f, false));
+        }
     }
     if first {
+        common.paces(&mut chosen);
         for fact in common.translated(false, sides.entry) {
             offered.add(fact, sides.changes);
         }
@@ -224,8 +232,7 @@ impl<'a> Common<'a> {
 
     /// Value of a variable of the label on one side.
     fn value(&self, v: Var, left: bool) -> Option<Term> {
-        let Var::Free(i) = v else { return None };
-        let key = self.form.keys.get(usize::from(i).checked_sub(self.sides.fixed)?)?;
+        let key = self.key(v)?;
         match if left { &key.left } else { &key.right } {
             Value::Int(term) => Some(term.clone()),
             _ => None,
@@ -246,7 +253,10 @@ impl<'a> Common<'a> {
         let mut map: BTreeMap<Var, Term> = BTreeMap::new();
         loop {
             let before = map.len();
-            for (i, key) in self.form.keys.iter().enumerate() {
+            // Those first that stay what they are.
+            let stays = |(_, key): &(usize, &Key)| key.drift.pace == 0;
+            let keys = || self.form.keys.iter().enumerate();
+            for (i, key) in keys().filter(stays).chain(keys().filter(|key| !stays(key))) {
                 if key.closed {
                     continue;
                 }
@@ -376,9 +386,7 @@ impl<'a> Common<'a> {
 
     /// Is it a variable of which the written state says everything?
     fn closed(&self, v: Var) -> bool {
-        let Var::Free(i) = v else { return false };
-        let key = usize::from(i).checked_sub(self.sides.fixed);
-        key.and_then(|at| self.form.keys.get(at)).is_some_and(|key| key.closed)
+        self.key(v).is_some_and(|key| key.closed)
     }
 
     /// What the words of the form say of its variables, strides and all, and variables of no word.
@@ -449,7 +457,10 @@ impl<'a> Common<'a> {
 
     /// The term does not fall below `low`, or, after a few visits, below the next threshold.
     fn widened(&self, chosen: &mut Chosen<'_>, difference: &Term, low: i128) {
-        let bound = if self.sides.visits < self.sides.precise {
+        let bound = if self.sides.visits == 0 {
+            let Some(low) = self.lasting_low(difference, low) else { return };
+            low
+        } else if self.sides.visits < self.sides.precise {
             low
         } else {
             let Some(threshold) = self.threshold(low) else { return };
@@ -466,13 +477,115 @@ impl<'a> Common<'a> {
         at.checked_sub(1).map(|at| self.sides.thresholds[at])
     }
 
+    /// What the turns of a loop add to the term at the least, if they change it and that is known.
+    fn drift(&self, term: &Term) -> Option<(i128, Option<i128>)> {
+        let mut paces: Option<u64> = None;
+        let (mut net, mut limit, mut changes) = (0_i128, None, false);
+        for Monomial { atom, coefficient } in term.monomials() {
+            let (a, b) = atom.factors();
+            let of = |v: Var| self.key(v).map_or_else(Drift::default, |key| key.drift);
+            if b.is_some_and(|b| of(b).pace != 0) {
+                return None;
+            }
+            let Drift { pace, by, limit: own } = of(a);
+            if pace == 0 {
+                continue;
+            }
+            if b.is_some() || by == 0 {
+                return None;
+            }
+            let by = coefficient.checked_mul(by)?;
+            // Of several that do not go together it is known only if all push the same way.
+            if paces.is_some_and(|other| other != pace) && (net ^ by) < 0 {
+                return None;
+            }
+            paces = Some(pace);
+            net = net.checked_add(by)?;
+            limit = own.and_then(|own| own.checked_mul(coefficient)).filter(|_| !changes);
+            changes = true;
+        }
+        let alone = term.monomials().len() == 1;
+        changes.then_some((net, limit.filter(|_| alone)))
+    }
+
+    /// Of what holds when a loop is entered, what its turns are likely to keep: an equality may
+    /// become a bound, a bound one that leaves room.
+    fn lasting(&self, fact: Fact) -> Option<Fact> {
+        let Some((net, _)) = self.drift(&fact.term) else { return Some(fact) };
+        match fact.rel {
+            Rel::Ne => Some(fact),
+            Rel::Eq if net == 0 => Some(fact),
+            Rel::Eq => {
+                let term = fact.term.scale(net.signum()).ok()?;
+                Some(Fact { rel: Rel::Ge, term })
+            }
+            Rel::Ge => {
+                let constant = fact.term.constant();
+                let difference = fact.term.plus(constant.checked_neg()?).ok()?;
+                let low = self.lasting_low(&difference, constant.checked_neg()?)?;
+                Some(Fact { rel: Rel::Ge, term: difference.plus(low.checked_neg()?).ok()? })
+            }
+        }
+    }
+
+    /// The same of the bound `term >= low`: what falls goes as far as a comparison says, or to
+    /// another number, to which the last step may lead.
+    fn lasting_low(&self, term: &Term, low: i128) -> Option<i128> {
+        match self.drift(term) {
+            Some((net @ ..0, limit)) => {
+                let alone = term.monomials().len() == 1;
+                let rises = alone && term.monomials().iter().any(|m| m.coefficient < 0);
+                match limit {
+                    Some(limit) => Some(low.min(limit)),
+                    None if rises => None,
+                    None => Some(low.min(-net)),
+                }
+            }
+            _ => Some(low),
+        }
+    }
+
+    /// What variables of the same pace have in common at the first visit.
+    fn paces(&self, chosen: &mut Chosen<'_>) {
+        let moves = |(_, key): &(usize, &Key)| key.drift.by != 0 && !key.closed;
+        let moved: Vec<_> = self.form.keys.iter().enumerate().filter(moves).collect();
+        if moved.len() < 2 {
+            return;
+        }
+        let map = self.inverse(true);
+        for (i, (x, first)) in moved.iter().enumerate() {
+            let same = |(_, key): &&(usize, &Key)| key.drift.pace == first.drift.pace;
+            let Some((y, second)) = moved[i + 1..].iter().find(same) else { continue };
+            let gcd = num_integer::Integer::gcd(&first.drift.by, &second.drift.by);
+            let (of_x, of_y) = (second.drift.by / gcd, first.drift.by / gcd);
+            let sum = Term::var(self.variable(*x)).scale(of_x);
+            let sum = sum.and_then(|sum| sum.add_scaled(&Term::var(self.variable(*y)), -of_y));
+            let Ok(sum) = sum else { continue };
+            // What it is at the start, in variables that do not move.
+            let stays = |v: Var| map.get(&v).filter(|to| self.drift(to).is_none()).cloned();
+            let said = |at: &Term| at.vars().all(|v| self.fixed(v) || stays(v).is_some());
+            let start = self.at(&sum, true).filter(said).and_then(|at| at.subst(&stays).ok());
+            if let Some(term) = start.and_then(|start| sum.sub(&start).ok()) {
+                chosen.add(Fact { rel: Rel::Eq, term });
+            }
+        }
+    }
+
+    fn key(&self, v: Var) -> Option<&Key> {
+        let Var::Free(i) = v else { return None };
+        self.form.keys.get(usize::from(i).checked_sub(self.sides.fixed)?)
+    }
+
     fn both(&self, difference: &Term) -> Option<i128> {
-        let left = self.left.borrow_mut().lower_bound(&self.at(difference, true)?)?;
+        let low = |left: bool| {
+            let (term, mut known) = (self.at(difference, left)?, self.known(left).borrow_mut());
+            if self.sides.paths { known.low_by_paths(&term) } else { known.lower_bound(&term) }
+        };
+        let left = low(true)?;
         if self.sides.visits == 0 {
             return Some(left);
         }
-        let right = self.right.borrow_mut().lower_bound(&self.at(difference, false)?)?;
-        Some(left.min(right))
+        Some(left.min(low(false)?))
     }
 
     /// Linear equalities between the label's variables, the function's and 1 that hold on both

@@ -26,6 +26,20 @@ pub(crate) struct Key {
     pub(crate) right: Value,
     /// The written state says all that is known of it: nothing else speaks of it.
     pub(crate) closed: bool,
+    /// At the first visit of a loop: where its turns will take it.
+    pub(crate) drift: Drift,
+}
+
+/// How the turns of a loop change a variable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Drift {
+    /// By how much, at the least; 0 if it may rise and fall.
+    pub(crate) by: i128,
+    /// Variables of the same pace go together: so many times what the one changes by, so many times
+    /// the other. 0 if nothing changes this one.
+    pub(crate) pace: u64,
+    /// How far it goes, by a comparison.
+    pub(crate) limit: Option<i128>,
 }
 
 /// Why two states have no common form.

@@ -8,7 +8,7 @@
 //! instructions (Kildall 1973; the second is the one of faint variables); widths are ignored: a
 //! partial write keeps its register alive.
 
-use super::loops::{self, Change, Steps};
+use super::loops::{self, Change, Limit, Turns};
 use iced_x86::{
     Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfo, InstructionInfoFactory,
     Mnemonic, OpAccess, Register,
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tal_core::image::{Image, Interface};
 use tal_core::limits;
 use tal_core::term::Var;
-use tal_core::ty::{Bounds, Kind, Reg, Sig, Word, Words};
+use tal_core::ty::{Bounds, Reg, Sig, Word, Words};
 
 /// A set of general registers by encoding number.
 pub(crate) type RegSet = u16;
@@ -41,6 +41,8 @@ pub(super) struct Node {
     writes: RegSet,
     /// What it reads for itself: addresses, arguments, what it stores, divides or repeats by.
     asks: RegSet,
+    /// Results that have to be numbers of 64 bits, and nothing else.
+    gives: RegSet,
     /// What it changes or, of [`FLAGS`], sets.
     pub(super) changes: RegSet,
     /// What it reads to compute that, with [`FLAGS`].
@@ -49,6 +51,8 @@ pub(super) struct Node {
     compares: bool,
     /// Is a constant added to a register, and is that all it does to registers?
     pub(super) adds: Option<Change>,
+    /// Does it compare a wide register with a constant?
+    pub(super) limit: Option<Limit>,
     pub(super) successors: Vec<u32>,
     /// May control go back to the caller from here?
     returns: bool,
@@ -61,8 +65,10 @@ pub(crate) struct Flow {
     pub(crate) live: BTreeMap<u32, RegSet>,
     /// Registers of which it matters what they hold.
     pub(crate) matter: BTreeMap<u32, RegSet>,
-    /// What the turns of loops add to registers, by their head.
-    pub(crate) steps: BTreeMap<u32, Steps>,
+    /// Others of which it matters that they hold numbers of 64 bits.
+    pub(crate) plain: BTreeMap<u32, RegSet>,
+    /// What the turns of loops do to registers, by their head.
+    pub(crate) turns: BTreeMap<u32, Turns>,
     /// From these every way leads to the end of the program, without a loop: nothing that is owned
     /// there is of use for long.
     pub(crate) dead_ends: BTreeSet<u32>,
@@ -89,10 +95,22 @@ pub(crate) fn flow(
     own: &Sig,
 ) -> Flow {
     let nodes = decode(image, interface, start, end, own);
+    let matters = matter(&nodes, |node| node.asks);
+    let plain = if nodes.iter().any(|node| node.gives != 0) {
+        let mut plain = matter(&nodes, |node| node.asks | node.gives);
+        plain.retain(|at, set| {
+            *set &= !matters.get(at).copied().unwrap_or(ALL);
+            *set != 0
+        });
+        plain
+    } else {
+        BTreeMap::new()
+    };
     Flow {
         live: live(&nodes),
-        matter: matter(&nodes),
-        steps: loops::steps(&nodes),
+        matter: matters,
+        plain,
+        turns: loops::turns(&nodes),
         dead_ends: ends(&nodes),
         single: single(&nodes),
     }
@@ -101,8 +119,8 @@ pub(crate) fn flow(
 /// The flags, where registers stand: rsp's place, which is never asked about.
 const FLAGS: RegSet = 1 << Reg::Rsp as u16;
 
-/// Registers of which it matters what they hold, before each instruction.
-fn matter(nodes: &[Node]) -> BTreeMap<u32, RegSet> {
+/// Registers of which it matters what they hold, before each instruction, by what each asks.
+fn matter(nodes: &[Node], asks: impl Fn(&Node) -> RegSet) -> BTreeMap<u32, RegSet> {
     // What is counted somewhere and compared somewhere bounds a loop.
     let compared = nodes.iter().filter(|n| n.compares).fold(0, |set, n| set | n.takes);
     let counted = nodes.iter().filter_map(|n| n.adds).fold(0, |set, add| set | 1 << add.reg);
@@ -115,7 +133,7 @@ fn matter(nodes: &[Node]) -> BTreeMap<u32, RegSet> {
                 .successors
                 .iter()
                 .fold(0, |set, s| set | matter.get(s).copied().unwrap_or(ALL));
-            let mut before = node.asks | (after & !node.writes);
+            let mut before = asks(node) | (after & !node.writes);
             let feeds = after & node.changes != 0;
             // A comparison tells of one operand what is known of the other.
             let tells = node.compares && node.takes & (after | counters) & !FLAGS != 0;
@@ -233,10 +251,12 @@ fn plain(instruction: &Instruction, info: &mut InstructionInfoFactory, base: u64
         reads,
         writes,
         asks: 0,
+        gives: 0,
         changes: writes,
         takes: reads & !FLAGS,
         compares: false,
         adds: None,
+        limit: None,
         successors: vec![next],
         returns: false,
     };
@@ -257,7 +277,7 @@ impl Node {
         self.changes &= !FLAGS;
         for used in info.used_memory() {
             let address = [used.base(), used.index()].into_iter().filter_map(register_bit);
-            self.asks |= address.fold(0, |set, bit| set | bit);
+            self.asks |= address.fold(0, |set, bit| set | bit) & !FLAGS;
             // It may be read again, or its type say something.
             if writes(used.access()) {
                 self.asks |= self.takes;
@@ -282,6 +302,7 @@ impl Node {
         self.compares =
             matches!(mnemonic, Cmp | Test | Sub | Add | Dec | Inc | And | Or | Xor | Neg);
         self.adds = added(instruction);
+        self.limit = limited(instruction);
     }
 }
 
@@ -291,26 +312,41 @@ pub(crate) fn writes(access: OpAccess) -> bool {
     matches!(access, Write | CondWrite | ReadWrite | ReadCondWrite)
 }
 
-/// The constant that a wide instruction adds to a register.
-fn added(instruction: &Instruction) -> Option<Change> {
+/// The number of a wide register that stands first.
+fn wide(instruction: &Instruction) -> Option<u8> {
     let register = instruction.op0_register();
     let wide = register.is_gpr32() || register.is_gpr64();
-    let reg = u8::try_from(register.full_register().number()).ok().filter(|_| wide)?;
+    u8::try_from(register.full_register().number()).ok().filter(|_| wide)
+}
+
+/// The constant that stands second. Negative ones are extended.
+fn constant(instruction: &Instruction) -> Option<i64> {
+    instruction.try_immediate(1).ok().map(u64::cast_signed)
+}
+
+/// The constant that a wide instruction adds to a register.
+fn added(instruction: &Instruction) -> Option<Change> {
     let by = match instruction.mnemonic() {
-        Mnemonic::Inc | Mnemonic::Dec => 1,
-        // Negative ones are extended.
-        Mnemonic::Add | Mnemonic::Sub => {
-            instruction.try_immediate(1).ok()?.cast_signed().unsigned_abs()
-        }
+        Mnemonic::Inc => 1,
+        Mnemonic::Dec => -1,
+        Mnemonic::Add => constant(instruction)?,
+        Mnemonic::Sub => constant(instruction)?.checked_neg()?,
         Mnemonic::Lea
-            if instruction.memory_base() == register
+            if instruction.memory_base() == instruction.op0_register()
                 && instruction.memory_index() == Register::None =>
         {
-            instruction.memory_displacement64().cast_signed().unsigned_abs()
+            instruction.memory_displacement64().cast_signed()
         }
         _ => return None,
     };
-    Some(Change { reg, by })
+    Some(Change { reg: wide(instruction)?, by })
+}
+
+/// The constant that a wide register is compared with.
+fn limited(instruction: &Instruction) -> Option<Limit> {
+    let compares = instruction.mnemonic() == Mnemonic::Cmp;
+    let at = compares.then(|| constant(instruction)).flatten()?;
+    Some(Limit { reg: wide(instruction)?, at })
 }
 
 fn register_bit(register: Register) -> Option<RegSet> {
@@ -333,7 +369,9 @@ fn transfers(
         FlowControl::Return => {
             let results = own.post.as_ref().map_or(0, |post| declared(&post.state.regs));
             node.reads |= results | callee_saved();
-            node.asks |= (callee_saved() & !FLAGS) | told(own);
+            let (told, plain) = told(own);
+            node.asks |= (callee_saved() & !FLAGS) | told;
+            node.gives = plain;
             node.successors.clear();
             node.returns = true;
         }
@@ -410,23 +448,31 @@ fn target_sig<'a>(
     image.sigs.get(image.functions[at].sig as usize).map(|sig| &**sig)
 }
 
-/// The results of which something is declared.
-fn told(own: &Sig) -> RegSet {
-    let Some(post) = &own.post else { return 0 };
+/// The results of which something is declared, and those that are numbers of 64 bits, no more.
+fn told(own: &Sig) -> (RegSet, RegSet) {
+    let Some(post) = &own.post else { return (0, 0) };
     let state = &post.state;
     let plain = state.caps.is_empty() && state.views.is_empty();
-    let said = |v: Var| {
-        let Var::Free(i) = v else { return true };
+    // The bounds of a variable that stands for a result and is in no fact.
+    let alone = |word: &Word| {
+        let Word::Int(term) = word else { return None };
+        let v = term.as_var()?;
+        let Var::Free(i) = v else { return None };
         // The variables of the result come behind those of the signature.
-        let own = usize::from(i).checked_sub(own.vars.len()).and_then(|i| post.vars.get(i));
-        let bounded = own.and_then(Kind::bounds).is_none_or(|b| b != Bounds::NONE);
-        bounded || state.facts.iter().any(|f| f.term.vars().any(|w| w == v))
+        let bounds = post.vars.get(usize::from(i).checked_sub(own.vars.len())?)?.bounds()?;
+        let told = state.facts.iter().any(|f| f.term.vars().any(|w| w == v));
+        let twice = state.regs.iter().filter(|(_, other)| other == word).count() > 1;
+        (plain && !told && !twice).then_some(bounds)
     };
-    let told = |word: &Word| match word {
-        Word::Int(term) => term.as_var().is_none_or(said),
-        _ => true,
-    };
-    state.regs.iter().filter(|(_, word)| !plain || told(word)).fold(0, |set, (r, _)| set | bit(*r))
+    let (mut told, mut numbers) = (0, 0);
+    for (reg, word) in state.regs.iter() {
+        match alone(word) {
+            Some(bounds) if bounds == Bounds::NONE => {}
+            Some(bounds) if bounds == Bounds::of_bits(64, false) => numbers |= bit(*reg),
+            _ => told |= bit(*reg),
+        }
+    }
+    (told, numbers)
 }
 
 fn declared(regs: &Words) -> RegSet {

@@ -1,30 +1,54 @@
 //! Not trusted: a bug here can reject, never admit. What each turn of a loop adds to registers.
 //!
 //! Natural loops (Aho, Sethi, Ullman, Compilers, 10.4) by [`dominators`]. A register that all
-//! writes in a loop change by constants only is one of its basic induction variables: it has a
-//! variable of its own at the head of the loop from the first visit on, in steps of what the
-//! constants have in common, so that the second visit does not have to find the form of the state,
-//! and all behind it anew.
+//! writes in a loop change by constants only is one of its basic induction variables (the same,
+//! 9.3): it has a variable of its own at the head of the loop from the first visit on, in steps of
+//! what the constants have in common, and of the bounds that hold there those that a turn keeps. So
+//! most heads are right at the first visit, and nothing behind them is run anew.
 //!
 //! Cost: the blocks of the loops, each as often as loops lie around it.
 
 use super::live::Node;
 use crate::dominators::{dominators, reverse_postorder};
 use num_integer::Integer;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tal_core::ty::Reg;
 
-/// What the turns of a loop add to a register: multiples of this; zero where they do more, or
-/// nothing.
-pub(crate) type Steps = [u64; 16];
+/// What the turns of a loop do to each register.
+pub(crate) type Turns = [Turn; 16];
+
+/// What the turns of a loop do to a register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Turn {
+    /// Do they write it?
+    pub(crate) changed: bool,
+    /// If they only add constants to it: what these are multiples of; else zero.
+    pub(crate) step: u64,
+    /// 1 if it rises, -1 if it falls, 0 if that depends or is not known.
+    pub(crate) sign: i8,
+    /// Registers of the same pace go together: so many steps of one are so many of the other, in
+    /// the same direction or always against it.
+    pub(crate) pace: u64,
+    /// A constant that it is compared with, and whether that is done before it is changed.
+    pub(crate) limit: Option<(i64, bool)>,
+}
 
 /// How one instruction changes a register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Change {
     /// The register, by number.
     pub(super) reg: u8,
-    /// The constant that it adds, without its sign.
-    pub(super) by: u64,
+    /// The constant that it adds.
+    pub(super) by: i64,
+}
+
+/// A comparison of a register with a constant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Limit {
+    /// The register, by number.
+    pub(super) reg: u8,
+    /// The constant.
+    pub(super) at: i64,
 }
 
 /// A basic block: some nodes, and the numbers of blocks before and behind it.
@@ -34,8 +58,8 @@ struct Block<'a> {
     from: Vec<usize>,
 }
 
-/// The steps of the loops of a function, by the offset of their head.
-pub(super) fn steps(nodes: &[Node]) -> BTreeMap<u32, Steps> {
+/// What the loops of a function do to registers, by the offset of their head.
+pub(super) fn turns(nodes: &[Node]) -> BTreeMap<u32, Turns> {
     let blocks = blocks(nodes);
     let idom = dominators(blocks.len(), |block| &blocks[block].from);
     let dominates = |a: usize, mut b: usize| {
@@ -51,55 +75,81 @@ pub(super) fn steps(nodes: &[Node]) -> BTreeMap<u32, Steps> {
             heads.entry(*head).or_default().push(at);
         }
     }
-    let sums: Vec<Sum> = blocks.iter().map(|block| Sum::of(block.nodes)).collect();
     let found = heads.into_iter().filter_map(|(head, tails)| {
-        let mut inside = vec![false; blocks.len()];
-        inside[head] = true;
+        let mut inside = BTreeSet::from([head]);
         let mut work = tails;
-        let mut sum = sums[head];
         while let Some(block) = work.pop() {
-            if !std::mem::replace(&mut inside[block], true) {
-                sum = sum.and(&sums[block]);
+            if inside.insert(block) {
                 work.extend(&blocks[block].from);
             }
         }
-        Some((blocks[head].nodes.first()?.offset, sum.steps()))
+        let own: Vec<&[Node]> = inside.iter().map(|block| blocks[*block].nodes).collect();
+        Some((blocks[head].nodes.first()?.offset, of_loop(&own)))
     });
     found.collect()
 }
 
-/// What some instructions do to registers.
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    by: Steps,
-    /// Registers that are changed otherwise.
-    otherwise: u16,
+/// What these blocks do to registers, the head first.
+fn of_loop(blocks: &[&[Node]]) -> Turns {
+    let mut turns = Turns::default();
+    let (mut otherwise, mut rises, mut falls) = (0, 0, 0);
+    for node in blocks.iter().copied().flatten() {
+        match node.adds {
+            Some(Change { reg, by }) => {
+                let turn = &mut turns[usize::from(reg & 15)];
+                turn.step = turn.step.gcd(&by.unsigned_abs());
+                *(if by > 0 { &mut rises } else { &mut falls }) |= 1_u16 << (reg & 15);
+            }
+            None => otherwise |= node.changes,
+        }
+    }
+    for (i, turn) in turns.iter_mut().enumerate() {
+        let is = |set: u16| set >> i & 1 == 1;
+        turn.changed = is(otherwise | rises | falls);
+        if is(otherwise) || i == Reg::Rsp as usize {
+            turn.step = 0;
+        }
+        if turn.step == 0 {
+            continue;
+        }
+        turn.sign = i8::from(is(rises)) - i8::from(is(falls));
+        turn.pace = pace(blocks, i, turn.step);
+        turn.limit = limit(blocks, i);
+    }
+    turns
 }
 
-impl Sum {
-    fn of(nodes: &[Node]) -> Sum {
-        let mut sum = Sum::default();
-        for node in nodes {
-            match node.adds {
-                Some(Change { reg, by }) => {
-                    let step = &mut sum.by[usize::from(reg & 15)];
-                    *step = step.gcd(&by);
-                }
-                None => sum.otherwise |= node.changes,
-            }
+/// What each block adds to the register, in steps, and up to the sign; as a hash (FNV-1a).
+fn pace(blocks: &[&[Node]], reg: usize, step: u64) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut sign = 0;
+    for (at, block) in (0_i128..).zip(blocks) {
+        let own = block.iter().filter_map(|node| node.adds);
+        let own = own.filter(|change| usize::from(change.reg) == reg);
+        let sum = own.fold(0, |sum, change| sum + i128::from(change.by)) / i128::from(step);
+        if sum == 0 {
+            continue;
         }
-        sum
+        if sign == 0 {
+            sign = sum.signum();
+        }
+        for byte in (at << 64 ^ (sum * sign)).to_le_bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        }
     }
+    hash
+}
 
-    fn and(&self, other: &Sum) -> Sum {
-        let by = std::array::from_fn(|i| self.by[i].gcd(&other.by[i]));
-        Sum { by, otherwise: self.otherwise | other.otherwise }
+/// What the register is compared with.
+fn limit(blocks: &[&[Node]], reg: usize) -> Option<(i64, bool)> {
+    let mut before = true;
+    for node in blocks.iter().copied().flatten() {
+        if let Some(limit) = node.limit.filter(|limit| usize::from(limit.reg) == reg) {
+            return Some((limit.at, before));
+        }
+        before &= node.adds.is_none_or(|change| usize::from(change.reg) != reg);
     }
-
-    fn steps(&self) -> Steps {
-        let only = |i: usize| self.otherwise >> i & 1 == 0 && i != Reg::Rsp as usize;
-        std::array::from_fn(|i| if only(i) { self.by[i] } else { 0 })
-    }
+    None
 }
 
 /// The blocks that the first leads to, in reverse postorder.

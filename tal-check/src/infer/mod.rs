@@ -19,7 +19,7 @@ use crate::prove::{Known, facts_of, settle};
 use facts::{Offered, Sides, choose, cover, strongest};
 use form::{Alone, Form, Mismatch, Outcome, Unmatched};
 use live::Flow as Paths;
-use loops::Steps;
+use loops::Turns;
 pub use settle::Settle;
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::decode::Cc;
@@ -109,11 +109,16 @@ pub struct Effort {
     precise: u32,
     /// Has what a loop steps a variable from the first visit on?
     forms: bool,
+    /// Are bounds at joins found by paths alone?
+    paths: bool,
 }
 
 /// Little is enough most often; where it is not, the next may be.
-pub const EFFORTS: [Effort; 2] =
-    [Effort { precise: 2, forms: true }, Effort { precise: 3, forms: false }];
+pub const EFFORTS: [Effort; 3] = [
+    Effort { precise: 2, forms: true, paths: true },
+    Effort { precise: 2, forms: true, paths: false },
+    Effort { precise: 3, forms: false, paths: false },
+];
 
 /// Finds the states of the labels of the function `id` at `[start, end)` of the text.
 pub fn infer<H: Settle>(
@@ -122,7 +127,7 @@ pub fn infer<H: Settle>(
     range: (u32, u32),
     labels: &[LabelSite],
     thresholds: &[i128],
-    Effort { precise, forms }: Effort,
+    Effort { precise, forms, paths: by_paths }: Effort,
 ) -> Inferred {
     let entry = match judge.entry_state(id) {
         Ok(entry) => entry,
@@ -155,6 +160,7 @@ pub fn infer<H: Settle>(
         thresholds,
         precise,
         forms,
+        by_paths,
         candidates: BTreeMap::new(),
         presumed: BTreeMap::new(),
         fell: None,
@@ -238,6 +244,7 @@ struct Engine<'a> {
     thresholds: Vec<i128>,
     precise: u32,
     forms: bool,
+    by_paths: bool,
     candidates: BTreeMap<u32, Candidate>,
     /// States of labels whose written state holds on no way; nothing is run from them.
     presumed: BTreeMap<u32, LabelState>,
@@ -464,9 +471,9 @@ impl Engine<'_> {
             }
             _ => Seed::default(),
         };
-        let steps = self.paths.steps.get(&site.offset).filter(|_| first && self.forms);
+        let ahead = self.paths.turns.get(&site.offset).filter(|_| first && self.forms);
         seed.outcomes.clone_from(&self.outcomes);
-        let joined = self.join(judge, (from, site.offset), (&mut left, &mut state), &seed, steps);
+        let joined = self.join(judge, (from, site.offset), (&mut left, &mut state), &seed, ahead);
         let mut form = match joined {
             Ok(form) => form,
             Err(mismatch) => return self.mismatch(label, (from, site.offset), mismatch),
@@ -494,6 +501,7 @@ impl Engine<'_> {
             single,
             visits: if first { 0 } else { 1 + if back { turns } else { 0 } },
             precise: self.precise,
+            paths: self.by_paths,
             changes,
             known,
         };
@@ -626,14 +634,15 @@ impl Engine<'_> {
         (from, to): (u32, u32),
         (left, right): (&mut State, &mut State),
         seed: &Seed,
-        steps: Option<&Steps>,
+        turns: Option<&Turns>,
     ) -> Result<Form, Mismatch> {
         let of = |sets: &BTreeMap<u32, u16>| sets.get(&to).copied().unwrap_or(u16::MAX);
-        let live = (of(&self.paths.live), of(&self.paths.matter));
+        let plain = self.paths.plain.get(&to).copied().unwrap_or_default();
+        let live = (of(&self.paths.live), of(&self.paths.matter), plain);
         let fixed = (self.fixed, self.fixed_views);
         let last = if self.paths.dead_ends.contains(&to) { Alone::Lost } else { Alone::Null };
         for _ in 0..RESHAPES {
-            match zip::zip(judge.image, (left, right), fixed, live, Alone::Named, seed, steps) {
+            match zip::zip(judge.image, (left, right), fixed, live, Alone::Named, seed, turns) {
                 Err(Mismatch::Capability(unmatched))
                     if reshape(judge, from, &unmatched, left, right) => {}
                 Err(Mismatch::Lent(on_left, lent)) => {
@@ -647,7 +656,7 @@ impl Engine<'_> {
                 form => return form,
             }
         }
-        zip::zip(judge.image, (left, right), fixed, live, last, seed, steps)
+        zip::zip(judge.image, (left, right), fixed, live, last, seed, turns)
     }
 
     /// What was found behind a label while its state had another form is more special than it has

@@ -4,7 +4,7 @@
 //! words, facts, views and capabilities stand in the label as they were written. Only the rest of
 //! the state is joined: what a written state takes of a way into the label is left out of that.
 
-use super::form::{Form, Key, Outcome, Value};
+use super::form::{Drift, Form, Key, Outcome, Value};
 use crate::ghosts::Fit;
 use crate::lowered::{Written, WrittenVar};
 use tal_core::hint::{Inst, Place};
@@ -55,7 +55,8 @@ pub(crate) fn seed(
     for (j, (var, (l, r))) in written.vars.iter().zip(sides).enumerate() {
         let closed = written.closes(var, number(fixed, j));
         let (left, right) = (value(l), value(r));
-        seed.keys.push(Key { kind: var.kind.clone(), left, right, closed });
+        let (kind, drift) = (var.kind.clone(), Drift::default());
+        seed.keys.push(Key { kind, left, right, closed, drift });
     }
     for (place, ..) in &written.words {
         match place {

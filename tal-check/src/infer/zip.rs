@@ -12,16 +12,17 @@ use std::cell::RefCell;
 use tal_core::counted::Rc;
 use tal_core::image::Image;
 use tal_core::limits;
+use tal_core::prove::{high, low};
 use tal_core::state::{Scope, State};
 use tal_core::term::{Monomial, Term, Var};
 use tal_core::ty::{
-    Base, Block, Cap, Entry, Field, FieldTy, Guard, Kind, Lent, Mem, Mode, NameSet, Reg, Region,
-    Small, View, Word,
+    Base, Block, Bounds, Cap, Entry, Field, FieldTy, Guard, Kind, Lent, Mem, Mode, NameSet, Reg,
+    Region, Small, View, Word,
 };
 
-use super::form::{Alone, Form, Key, Mismatch, Outcome, Unmatched, Value};
+use super::form::{Alone, Drift, Form, Key, Mismatch, Outcome, Unmatched, Value};
 use super::live::RegSet;
-use super::loops::Steps;
+use super::loops::{Turn, Turns};
 use super::written::Seed;
 
 /// Joins two states of one function. `fixed` variables and `fixed_views` views are the function's.
@@ -30,17 +31,17 @@ pub(crate) fn zip(
     image: &Image<'_>,
     (left, right): (&State, &State),
     (fixed, fixed_views): (usize, usize),
-    (live, matter): (RegSet, RegSet),
+    (live, matter, plain): (RegSet, RegSet, RegSet),
     alone: Alone,
     seed: &Seed,
-    steps: Option<&Steps>,
+    turns: Option<&Turns>,
 ) -> Result<Form, Mismatch> {
     let (keys, written) = (seed.keys.clone(), seed.keys.len());
     let matters = RefCell::new(vec![true; written]);
     let outcomes = &seed.outcomes;
-    let (data, step) = (false, 0);
+    let (data, turn) = (None, Turn::default());
     let mut zip =
-        Zip { image, left, right, fixed, alone, outcomes, keys, written, data, step, matters };
+        Zip { image, left, right, fixed, alone, outcomes, keys, written, data, turn, matters };
     if left.stack.delta != right.stack.delta {
         return Err(Mismatch::Depth(left.stack.delta, right.stack.delta));
     }
@@ -52,12 +53,12 @@ pub(crate) fn zip(
         for reg in Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp && !seed.regs.contains(r)) {
             let i = reg as usize;
             if live & (1 << i) != 0 && is_product(&left.regs()[i]) == last {
-                zip.data = matter & (1 << i) == 0;
-                zip.step = steps.map_or(0, |steps| steps[i]);
+                zip.data = (matter & (1 << i) == 0).then_some(plain & (1 << i) != 0);
+                zip.turn = turns.map_or_else(Turn::default, |turns| turns[i]);
                 regs[i] = zip.word(&left.regs()[i], &right.regs()[i]);
             }
         }
-        (zip.data, zip.step) = (false, 0);
+        (zip.data, zip.turn) = (None, Turn::default());
         let open = left.slots().filter(|(at, _)| !seed.slots.contains(at));
         for (offset, word) in open.filter(|(_, word)| is_product(word) == last) {
             let other = right.slots().find(|(o, _)| *o == offset);
@@ -95,10 +96,11 @@ struct Zip<'a> {
     keys: Vec<Key>,
     /// How many of these the written state has.
     written: usize,
-    /// Does it not matter what the word holds that is joined?
-    data: bool,
-    /// If not zero: the number that is joined goes on in these steps.
-    step: u64,
+    /// If it does not matter what the word holds that is joined: does it matter that it is a number
+    /// of 64 bits?
+    data: Option<bool>,
+    /// At the first visit of a loop: what its turns do to the register that is joined.
+    turn: Turn,
     /// By variable of the label: does it matter somewhere what it is?
     matters: RefCell<Vec<bool>>,
 }
@@ -114,7 +116,7 @@ impl Zip<'_> {
 
     /// The variable of this number stands in what is joined.
     fn used(&self, key: usize) -> Var {
-        if !self.data {
+        if self.data.is_none() {
             let mut matters = self.matters.borrow_mut();
             if matters.len() <= key {
                 matters.resize(key + 1, false);
@@ -150,24 +152,51 @@ impl Zip<'_> {
     }
 
     fn key(&mut self, kind: Kind, left: Value, right: Value) -> Var {
-        let known = |k: &Key| k.left == left && k.right == right;
+        self.key_in(1, kind, left, right)
+    }
+
+    /// The variable that has these values, in so many of which the turns of the loop change it as
+    /// what is joined.
+    fn key_in(&mut self, stride: i128, kind: Kind, left: Value, right: Value) -> Var {
+        let drift = self.drift(stride);
+        let known = |k: &Key| {
+            k.left == left
+                && k.right == right
+                && (k.drift.pace, k.drift.by) == (drift.pace, drift.by)
+        };
         let at = self.find(known).unwrap_or_else(|| {
-            self.keys.push(Key { kind, left, right, closed: false });
+            self.keys.push(Key { kind, left, right, closed: false, drift });
             self.keys.len() - 1
         });
         self.used(at)
+    }
+
+    /// What the turns of the loop do to a variable of which so many are what is joined, but for a
+    /// limit.
+    fn drift(&self, stride: i128) -> Drift {
+        let Turn { changed, step, sign, pace, .. } = self.turn;
+        let step = i128::from(step);
+        match (changed, step % stride) {
+            (false, _) => Drift::default(),
+            (true, 0) if step != 0 => {
+                Drift { by: i128::from(sign) * (step / stride), pace, limit: None }
+            }
+            // Nothing goes with it.
+            _ => Drift { by: 0, pace: u64::MAX - self.keys.len() as u64, limit: None },
+        }
     }
 
     /// The common form of two integers: themselves, a multiple of a known variable plus something
     /// fixed, or a new variable, times the stride that both share.
     fn term(&mut self, left: &Term, right: &Term) -> Option<Term> {
         if left == right && self.all_fixed(left) {
-            if self.step == 0 || self.data {
-                return Some(left.clone());
-            }
-            // Still fixed: so many steps, of which there will be others.
-            let step = i128::from(self.step);
-            return self.in_steps((left, right), step, &remainder(left, step)?);
+            // Still fixed: there will be other values, or so many steps.
+            let step = i128::from(self.turn.step);
+            return match (self.data, self.turn.changed, step) {
+                (Some(plain), true, _) => Some(self.some_number(left, right, plain)),
+                (None, true, 1..) => self.in_steps((left, right), step, &remainder(left, step)?),
+                _ => Some(left.clone()),
+            };
         }
         // Of `value - n` the value of the field is not the label's to name.
         let (bound, other) = (bound_part(left)?, bound_part(right)?);
@@ -178,9 +207,8 @@ impl Zip<'_> {
             let (left, right) = (left.sub(&bound).ok()?, right.sub(&bound).ok()?);
             return self.term(&left, &right)?.add(&bound).ok();
         }
-        if self.data {
-            let v = self.key(Kind::INT, Value::Int(left.clone()), Value::Int(right.clone()));
-            return Some(Term::var(v));
+        if let Some(plain) = self.data {
+            return Some(self.some_number(left, right, plain));
         }
         if let Some(found) = (0..self.keys.len()).find_map(|i| self.through(i, left, right)) {
             return Some(found);
@@ -192,6 +220,20 @@ impl Zip<'_> {
         self.in_steps((left, right), stride, &rest)
     }
 
+    /// A variable of which nothing is said but, where that is wanted, that it has 64 bits.
+    fn some_number(&mut self, left: &Term, right: &Term, plain: bool) -> Term {
+        let bounds = Bounds::of_bits(64, false);
+        let most = bounds.high().unwrap_or(i128::MAX);
+        let narrow = |state: &State, term: &Term| {
+            let by_bounds =
+                low(state, term) >= Some(0) && high(state, term).is_some_and(|high| high <= most);
+            by_bounds || range(state, term).is_some_and(|(low, high)| low >= 0 && high <= most)
+        };
+        let narrow = plain && narrow(self.left, left) && narrow(self.right, right);
+        let kind = if narrow { Kind::Int(bounds) } else { Kind::INT };
+        Term::var(self.key(kind, Value::Int(left.clone()), Value::Int(right.clone())))
+    }
+
     /// `stride * key + rest`, which both sides are.
     fn in_steps(
         &mut self,
@@ -200,8 +242,22 @@ impl Zip<'_> {
         rest: &Term,
     ) -> Option<Term> {
         let (l, r) = (quotient(left, stride, rest)?, quotient(right, stride, rest)?);
-        let v = self.key(Kind::INT, Value::Int(l), Value::Int(r));
+        let v = self.key_in(stride, Kind::INT, Value::Int(l), Value::Int(r));
+        let limit = self.limit(stride, rest);
+        if let Some(key) = index_of(v).and_then(|i| self.keys.get_mut(i.checked_sub(self.fixed)?)) {
+            key.drift.limit = key.drift.limit.or(limit);
+        }
         Term::var(v).scale(stride).ok()?.add(rest).ok()
+    }
+
+    /// How many strides there are up to what the register that is joined is compared with, where
+    /// that is not known to be the last.
+    fn limit(&self, stride: i128, rest: &Term) -> Option<i128> {
+        let (at, before) = self.turn.limit?;
+        let step = i128::from(self.turn.sign);
+        // Behind the comparison it has not been reached.
+        let last = if before { i128::from(at) } else { i128::from(at) - step };
+        last.checked_sub(rest.as_int()?)?.checked_div_euclid(stride)
     }
 
     /// `factor * key + fixed rest`, if both sides are that.
@@ -225,7 +281,13 @@ impl Zip<'_> {
         if step != 0 && rise % step == 0 {
             factors.push(rise / step);
         }
-        factors.into_iter().filter(|f| *f != 0).find_map(|factor| {
+        let drift = self.keys[key].drift;
+        let together = |factor: i128| {
+            let own = self.drift(factor);
+            key < self.written || (drift.pace, drift.by) == (own.pace, own.by)
+        };
+        let factors = factors.into_iter().filter(|f| *f != 0 && together(*f));
+        factors.into_iter().find_map(|factor: i128| {
             let rest = left.add_scaled(l, -factor).ok()?;
             let same = rest == right.add_scaled(r, -factor).ok()? && self.all_fixed(&rest);
             let var = || Term::var(self.used(key));
@@ -295,7 +357,11 @@ impl Zip<'_> {
         match (left, right) {
             (Word::Int(l), Word::Int(r)) => Some(Word::Int(self.term(l, r)?)),
             (Word::Ptr(a, l), Word::Ptr(b, r)) => {
-                let base = self.base(*a, *b)?;
+                // What is added to it changes nothing of what it points to.
+                let turn = std::mem::take(&mut self.turn);
+                let base = self.base(*a, *b);
+                self.turn = turn;
+                let base = base?;
                 Some(Word::Ptr(base, self.term(l, r)?))
             }
             (Word::Int(l), Word::Ptr(base, r)) if r.as_int() == Some(0) => {
@@ -1058,6 +1124,14 @@ fn remainder(term: &Term, stride: i128) -> Option<Term> {
     });
     let parts: Vec<Monomial> = parts.collect();
     Term::from_parts(term.constant().rem_euclid(stride), parts).ok()
+}
+
+/// The number of a variable.
+fn index_of(v: Var) -> Option<usize> {
+    match v {
+        Var::Free(i) => Some(usize::from(i)),
+        _ => None,
+    }
 }
 
 /// How many strides the term is beyond the rest.
