@@ -5,7 +5,8 @@
 //! `--show-state`: of a register or slot, or a fact. Alone on its line, either is about the next
 //! instruction.
 
-use crate::check::{Explored, Refusal, check, explore};
+use crate::check::{Refusal, check};
+use crate::explore::{Explored, explore};
 use crate::infer::Trouble;
 use crate::lowered::Lowered;
 use crate::report::report;

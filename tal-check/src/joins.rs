@@ -5,31 +5,28 @@
 //! forget. So what is written down are the heads of extended basic blocks (Muchnick, Advanced
 //! Compiler Design and Implementation, 7.1), and what a source states.
 
+use crate::annotate::Part;
 use crate::dead::{flood, ways};
 use crate::lowered::{FnInfo, Lowered};
 use iced_x86::{FlowControl, Instruction};
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::limits;
-use tal_core::ty::FnId;
 use tal_write::Label;
 
 /// So many blocks may lie in each other: half of the scopes; the others are left to labels.
 const SPARE: usize = limits::SCOPES / 2;
 
-/// The labels without those to which a single way leads; of the functions in `whole`, all.
-pub(crate) fn joins(lowered: &Lowered, labels: &[Label], whole: &BTreeSet<FnId>) -> Vec<Label> {
-    let image = lowered.image(labels);
+/// The labels of these functions without those to which a single way leads.
+pub(crate) fn joins(part: Part<'_>, labels: &[Label]) -> Vec<Label> {
+    let Part { lowered, image, functions } = part;
+    let interface = &lowered.host.interface;
     let mut blocks = BTreeSet::new();
-    for (id, function) in (0..).map(FnId).zip(&lowered.functions) {
-        if !whole.contains(&id) {
-            let code = lowered.instructions(function.offset, function.end()).collect::<Vec<_>>();
-            let range = function.offset..function.end();
-            let way = |i| {
-                (lowered.offset_of(i), ways(lowered, &image, &lowered.host.interface, i, &range))
-            };
-            let graph = Graph { code: &code, ways: code.iter().map(way).collect() };
-            graph.blocks(lowered, function, &mut blocks);
-        }
+    for function in functions.iter().filter_map(|id| lowered.functions.get(id.0 as usize)) {
+        let code = lowered.instructions(function.offset, function.end()).collect::<Vec<_>>();
+        let range = function.offset..function.end();
+        let way = |i| (lowered.offset_of(i), ways(lowered, image, interface, i, &range));
+        let graph = Graph { code: &code, ways: code.iter().map(way).collect() };
+        graph.blocks(lowered, function, &mut blocks);
     }
     labels.iter().filter(|label| !blocks.contains(&label.offset)).cloned().collect()
 }

@@ -10,6 +10,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod annotate;
 pub mod asm;
 pub mod check;
 pub mod codes;
@@ -19,6 +20,7 @@ mod dead;
 pub mod directives;
 mod dominators;
 pub mod encodings;
+pub mod explore;
 pub mod files;
 pub mod find;
 pub mod ghosts;

@@ -17,7 +17,7 @@ use iced_x86::Instruction;
 use std::collections::BTreeMap;
 use tal_core::counted::Rc;
 use tal_core::hint::Place;
-use tal_core::image::{Contents, Data, DataKind, Function, Image};
+use tal_core::image::{Contents, Data, DataKind, Function, Image, Segment};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{
     Base, Cap, DataId, Fact, FnId, Kind, Mode, NamedType, Reg, Sig, TypeId, View, Word,
@@ -380,6 +380,19 @@ impl Lowered {
         }
     }
 
+    /// The data as it would be mapped, each object apart.
+    pub(crate) fn segments(&self) -> Vec<Segment<'_>> {
+        fn segment(data: &DataInfo) -> Segment<'_> {
+            Segment {
+                address: data.address,
+                size: data.size,
+                bytes: data.contents.as_deref().unwrap_or_default(),
+                writable: data.section != Section::Rodata,
+            }
+        }
+        self.data.iter().map(segment).collect()
+    }
+
     /// The instructions from one text offset to another, as iced-x86 reads them.
     pub(crate) fn instructions(
         &self,
@@ -391,6 +404,20 @@ impl Lowered {
             self.code.partition_point(|i| i.ip() < address)
         };
         self.code.get(at(from)..at(to)).unwrap_or_default().iter().copied()
+    }
+
+    /// The instruction at this text offset, as iced-x86 reads it.
+    pub(crate) fn code_at(&self, offset: u32) -> Option<&Instruction> {
+        let address = u64::from(self.text_address) + u64::from(offset);
+        let at = self.code.binary_search_by_key(&address, Instruction::ip).ok()?;
+        self.code.get(at)
+    }
+
+    /// The numbers of all functions.
+    #[must_use]
+    pub fn ids(&self) -> Vec<FnId> {
+        let count = u32::try_from(self.functions.len()).unwrap_or(u32::MAX);
+        (0..count).map(FnId).collect()
     }
 
     /// Text offset of one of [`Lowered::instructions`].

@@ -5,7 +5,7 @@
 //! needed where its block rests on it, and where the proof of a needed fact of another label does,
 //! on a way there. What nothing needs is not written, nor are sizes drawn for it.
 
-use crate::check::finder;
+use crate::annotate::Part;
 use crate::find::Finder;
 use crate::lowered::Lowered;
 use crate::prove::rest;
@@ -15,7 +15,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Ghost, Hints, Inst, Proof, Seen, Site, Start, Step};
-use tal_core::judge::Judge;
 use tal_core::learn::{Told, told};
 use tal_core::prove::{by_bounds, shows};
 use tal_core::state::{Mark, Scope, State};
@@ -47,23 +46,23 @@ pub type Ghosts = VecDeque<(usize, Ghost)>;
 /// # Errors
 /// When the judge refuses the program.
 pub fn needed(lowered: &Lowered, labels: &[Label]) -> Result<Needed, Error> {
-    needed_on(lowered, labels, &Plan::default())
+    let image = lowered.image(labels);
+    let part = Part { lowered, image: &image, functions: &lowered.ids() };
+    needed_on(part, labels, &Plan::default())
 }
 
-/// The same with the labels on these scopes.
+/// The same for some functions with the labels on these scopes.
 ///
 /// # Errors
-/// When the judge refuses the program.
-pub(crate) fn needed_on(lowered: &Lowered, labels: &[Label], plan: &Plan) -> Result<Needed, Error> {
-    let image = lowered.image(labels);
-    let mut finder = finder(lowered, &image, labels);
+/// When the judge refuses one of them.
+pub(crate) fn needed_on(part: Part<'_>, labels: &[Label], plan: &Plan) -> Result<Needed, Error> {
+    let mut finder = part.finder(labels);
     finder.scopes = Some(plan);
     finder.busy = plan.busy.as_ref();
-    let mut judge =
-        Judge::new(&image, &lowered.host.interface, Uses::new(finder, labels), u64::MAX);
-    judge.verify()?;
-    let mut uses = judge.hints;
-    for local in lowered.functions.iter().flat_map(|f| &f.labels) {
+    let mut uses = part.judge(Uses::new(finder, labels))?;
+    let functions = part.functions.iter();
+    let functions = functions.filter_map(|id| part.lowered.functions.get(id.0 as usize));
+    for local in functions.flat_map(|f| &f.labels) {
         let Some(written) = &local.state else { continue };
         let at = labels.binary_search_by_key(&local.offset, |l| l.offset);
         let Some(label) = at.ok().and_then(|at| u32::try_from(at).ok()) else { continue };
@@ -463,7 +462,12 @@ impl<'a> Forward for Uses<'a> {
         match start {
             Start::Block { .. } => {}
             Start::Entry(_) => self.listed = Rc::default(),
-            Start::Label(label) => self.begin(label, state),
+            Start::Label(label) => {
+                let at = self.finder.image.labels.get(label as usize);
+                if let Some(label) = at.and_then(|at| self.label_at(*at)) {
+                    self.begin(label, state);
+                }
+            }
         }
         self.finder.block(start, state)
     }

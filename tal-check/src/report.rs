@@ -20,7 +20,8 @@ mod suggest;
 pub mod words;
 mod written;
 
-use crate::check::{Explored, Refusal, explore, functions};
+use crate::check::Refusal;
+use crate::explore::{Explored, explore, refused};
 use crate::infer::Trouble;
 use crate::lowered::Lowered;
 use replay::{Part, Replay, Trace};
@@ -40,7 +41,7 @@ pub fn report(lowered: &Lowered, refusals: &[Refusal]) -> Vec<Diag> {
     let context = Context { lowered, explored: &explored, replay: &replay };
     let mut diags = Vec::new();
     // States that are found at joins only are not found here: nothing is wrong with those.
-    let refused = functions(refusals);
+    let refused = refused(refusals);
     let mut troubled = BTreeSet::new();
     for refusal in &explored.refusals {
         match refusal {

@@ -8,20 +8,20 @@
 //! its instructions write, and what the judge sees change while it judges the program once with
 //! whole states: that is how ghosts count.
 
-use crate::check::finder;
+use crate::annotate::Part;
 use crate::dead::ways;
 use crate::dominators::{dominators, reverse_postorder};
 use crate::find::{Busy, Finder};
 use crate::infer::live::writes;
 use crate::lowered::{FnInfo, Lowered};
-use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Register};
+use iced_x86::{FlowControl, InstructionInfoFactory, Register};
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::counted::Shared;
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Ghost, Hints, Place, Site, Start};
-use tal_core::judge::Judge;
+use tal_core::image::Image;
 use tal_core::state::State;
-use tal_core::ty::{Cap, FnId, Reg, Word};
+use tal_core::ty::{Cap, Reg, Word};
 use tal_write::Label;
 
 /// Places of a state, a bit each: registers by number; that of rsp stands for the capabilities;
@@ -102,30 +102,21 @@ pub(crate) struct Hang {
 /// Scopes that may lie below a label: half of what the judge admits are left to blocks.
 const DEPTH: usize = 60;
 
-/// The plan for these labels. Those of the functions in `flat` hang on the root. `busy`: where
-/// instructions need ghosts, if that is known.
+/// The plan for these labels. `busy`: where instructions need ghosts, if that is known.
 ///
 /// # Errors
-/// When the judge refuses the program.
-pub(crate) fn plan(
-    lowered: &Lowered,
-    labels: &[Label],
-    flat: &BTreeSet<FnId>,
-    busy: Option<&Busy>,
-) -> Result<Plan, Error> {
-    let image = lowered.image(labels);
-    let graphs: Vec<Graph> = (0..)
-        .map(FnId)
-        .zip(&lowered.functions)
-        .filter(|(id, _)| !flat.contains(id))
-        .map(|(_, function)| Graph::new(lowered, labels, function))
-        .collect();
+/// When the judge refuses one of the functions.
+pub(crate) fn plan(part: Part<'_>, labels: &[Label], busy: Option<&Busy>) -> Result<Plan, Error> {
+    let Part { lowered, image, functions } = part;
+    let functions = functions.iter().filter_map(|id| lowered.functions.get(id.0 as usize));
+    let graphs: Vec<Graph> =
+        functions.map(|function| Graph::new(lowered, image, labels, function)).collect();
     let nodes = graphs.iter().flat_map(|g| &g.nodes);
-    let mut finder = finder(lowered, &image, labels);
+    let mut finder = part.finder(labels);
     finder.busy = busy;
     let hints = Watch {
         finder,
-        code: instructions(lowered),
+        lowered,
         info: InstructionInfoFactory::new(),
         starts: nodes.clone().map(|n| n.start).collect(),
         ends: nodes.filter(|n| !n.falls).map(|n| n.end).collect(),
@@ -136,9 +127,7 @@ pub(crate) fn plan(
         site: None,
         written: Written::default(),
     };
-    let mut judge = Judge::new(&image, &lowered.host.interface, hints, u64::MAX);
-    judge.verify()?;
-    let Watch { written, finder, .. } = judge.hints;
+    let Watch { written, finder, .. } = part.judge(hints)?;
     let busy = busy.map(|_| finder.planned);
     let mut plan = Plan { busy, ..Plan::default() };
     for graph in &graphs {
@@ -170,13 +159,12 @@ struct Graph {
 }
 
 impl Graph {
-    fn new(lowered: &Lowered, labels: &[Label], function: &FnInfo) -> Graph {
-        let image = lowered.image(labels);
+    fn new(lowered: &Lowered, image: &Image<'_>, labels: &[Label], function: &FnInfo) -> Graph {
         let interface = &lowered.host.interface;
         let range = function.offset..function.end();
         let code: Vec<_> = lowered.instructions(range.start, range.end).collect();
         let ways: Vec<Vec<u32>> =
-            code.iter().map(|i| ways(lowered, &image, interface, i, &range)).collect();
+            code.iter().map(|i| ways(lowered, image, interface, i, &range)).collect();
         let is_label = |at: u32| labels.binary_search_by_key(&at, |l| l.offset).is_ok();
         let mut leaders = BTreeSet::from([range.start]);
         leaders.extend(labels.iter().map(|l| l.offset).filter(|at| range.contains(at)));
@@ -355,16 +343,10 @@ impl Words {
     }
 }
 
-/// The program's instructions by offset.
-fn instructions(lowered: &Lowered) -> BTreeMap<u32, Instruction> {
-    let all = lowered.functions.iter().flat_map(|f| lowered.instructions(f.offset, f.end()));
-    all.map(|instruction| (lowered.offset_of(&instruction), instruction)).collect()
-}
-
 /// A finder that is watched.
 struct Watch<'a> {
     finder: Finder<'a>,
-    code: BTreeMap<u32, Instruction>,
+    lowered: &'a Lowered,
     info: InstructionInfoFactory,
     starts: BTreeSet<u32>,
     /// Instructions that end a block.
@@ -384,7 +366,7 @@ impl Watch<'_> {
     /// The instruction writes these, though they may hold nothing that anybody knows before and
     /// after.
     fn writes(&mut self, state: &State, at: u32) {
-        let Some(instruction) = self.code.get(&at) else { return };
+        let Some(instruction) = self.lowered.code_at(at) else { return };
         let mut places = 0;
         if let FlowControl::Call | FlowControl::IndirectCall = instruction.flow_control() {
             let lost = Reg::ALL.into_iter().filter(|r| !r.callee_saved() && *r != Reg::Rsp);

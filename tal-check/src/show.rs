@@ -1,6 +1,6 @@
 //! Not trusted: a bug here can reject, never admit. What is known before an instruction, shown.
 
-use crate::check::Explored;
+use crate::explore::Explored;
 use crate::lowered::{FnInfo, Inst, Lowered};
 use crate::report::replay::{Need, Ran, Replay, Trace};
 use crate::report::source::{mentioned, text};

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tal_check::check::{Checked, check, find_labels};
+use tal_check::check::{Checked, check};
+use tal_check::explore::find_labels;
 use tal_check::files::{Disk, Files};
 use tal_check::lower::lower;
 use tal_check::lowered::Lowered;

@@ -113,16 +113,31 @@ impl<'a, H: Hints> Judge<'a, H> {
     pub fn verify(&mut self) -> Result<()> {
         premise!(self.tables());
         premise!(self.starts());
-        let image = self.image;
-        let mut walk = Box::new(Walk::new(image));
-        let mut state = Box::new(State::empty());
-        for id in 0..image.functions.len() {
-            let id = FnId(u32::try_from(id).ok().or_refuse(Rule::Limit)?);
-            self.walk(&mut walk, &mut state, id)?;
-        }
+        let count = u32::try_from(self.image.functions.len()).ok().or_refuse(Rule::Limit)?;
+        let walk = self.walks((0..count).map(FnId))?;
         premise!(self.padding(&walk));
         premise!(self.hints.end());
         Ok(())
+    }
+
+    /// Some functions only, for who judges an image in pieces. That says nothing of the image:
+    /// neither of its tables and the places of its functions nor of the rest of its text.
+    ///
+    /// # Errors
+    /// Why one of them is refused.
+    pub fn functions(&mut self, ids: impl Iterator<Item = FnId>) -> Result<()> {
+        self.walks(ids)?;
+        self.hints.end()
+    }
+
+    /// rule[driver]: each of the functions.
+    fn walks(&mut self, ids: impl Iterator<Item = FnId>) -> Result<Box<Walk>> {
+        let mut walk = Box::new(Walk::new(self.image));
+        let mut state = Box::new(State::empty());
+        for id in ids {
+            self.walk(&mut walk, &mut state, id)?;
+        }
+        Ok(walk)
     }
 
     /// Functions and labels stand in address order inside the text, each label in a function.

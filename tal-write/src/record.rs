@@ -21,7 +21,12 @@ impl Recorded {
     /// Bytes that the answers take.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.writer.bytes.len()
+        self.writer.size()
+    }
+
+    /// What was answered later, for functions that come behind.
+    pub fn append(&mut self, later: &Recorded) {
+        self.writer.append(&later.writer);
     }
 
     fn guessed<T: PartialEq>(

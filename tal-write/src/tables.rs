@@ -9,21 +9,21 @@ use tal_core::wire::{INTERFACE_MAGIC, MAGIC, VERSION};
 
 pub(crate) fn interface(interface: &Interface) -> Vec<u8> {
     let mut w = Writer::default();
-    w.bytes.extend(INTERFACE_MAGIC);
+    w.extend(&INTERFACE_MAGIC);
     w.byte(VERSION);
     w.many(&interface.types, named_type);
     w.uint(interface.origins);
     w.many(&interface.imports, |w, sig| w.sig(sig));
     w.sig(&interface.start);
-    w.bytes
+    w.finish()
 }
 
 pub(crate) fn section(image: &Image<'_>, interface: &Interface, recorded: &Recorded) -> Vec<u8> {
     let mut w = Writer::default();
-    w.bytes.extend(MAGIC);
+    w.extend(&MAGIC);
     w.byte(VERSION);
     w.byte(0);
-    w.bytes.extend(interface.hash);
+    w.extend(&interface.hash);
     w.many(&image.types, named_type);
     w.many(&image.sigs, |w, sig| w.sig(sig));
     let mut next = 0_u32;
@@ -49,8 +49,9 @@ pub(crate) fn section(image: &Image<'_>, interface: &Interface, recorded: &Recor
         next = import.saturating_add(1);
     });
     w.uint(image.start.map_or(0, |f| f.0.saturating_add(1)));
-    w.bytes.extend(&recorded.writer.bytes);
-    w.bytes
+    let mut section = w.finish();
+    section.extend(recorded.writer.finish());
+    section
 }
 
 fn named_type(w: &mut Writer, ty: &NamedType) {

@@ -8,12 +8,13 @@ use tal_core::ty::{
 };
 use tal_core::wire::shared::{has_short_form, single_int};
 
-/// Bytes, and the place of the byte that takes bits now.
+/// Bytes and bits in the order in which they came. They are put together only in the end, so that
+/// what was written apart can be joined.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Writer {
-    pub(crate) bytes: Vec<u8>,
-    bits_at: usize,
-    left: u8,
+    bytes: Vec<u8>,
+    /// Each with the number of bytes before it: twice that, and the bit.
+    bits: Vec<u64>,
     /// Within a record: the number of its first own variable.
     pub(crate) first: Option<u16>,
 }
@@ -23,17 +24,40 @@ impl Writer {
         self.bytes.push(byte);
     }
 
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
     pub(crate) fn bit(&mut self, bit: bool) {
-        if self.left == 0 {
-            self.bits_at = self.bytes.len();
-            self.bytes.push(0);
-            self.left = 8;
+        self.bits.push((self.bytes.len() as u64) << 1 | u64::from(bit));
+    }
+
+    /// What the other wrote comes behind.
+    pub(crate) fn append(&mut self, other: &Writer) {
+        let before = (self.bytes.len() as u64) << 1;
+        self.bits.extend(other.bits.iter().map(|bit| bit + before));
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
+    /// How many bytes that will be.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + self.bits.len().div_ceil(8)
+    }
+
+    /// Eight bits take a byte, which stands where the first of them came.
+    pub(crate) fn finish(&self) -> Vec<u8> {
+        let mut all = Vec::with_capacity(self.size());
+        let mut rest = self.bytes.as_slice();
+        let mut done = 0;
+        for eight in self.bits.chunks(8) {
+            let before = eight.first().map_or(0, |bit| bit >> 1);
+            let (now, behind) = rest.split_at((before as usize - done).min(rest.len()));
+            all.extend_from_slice(now);
+            (rest, done) = (behind, before as usize);
+            all.push(eight.iter().rev().fold(0, |byte, bit| byte << 1 | (bit & 1) as u8));
         }
-        let place = 8_u8.saturating_sub(self.left);
-        if let Some(byte) = self.bytes.get_mut(self.bits_at) {
-            *byte |= u8::from(bit) << place;
-        }
-        self.left = self.left.saturating_sub(1);
+        all.extend_from_slice(rest);
+        all
     }
 
     fn leb(&mut self, mut value: u128) {

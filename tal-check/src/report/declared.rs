@@ -3,7 +3,7 @@
 //! A refusal of the tables of an image says by which rule, not of what: the judge has no places
 //! there. So each declaration is judged alone.
 
-use crate::check::finder;
+use crate::annotate::finder;
 use crate::lowered::Lowered;
 use tal_core::error::{Error, Kind};
 use tal_core::image::DataKind;

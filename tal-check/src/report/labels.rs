@@ -5,7 +5,7 @@ use super::replay::{Replay, Trace};
 use super::scene::{self, Scene, class};
 use super::words::{Names, reg_name, slot_name};
 use super::{memory, rules, suggest};
-use crate::check::Explored;
+use crate::explore::Explored;
 use crate::find::Trouble;
 use crate::lowered::{LocalLabel, Lowered};
 use std::collections::BTreeSet;

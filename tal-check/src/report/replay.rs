@@ -3,7 +3,8 @@
 //! Inference and judging keep only what they need. To say what was known at a place, its block is
 //! run once more from its start, by the same judge with the same finder.
 
-use crate::check::{Explored, finder};
+use crate::annotate::finder;
+use crate::explore::Explored;
 use crate::find::{Finder, Trouble, unknown};
 use crate::infer::table_labels;
 use crate::lowered::Lowered;

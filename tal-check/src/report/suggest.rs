@@ -6,7 +6,8 @@
 use super::replay::Replay;
 use super::source;
 use super::words::reg_name;
-use crate::check::{Refusal, explore};
+use crate::check::Refusal;
+use crate::explore::explore;
 use crate::lower::lower;
 use crate::lowered::{FnInfo, LocalLabel, Lowered};
 use std::collections::BTreeMap;

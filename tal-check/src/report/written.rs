@@ -5,7 +5,7 @@ use super::replay::Trace;
 use super::scene::{class, known};
 use super::words::Names;
 use super::{labels, rules, source};
-use crate::check::Explored;
+use crate::explore::Explored;
 use crate::ghosts::{Lack, Unfit};
 use crate::lower::place_name;
 use crate::lowered::{Lowered, Origin, Written};

@@ -1,0 +1,207 @@
+//! Not trusted: a bug here can reject, never admit. From states of labels to what is written of
+//! functions.
+//!
+//! Functions are judged three times with the finder's answers: once with all labels on the root, to
+//! see what changes between a label and the branch that dominates it ([`scopes`]); once with the
+//! labels on their scopes and all facts, to see which of these some proof rests on ([`needed`]); and
+//! once with no others, when the answers are written down.
+//!
+//! [`needed`]: crate::needed
+
+use crate::find::Busy;
+use crate::find::Finder;
+use crate::joins;
+use crate::lowered::Lowered;
+use crate::needed::{Ghosts, Needed, Ready, Records, needed_on};
+use crate::scopes::{self, Plan};
+use tal_core::error::Error;
+use tal_core::image::Image;
+use tal_core::judge::Judge;
+use tal_core::ty::FnId;
+use tal_write::{Label, Recorded, Recorder};
+
+/// What is written of some functions.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    /// Their labels, in address order.
+    pub(crate) labels: Vec<Label>,
+    /// What is written of these.
+    pub(crate) records: Records,
+    /// All answers.
+    pub(crate) recorded: Recorded,
+}
+
+/// Some functions of a program, and where they are judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a> {
+    pub(crate) lowered: &'a Lowered,
+    /// With their labels, and perhaps those of others.
+    pub(crate) image: &'a Image<'a>,
+    pub(crate) functions: &'a [FnId],
+}
+
+impl<'a> Part<'a> {
+    /// The finder with what the source says in these functions.
+    pub(crate) fn finder(&self, labels: &'a [Label]) -> Finder<'a> {
+        finder_of(self.lowered, self.image, labels, self.functions)
+    }
+
+    /// Judges the functions; the answers come from these hints.
+    ///
+    /// # Errors
+    /// Why they are refused.
+    pub(crate) fn judge<H: tal_core::hint::Hints>(&self, hints: H) -> Result<H, Error> {
+        let interface = &self.lowered.host.interface;
+        let mut judge = Judge::new(self.image, interface, hints, u64::MAX);
+        judge.functions(self.functions.iter().copied())?;
+        Ok(judge.hints)
+    }
+}
+
+/// The finder with what the source says.
+#[must_use]
+pub fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>, labels: &'a [Label]) -> Finder<'a> {
+    finder_of(lowered, image, labels, &lowered.ids())
+}
+
+/// The same for these functions.
+pub(crate) fn finder_of<'a>(
+    lowered: &'a Lowered,
+    image: &'a Image<'a>,
+    labels: &'a [Label],
+    functions: &[FnId],
+) -> Finder<'a> {
+    let mut finder = Finder::new(image, &lowered.host.interface, labels);
+    for function in functions.iter().filter_map(|id| lowered.functions.get(id.0 as usize)) {
+        for ghost in &function.ghosts {
+            finder.written.entry(ghost.offset).or_default().push(ghost.clone());
+        }
+        finder.layouts.extend(function.layouts.iter().map(|(at, id)| (*at, *id)));
+    }
+    finder
+}
+
+/// The functions with these labels, each on the branch that dominates it. `busy`: where the states
+/// were found with ghosts, and only there.
+///
+/// # Errors
+/// When the judge refuses one of them so.
+pub(crate) fn at_once(part: Part<'_>, labels: &[Label], busy: &Busy) -> Result<Piece, Error> {
+    let plan = scopes::plan(part, labels, Some(busy))?;
+    annotated(part, labels, &plan)
+}
+
+/// How often labels are given back, or taken off their scopes.
+const ROUNDS: usize = 4;
+
+/// A function with those of its labels that need a state. If the judge refuses it without some of
+/// its labels it gets all of them; if with labels on scopes it has them on the root. `busy`: where
+/// the states were found with ghosts, and only there, if that is so.
+///
+/// # Errors
+/// When the judge refuses it all the same.
+pub(crate) fn annotate(
+    lowered: &Lowered,
+    function: FnId,
+    labels: &[Label],
+    mut busy: Option<&Busy>,
+) -> Result<Piece, Error> {
+    let functions = [function];
+    let (mut flat, mut whole) = (false, false);
+    for _ in 0..ROUNDS {
+        let all = lowered.image(labels);
+        let joins = match whole {
+            true => labels.to_vec(),
+            false => joins::joins(Part { lowered, image: &all, functions: &functions }, labels),
+        };
+        let image = lowered.image(&joins);
+        let part = Part { lowered, image: &image, functions: &functions };
+        let plan = match flat {
+            true => Ok(Plan::default()),
+            false => scopes::plan(part, &joins, busy),
+        };
+        match plan {
+            Err(_) if busy.take().is_some() => {}
+            Err(error) if joins.len() == labels.len() => return Err(error),
+            Err(_) => whole = true,
+            Ok(plan) => match annotated(part, &joins, &plan) {
+                Ok(found) => return Ok(found),
+                Err(_) if busy.take().is_some() => {}
+                Err(_) if !flat => flat = true,
+                Err(_) => break,
+            },
+        }
+    }
+    let image = lowered.image(labels);
+    annotated(Part { lowered, image: &image, functions: &functions }, labels, &Plan::default())
+}
+
+/// The functions with these labels on these scopes.
+fn annotated(part: Part<'_>, labels: &[Label], plan: &Plan) -> Result<Piece, Error> {
+    written(part, labels, plan, needed_on(part, labels, plan)?)
+}
+
+/// The same, when it is known what is needed.
+fn written(
+    part: Part<'_>,
+    labels: &[Label],
+    plan: &Plan,
+    Needed { labels: kept, records, ghosts }: Needed,
+) -> Result<Piece, Error> {
+    // The search may miss with less before it what it found with more; then all is written.
+    match record(part, labels, plan, Some((records, ghosts))) {
+        Ok((records, recorded)) => Ok(Piece { labels: kept, records, recorded }),
+        Err(_) => {
+            let (records, recorded) = record(part, labels, plan, None)?;
+            Ok(Piece { labels: labels.to_vec(), records, recorded })
+        }
+    }
+}
+
+/// The functions judged once, the answers written down. What is known is not searched for.
+fn record(
+    part: Part<'_>,
+    labels: &[Label],
+    plan: &Plan,
+    known: Option<(Records, Ghosts)>,
+) -> Result<(Records, Recorded), Error> {
+    let mut finder = part.finder(labels);
+    finder.scopes = Some(plan);
+    let recorder = part.judge(Recorder::new(Ready::new(finder, known)))?;
+    Ok((recorder.inner.records(), recorder.recorded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::find_labels;
+    use crate::lower::lower;
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use tal_core::ty::Record;
+
+    /// A mistake about what is needed costs bytes, not the verdict.
+    #[test]
+    fn all_is_written_where_less_is_not_accepted() {
+        let text = "fn f(rdi = a: &[n]u64, rsi = n) -> (rax)\n{\n xor eax, eax\n xor ecx, ecx\n \
+                    jmp .test\n.next: add rax, [rdi + rcx*8]\n inc rcx\n.test: cmp rcx, rsi\n \
+                    jb .next\n ret\n}\n";
+        let files = BTreeMap::from([("test.tal".to_owned(), text.to_owned())]);
+        let lowered = lower(Path::new("test.tal"), &files).unwrap().lowered.unwrap();
+        let labels = find_labels(&lowered).unwrap();
+        let image = lowered.image(&labels);
+        let part = Part { lowered: &lowered, image: &image, functions: &lowered.ids() };
+        let plan = scopes::plan(part, &labels, None).unwrap();
+        let found = needed_on(part, &labels, &plan).unwrap();
+        let nothing = |(parent, record): &(u32, Record)| {
+            (*parent, Record { vars: record.vars.clone(), ..Record::default() })
+        };
+        let nothing = found.records.iter().map(|(at, r)| (*at, nothing(r))).collect();
+        let short = written(part, &labels, &plan, found).unwrap();
+        assert_ne!(short.labels, labels);
+        let wrong = Needed { labels: short.labels, records: nothing, ghosts: Ghosts::new() };
+        let all = written(part, &labels, &plan, wrong).unwrap();
+        assert_eq!(all.labels, labels);
+        assert!(all.recorded.size() > short.recorded.size());
+    }
+}
