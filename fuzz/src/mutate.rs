@@ -5,7 +5,7 @@ use crate::forms::value;
 use fastrand::Rng;
 use std::collections::BTreeMap;
 use tal_asm::program::Program;
-use tal_check::check::finder;
+use tal_check::annotate::finder;
 use tal_check::find::Finder;
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Hints};

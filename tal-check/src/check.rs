@@ -1,6 +1,6 @@
 //! Not trusted: a bug here can reject, never admit. From a file to a judged, annotated program.
 
-use crate::annotate::{self, Piece};
+use crate::annotate::{self, Piece, finder};
 use crate::explore::{TOGETHER, Task, find_labels_with_ghosts, sites, unknown};
 use crate::find::Busy;
 use crate::infer::{EFFORTS, Trouble};
@@ -49,6 +49,10 @@ pub enum Refusal {
 /// # Errors
 /// Every reason found, in address order, with the program for the report.
 pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
+    // What is wrong with what is declared is not looked for in functions.
+    if let Err(error) = declared(&lowered) {
+        return Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))]));
+    }
     let (mut pieces, refused, mut work) = at_joins(&lowered);
     if !refused.is_empty() {
         let (labels, busy) = match find_labels_with_ghosts(&mut lowered, &refused, &mut work) {
@@ -80,6 +84,12 @@ pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal
         Ok(()) => Ok(Checked { lowered, labels, records, section, work }),
         Err(error) => Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))])),
     }
+}
+
+/// Judges what is declared.
+fn declared(lowered: &Lowered) -> Result<(), Error> {
+    let image = lowered.image(&unknown(&sites(lowered, &lowered.ids(), &BTreeSet::new())));
+    Judge::new(&image, &lowered.host.interface, finder(lowered, &image, &[]), u64::MAX).tables()
 }
 
 /// Judges the program with its annotations, as who loads it does.

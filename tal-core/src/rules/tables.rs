@@ -15,7 +15,7 @@ impl<H: Hints> Judge<'_, H> {
     /// # Errors
     /// When it is not so.
     #[inline(never)]
-    pub(crate) fn tables(&mut self) -> Result<()> {
+    pub fn tables(&mut self) -> Result<()> {
         let image = self.image;
         premise!(self.layout());
         let host = self.interface.types.len();
