@@ -3,13 +3,12 @@
 //!
 //! Functions are judged three times with the finder's answers: once with all labels on the root, to
 //! see what changes between a label and the branch that dominates it ([`scopes`]); once with the
-//! labels on their scopes and all facts, to see which of these some proof rests on ([`needed`]); and
-//! once with no others, when the answers are written down.
+//! labels on their scopes and all facts, to see which of these some proof rests on ([`needed`]);
+//! and once with no others, when the answers are written down.
 //!
 //! [`needed`]: crate::needed
 
-use crate::find::Busy;
-use crate::find::Finder;
+use crate::find::{Busy, Finder};
 use crate::joins;
 use crate::lowered::Lowered;
 use crate::needed::{Ghosts, Needed, Ready, Records, needed_on};
