@@ -530,3 +530,31 @@ fn field_tag(ty: &FieldTy) -> u64 {
         FieldTy::Junk(_) => 31,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is written in two pieces, wherever it is cut, gives the same bytes.
+    #[test]
+    fn pieces_join() {
+        let write = |w: &mut Writer, steps: std::ops::Range<u32>| {
+            for step in steps {
+                match step % 3 {
+                    0 => w.uint(step),
+                    _ => w.bit(step % 5 < 2),
+                }
+            }
+        };
+        let mut whole = Writer::default();
+        write(&mut whole, 0..60);
+        for cut in 0..=60 {
+            let (mut first, mut second) = (Writer::default(), Writer::default());
+            write(&mut first, 0..cut);
+            write(&mut second, cut..60);
+            first.append(&second);
+            assert_eq!(first.finish(), whole.finish(), "{cut}");
+            assert_eq!(first.size(), whole.finish().len());
+        }
+    }
+}
