@@ -71,7 +71,7 @@ pub(crate) fn finder_of<'a>(
     functions: &[FnId],
 ) -> Finder<'a> {
     let mut finder = Finder::new(image, &lowered.host.interface, labels);
-    for function in functions.iter().filter_map(|id| lowered.functions.get(id.0 as usize)) {
+    for (_, function) in lowered.some(functions) {
         for ghost in &function.ghosts {
             finder.written.entry(ghost.offset).or_default().push(ghost.clone());
         }
@@ -90,9 +90,6 @@ pub(crate) fn at_once(part: Part<'_>, labels: &[Label], busy: &Busy) -> Result<P
     annotated(part, labels, &plan)
 }
 
-/// How often labels are given back, or taken off their scopes.
-const ROUNDS: usize = 4;
-
 /// A function with those of its labels that need a state. If the judge refuses it without some of
 /// its labels it gets all of them; if with labels on scopes it has them on the root. `busy`: where
 /// the states were found with ghosts, and only there, if that is so.
@@ -106,33 +103,30 @@ pub(crate) fn annotate(
     mut busy: Option<&Busy>,
 ) -> Result<Piece, Error> {
     let functions = [function];
-    let (mut flat, mut whole) = (false, false);
-    for _ in 0..ROUNDS {
-        let all = lowered.image(labels);
-        let joins = match whole {
-            true => labels.to_vec(),
-            false => joins::joins(Part { lowered, image: &all, functions: &functions }, labels),
-        };
-        let image = lowered.image(&joins);
-        let part = Part { lowered, image: &image, functions: &functions };
+    let all = lowered.image(labels);
+    let all = Part { lowered, image: &all, functions: &functions };
+    let joins = joins::joins(all, labels);
+    let image = lowered.image(&joins);
+    let (mut part, mut own) = (Part { image: &image, ..all }, joins.as_slice());
+    let mut flat = false;
+    // Each time something is given up, and nothing twice.
+    loop {
         let plan = match flat {
             true => Ok(Plan::default()),
-            false => scopes::plan(part, &joins, busy),
+            false => scopes::plan(part, own, busy),
         };
         match plan {
             Err(_) if busy.take().is_some() => {}
-            Err(error) if joins.len() == labels.len() => return Err(error),
-            Err(_) => whole = true,
-            Ok(plan) => match annotated(part, &joins, &plan) {
+            Err(error) if own.len() == labels.len() => return Err(error),
+            Err(_) => (part, own) = (all, labels),
+            Ok(plan) => match annotated(part, own, &plan) {
                 Ok(found) => return Ok(found),
                 Err(_) if busy.take().is_some() => {}
                 Err(_) if !flat => flat = true,
-                Err(_) => break,
+                Err(_) => return annotated(all, labels, &Plan::default()),
             },
         }
     }
-    let image = lowered.image(labels);
-    annotated(Part { lowered, image: &image, functions: &functions }, labels, &Plan::default())
 }
 
 /// The functions with these labels on these scopes.

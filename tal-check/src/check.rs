@@ -49,28 +49,13 @@ pub enum Refusal {
 /// # Errors
 /// Every reason found, in address order, with the program for the report.
 pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
-    // What is wrong with what is declared is not looked for in functions.
-    if let Err(error) = declared(&lowered) {
-        return Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))]));
-    }
-    let (mut pieces, refused, mut work) = at_joins(&lowered);
-    if !refused.is_empty() {
-        let (labels, busy) = match find_labels_with_ghosts(&mut lowered, &refused, &mut work) {
-            Ok(found) => found,
-            Err(refusals) => return Err((Box::new(lowered), refusals)),
-        };
-        for id in refused {
-            let Some(function) = lowered.functions.get(id.0 as usize) else { continue };
-            let range = function.offset..function.end();
-            let own = labels.iter().filter(|label| range.contains(&label.offset));
-            let own: Vec<Label> = own.cloned().collect();
-            match annotate::annotate(&lowered, id, &own, Some(&busy)) {
-                Ok(piece) => pieces.push((id, piece)),
-                Err(error) => {
-                    return Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))]));
-                }
-            }
-        }
+    let (mut pieces, refused, mut work) = match at_joins(&lowered) {
+        Ok(AtJoins { pieces, refused, work }) => (pieces, refused, work),
+        Err(error) => return Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))])),
+    };
+    match at_every_label(&mut lowered, &refused, &mut work) {
+        Ok(more) => pieces.extend(more),
+        Err(refusals) => return Err((Box::new(lowered), refusals)),
     }
     pieces.sort_by_key(|(first, _)| *first);
     let (mut labels, mut records, mut recorded) = (Vec::new(), Records::new(), Recorded::default());
@@ -86,12 +71,6 @@ pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal
     }
 }
 
-/// Judges what is declared.
-fn declared(lowered: &Lowered) -> Result<(), Error> {
-    let image = lowered.image(&unknown(&sites(lowered, &lowered.ids(), &BTreeSet::new())));
-    Judge::new(&image, &lowered.host.interface, finder(lowered, &image, &[]), u64::MAX).tables()
-}
-
 /// Judges the program with its annotations, as who loads it does.
 fn verify(lowered: &Lowered, section: &[u8]) -> Result<(), Error> {
     let interface = &lowered.host.interface;
@@ -100,16 +79,51 @@ fn verify(lowered: &Lowered, section: &[u8]) -> Result<(), Error> {
     Judge::new(&image, interface, stream, u64::MAX).verify()
 }
 
-/// Pieces by their first function.
-type Pieces = Vec<(FnId, Piece)>;
+/// What is written of these functions with a state at every label, each with its number.
+///
+/// # Errors
+/// What is missing.
+fn at_every_label(
+    lowered: &mut Lowered,
+    functions: &[FnId],
+    work: &mut u64,
+) -> Result<Vec<(FnId, Piece)>, Vec<Refusal>> {
+    if functions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (labels, busy) = find_labels_with_ghosts(lowered, functions, work)?;
+    let annotated = lowered.some(functions).map(|(id, function)| {
+        let range = function.offset..function.end();
+        let own = labels.iter().filter(|label| range.contains(&label.offset));
+        let own: Vec<Label> = own.cloned().collect();
+        let piece = annotate::annotate(lowered, id, &own, Some(&busy));
+        Ok((id, piece.map_err(|error| vec![Refusal::Judge(Box::new(error))])?))
+    });
+    annotated.collect()
+}
 
-/// What is written of functions with states at those labels only that need one; those of which it
-/// was not found; and what it cost.
-fn at_joins(lowered: &Lowered) -> (Pieces, Vec<FnId>, u64) {
+/// What became of functions with states at those labels only that need one.
+#[derive(Default)]
+struct AtJoins {
+    /// What is written of them, each with the first function that it is of.
+    pieces: Vec<(FnId, Piece)>,
+    /// Those of which it was not found.
+    refused: Vec<FnId>,
+    /// What it cost, as [`Checked::work`].
+    work: u64,
+}
+
+/// All functions.
+///
+/// # Errors
+/// What is wrong with what is declared: it is not looked for in functions.
+fn at_joins(lowered: &Lowered) -> Result<AtJoins, Error> {
     let functions = lowered.ids();
     let mut sites = sites(lowered, &functions, &BTreeSet::new());
     let all = unknown(&sites);
     let image = lowered.image(&all);
+    let interface = &lowered.host.interface;
+    Judge::new(&image, interface, finder(lowered, &image, &[]), u64::MAX).tables()?;
     let part = annotate::Part { lowered, image: &image, functions: &functions };
     let labels = joins::joins(part, &all);
     sites.retain(|(_, site)| labels.binary_search_by_key(&site.offset, |l| l.offset).is_ok());
@@ -118,31 +132,32 @@ fn at_joins(lowered: &Lowered) -> (Pieces, Vec<FnId>, u64) {
     }
     let image = lowered.image(&labels);
     let task = Task { lowered, image: &image, sites: &sites, unknown: &labels };
-    let found: Vec<_> = functions.par_chunks(TOGETHER).map(|some| pieces(&task, some)).collect();
-    let (mut pieces, mut refused, mut work) = (Vec::new(), Vec::new(), 0);
-    for (some, none, cost) in found {
-        pieces.extend(some);
-        refused.extend(none);
-        work += cost;
+    let found: Vec<_> = functions.par_chunks(TOGETHER).map(|some| few(&task, some)).collect();
+    let mut together = AtJoins::default();
+    for AtJoins { pieces, refused, work } in found {
+        together.pieces.extend(pieces);
+        together.refused.extend(refused);
+        together.work += work;
     }
-    (pieces, refused, work)
+    Ok(together)
 }
 
-/// The same of a few functions: all in one piece, or one by one.
-fn pieces(task: &Task<'_>, functions: &[FnId]) -> (Pieces, Vec<FnId>, u64) {
+/// A few of them: all in one piece, or one by one.
+fn few(task: &Task<'_>, functions: &[FnId]) -> AtJoins {
     let lowered = task.lowered;
     let mut parts = task.explore(functions, &EFFORTS);
-    let mut work = parts.iter().map(|part| part.work).sum();
+    let work = parts.iter().map(|part| part.work).sum();
+    let mut few = AtJoins { work, ..AtJoins::default() };
     if let (Some(first), true) = (functions.first(), parts.iter().all(|p| p.refusals.is_empty())) {
         let labels: Vec<Label> = parts.iter().flat_map(|part| &part.labels).cloned().collect();
         let mut busy = Busy::default();
         parts.iter().for_each(|part| busy.extend(part.busy.clone()));
         let part = annotate::Part { lowered, image: task.image, functions };
         if let Ok(piece) = annotate::at_once(part, &labels, &busy.with_edges()) {
-            return (vec![(*first, piece)], Vec::new(), work);
+            few.pieces.push((*first, piece));
+            return few;
         }
     }
-    let (mut pieces, mut refused) = (Vec::new(), Vec::new());
     for (id, part) in functions.iter().zip(&mut parts) {
         let mut found = None;
         for least in 0..EFFORTS.len() {
@@ -150,7 +165,7 @@ fn pieces(task: &Task<'_>, functions: &[FnId]) -> (Pieces, Vec<FnId>, u64) {
             if least > 0
                 && let Some(more) = task.explore(&[*id], &EFFORTS[least..]).pop()
             {
-                work += more.work;
+                few.work += more.work;
                 *part = more;
             }
             // All efforts were made.
@@ -164,9 +179,9 @@ fn pieces(task: &Task<'_>, functions: &[FnId]) -> (Pieces, Vec<FnId>, u64) {
             }
         }
         match found {
-            Some(piece) => pieces.push((*id, piece)),
-            None => refused.push(*id),
+            Some(piece) => few.pieces.push((*id, piece)),
+            None => few.refused.push(*id),
         }
     }
-    (pieces, refused, work)
+    few
 }

@@ -21,7 +21,7 @@ use tal_core::ty::{FnId, Kind, Word};
 use tal_write::{Label, LabelState};
 
 /// What inference found, whole or not.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Explored {
     /// The labels; where nothing was found, with a state in which nothing is known.
     pub labels: Vec<Label>,
@@ -120,9 +120,9 @@ fn explore_with(lowered: &Lowered, functions: &[FnId], cuts: &BTreeSet<u32>) -> 
     let unknown = unknown(&sites);
     let image = lowered.image(&unknown);
     let task = Task { lowered, image: &image, sites: &sites, unknown: &unknown };
-    let parts: Vec<Vec<Part>> =
+    let parts: Vec<Vec<Explored>> =
         functions.par_chunks(TOGETHER).map(|some| task.explore(some, &EFFORTS[LAST..])).collect();
-    let mut all = Part::default();
+    let mut all = Explored::default();
     for part in parts.into_iter().flatten() {
         all.labels.extend(part.labels);
         all.found.extend(part.found);
@@ -130,8 +130,7 @@ fn explore_with(lowered: &Lowered, functions: &[FnId], cuts: &BTreeSet<u32>) -> 
         all.busy.extend(part.busy);
         all.work += part.work;
     }
-    let Part { labels, found, refusals, busy, work } = all;
-    Explored { labels, found, refusals, work, busy }
+    all
 }
 
 /// The effort that finds most.
@@ -156,27 +155,15 @@ pub(crate) struct Task<'a> {
     pub(crate) unknown: &'a [Label],
 }
 
-/// What was found of a function.
-#[derive(Debug, Default)]
-pub(crate) struct Part {
-    /// As in [`Explored`], and so the others.
-    pub(crate) labels: Vec<Label>,
-    found: Vec<bool>,
-    pub(crate) refusals: Vec<Refusal>,
-    pub(crate) busy: Busy,
-    pub(crate) work: u64,
-}
-
 impl Task<'_> {
     /// The states of these functions, each by the first of these efforts that finds them.
-    pub(crate) fn explore(&self, functions: &[FnId], efforts: &[Effort]) -> Vec<Part> {
+    pub(crate) fn explore(&self, functions: &[FnId], efforts: &[Effort]) -> Vec<Explored> {
         let interface = &self.lowered.host.interface;
         let finder = finder_of(self.lowered, self.image, self.unknown, functions);
         let mut judge = Judge::new(self.image, interface, finder, u64::MAX);
         let mut parts = Vec::with_capacity(functions.len());
-        for id in functions {
-            let Some(function) = self.lowered.functions.get(id.0 as usize) else { continue };
-            let (id, mut part) = (*id, Part::default());
+        for (id, function) in self.lowered.some(functions) {
+            let mut part = Explored::default();
             let spent = |fuel: u64| u64::MAX - fuel + simplex::work();
             let before = spent(judge.fuel);
             let start = self.sites.partition_point(|(f, _)| *f < id);
@@ -224,8 +211,7 @@ pub(crate) fn sites(
     cuts: &BTreeSet<u32>,
 ) -> Vec<(FnId, LabelSite)> {
     let mut sites = Vec::new();
-    for id in functions {
-        let Some(function) = lowered.functions.get(id.0 as usize) else { continue };
+    for (id, function) in lowered.some(functions) {
         let range = function.offset..function.end();
         let own = cuts.range(range.clone()).map(|offset| (*offset, None));
         let mut places: BTreeMap<u32, Option<Written>> = own.collect();
@@ -236,7 +222,7 @@ pub(crate) fn sites(
         }
         for (offset, written) in places {
             let index = u32::try_from(sites.len()).unwrap_or(u32::MAX);
-            sites.push((*id, LabelSite { index, offset, written }));
+            sites.push((id, LabelSite { index, offset, written }));
         }
     }
     sites

@@ -21,7 +21,7 @@ pub(crate) fn joins(part: Part<'_>, labels: &[Label]) -> Vec<Label> {
     let Part { lowered, image, functions } = part;
     let interface = &lowered.host.interface;
     let mut blocks = BTreeSet::new();
-    for function in functions.iter().filter_map(|id| lowered.functions.get(id.0 as usize)) {
+    for (_, function) in lowered.some(functions) {
         let code = lowered.instructions(function.offset, function.end()).collect::<Vec<_>>();
         let range = function.offset..function.end();
         let way = |i| (lowered.offset_of(i), ways(lowered, image, interface, i, &range));

@@ -420,6 +420,14 @@ impl Lowered {
         (0..count).map(FnId).collect()
     }
 
+    /// Those of these numbers that there are.
+    pub(crate) fn some<'a>(
+        &'a self,
+        ids: &'a [FnId],
+    ) -> impl Iterator<Item = (FnId, &'a FnInfo)> + Clone {
+        ids.iter().filter_map(|id| Some((*id, self.functions.get(id.0 as usize)?)))
+    }
+
     /// Text offset of one of [`Lowered::instructions`].
     pub(crate) fn offset_of(&self, instruction: &Instruction) -> u32 {
         u32::try_from(instruction.ip()).unwrap_or(u32::MAX).saturating_sub(self.text_address)

@@ -60,9 +60,7 @@ pub(crate) fn needed_on(part: Part<'_>, labels: &[Label], plan: &Plan) -> Result
     finder.scopes = Some(plan);
     finder.busy = plan.busy.as_ref();
     let mut uses = part.judge(Uses::new(finder, labels))?;
-    let functions = part.functions.iter();
-    let functions = functions.filter_map(|id| part.lowered.functions.get(id.0 as usize));
-    for local in functions.flat_map(|f| &f.labels) {
+    for local in part.lowered.some(part.functions).flat_map(|(_, f)| &f.labels) {
         let Some(written) = &local.state else { continue };
         let at = labels.binary_search_by_key(&local.offset, |l| l.offset);
         let Some(label) = at.ok().and_then(|at| u32::try_from(at).ok()) else { continue };

@@ -108,9 +108,8 @@ const DEPTH: usize = 60;
 /// When the judge refuses one of the functions.
 pub(crate) fn plan(part: Part<'_>, labels: &[Label], busy: Option<&Busy>) -> Result<Plan, Error> {
     let Part { lowered, image, functions } = part;
-    let functions = functions.iter().filter_map(|id| lowered.functions.get(id.0 as usize));
-    let graphs: Vec<Graph> =
-        functions.map(|function| Graph::new(lowered, image, labels, function)).collect();
+    let graph = |(_, function)| Graph::new(lowered, image, labels, function);
+    let graphs: Vec<Graph> = lowered.some(functions).map(graph).collect();
     let nodes = graphs.iter().flat_map(|g| &g.nodes);
     let mut finder = part.finder(labels);
     finder.busy = busy;

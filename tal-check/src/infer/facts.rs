@@ -101,18 +101,15 @@ pub(crate) fn choose(
     let mut chosen = Chosen { known, facts: written.to_vec(), written };
     let common = Common::new(form, sides);
     let first = sides.visits == 0;
+    let kept = |fact| if first { common.lasting(fact) } else { Some(fact) };
+    let there = |fact: &Fact| first || common.holds(fact, false);
     if sides.visits < BOUND_VISITS {
-        let kept = |fact| if first { common.lasting(fact) } else { Some(fact) };
         for fact in common.equalities().into_iter().filter_map(kept) {
-            chosen.add_if(fact, |f| common.holds(f, true) && (first || common.holds(f, false)));
+            chosen.add_if(fact, |f| common.holds(f, true) && there(f));
         }
     }
-    for fact in common.translated(true, sides.entry) {
-        if first {
-            common.lasting(fact).into_iter().for_each(|fact| chosen.add(fact));
-        } else {
-            chosen.add_if(fact, |f| common.holds(f, false));
-        }
+    for fact in common.translated(true, sides.entry).into_iter().filter_map(kept) {
+        chosen.add_if(fact, there);
     }
     if first {
         common.paces(&mut chosen);
@@ -477,7 +474,8 @@ impl<'a> Common<'a> {
         at.checked_sub(1).map(|at| self.sides.thresholds[at])
     }
 
-    /// What the turns of a loop add to the term at the least, if they change it and that is known.
+    /// What the turns of a loop add to the term at the least, if they change it and that is known;
+    /// and of a multiple of a variable the last value that a comparison lets it reach.
     fn drift(&self, term: &Term) -> Option<(i128, Option<i128>)> {
         let mut paces: Option<u64> = None;
         let (mut net, mut limit, mut changes) = (0_i128, None, false);
@@ -501,7 +499,7 @@ impl<'a> Common<'a> {
             }
             paces = Some(pace);
             net = net.checked_add(by)?;
-            limit = own.and_then(|own| own.checked_mul(coefficient)).filter(|_| !changes);
+            limit = own.and_then(|own| own.checked_mul(coefficient));
             changes = true;
         }
         let alone = term.monomials().len() == 1;
@@ -531,16 +529,13 @@ impl<'a> Common<'a> {
     /// The same of the bound `term >= low`: what falls goes as far as a comparison says, or to
     /// another number, to which the last step may lead.
     fn lasting_low(&self, term: &Term, low: i128) -> Option<i128> {
+        let rises =
+            term.monomials().len() == 1 && term.monomials().iter().all(|m| m.coefficient < 0);
         match self.drift(term) {
-            Some((net @ ..0, limit)) => {
-                let alone = term.monomials().len() == 1;
-                let rises = alone && term.monomials().iter().any(|m| m.coefficient < 0);
-                match limit {
-                    Some(limit) => Some(low.min(limit)),
-                    None if rises => None,
-                    None => Some(low.min(-net)),
-                }
-            }
+            Some((..0, Some(limit))) => Some(low.min(limit)),
+            // What rises without a comparison has no end that is known.
+            Some((..0, None)) if rises => None,
+            Some((net @ ..0, None)) => Some(low.min(-net)),
             _ => Some(low),
         }
     }

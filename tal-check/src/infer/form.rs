@@ -42,6 +42,13 @@ pub(crate) struct Drift {
     pub(crate) limit: Option<i128>,
 }
 
+impl Drift {
+    /// Do turns change both alike?
+    pub(crate) fn is_that_of(&self, other: &Drift) -> bool {
+        (self.pace, self.by) == (other.pace, other.by)
+    }
+}
+
 /// Why two states have no common form.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Mismatch {

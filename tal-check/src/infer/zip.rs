@@ -155,15 +155,11 @@ impl Zip<'_> {
         self.key_in(1, kind, left, right)
     }
 
-    /// The variable that has these values, in so many of which the turns of the loop change it as
-    /// what is joined.
+    /// The variable that has these values: so many times it, and something fixed, is what is
+    /// joined.
     fn key_in(&mut self, stride: i128, kind: Kind, left: Value, right: Value) -> Var {
         let drift = self.drift(stride);
-        let known = |k: &Key| {
-            k.left == left
-                && k.right == right
-                && (k.drift.pace, k.drift.by) == (drift.pace, drift.by)
-        };
+        let known = |k: &Key| k.left == left && k.right == right && k.drift.is_that_of(&drift);
         let at = self.find(known).unwrap_or_else(|| {
             self.keys.push(Key { kind, left, right, closed: false, drift });
             self.keys.len() - 1
@@ -250,8 +246,8 @@ impl Zip<'_> {
         Term::var(v).scale(stride).ok()?.add(rest).ok()
     }
 
-    /// How many strides there are up to what the register that is joined is compared with, where
-    /// that is not known to be the last.
+    /// How many strides there are up to the last number that a comparison lets the register reach
+    /// that is joined.
     fn limit(&self, stride: i128, rest: &Term) -> Option<i128> {
         let (at, before) = self.turn.limit?;
         let step = i128::from(self.turn.sign);
@@ -282,12 +278,9 @@ impl Zip<'_> {
             factors.push(rise / step);
         }
         let drift = self.keys[key].drift;
-        let together = |factor: i128| {
-            let own = self.drift(factor);
-            key < self.written || (drift.pace, drift.by) == (own.pace, own.by)
-        };
-        let factors = factors.into_iter().filter(|f| *f != 0 && together(*f));
-        factors.into_iter().find_map(|factor: i128| {
+        let together = |factor: i128| key < self.written || drift.is_that_of(&self.drift(factor));
+        let mut factors = factors.into_iter().filter(|f| *f != 0 && together(*f));
+        factors.find_map(|factor| {
             let rest = left.add_scaled(l, -factor).ok()?;
             let same = rest == right.add_scaled(r, -factor).ok()? && self.all_fixed(&rest);
             let var = || Term::var(self.used(key));
