@@ -1,9 +1,9 @@
 //! Not trusted: a bug here can reject, never admit. From a file to a judged, annotated program.
 
 use crate::annotate::{self, Piece, finder};
-use crate::explore::{TOGETHER, Task, find_labels_with_ghosts, sites, unknown};
+use crate::explore::{self, TOGETHER, Task, find_labels_with_ghosts, sites, unknown};
 use crate::find::Busy;
-use crate::infer::{EFFORTS, Trouble};
+use crate::infer::{EFFORTS, Effort, Trouble, WITH_GOALS};
 use crate::joins;
 use crate::lowered::Lowered;
 use crate::needed::Records;
@@ -49,14 +49,30 @@ pub enum Refusal {
 /// # Errors
 /// Every reason found, in address order, with the program for the report.
 pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
-    let (mut pieces, refused, mut work) = match at_joins(&lowered) {
-        Ok(AtJoins { pieces, refused, work }) => (pieces, refused, work),
-        Err(error) => return Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))])),
-    };
-    match at_every_label(&mut lowered, &refused, &mut work) {
-        Ok(more) => pieces.extend(more),
-        Err(refusals) => return Err((Box::new(lowered), refusals)),
+    // What is wrong with what is declared is not looked for in functions.
+    if let Err(error) = declared(&lowered) {
+        return Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))]));
     }
+    let mut found = at_joins(&lowered, &lowered.ids(), &EFFORTS);
+    if let Err(refusals) = at_every_label(&mut lowered, &mut found) {
+        // No state helps where nothing leads.
+        let hard: Vec<FnId> = explore::refused(&refusals).into_iter().collect();
+        let only_states = refusals.iter().all(|r| matches!(r, Refusal::Trouble(..)));
+        let more = match only_states {
+            true => at_joins(&lowered, &hard, &WITH_GOALS),
+            false => return Err((Box::new(lowered), refusals)),
+        };
+        if !more.refused.is_empty() {
+            return Err((Box::new(lowered), refusals));
+        }
+        found.refused.retain(|id| !hard.contains(id));
+        found.pieces.extend(more.pieces);
+        found.work += more.work;
+        if let Err(refusals) = at_every_label(&mut lowered, &mut found) {
+            return Err((Box::new(lowered), refusals));
+        }
+    }
+    let AtJoins { mut pieces, work, .. } = found;
     pieces.sort_by_key(|(first, _)| *first);
     let (mut labels, mut records, mut recorded) = (Vec::new(), Records::new(), Recorded::default());
     for (_, piece) in pieces {
@@ -79,27 +95,35 @@ fn verify(lowered: &Lowered, section: &[u8]) -> Result<(), Error> {
     Judge::new(&image, interface, stream, u64::MAX).verify()
 }
 
-/// What is written of these functions with a state at every label, each with its number.
+/// Finds what is written of the functions that are left with a state at every label.
 ///
 /// # Errors
 /// What is missing.
-fn at_every_label(
-    lowered: &mut Lowered,
-    functions: &[FnId],
-    work: &mut u64,
-) -> Result<Vec<(FnId, Piece)>, Vec<Refusal>> {
-    if functions.is_empty() {
-        return Ok(Vec::new());
+fn at_every_label(lowered: &mut Lowered, found: &mut AtJoins) -> Result<(), Vec<Refusal>> {
+    if found.refused.is_empty() {
+        return Ok(());
     }
-    let (labels, busy) = find_labels_with_ghosts(lowered, functions, work)?;
-    let annotated = lowered.some(functions).map(|(id, function)| {
+    let (labels, busy) = find_labels_with_ghosts(lowered, &found.refused, &mut found.work)?;
+    let mut pieces = Vec::with_capacity(found.refused.len());
+    for (id, function) in lowered.some(&found.refused) {
         let range = function.offset..function.end();
         let own = labels.iter().filter(|label| range.contains(&label.offset));
         let own: Vec<Label> = own.cloned().collect();
         let piece = annotate::annotate(lowered, id, &own, Some(&busy));
-        Ok((id, piece.map_err(|error| vec![Refusal::Judge(Box::new(error))])?))
-    });
-    annotated.collect()
+        pieces.push((id, piece.map_err(|error| vec![Refusal::Judge(Box::new(error))])?));
+    }
+    found.pieces.extend(pieces);
+    found.refused.clear();
+    Ok(())
+}
+
+/// Is what is declared well formed?
+fn declared(lowered: &Lowered) -> Result<(), Error> {
+    // Tables lead to labels.
+    let labels = unknown(&sites(lowered, &lowered.ids(), &BTreeSet::new()));
+    let image = lowered.image(&labels);
+    let interface = &lowered.host.interface;
+    Judge::new(&image, interface, finder(lowered, &image, &[]), u64::MAX).tables()
 }
 
 /// What became of functions with states at those labels only that need one.
@@ -113,18 +137,12 @@ struct AtJoins {
     work: u64,
 }
 
-/// All functions.
-///
-/// # Errors
-/// What is wrong with what is declared: it is not looked for in functions.
-fn at_joins(lowered: &Lowered) -> Result<AtJoins, Error> {
-    let functions = lowered.ids();
-    let mut sites = sites(lowered, &functions, &BTreeSet::new());
+/// These functions, by the first of these efforts that finds what the judge takes.
+fn at_joins(lowered: &Lowered, functions: &[FnId], efforts: &[Effort]) -> AtJoins {
+    let mut sites = sites(lowered, functions, &BTreeSet::new());
     let all = unknown(&sites);
     let image = lowered.image(&all);
-    let interface = &lowered.host.interface;
-    Judge::new(&image, interface, finder(lowered, &image, &[]), u64::MAX).tables()?;
-    let part = annotate::Part { lowered, image: &image, functions: &functions };
+    let part = annotate::Part { lowered, image: &image, functions };
     let labels = joins::joins(part, &all);
     sites.retain(|(_, site)| labels.binary_search_by_key(&site.offset, |l| l.offset).is_ok());
     for (i, (_, site)) in (0..).zip(&mut sites) {
@@ -132,20 +150,21 @@ fn at_joins(lowered: &Lowered) -> Result<AtJoins, Error> {
     }
     let image = lowered.image(&labels);
     let task = Task { lowered, image: &image, sites: &sites, unknown: &labels };
-    let found: Vec<_> = functions.par_chunks(TOGETHER).map(|some| few(&task, some)).collect();
+    let found: Vec<_> =
+        functions.par_chunks(TOGETHER).map(|some| few(&task, some, efforts)).collect();
     let mut together = AtJoins::default();
     for AtJoins { pieces, refused, work } in found {
         together.pieces.extend(pieces);
         together.refused.extend(refused);
         together.work += work;
     }
-    Ok(together)
+    together
 }
 
 /// A few of them: all in one piece, or one by one.
-fn few(task: &Task<'_>, functions: &[FnId]) -> AtJoins {
+fn few(task: &Task<'_>, functions: &[FnId], efforts: &[Effort]) -> AtJoins {
     let lowered = task.lowered;
-    let mut parts = task.explore(functions, &EFFORTS);
+    let mut parts = task.explore(functions, efforts);
     let work = parts.iter().map(|part| part.work).sum();
     let mut few = AtJoins { work, ..AtJoins::default() };
     if let (Some(first), true) = (functions.first(), parts.iter().all(|p| p.refusals.is_empty())) {
@@ -160,10 +179,10 @@ fn few(task: &Task<'_>, functions: &[FnId]) -> AtJoins {
     }
     for (id, part) in functions.iter().zip(&mut parts) {
         let mut found = None;
-        for least in 0..EFFORTS.len() {
+        for least in 0..efforts.len() {
             // What was found may be too little for the judge.
             if least > 0
-                && let Some(more) = task.explore(&[*id], &EFFORTS[least..]).pop()
+                && let Some(more) = task.explore(&[*id], &efforts[least..]).pop()
             {
                 few.work += more.work;
                 *part = more;

@@ -183,6 +183,13 @@ impl Known {
         Search::new(facts, &self.web, self.exact).deep(goal)
     }
 
+    /// Is `goal >= 0` a sum of what is given, without rounding?
+    pub(crate) fn sums_to(&mut self, goal: &Term) -> bool {
+        self.weave();
+        let least = self.web.least(&self.given, goal, Depth::Given);
+        least.is_some_and(|least| least.slack >= 0 && !least.falsehood)
+    }
+
     /// See [`holds`].
     pub fn holds(&mut self, fact: &Fact) -> bool {
         let mut ge = |t: &Term| t.as_int().map_or_else(|| self.prove(t).is_some(), |c| c >= 0);

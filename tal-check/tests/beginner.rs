@@ -152,7 +152,8 @@ fn files_that_are_not_used() {
 fn forgotten_tests() {
     let words = ["needs rbx <= 4095", "r13 may be an error number here", "`js .failed`"];
     mistake("js      .fail\n", "\n", &["E0601", "E0321"], &words);
-    mistake("jz      .done\n", "\n", &["E0301"], &["needs rbx <= 4095"]);
+    // This one never ends at the end of a file, and is safe: 0 < 1, so the loop is left.
+    mistake("jz      .done\n", "\n", &[], &[]);
     mistake("jb      .scan", "jbe     .scan", &["E0301"], &["use `jb`"]);
 }
 

@@ -49,6 +49,10 @@ pub(crate) struct Sides<'a> {
     pub(crate) changes: u32,
     /// What follows on each side.
     pub(crate) known: [Known; 2],
+    /// Terms that are proposed to be at least zero, in the variables of the label.
+    pub(crate) goals: Vec<Term>,
+    /// Are products sought for?
+    pub(crate) products: bool,
 }
 
 /// Do all these facts of the common form hold on the right? What else the right side says is added
@@ -107,6 +111,9 @@ pub(crate) fn choose(
         for fact in common.equalities().into_iter().filter_map(kept) {
             chosen.add_if(fact, |f| common.holds(f, true) && there(f));
         }
+    }
+    for term in &sides.goals {
+        common.proposed(&mut chosen, term);
     }
     for fact in common.translated(true, sides.entry).into_iter().filter_map(kept) {
         chosen.add_if(fact, there);
@@ -177,6 +184,15 @@ impl Chosen<'_> {
     fn add_if(&mut self, fact: Fact, test: impl Fn(&Fact) -> bool) {
         let room = self.facts.len() < LABEL_FACTS && !self.outbids(&fact);
         if room && !self.known(&fact) && test(&fact) {
+            self.known.push(fact.clone());
+            self.facts.push(fact);
+        }
+    }
+
+    /// The same; also if it follows by rounding, from which nothing else may be rounded.
+    fn state_if(&mut self, fact: Fact, test: impl Fn(&Fact) -> bool) {
+        let room = self.facts.len() < LABEL_FACTS && !self.outbids(&fact);
+        if room && !self.known.sums_to(&fact.term) && test(&fact) {
             self.known.push(fact.clone());
             self.facts.push(fact);
         }
@@ -381,6 +397,30 @@ impl<'a> Common<'a> {
         sums
     }
 
+    /// Products of what a counter counts and what something else moves by at each of its steps, if
+    /// that is a number of the function: how far a column of a matrix was followed.
+    fn products(&self, own: &[Term]) -> Vec<Term> {
+        let mut products: Vec<Term> = Vec::new();
+        if self.sides.visits == 0 || !self.sides.products {
+            return products;
+        }
+        let step = |term: &Term| self.at(term, false)?.sub(&self.at(term, true)?).ok();
+        let steps: Vec<(&Term, Term)> = own.iter().filter_map(|t| Some((t, step(t)?))).collect();
+        for (_, by) in steps.iter().filter(|(_, by)| by.as_int().is_none()) {
+            let unit = by.floor_div(by.gcd().max(1)).ok().filter(|by| by.constant() == 0);
+            let Some(unit) = unit.filter(|unit| unit.vars().all(|v| self.fixed(v))) else {
+                continue;
+            };
+            let counts = steps.iter().filter(|(_, n)| n.as_int().is_some_and(|n| n != 0));
+            for product in counts.filter_map(|(count, _)| unit.mul(count).ok()) {
+                if !products.contains(&product) {
+                    products.push(product);
+                }
+            }
+        }
+        products
+    }
+
     /// Is it a variable of which the written state says everything?
     fn closed(&self, v: Var) -> bool {
         self.key(v).is_some_and(|key| key.closed)
@@ -441,6 +481,21 @@ impl<'a> Common<'a> {
         }
         if let (Some(a), Some(b), Ok(v)) = (l.high(), r.high(), v.scale(-1)) {
             self.widened(chosen, &v, a.max(b).saturating_neg());
+        }
+    }
+
+    /// The term is at least zero, or, at first, what it does not fall below.
+    fn proposed(&self, chosen: &mut Chosen<'_>, term: &Term) {
+        let first = self.sides.visits == 0;
+        if term.vars().any(|v| self.closed(v)) {
+            return;
+        }
+        // Of a multiple the integers that it allows.
+        let Ok(term) = term.floor_div(term.gcd().max(1)) else { return };
+        let fact = Fact { rel: Rel::Ge, term: term.clone() };
+        chosen.state_if(fact, |f| self.holds(f, true) && (first || self.holds(f, false)));
+        if self.sides.visits < self.sides.precise {
+            self.zone(chosen, &term, &Term::ZERO);
         }
     }
 
@@ -590,8 +645,9 @@ impl<'a> Common<'a> {
         if own.is_empty() {
             return Vec::new();
         }
+        let products = self.products(&own);
         let unit = [Term::int(1)];
-        let terms: Vec<&Term> = own.iter().chain(&fixed).chain(&unit).collect();
+        let terms: Vec<&Term> = own.iter().chain(&products).chain(&fixed).chain(&unit).collect();
         let mut columns: Vec<BTreeMap<(bool, Option<Atom>), i128>> = Vec::new();
         for term in &terms {
             let mut column = BTreeMap::new();

@@ -7,6 +7,7 @@
 
 mod facts;
 mod form;
+mod goals;
 pub(crate) mod live;
 mod loops;
 mod settle;
@@ -18,6 +19,7 @@ use crate::lowered::{DataInfo, Lowered, Written};
 use crate::prove::{Known, facts_of, settle};
 use facts::{Offered, Sides, choose, cover, strongest};
 use form::{Alone, Form, Mismatch, Outcome, Unmatched};
+use goals::Goals;
 use live::Flow as Paths;
 use loops::Turns;
 pub use settle::Settle;
@@ -111,14 +113,26 @@ pub struct Effort {
     forms: bool,
     /// Are bounds at joins found by paths alone?
     paths: bool,
+    /// Are facts proposed where proofs fail?
+    goals: bool,
+    /// Are facts left out that are sums of others? Some are not shown on every way, some are what
+    /// the judge finds a proof by.
+    sparse: bool,
 }
+
+/// The least of them.
+const LITTLE: Effort = Effort { precise: 2, forms: true, paths: true, goals: false, sparse: false };
 
 /// Little is enough most often; where it is not, the next may be.
 pub const EFFORTS: [Effort; 3] = [
-    Effort { precise: 2, forms: true, paths: true },
-    Effort { precise: 2, forms: true, paths: false },
-    Effort { precise: 3, forms: false, paths: false },
+    LITTLE,
+    Effort { paths: false, ..LITTLE },
+    Effort { precise: 3, forms: false, paths: false, ..LITTLE },
 ];
+/// Where all of these were made, and a state was sought at every label: with what is proposed from
+/// proofs that fail.
+pub const WITH_GOALS: [Effort; 2] =
+    [Effort { goals: true, ..EFFORTS[1] }, Effort { goals: true, sparse: true, ..EFFORTS[2] }];
 
 /// Finds the states of the labels of the function `id` at `[start, end)` of the text.
 pub fn infer<H: Settle>(
@@ -127,7 +141,29 @@ pub fn infer<H: Settle>(
     range: (u32, u32),
     labels: &[LabelSite],
     thresholds: &[i128],
-    Effort { precise, forms, paths: by_paths }: Effort,
+    effort: Effort,
+) -> Inferred {
+    let mut goals = Goals::default();
+    let mut inferred = explore(judge, id, range, labels, thresholds, (effort, &goals));
+    if effort.goals {
+        for _ in 0..goals::ROUNDS {
+            if inferred.troubles.is_empty() || !goals.grow(judge, id, range, labels, &inferred) {
+                break;
+            }
+            inferred = explore(judge, id, range, labels, thresholds, (effort, &goals));
+        }
+    }
+    inferred
+}
+
+/// The same, once, with these proposals.
+fn explore<H: Settle>(
+    judge: &mut Judge<'_, H>,
+    id: FnId,
+    range: (u32, u32),
+    labels: &[LabelSite],
+    thresholds: &[i128],
+    (effort, goals): (Effort, &Goals),
 ) -> Inferred {
     let entry = match judge.entry_state(id) {
         Ok(entry) => entry,
@@ -158,9 +194,11 @@ pub fn infer<H: Settle>(
         begin: range.0,
         learned: BTreeSet::new(),
         thresholds,
-        precise,
-        forms,
-        by_paths,
+        precise: effort.precise,
+        forms: effort.forms,
+        by_paths: effort.paths,
+        goals,
+        products: effort.goals,
         candidates: BTreeMap::new(),
         presumed: BTreeMap::new(),
         fell: None,
@@ -198,6 +236,9 @@ pub fn infer<H: Settle>(
         };
         settle(&mut state.vars, own, &mut state.facts);
         bound_above(judge, id, fixed, state);
+        if effort.sparse {
+            goals::without_sums(state, fixed, &engine.entry);
+        }
     }
     Inferred { labels, troubles: engine.troubles.into_values().collect() }
 }
@@ -245,6 +286,10 @@ struct Engine<'a> {
     precise: u32,
     forms: bool,
     by_paths: bool,
+    /// What is proposed for labels.
+    goals: &'a Goals,
+    /// Are equalities with products sought for?
+    products: bool,
     candidates: BTreeMap<u32, Candidate>,
     /// States of labels whose written state holds on no way; nothing is run from them.
     presumed: BTreeMap<u32, LabelState>,
@@ -504,6 +549,8 @@ impl Engine<'_> {
             paths: self.by_paths,
             changes,
             known,
+            goals: self.goals.at(label, &form.regs, &form.slots),
+            products: self.products,
         };
         let refinements = self.refinements(&left, &state, written);
         let old = self.candidates.get(&label);

@@ -1,6 +1,6 @@
 //! Not trusted: a bug here can reject, never admit. What inference asks of the finder at an edge.
 
-use crate::find::Finder;
+use crate::find::{Finder, Trouble};
 use crate::ghosts::{self, Fit, Unfit};
 use crate::lowered::Written;
 use crate::prove::Known;
@@ -9,7 +9,7 @@ use tal_core::error::Error;
 use tal_core::hint::{Ghost, Hints};
 use tal_core::judge::Judge;
 use tal_core::state::State;
-use tal_core::ty::{Cap, Entry, Lent};
+use tal_core::ty::{Cap, Entry, Fact, Lent};
 
 /// What inference asks of whoever answers the judge's questions.
 pub trait Settle: Hints + Sized {
@@ -70,6 +70,9 @@ pub trait Settle: Hints + Sized {
 
     /// What follows in this state, with what was computed of it.
     fn known(&mut self, state: &State) -> &mut Known;
+
+    /// Facts that were looked for in vain since the last instruction; is each optional?
+    fn lacks(&self) -> Vec<(Fact, bool)>;
 }
 
 impl Settle for Finder<'_> {
@@ -121,5 +124,15 @@ impl Settle for Finder<'_> {
 
     fn known(&mut self, state: &State) -> &mut Known {
         self.memo.known(state)
+    }
+
+    fn lacks(&self) -> Vec<(Fact, bool)> {
+        let fact = |trouble: &Trouble| match trouble {
+            Trouble::Fact(fact) => Some((fact.clone(), false)),
+            Trouble::Access { bound, .. } => Some((bound.clone()?, false)),
+            Trouble::Skipped(fact) => Some((fact.clone(), true)),
+            Trouble::Cap(_) | Trouble::View(_) | Trouble::Variable(_) | Trouble::Cmov => None,
+        };
+        self.trouble.iter().filter_map(fact).collect()
     }
 }
