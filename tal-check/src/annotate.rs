@@ -86,7 +86,7 @@ pub(crate) fn finder_of<'a>(
 /// # Errors
 /// When the judge refuses one of them so.
 pub(crate) fn at_once(part: Part<'_>, labels: &[Label], busy: &Busy) -> Result<Piece, Error> {
-    let plan = scopes::plan(part, labels, Some(busy))?;
+    let plan = scopes::plan_ahead(part, labels, busy)?;
     annotated(part, labels, &plan)
 }
 

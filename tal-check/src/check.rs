@@ -172,7 +172,7 @@ fn few(task: &Task<'_>, functions: &[FnId], efforts: &[Effort]) -> AtJoins {
         let mut busy = Busy::default();
         parts.iter().for_each(|part| busy.extend(part.busy.clone()));
         let part = annotate::Part { lowered, image: task.image, functions };
-        if let Ok(piece) = annotate::at_once(part, &labels, &busy.with_edges()) {
+        if let Ok(piece) = annotate::at_once(part, &labels, &busy) {
             few.pieces.push((*first, piece));
             return few;
         }

@@ -15,6 +15,7 @@ use crate::lowered::GhostLine;
 use crate::prove::{Given, Known};
 use crate::theta::Sizes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use tal_core::counted::Rc;
 use tal_core::decode::{self, Op};
 use tal_core::error::{Error, Kind as ErrorKind, Rule};
@@ -114,8 +115,8 @@ pub struct Finder<'a> {
     targets: BTreeMap<u32, std::rc::Rc<Target>>,
     /// If that is known: where ghosts are needed. Elsewhere none are planned.
     pub(crate) busy: Option<&'a Busy>,
-    /// Are all sizes still to be drawn, behind a label on a scope? What is inherited leaves them
-    /// out, and then no site behind it needs them that did not before.
+    /// Are all sizes still to be drawn, behind an entry or a label on a scope? What is inherited
+    /// leaves them out, and then no site behind it needs them that did not before.
     undrawn: bool,
     /// Where ghosts were planned.
     pub(crate) planned: Busy,
@@ -126,19 +127,43 @@ pub struct Finder<'a> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Busy {
     sites: BTreeSet<(u32, u32)>,
+    /// Those at which what a register or slot holds becomes another word.
+    words: BTreeSet<(u32, u32)>,
     /// Is nothing known of edges?
     edges: bool,
 }
 
 impl Busy {
-    /// Ghosts stand here.
-    fn add(&mut self, site: Site) {
+    /// These ghosts stand here, if any.
+    fn add(&mut self, site: Site, ghosts: &[Ghost]) {
+        use Ghost::{EqualWord, FrameWord, Renorm};
+        if ghosts.is_empty() {
+            return;
+        }
         self.sites.insert(Busy::key(site));
+        let word = |g: &Ghost| matches!(g, EqualWord { .. } | FrameWord { .. } | Renorm { .. });
+        if ghosts.iter().any(word) {
+            self.words.insert(Busy::key(site));
+        }
     }
 
     /// Those of both.
     pub(crate) fn extend(&mut self, other: Busy) {
         self.sites.extend(other.sites);
+        self.words.extend(other.words);
+        self.edges |= other.edges;
+    }
+
+    /// Those in this part of the text.
+    pub(crate) fn within(&self, range: Range<u32>) -> Busy {
+        let (from, to) = ((range.start, 0), (range.end, 0));
+        let part = |sites: &BTreeSet<(u32, u32)>| sites.range(from..to).copied().collect();
+        Busy { sites: part(&self.sites), words: part(&self.words), edges: self.edges }
+    }
+
+    /// Do words of registers or slots change by ghosts?
+    pub(crate) fn rewords(&self) -> bool {
+        !self.words.is_empty()
     }
 
     /// Do they?
@@ -250,7 +275,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Sizes, at the first instruction behind a label.
+    /// Sizes, at the first instruction behind an entry or a label.
     fn draw_once(&mut self, st: &State, site: Site) -> Vec<Ghost> {
         if !self.undrawn || !matches!(site, Site::At(_)) {
             return Vec::new();
@@ -545,7 +570,7 @@ impl Hints for Finder<'_> {
             self.site = Some(Site::Edge { from, to });
         }
         self.plan = None;
-        self.undrawn = self.scopes.is_some() && matches!(start, Start::Label(_));
+        self.undrawn = self.scopes.is_some() && !matches!(start, Start::Block { .. });
         self.ends.clear();
         self.trouble.clear();
         Ok(())
@@ -572,9 +597,7 @@ impl Hints for Finder<'_> {
                 Some(busy) if !busy.has(site) => self.draw_once(st, site),
                 _ => ghosts::plan(self, st, site),
             };
-            if !ghosts.is_empty() {
-                self.planned.add(site);
-            }
+            self.planned.add(site, &ghosts);
             self.plan = Some((site, ghosts.into()));
         }
         let next = self.plan.as_mut().and_then(|(_, queue)| queue.pop_front());

@@ -5,16 +5,17 @@
 //! open wherever a way leads to the label. A register or slot that nothing on those ways writes is
 //! as the parent has saved it; the others are what SSA form calls phis, found by the dominance
 //! frontiers of the blocks that write them (Cytron and others, 1991). What a block writes is what
-//! its instructions write, and what the judge sees change while it judges the program once with
-//! whole states: that is how ghosts count.
+//! its instructions write. Where ghosts may change what places hold, or other registers than rsp
+//! lead into the frame, or something is owned, the function is judged once with whole states, and
+//! what the judge sees change counts too.
 
 use crate::annotate::Part;
 use crate::dead::ways;
 use crate::dominators::{dominators, reverse_postorder};
 use crate::find::{Busy, Finder};
-use crate::infer::live::writes;
+use crate::infer::live::{self, writes};
 use crate::lowered::{FnInfo, Lowered};
-use iced_x86::{FlowControl, InstructionInfoFactory, Register};
+use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::counted::Shared;
 use tal_core::error::Error;
@@ -102,11 +103,58 @@ pub(crate) struct Hang {
 /// Scopes that may lie below a label: half of what the judge admits are left to blocks.
 const DEPTH: usize = 60;
 
+/// The plan for these labels by what instructions write alone, where that is all that may change;
+/// else as [`plan`]. `busy`: where the states were found with ghosts; edges need none, as it seems.
+///
+/// # Errors
+/// When the judge refuses one of the functions that have to be judged.
+pub(crate) fn plan_ahead(part: Part<'_>, labels: &[Label], busy: &Busy) -> Result<Plan, Error> {
+    let Part { lowered, image, .. } = part;
+    let (mut written, mut known) = (Written::default(), Busy::default());
+    let (mut graphs, mut others) = (Vec::new(), Vec::new());
+    for (id, function) in part.lowered.some(part.functions) {
+        let graph = Graph::new(lowered, image, labels, function);
+        let own = busy.within(function.offset..function.end());
+        match graph.read(part, labels, function, &own, &mut written.slots) {
+            Some(blocks) => {
+                written.blocks.extend(blocks);
+                known.extend(own);
+                graphs.push(graph);
+            }
+            None => others.push(id),
+        }
+    }
+    let mut plan = match others.is_empty() {
+        true => Plan { slots: written.slots.clone(), ..Plan::default() },
+        false => {
+            let part = Part { functions: &others, ..part };
+            let slots = std::mem::take(&mut written.slots);
+            plan_with(part, labels, Some(&busy.clone().with_edges()), slots)?
+        }
+    };
+    for graph in &graphs {
+        graph.hang(&written, &mut plan.labels);
+    }
+    known.extend(plan.busy.take().unwrap_or_default());
+    plan.busy = Some(known);
+    Ok(plan)
+}
+
 /// The plan for these labels. `busy`: where instructions need ghosts, if that is known.
 ///
 /// # Errors
 /// When the judge refuses one of the functions.
 pub(crate) fn plan(part: Part<'_>, labels: &[Label], busy: Option<&Busy>) -> Result<Plan, Error> {
+    plan_with(part, labels, busy, Slots::default())
+}
+
+/// The same; these slots have their bits already.
+fn plan_with(
+    part: Part<'_>,
+    labels: &[Label],
+    busy: Option<&Busy>,
+    slots: Slots,
+) -> Result<Plan, Error> {
     let Part { lowered, image, functions } = part;
     let graph = |(_, function)| Graph::new(lowered, image, labels, function);
     let graphs: Vec<Graph> = lowered.some(functions).map(graph).collect();
@@ -124,7 +172,7 @@ pub(crate) fn plan(part: Part<'_>, labels: &[Label], busy: Option<&Busy>) -> Res
         delta: None,
         last: None,
         site: None,
-        written: Written::default(),
+        written: Written { slots, ..Written::default() },
     };
     let Watch { written, finder, .. } = part.judge(hints)?;
     let busy = busy.map(|_| finder.planned);
@@ -218,6 +266,61 @@ impl Graph {
             }
         }
         Graph { nodes }
+    }
+
+    /// What the instructions of each block write, by its start; `None` if something else may
+    /// change.
+    fn read(
+        &self,
+        Part { lowered, image, .. }: Part<'_>,
+        labels: &[Label],
+        function: &FnInfo,
+        busy: &Busy,
+        slots: &mut Slots,
+    ) -> Option<BTreeMap<u32, Places>> {
+        let state = |at: u32| {
+            let label = labels.binary_search_by_key(&at, |l| l.offset).ok()?;
+            labels.get(label).map(|label| &label.state)
+        };
+        if !function.ghosts.is_empty() || busy.rewords() {
+            return None;
+        }
+        let mut info = InstructionInfoFactory::new();
+        let mut blocks = BTreeMap::new();
+        // How far rsp is from where it was at the entry, behind each block.
+        let mut deltas: Vec<Option<i64>> = vec![None; self.nodes.len()];
+        for (i, node) in self.nodes.iter().enumerate() {
+            let mut delta = match state(node.start).filter(|_| node.label) {
+                Some(state) if !state.caps.is_empty() || !state.lent.is_empty() => return None,
+                Some(state) => state.delta,
+                None if i == 0 => 0,
+                None => node.from.iter().find_map(|from| deltas[*from])?,
+            };
+            let mut places = Places::default();
+            let last = if node.falls { node.end } else { node.end.saturating_add(1) };
+            for instruction in lowered.instructions(node.start, last) {
+                let moves = moves_rsp(&instruction)?;
+                if let FlowControl::Call | FlowControl::IndirectCall = instruction.flow_control() {
+                    let callee = live::target_sig(&instruction, image, &lowered.host.interface)?;
+                    let later = callee.post.iter().any(|post| !post.state.caps.is_empty());
+                    if !callee.pre.args.is_empty() || !callee.pre.caps.is_empty() || later {
+                        return None;
+                    }
+                }
+                places = places.or(written_by(
+                    &instruction,
+                    &mut info,
+                    |base| (base == Reg::Rsp as usize).then_some(delta),
+                    slots,
+                ));
+                let before = delta;
+                delta = delta.checked_add(moves)?;
+                places = places.or(Places(slots.within(before, delta)));
+            }
+            deltas[i] = Some(delta);
+            blocks.insert(node.start, places);
+        }
+        Some(blocks)
     }
 
     /// Hangs each label on a branch, or leaves it to the root.
@@ -342,6 +445,57 @@ impl Words {
     }
 }
 
+/// What the instruction writes. `frame`: where in the frame this register points, if there.
+fn written_by(
+    instruction: &Instruction,
+    info: &mut InstructionInfoFactory,
+    frame: impl Fn(usize) -> Option<i64>,
+    slots: &mut Slots,
+) -> Places {
+    let mut places = 0;
+    if let FlowControl::Call | FlowControl::IndirectCall = instruction.flow_control() {
+        let lost = Reg::ALL.into_iter().filter(|r| !r.callee_saved() && *r != Reg::Rsp);
+        places |= lost.fold(0, |places, reg| places | 1 << reg as u32);
+    }
+    let info = info.info(instruction);
+    let general = |r: Register| r.full_register().is_gpr64().then(|| r.full_register().number());
+    for used in info.used_registers().iter().filter(|used| writes(used.access())) {
+        let number = general(used.register()).filter(|n| *n != Reg::Rsp as usize);
+        places |= number.map_or(0, |number| 1 << number);
+    }
+    for used in info.used_memory().iter().filter(|used| writes(used.access())) {
+        if let Some(k) = general(used.base()).and_then(&frame) {
+            let from = k.wrapping_add(used.displacement().cast_signed());
+            let size = i64::try_from(used.memory_size().size()).unwrap_or(8).max(1);
+            places |= slots.within(from, from.saturating_add(size));
+        }
+    }
+    Places(places)
+}
+
+/// What the instruction adds to rsp, while control stays in the function; `None` if that is not
+/// seen here, or if another register may point into the frame behind it.
+fn moves_rsp(instruction: &Instruction) -> Option<i64> {
+    let is_rsp = |r: Register| r.full_register() == Register::RSP;
+    let named = (0..instruction.op_count()).any(|op| {
+        instruction.op_kind(op) == OpKind::Register && is_rsp(instruction.op_register(op))
+    });
+    let near = is_rsp(instruction.memory_base()) || is_rsp(instruction.memory_index());
+    let constant = || instruction.try_immediate(1).ok().map(u64::cast_signed);
+    match instruction.mnemonic() {
+        Mnemonic::Add if named && !near => constant(),
+        Mnemonic::Sub if named && !near => constant()?.checked_neg(),
+        _ if named => None,
+        Mnemonic::Lea if near => None,
+        _ if is_rsp(instruction.memory_index()) => None,
+        _ if near && instruction.memory_index() != Register::None => None,
+        Mnemonic::Push | Mnemonic::Pop => Some(instruction.stack_pointer_increment().into()),
+        Mnemonic::Call | Mnemonic::Ret => Some(0),
+        _ if instruction.is_stack_instruction() => None,
+        _ => Some(0),
+    }
+}
+
 /// A finder that is watched.
 struct Watch<'a> {
     finder: Finder<'a>,
@@ -366,28 +520,13 @@ impl Watch<'_> {
     /// after.
     fn writes(&mut self, state: &State, at: u32) {
         let Some(instruction) = self.lowered.code_at(at) else { return };
-        let mut places = 0;
-        if let FlowControl::Call | FlowControl::IndirectCall = instruction.flow_control() {
-            let lost = Reg::ALL.into_iter().filter(|r| !r.callee_saved() && *r != Reg::Rsp);
-            places |= lost.fold(0, |places, reg| places | 1 << reg as u32);
-        }
-        let info = self.info.info(instruction);
-        let general =
-            |r: Register| r.full_register().is_gpr64().then(|| r.full_register().number());
-        for used in info.used_registers().iter().filter(|used| writes(used.access())) {
-            let number = general(used.register()).filter(|n| *n != Reg::Rsp as usize);
-            places |= number.map_or(0, |number| 1 << number);
-        }
-        for used in info.used_memory().iter().filter(|used| writes(used.access())) {
-            let base = general(used.base()).and_then(|n| state.regs().get(n));
-            if let Some(Word::Frame(k)) = base {
-                let from = k.wrapping_add(used.displacement().cast_signed());
-                let size = i64::try_from(used.memory_size().size()).unwrap_or(8).max(1);
-                places |= self.written.slots.within(from, from.saturating_add(size));
-            }
-        }
+        let frame = |base: usize| match state.regs().get(base) {
+            Some(Word::Frame(k)) => Some(*k),
+            _ => None,
+        };
+        let places = written_by(instruction, &mut self.info, frame, &mut self.written.slots);
         let block = self.written.blocks.entry(self.node).or_default();
-        *block = block.or(Places(places));
+        *block = block.or(places);
     }
 
     /// What lies below rsp now is gone, and what is lent holds nothing.
@@ -465,5 +604,70 @@ impl<'a> Forward for Watch<'a> {
             _ => {}
         }
         Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::find_labels;
+    use crate::lower::lower;
+    use std::path::Path;
+
+    /// Both plans of a program. `ahead`: is the one ahead made without judging?
+    fn plans(text: &str, ahead: bool) -> [Plan; 2] {
+        let files = BTreeMap::from([("test.tal".to_owned(), text.to_owned())]);
+        let lowered = lower(Path::new("test.tal"), &files).unwrap().lowered.unwrap();
+        let labels = find_labels(&lowered).unwrap();
+        let image = lowered.image(&labels);
+        let part = Part { lowered: &lowered, image: &image, functions: &lowered.ids() };
+        let function = &lowered.functions[0];
+        let graph = Graph::new(&lowered, &image, &labels, function);
+        let read = graph.read(part, &labels, function, &Busy::default(), &mut Slots::default());
+        assert_eq!(read.is_some(), ahead, "{text}");
+        let judged = plan(part, &labels, None).unwrap();
+        [plan_ahead(part, &labels, &Busy::default()).unwrap(), judged]
+    }
+
+    /// Registers and slots that differ, by the branch of each label.
+    fn hangs(plan: &Plan) -> Vec<(u32, Vec<Place>)> {
+        let regs = Reg::ALL.into_iter().filter(|r| *r != Reg::Rsp).map(Place::Reg);
+        let all: Vec<Place> = regs.chain((-8..0).map(|i| Place::Slot(i * 8))).collect();
+        let changed = |hang: &Hang| {
+            let changed = all.iter().filter(|place| plan.slots.has(hang.changed, **place));
+            (hang.branch, changed.copied().collect())
+        };
+        plan.labels.values().map(changed).collect()
+    }
+
+    /// What instructions write is what the judge sees change.
+    #[test]
+    fn places_ahead_are_those_that_change() {
+        let [ahead, judged] = plans(
+            "fn f(rdi = a: &[n]u64, rsi = n) -> (rax)\n{\n push rbx\n push r12\n sub rsp, 24\n \
+             xor ebx, ebx\n mov [rsp + 8], rsi\n test rsi, rsi\n jz .zero\n mov r12, 5\n jmp \
+             .test\n.zero: mov r12, 7\n.test: cmp rbx, rsi\n jae .done\n \
+             mov rax, [rdi + rbx*8]\n mov [rsp], rax\n inc rbx\n \
+             jmp .test\n.done: mov rax, [rsp + 8]\n add rax, r12\n add rsp, 24\n pop r12\n pop \
+             rbx\n ret\n}\n",
+            true,
+        );
+        assert!(!ahead.labels.is_empty());
+        assert_eq!(hangs(&ahead), hangs(&judged));
+        let written = |place| hangs(&ahead).iter().any(|(_, places)| places.contains(&place));
+        assert!(written(Place::Reg(Reg::Rbx)) && written(Place::Slot(-40)));
+        assert!(!written(Place::Reg(Reg::Rdi)) && !written(Place::Slot(-32)));
+    }
+
+    /// Another register that points into the frame is followed by the judge alone.
+    #[test]
+    fn a_pointer_into_the_frame_is_left_to_the_judge() {
+        let [ahead, judged] = plans(
+            "fn f(rdi = x: u64) -> (rax)\n{\n sub rsp, 24\n mov rdx, rsp\n xor eax, eax\n mov \
+             [rsp], rdi\n test rdi, rdi\n jz .done\n mov [rdx], \
+             rax\n.done: mov rax, [rsp]\n add rsp, 24\n ret\n}\n",
+            false,
+        );
+        assert_eq!(hangs(&ahead), hangs(&judged));
     }
 }

@@ -487,7 +487,8 @@ impl<'a> Common<'a> {
     /// The term is at least zero, or, at first, what it does not fall below.
     fn proposed(&self, chosen: &mut Chosen<'_>, term: &Term) {
         let first = self.sides.visits == 0;
-        if term.vars().any(|v| self.closed(v)) {
+        // Of what the written state says everything of, nothing else is said by itself.
+        if term.vars().all(|v| self.fixed(v) || self.closed(v)) {
             return;
         }
         // Of a multiple the integers that it allows.

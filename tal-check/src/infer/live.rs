@@ -425,7 +425,8 @@ pub(crate) fn calls_never(
     instruction.is_call_near() && callee.is_some_and(|sig| sig.post.is_none())
 }
 
-fn target_sig<'a>(
+/// What the entry wants to which a call or a jump leads, if that is one that is known.
+pub(crate) fn target_sig<'a>(
     instruction: &Instruction,
     image: &'a Image<'_>,
     interface: &'a Interface,
