@@ -115,7 +115,7 @@ impl Elab {
             all.filter(|id| program.decl(*id).is_some_and(|d| keep(&d.kind))).collect()
         };
         for id in ids(|d| matches!(d, DeclKind::Origin(_))) {
-            self.origin_names.extend(program.name(id).map(|n| n.text.clone()));
+            self.origin_names.extend(program.name(id).map(|n| n.text.to_string()));
         }
         for id in ids(|d| matches!(d, DeclKind::Struct(_))) {
             let _ = self.declare_struct(id);
@@ -133,8 +133,11 @@ impl Elab {
             if f.entry.is_some() {
                 start = Some((named.sig, named.names));
             } else {
-                let info =
-                    ImportInfo { name: f.name.text.clone(), names: named.names, span: f.name.span };
+                let info = ImportInfo {
+                    name: f.name.text.to_string(),
+                    names: named.names,
+                    span: f.name.span,
+                };
                 imports.push(info);
                 sigs.push(named.sig);
             }

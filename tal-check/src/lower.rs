@@ -289,9 +289,12 @@ impl Elab {
         let mut drafts = Vec::new();
         let mut start = None;
         for (i, id) in reach.functions.iter().enumerate() {
+            // What is on its way to bytes may have their room.
+            let lines = Rc::get_mut(&mut self.program).and_then(|program| program.take_lines(*id));
             let program = self.program.clone();
             let Some(decl) = program.decl(*id) else { continue };
             let DeclKind::Fn(f) = &decl.kind else { continue };
+            let body = f.body.as_ref().map_or(&[][..], |body| &body.lines);
             let Ok(named) = self.function_signature(*id, f, host) else { continue };
             if f.entry.is_some() {
                 start = FnId(u32::try_from(i).ok()?).into();
@@ -299,6 +302,7 @@ impl Elab {
             let place = Place {
                 decl: *id,
                 function: f,
+                lines: lines.as_deref().unwrap_or(body),
                 public: decl.public.is_some(),
                 named,
                 address_taken: reach.address_taken.contains(id),

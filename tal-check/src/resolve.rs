@@ -11,7 +11,7 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use strsim::osa_distance;
 use tal_core::counted::Rc;
-use tal_syntax::ast::{Decl, DeclKind, File, Name};
+use tal_syntax::ast::{Decl, DeclKind, File, Line, Name};
 use tal_syntax::diag::{Code, Diag};
 use tal_syntax::reg::Reg;
 use tal_syntax::source::Sources;
@@ -168,8 +168,8 @@ impl Program {
         for (i, decl) in module.tree.decls.iter().enumerate() {
             let Some(name) = decl.name() else { continue };
             let id = DeclId { module: at, decl: i };
-            if let Some(first) = scope.insert(name.text.clone(), id) {
-                scope.insert(name.text.clone(), first);
+            if let Some(first) = scope.insert(name.text.to_string(), id) {
+                scope.insert(name.text.to_string(), first);
                 diags.push(self.twice(name, name.span, first));
             }
         }
@@ -184,9 +184,9 @@ impl Program {
                 let visible = (other.interface || decl.public.is_some()) && !entry;
                 let Some(name) = decl.name().filter(|_| visible) else { continue };
                 let id = DeclId { module: *used, decl: i };
-                match scope.get(&name.text).copied() {
+                match scope.get(name.text.as_str()).copied() {
                     None => {
-                        scope.insert(name.text.clone(), id);
+                        scope.insert(name.text.to_string(), id);
                     }
                     Some(first) if first == id || first.module == *used => {}
                     Some(first) => {
@@ -223,6 +223,15 @@ impl Program {
     #[must_use]
     pub fn decl(&self, id: DeclId) -> Option<&Decl> {
         self.modules.get(id.module)?.tree.decls.get(id.decl)
+    }
+
+    /// Takes the lines of a function out of the tree, which nobody else may hold.
+    pub(crate) fn take_lines(&mut self, id: DeclId) -> Option<Vec<Line>> {
+        let tree = Rc::get_mut(&mut self.modules.get_mut(id.module)?.tree)?;
+        match &mut tree.decls.get_mut(id.decl)?.kind {
+            DeclKind::Fn(f) => Some(std::mem::take(&mut f.body.as_mut()?.lines)),
+            _ => None,
+        }
     }
 
     /// Its name.

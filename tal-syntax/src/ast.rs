@@ -19,6 +19,7 @@ pub use item::*;
 
 pub use crate::reg::{Gpr, Reg, Width};
 pub use crate::span::{FileId, Span};
+pub use smol_str::SmolStr;
 
 /// A source file, `.tal` or `.tali`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub enum Directive<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
     /// The text.
-    pub text: String,
+    pub text: SmolStr,
     /// Where.
     pub span: Span,
 }

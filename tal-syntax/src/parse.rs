@@ -233,7 +233,7 @@ impl<'s, 'd> Cx<'s, 'd> {
         end: u32,
     ) {
         let span = self.span(start, end);
-        self.lines.push(Line { label, state, stmt, span });
+        self.lines.push(Line { label, state: state.map(Box::new), stmt, span });
     }
 
     pub(crate) fn body(&mut self, start: u32, end: u32) -> Body {
@@ -244,7 +244,7 @@ impl<'s, 'd> Cx<'s, 'd> {
     }
 
     pub(crate) fn name(&self, start: u32, text: &str, end: u32) -> Name {
-        Name { text: text.to_owned(), span: self.span(start, end) }
+        Name { text: text.into(), span: self.span(start, end) }
     }
 
     pub(crate) fn definition(&mut self, start: u32, text: &str, end: u32) -> Name {

@@ -103,7 +103,7 @@ fn line_ends_of_other_systems_change_nothing() {
 #[test]
 fn names_are_split_at_their_first_inner_dot() {
     let split = |text: &str| {
-        let name = Name { text: text.to_owned(), span: Span::default() };
+        let name = Name { text: text.into(), span: Span::default() };
         let (first, rest) = name.split();
         (first.to_owned(), rest.map(str::to_owned))
     };

@@ -22,6 +22,8 @@ const STAND_IN: i64 = 0x40_0000;
 pub(super) struct Place<'a> {
     pub decl: DeclId,
     pub function: &'a ast::Fn,
+    /// Those of the body.
+    pub lines: &'a [ast::Line],
     pub public: bool,
     pub named: Named,
     pub address_taken: bool,
@@ -35,15 +37,15 @@ impl Elab {
         let body = function.body.as_ref()?;
         let mut draft = Draft {
             decl: place.decl,
-            name: function.name.text.clone(),
+            name: function.name.text.to_string(),
             public: place.public,
             span: function.name.span,
             sig_span: function.sig.as_ref().map_or(function.name.span, |s| s.span),
             end_span: Span { start: body.span.end.saturating_sub(1), ..body.span },
             named: place.named,
-            pieces: Vec::with_capacity(body.lines.len()),
+            pieces: Vec::with_capacity(place.lines.len()),
             code: Vec::new(),
-            instructions: Vec::with_capacity(body.lines.len()),
+            instructions: Vec::with_capacity(place.lines.len()),
             links: Vec::new(),
             layouts: Vec::new(),
             labels: Vec::new(),
@@ -51,10 +53,10 @@ impl Elab {
             tables: Vec::new(),
             size: 0,
         };
-        let names = self.label_names(body);
+        let names = self.label_names(place.lines);
         let mut targets: BTreeSet<&str> = BTreeSet::new();
         let mut indirect: BTreeSet<&str> = BTreeSet::new();
-        for line in &body.lines {
+        for line in place.lines {
             collect_targets(line, &mut targets, &mut indirect);
         }
         if place.address_taken || function.entry.is_some() {
@@ -63,7 +65,7 @@ impl Elab {
         let errors = self.diags.len();
         let mut jumps: Vec<(usize, &str)> = Vec::new();
         let mut tables: Vec<(DataId, &ast::Table)> = Vec::new();
-        for line in &body.lines {
+        for line in place.lines {
             if let Some(label) = &line.label {
                 let name = label.text.as_str();
                 let written = line.state.as_ref().map(|s| self.written(s, &draft.named));
@@ -90,7 +92,7 @@ impl Elab {
                     }
                 }
                 StmtKind::Table(t) => {
-                    if let Some(id) = place.tables.get(&t.name.text) {
+                    if let Some(id) = place.tables.get(t.name.text.as_str()) {
                         tables.push((*id, t));
                     }
                 }
@@ -106,9 +108,9 @@ impl Elab {
     }
 
     /// Local names, each declared once.
-    fn label_names<'a>(&mut self, body: &'a ast::Body) -> BTreeMap<&'a str, Span> {
+    fn label_names<'a>(&mut self, lines: &'a [ast::Line]) -> BTreeMap<&'a str, Span> {
         let mut first: BTreeMap<&str, Span> = BTreeMap::new();
-        for line in &body.lines {
+        for line in lines {
             let table = match line.stmt.as_ref().map(|s| &s.kind) {
                 Some(StmtKind::Table(t)) => Some(&t.name),
                 _ => None,
@@ -268,7 +270,7 @@ impl Elab {
         match &target.kind {
             ExprKind::Local(name) => {
                 if !names.contains_key(name.as_str()) {
-                    let name = ast::Name { text: name.clone(), span: target.span };
+                    let name = ast::Name { text: name.as_str().into(), span: target.span };
                     return Err(self.no_label(&name, names.keys().copied()));
                 }
                 if branch == Branch::Call {

@@ -90,7 +90,7 @@ impl Elab {
         };
         let mode = if d.section == Section::Rodata { Mode::Ro } else { Mode::Rw };
         Some(Object {
-            name: d.name.text.clone(),
+            name: d.name.text.to_string(),
             public: declaration.public.is_some(),
             section: d.section,
             kind: DataKind::Object { mem: Rc::new(mem), mode },
@@ -340,7 +340,9 @@ impl Elab {
                             "origins are the host's: `.tali` files have them",
                         );
                     }
-                    DeclKind::Origin(o) if !self.origin_names.contains(&o.name.text) => {
+                    DeclKind::Origin(o)
+                        if self.origin_names.iter().all(|name| *name != o.name.text) =>
+                    {
                         let message =
                             format!("the host's interface has no origin `{}`", o.name.text);
                         self.error(108, o.name.span, &message);

@@ -98,7 +98,7 @@ impl Elab {
                     for table in tables(&program, *of) {
                         let at = u16::try_from(order.objects.len()).unwrap_or(u16::MAX);
                         let names = order.tables.entry(*of).or_default();
-                        names.insert(table.name.text.clone(), DataId(at));
+                        names.insert(table.name.text.to_string(), DataId(at));
                         let (name, targets) = (table.name.clone(), table.targets.len());
                         order.objects.push(Slot::Table { function, of: *of, name, targets });
                     }

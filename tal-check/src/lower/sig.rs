@@ -162,7 +162,7 @@ impl Elab {
                 if let Some(d) = scope.vars.last_mut() {
                     d.value = false;
                 }
-                scope.special.insert(b.name.text.clone(), v);
+                scope.special.insert(b.name.text.to_string(), v);
             }
         }
         Ok(())
@@ -579,7 +579,7 @@ impl Elab {
     /// The time for which a borrowed pointer is lent: its own, or another parameter's.
     fn region(&mut self, name: Var, p: &Pointer<'_>, scope: &mut Scope, place: Where) -> Res<Var> {
         if let Some(of) = p.origin {
-            return match scope.special.get(&of.text).copied() {
+            return match scope.special.get(of.text.as_str()).copied() {
                 Some(v) if scope.kind(v) == Some(Kind::Region) => Ok(v),
                 _ => Err(self.report(
                     Diag::error(Code(215), of.span, format!("`{}` is not borrowed", of.text))

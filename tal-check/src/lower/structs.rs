@@ -23,7 +23,7 @@ impl Elab {
     pub(super) fn struct_layout(&mut self, id: DeclId, span: Span) -> Res<Layout> {
         let program = self.program.clone();
         let Some(DeclKind::Struct(s)) = program.decl(id).map(|d| &d.kind) else {
-            let message = program.name(id).map_or(String::new(), |n| n.text.clone());
+            let message = program.name(id).map_or(String::new(), |n| n.text.to_string());
             return Err(self.error(105, span, &format!("`{message}` is no struct")));
         };
         match self.layouts.get(&id) {
@@ -56,7 +56,7 @@ impl Elab {
             if end > STRUCT_BYTES {
                 return Err(self.error(221, item.span, "the struct is larger than 2^20 bytes"));
             }
-            layout.fields.push(FieldInfo { name: name.text.clone(), offset, size });
+            layout.fields.push(FieldInfo { name: name.text.to_string(), offset, size });
         }
         layout.size = end.next_multiple_of(layout.align);
         if layout.size == 0 {
@@ -96,7 +96,7 @@ impl Elab {
             && chain.rest.len() <= 1
             && chain.rest.iter().all(|l| l.rel == ast::Rel::Eq)
         {
-            return Ok((Name { text: text.clone(), span: chain.first.span }, ty));
+            return Ok((Name { text: text.as_str().into(), span: chain.first.span }, ty));
         }
         Err(self.error(209, item.span, "a field is `name: type` or `name = value: type`"))
     }
@@ -171,7 +171,7 @@ impl Elab {
         if layout.inline {
             let mut scope = Scope::closed(id.module);
             for (binder, value) in s.binders.iter().zip(args) {
-                scope.fixed.insert(binder.name.text.clone(), Value::int(value));
+                scope.fixed.insert(binder.name.text.to_string(), Value::int(value));
             }
             if self.nesting > tal_core::limits::NESTING {
                 return Err(self.error(206, span, "this struct contains itself"));
@@ -240,7 +240,7 @@ impl Elab {
                 return Err(self.stage(binder.span, "types with parameters other than integers"));
             }
             let v = Term::var(Var::Param(u16::try_from(i).unwrap_or(u16::MAX)));
-            scope.fixed.insert(binder.name.text.clone(), Value::int(v));
+            scope.fixed.insert(binder.name.text.to_string(), Value::int(v));
         }
         let body = Rc::new(self.struct_body(s, layout, &mut scope)?);
         let mut info = placeholder(s, layout);
@@ -304,7 +304,7 @@ impl Elab {
                 return Err(self.stage(binder.span, "hidden variables other than integers"));
             }
             let v = Term::var(Var::Bound(u16::try_from(hidden.len()).unwrap_or(u16::MAX)));
-            scope.fixed.insert(binder.name.text.clone(), Value::int(v.clone()));
+            scope.fixed.insert(binder.name.text.to_string(), Value::int(v.clone()));
             hidden.push(v);
         }
         Ok(hidden)
@@ -376,9 +376,9 @@ impl Elab {
 }
 
 fn placeholder(s: &Struct, layout: &Layout) -> TypeInfo {
-    let text = |b: &ast::Binder| b.name.text.clone();
+    let text = |b: &ast::Binder| b.name.text.to_string();
     TypeInfo {
-        name: s.name.text.clone(),
+        name: s.name.text.to_string(),
         ty: NamedType {
             arity: u16::try_from(s.binders.len()).unwrap_or(u16::MAX),
             size: layout.size,

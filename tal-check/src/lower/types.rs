@@ -46,7 +46,7 @@ impl Elab {
             let values = self.arguments(name, &alias.binders, args.as_ref(), here)?;
             let mut inner = Scope::closed(id.module);
             for (binder, value) in alias.binders.iter().zip(values) {
-                inner.fixed.insert(binder.name.text.clone(), Value::int(value));
+                inner.fixed.insert(binder.name.text.to_string(), Value::int(value));
             }
             // The variables stay those of the place where the alias stands, without their names.
             inner.vars = here.vars.iter().map(|v| Declared { value: false, ..v.clone() }).collect();
@@ -135,7 +135,7 @@ impl Elab {
                 _ => Mem::Junk(count),
             });
         }
-        if scope.special.contains_key(&name.text) {
+        if scope.special.contains_key(name.text.as_str()) {
             return Err(self.stage(ty.span, "memory of a type that is a parameter"));
         }
         let Some(id) = self.program.lookup(scope.module, &name.text) else {
@@ -392,7 +392,7 @@ impl Elab {
     /// The word that a name of a `word` parameter stands for.
     pub(super) fn environment_word(&self, ty: &Type, scope: &Scope) -> Option<Word> {
         let TypeKind::Named { name, args: None } = &ty.kind else { return None };
-        let v = scope.special.get(&name.text)?;
+        let v = scope.special.get(name.text.as_str())?;
         matches!(scope.kind(*v), Some(tal_core::ty::Kind::Word))
             .then(|| Word::Ptr(tal_core::ty::Base::Name(*v), Term::ZERO))
     }

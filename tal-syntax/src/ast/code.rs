@@ -17,7 +17,7 @@ pub struct Line {
     /// `.loop:`; the name keeps its dot, the colon is not in its span.
     pub label: Option<Name>,
     /// `where ..` behind the label.
-    pub state: Option<LabelState>,
+    pub state: Option<Box<LabelState>>,
     /// What is done.
     pub stmt: Option<Stmt>,
     /// The whole line.

@@ -15,7 +15,7 @@ pub(super) fn joined<T>(list: &[T], text: impl std::ops::Fn(&T) -> String) -> St
 pub(super) fn binder(b: &Binder) -> String {
     match b.kind {
         Some((kind, _)) => format!("{}: {}", b.name, kind.text()),
-        None => b.name.text.clone(),
+        None => b.name.text.to_string(),
     }
 }
 

@@ -30,11 +30,11 @@ fn dotted() -> BoxedStrategy<String> {
 }
 
 fn def() -> BoxedStrategy<Name> {
-    word().prop_map(|text| Name { text, span: none() }).boxed()
+    word().prop_map(|text| Name { text: text.into(), span: none() }).boxed()
 }
 
 fn name() -> BoxedStrategy<Name> {
-    dotted().prop_map(|text| Name { text, span: none() }).boxed()
+    dotted().prop_map(|text| Name { text: text.into(), span: none() }).boxed()
 }
 
 /// Not a word that is a mode behind `&` or `ref`.
@@ -43,7 +43,7 @@ fn type_name() -> BoxedStrategy<Name> {
 }
 
 fn local() -> BoxedStrategy<Name> {
-    word().prop_map(|w| Name { text: format!(".{w}"), span: none() }).boxed()
+    word().prop_map(|w| Name { text: format!(".{w}").into(), span: none() }).boxed()
 }
 
 fn int() -> BoxedStrategy<Int> {
@@ -80,7 +80,7 @@ fn expr(memory: bool) -> BoxedStrategy<Expr> {
         int().prop_map(ExprKind::Int),
         any::<u8>().prop_map(ExprKind::Char),
         dotted().prop_map(ExprKind::Name),
-        local().prop_map(|l| ExprKind::Local(l.text)),
+        local().prop_map(|l| ExprKind::Local(l.text.to_string())),
         reg().prop_map(ExprKind::Reg),
         name().prop_map(|name| ExprKind::SizeOf(Box::new(name))),
     ];
@@ -222,7 +222,7 @@ fn operand() -> BoxedStrategy<Operand> {
 fn stmt() -> BoxedStrategy<Stmt> {
     let names = ["mov", "or", "in", "out", "int", "cmpxchg16b", "ret"];
     let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-    let mnemonic = pick(&names).prop_map(|text| Name { text, span: none() });
+    let mnemonic = pick(&names).prop_map(|text| Name { text: text.into(), span: none() });
     let prefix = option::of(pick(&Prefix::ALL)).prop_map(|prefix| prefix.map(|p| (p, none())));
     let inst = (prefix, mnemonic, vec(operand(), 0..4)).prop_map(|(prefix, mnemonic, operands)| {
         // `out` and `int` are statements only at their start; behind a prefix they are types.
@@ -246,7 +246,7 @@ fn line() -> BoxedStrategy<Line> {
         1 => (local(), option::of(stmt())).prop_map(|(label, stmt)| (Some(label), None, stmt)),
         1 => (local(), state).prop_map(|(label, state)| (Some(label), Some(state), None)),
     ]
-    .prop_map(|(label, state, stmt)| Line { label, state, stmt, span: none() })
+    .prop_map(|(label, state, stmt)| Line { label, state: state.map(Box::new), stmt, span: none() })
     .boxed()
 }
 
