@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use tal_asm::program::Program;
 use tal_check::annotate::finder;
 use tal_check::find::Finder;
+use tal_core::counted::Rc;
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Hints};
 use tal_core::image::Image;
@@ -304,7 +305,8 @@ fn named_type(rng: &mut Rng, ty: &mut NamedType) {
 /// A part of the state at a label.
 fn label(rng: &mut Rng, labels: &mut [Label]) {
     let at = below(rng, labels.len());
-    let Some(state) = labels.get_mut(at).map(|label| &mut label.state) else { return };
+    let Some(label) = labels.get_mut(at) else { return };
+    let state = Rc::make_mut(&mut label.state);
     let place = |rng: &mut Rng, length: usize| (length > 0).then(|| rng.usize(0..length));
     match rng.u8(0..9) {
         0 => state.regs.swap(rng.usize(0..16), rng.usize(0..16)),

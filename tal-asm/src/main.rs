@@ -9,6 +9,7 @@ use tal_asm::program::Program;
 use tal_asm::{assemble, convert, library, output};
 use tal_check::check::{self, Checked};
 use tal_check::console::{Console, Looks, USAGE};
+use tal_check::explore::share_work;
 use tal_check::files::Watched;
 use tal_check::lower;
 use tal_check::report::report;
@@ -49,6 +50,7 @@ Examples:
   tal-asm -c crc.tal -o crc.o functions for `cc main.c crc.o`: see docs/linking.md";
 
 fn main() -> ExitCode {
+    share_work();
     match Console::parse("tal-asm", |arguments: &Arguments| arguments.looks) {
         Ok((arguments, console)) => console.end(run(&arguments, &console).err().unwrap_or(0)),
         Err(code) => code,
@@ -111,7 +113,7 @@ fn checked(file: &Path, files: &Watched, console: &Console) -> Result<Checked, u
     })?;
     console.diagnostics(&outcome.diags, &outcome.sources);
     let lowered = outcome.lowered.ok_or(1)?;
-    check::check(lowered).map_err(|(lowered, refusals)| {
+    check::check_for_output(lowered).map_err(|(lowered, refusals)| {
         console.diagnostics(&report(&lowered, &refusals), &lowered.sources);
         1
     })

@@ -8,11 +8,13 @@
 //!
 //! [`needed`]: crate::needed
 
+use crate::explore;
 use crate::find::{Busy, Finder};
 use crate::joins;
 use crate::lowered::Lowered;
 use crate::needed::{Ghosts, Needed, Ready, Records, needed_on};
 use crate::scopes::{self, Plan};
+use tal_core::counted::Rc;
 use tal_core::error::Error;
 use tal_core::image::Image;
 use tal_core::judge::Judge;
@@ -28,6 +30,15 @@ pub(crate) struct Piece {
     pub(crate) records: Records,
     /// All answers.
     pub(crate) recorded: Recorded,
+}
+
+impl Piece {
+    /// What is written is all that is of use.
+    pub(crate) fn forget_states(&mut self) {
+        let nothing = Rc::new(explore::nothing());
+        self.labels.iter_mut().for_each(|label| label.state = Rc::clone(&nothing));
+        self.records.clear();
+    }
 }
 
 /// Some functions of a program, and where they are judged.

@@ -20,9 +20,10 @@ use tal_write::{Label, Recorded, encode};
 pub struct Checked {
     /// What it was lowered to.
     pub lowered: Lowered,
-    /// The states found for its labels, in address order.
+    /// The states found for its labels, in address order; by [`check_for_output`] nothing is
+    /// said of them.
     pub labels: Vec<Label>,
-    /// What is written of them.
+    /// What is written of them; nothing by [`check_for_output`].
     pub records: Records,
     /// The `.tal` section: types, states, and the answers that convinced the judge.
     pub section: Vec<u8>,
@@ -48,18 +49,33 @@ pub enum Refusal {
 ///
 /// # Errors
 /// Every reason found, in address order, with the program for the report.
-pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
+pub fn check(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
+    check_keeping(lowered, true)
+}
+
+/// The same for who wants no more than what is written: states are not kept.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_for_output(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
+    check_keeping(lowered, false)
+}
+
+fn check_keeping(
+    mut lowered: Lowered,
+    states: bool,
+) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
     // What is wrong with what is declared is not looked for in functions.
     if let Err(error) = declared(&lowered) {
         return Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))]));
     }
-    let mut found = at_joins(&lowered, &lowered.ids(), &EFFORTS);
+    let mut found = at_joins(&lowered, &lowered.ids(), (&EFFORTS, states));
     if let Err(refusals) = at_every_label(&mut lowered, &mut found) {
         // No state helps where nothing leads.
         let hard: Vec<FnId> = explore::refused(&refusals).into_iter().collect();
         let only_states = refusals.iter().all(|r| matches!(r, Refusal::Trouble(..)));
         let more = match only_states {
-            true => at_joins(&lowered, &hard, &WITH_GOALS),
+            true => at_joins(&lowered, &hard, (&WITH_GOALS, states)),
             false => return Err((Box::new(lowered), refusals)),
         };
         if !more.refused.is_empty() {
@@ -79,6 +95,10 @@ pub fn check(mut lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal
         labels.extend(piece.labels);
         records.extend(piece.records);
         recorded.append(&piece.recorded);
+    }
+    if !states {
+        // Bytes are what follows is made of.
+        lowered.code = Vec::new();
     }
     let section = encode(&lowered.image(&labels), &lowered.host.interface, &recorded);
     match verify(&lowered, &section) {
@@ -137,8 +157,13 @@ struct AtJoins {
     work: u64,
 }
 
-/// These functions, by the first of these efforts that finds what the judge takes.
-fn at_joins(lowered: &Lowered, functions: &[FnId], efforts: &[Effort]) -> AtJoins {
+/// These functions, by the first of these efforts that finds what the judge takes. `states`: are the
+/// states kept?
+fn at_joins(
+    lowered: &Lowered,
+    functions: &[FnId],
+    (efforts, states): (&[Effort], bool),
+) -> AtJoins {
     let mut sites = sites(lowered, functions, &BTreeSet::new());
     let all = unknown(&sites);
     let image = lowered.image(&all);
@@ -150,8 +175,14 @@ fn at_joins(lowered: &Lowered, functions: &[FnId], efforts: &[Effort]) -> AtJoin
     }
     let image = lowered.image(&labels);
     let task = Task { lowered, image: &image, sites: &sites, unknown: &labels };
-    let found: Vec<_> =
-        functions.par_chunks(TOGETHER).map(|some| few(&task, some, efforts)).collect();
+    let found = functions.par_chunks(TOGETHER).map(|some| {
+        let mut few = few(&task, some, efforts);
+        if !states {
+            few.pieces.iter_mut().for_each(|(_, piece)| piece.forget_states());
+        }
+        few
+    });
+    let found: Vec<_> = found.collect();
     let mut together = AtJoins::default();
     for AtJoins { pieces, refused, work } in found {
         together.pieces.extend(pieces);

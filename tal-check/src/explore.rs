@@ -15,6 +15,7 @@ use crate::wraps;
 use iced_x86::{Mnemonic, OpKind};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use tal_core::counted::Rc;
 use tal_core::image::Image;
 use tal_core::judge::Judge;
 use tal_core::ty::{FnId, Kind, Word};
@@ -138,8 +139,17 @@ const LAST: usize = EFFORTS.len() - 1;
 
 /// These labels, of which nothing is known.
 pub(crate) fn unknown(sites: &[(FnId, LabelSite)]) -> Vec<Label> {
-    let label = |site: &LabelSite| Label { offset: site.offset, state: nothing().into() };
+    let state = Rc::new(nothing());
+    let label = |site: &LabelSite| Label { offset: site.offset, state: Rc::clone(&state) };
     sites.iter().map(|(_, site)| label(site)).collect()
+}
+
+/// Work is shared by all cores, this thread's among them: what it had to itself before is used again
+/// then. For the start of a command; to no effect where threads were asked for before.
+pub fn share_work() {
+    let threads = rayon::ThreadPoolBuilder::new().use_current_thread();
+    // One core does it all, too.
+    let _ = threads.build_global();
 }
 
 /// How many functions one judge explores: few enough that all cores have some, and the same
@@ -214,10 +224,10 @@ pub(crate) fn sites(
     for (id, function) in lowered.some(functions) {
         let range = function.offset..function.end();
         let own = cuts.range(range.clone()).map(|offset| (*offset, None));
-        let mut places: BTreeMap<u32, Option<Written>> = own.collect();
+        let mut places: BTreeMap<u32, Option<Box<Written>>> = own.collect();
         for label in &function.labels {
             if (label.target || label.state.is_some()) && range.contains(&label.offset) {
-                places.insert(label.offset, label.state.clone());
+                places.insert(label.offset, label.state.clone().map(Box::new));
             }
         }
         for (offset, written) in places {
@@ -228,7 +238,8 @@ pub(crate) fn sites(
     sites
 }
 
-fn nothing() -> LabelState {
+/// The state of a label of which nothing is known.
+pub(crate) fn nothing() -> LabelState {
     LabelState {
         vars: Vec::new(),
         refinements: Vec::new(),

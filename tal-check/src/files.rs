@@ -166,6 +166,8 @@ fn limited(file: File) -> io::Result<(String, Metadata)> {
     if bytes.len() as u64 > LIMIT {
         return too_large();
     }
+    // It stays as long as the program does.
+    bytes.shrink_to_fit();
     Ok((text(bytes)?, about))
 }
 

@@ -5,10 +5,10 @@ use serde_json::json;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tal_check::check::check;
+use tal_check::check::check_for_output;
 use tal_check::codes;
 use tal_check::console::{Console, Looks, USAGE};
-use tal_check::explore::explore;
+use tal_check::explore::{explore, share_work};
 use tal_check::files::Watched;
 use tal_check::lower::{Outcome, lower};
 use tal_check::lowered::{GhostOp, Lowered};
@@ -47,6 +47,7 @@ Examples:
   generate | tal-check -";
 
 fn main() -> ExitCode {
+    share_work();
     let (arguments, console) = match Console::parse("tal-check", |a: &Arguments| a.looks) {
         Ok(parsed) => parsed,
         Err(code) => return code,
@@ -101,7 +102,7 @@ fn check_file(file: &Path, arguments: &Arguments, console: &Console) -> u8 {
     console.diagnostics(&diags, &sources);
     let Some(lowered) = lowered else { return 1 };
     show_states(&lowered, file, arguments, console);
-    match check(lowered) {
+    match check_for_output(lowered) {
         Ok(_) => 0,
         Err((lowered, refusals)) => {
             console.diagnostics(&report(&lowered, &refusals), &lowered.sources);

@@ -131,7 +131,7 @@ fn given(text: &str) -> Vec<LabelState> {
     };
     let roots = judge.hints.states;
     let hung = labels.into_iter().filter(|l| roots.contains_key(&l.offset));
-    let hung: Vec<LabelState> = hung.map(|l| rsp(*l.state)).collect();
+    let hung: Vec<LabelState> = hung.map(|l| rsp(LabelState::clone(&l.state))).collect();
     let found: Vec<LabelState> = roots.into_values().map(rsp).collect();
     assert_eq!(found, hung);
     found

@@ -3,6 +3,7 @@
 //! what the label's parent has saved.
 
 use std::collections::BTreeMap;
+use tal_core::counted::Rc;
 use tal_core::error::{Error, Kind as Refusal, Rule};
 use tal_core::hint::{Forward, Hints};
 use tal_core::judge::{Judge, Result};
@@ -61,7 +62,7 @@ pub struct Label {
     /// Offset in the text.
     pub offset: u32,
     /// What holds there.
-    pub state: Box<LabelState>,
+    pub state: Rc<LabelState>,
 }
 
 /// The state of a label (L of core.md 2). Its own variables are numbered after those in scope at

@@ -53,7 +53,7 @@ pub struct LabelSite {
     /// Text offset.
     pub offset: u32,
     /// What the programmer wrote of it.
-    pub written: Option<Written>,
+    pub written: Option<Box<Written>>,
 }
 
 /// Why no state was found.
@@ -217,7 +217,7 @@ fn explore<H: Settle>(
         engine.iterate(judge);
     }
     let stated = |(l, c): (u32, Candidate)| {
-        let site = engine.labels.get(&l).and_then(|site| site.written.as_ref());
+        let site = engine.labels.get(&l).and_then(|site| site.written.as_deref());
         let written = site.map_or(0, |w| w.facts.len());
         (l, LabelState { facts: strongest(c.state.facts, written), ..c.state })
     };
@@ -484,7 +484,7 @@ impl Engine<'_> {
         mut state: State,
     ) {
         let Some(site) = self.labels.get(&label).copied() else { return };
-        let written = site.written.as_ref();
+        let written = site.written.as_deref();
         self.forget_dead(&mut state, site.offset, written);
         // Where a single way leads nothing has to agree: what is open stays so.
         let single = written.is_none() && self.paths.single.contains(&site.offset);
@@ -848,18 +848,19 @@ fn reshape<H: Settle>(
 
 /// The state with the size-facts of everything that stands there for certain.
 fn sized<H: Hints>(judge: &mut Judge<'_, H>, state: &State) -> State {
-    let mut sized = state.clone();
+    let mut sized: Option<State> = None;
     let entries = (0..).zip(&state.caps).map(|(i, _)| Through::Entry(i));
     let views = (0..).zip(&state.views).map(|(i, _)| Through::View(i));
     for of in entries.chain(views) {
-        let mut with = sized.clone();
+        let so_far = sized.as_ref().unwrap_or(state);
+        let mut with = so_far.clone();
         if judge.ghost(&mut with, &Ghost::SizeFacts { of }).is_ok() {
-            let new = with.facts.split_off(sized.facts.len());
+            let new = with.facts.split_off(so_far.facts.len());
             with.facts.extend(new.into_iter().filter(|f| !state.facts.contains(f)));
-            sized = with;
+            sized = Some(with);
         }
     }
-    sized
+    sized.unwrap_or_else(|| state.clone())
 }
 
 fn finish(form: Form, facts: Vec<Fact>, refinements: Vec<(Var, NameSet)>) -> LabelState {
