@@ -157,8 +157,8 @@ struct AtJoins {
     work: u64,
 }
 
-/// These functions, by the first of these efforts that finds what the judge takes. `states`: are the
-/// states kept?
+/// These functions, by the first of these efforts that finds what the judge takes. Are the states
+/// kept?
 fn at_joins(
     lowered: &Lowered,
     functions: &[FnId],
