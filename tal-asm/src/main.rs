@@ -9,9 +9,9 @@ use tal_asm::program::Program;
 use tal_asm::{assemble, convert, library, output};
 use tal_check::check::{self, Checked};
 use tal_check::console::{Console, Looks, USAGE};
+use tal_check::elaborate;
 use tal_check::explore::share_work;
 use tal_check::files::Watched;
-use tal_check::lower;
 use tal_check::report::report;
 
 /// Assembles a typed program into an ELF file that carries its proof.
@@ -107,7 +107,7 @@ fn fits(source: &Path, program: &Program, kind: Output, independent: bool) -> Re
 
 /// The program, checked; what is wrong with it is said.
 fn checked(file: &Path, files: &Watched, console: &Console) -> Result<Checked, u8> {
-    let outcome = lower::lower(file, files).map_err(|error| {
+    let outcome = elaborate::lower(file, files).map_err(|error| {
         console.error(&format!("{}: {error}", file.display()));
         USAGE
     })?;

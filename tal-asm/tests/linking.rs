@@ -249,7 +249,7 @@ fn what_c_cannot_link_is_refused() {
 fn checked(place: &Path, source: &str) -> Checked {
     let path = place.join("l.tal");
     fs::write(&path, source).unwrap();
-    let outcome = tal_check::lower::lower(&path, &tal_check::files::Disk).unwrap();
+    let outcome = tal_check::elaborate::lower(&path, &tal_check::files::Disk).unwrap();
     tal_check::check::check(outcome.lowered.unwrap()).unwrap()
 }
 

@@ -9,15 +9,14 @@
 //! [`needed`]: crate::needed
 
 use crate::explore;
-use crate::find::{Busy, Finder};
 use crate::joins;
 use crate::lowered::Lowered;
 use crate::needed::{Ghosts, Needed, Ready, Records, needed_on};
-use crate::scopes::{self, Plan};
+use crate::part::Part;
+use crate::plan::{Busy, Plan};
+use crate::scopes;
 use tal_core::counted::Rc;
 use tal_core::error::Error;
-use tal_core::image::Image;
-use tal_core::judge::Judge;
 use tal_core::ty::FnId;
 use tal_write::{Label, Recorded, Recorder};
 
@@ -39,56 +38,6 @@ impl Piece {
         self.labels.iter_mut().for_each(|label| label.state = Rc::clone(&nothing));
         self.records.clear();
     }
-}
-
-/// Some functions of a program, and where they are judged.
-#[derive(Clone, Copy)]
-pub(crate) struct Part<'a> {
-    pub(crate) lowered: &'a Lowered,
-    /// With their labels, and perhaps those of others.
-    pub(crate) image: &'a Image<'a>,
-    pub(crate) functions: &'a [FnId],
-}
-
-impl<'a> Part<'a> {
-    /// The finder with what the source says in these functions.
-    pub(crate) fn finder(&self, labels: &'a [Label]) -> Finder<'a> {
-        finder_of(self.lowered, self.image, labels, self.functions)
-    }
-
-    /// Judges the functions; the answers come from these hints.
-    ///
-    /// # Errors
-    /// Why they are refused.
-    pub(crate) fn judge<H: tal_core::hint::Hints>(&self, hints: H) -> Result<H, Error> {
-        let interface = &self.lowered.host.interface;
-        let mut judge = Judge::new(self.image, interface, hints, u64::MAX);
-        judge.functions(self.functions.iter().copied())?;
-        Ok(judge.hints)
-    }
-}
-
-/// The finder with what the source says.
-#[must_use]
-pub fn finder<'a>(lowered: &'a Lowered, image: &'a Image<'a>, labels: &'a [Label]) -> Finder<'a> {
-    finder_of(lowered, image, labels, &lowered.ids())
-}
-
-/// The same for these functions.
-pub(crate) fn finder_of<'a>(
-    lowered: &'a Lowered,
-    image: &'a Image<'a>,
-    labels: &'a [Label],
-    functions: &[FnId],
-) -> Finder<'a> {
-    let mut finder = Finder::new(image, &lowered.host.interface, labels);
-    for (_, function) in lowered.some(functions) {
-        for ghost in &function.ghosts {
-            finder.written.entry(ghost.offset).or_default().push(ghost.clone());
-        }
-        finder.layouts.extend(function.layouts.iter().map(|(at, id)| (*at, *id)));
-    }
-    finder
 }
 
 /// The functions with these labels, each on the branch that dominates it. `busy`: where the states
@@ -178,8 +127,8 @@ fn record(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elaborate::lower;
     use crate::explore::find_labels;
-    use crate::lower::lower;
     use std::collections::BTreeMap;
     use std::path::Path;
     use tal_core::ty::Record;

@@ -1,12 +1,15 @@
 //! Not trusted: a bug here can reject, never admit. From a file to a judged, annotated program.
 
-use crate::annotate::{self, Piece, finder};
-use crate::explore::{self, TOGETHER, Task, find_labels_with_ghosts, sites, unknown};
-use crate::find::Busy;
-use crate::infer::{EFFORTS, Effort, Trouble, WITH_GOALS};
+use crate::annotate::{self, Piece};
+use crate::explore::{TOGETHER, Task, find_labels_with_ghosts, sites, unknown};
+use crate::infer::{EFFORTS, Effort, WITH_GOALS};
 use crate::joins;
 use crate::lowered::Lowered;
 use crate::needed::Records;
+use crate::part::{Part, finder};
+use crate::plan::Busy;
+pub use crate::refusal::Refusal;
+use crate::refusal::refused;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use tal_core::error::Error;
@@ -29,19 +32,6 @@ pub struct Checked {
     pub section: Vec<u8>,
     /// What it cost to find the states, as [`crate::explore::Explored::work`].
     pub work: u64,
-}
-
-/// Why a lowered program was not accepted.
-#[derive(Clone, Debug)]
-pub enum Refusal {
-    /// Inference stopped here.
-    Trouble(FnId, Trouble),
-    /// No way leads to this label: (function, text offset).
-    Unreached(FnId, u32),
-    /// Nothing leads to this code: (function, text offset, the end of what stands together).
-    Dead(FnId, u32, u32),
-    /// All states were found, but the judge refused.
-    Judge(Box<Error>),
 }
 
 /// Judges a lowered program with answers by search. Each function has the states of those labels
@@ -72,7 +62,7 @@ fn check_keeping(
     let mut found = at_joins(&lowered, &lowered.ids(), (&EFFORTS, states));
     if let Err(refusals) = at_every_label(&mut lowered, &mut found) {
         // No state helps where nothing leads.
-        let hard: Vec<FnId> = explore::refused(&refusals).into_iter().collect();
+        let hard: Vec<FnId> = refused(&refusals).into_iter().collect();
         let only_states = refusals.iter().all(|r| matches!(r, Refusal::Trouble(..)));
         let more = match only_states {
             true => at_joins(&lowered, &hard, (&WITH_GOALS, states)),
@@ -167,7 +157,7 @@ fn at_joins(
     let mut sites = sites(lowered, functions, &BTreeSet::new());
     let all = unknown(&sites);
     let image = lowered.image(&all);
-    let part = annotate::Part { lowered, image: &image, functions };
+    let part = Part { lowered, image: &image, functions };
     let labels = joins::joins(part, &all);
     sites.retain(|(_, site)| labels.binary_search_by_key(&site.offset, |l| l.offset).is_ok());
     for (i, (_, site)) in (0..).zip(&mut sites) {
@@ -202,7 +192,7 @@ fn few(task: &Task<'_>, functions: &[FnId], efforts: &[Effort]) -> AtJoins {
         let labels: Vec<Label> = parts.iter().flat_map(|part| &part.labels).cloned().collect();
         let mut busy = Busy::default();
         parts.iter().for_each(|part| busy.extend(part.busy.clone()));
-        let part = annotate::Part { lowered, image: task.image, functions };
+        let part = Part { lowered, image: task.image, functions };
         if let Ok(piece) = annotate::at_once(part, &labels, &busy) {
             few.pieces.push((*first, piece));
             return few;

@@ -4,9 +4,9 @@
 //! the label states and nothing else. So a block that is too long gets labels of our own, at which
 //! inference keeps what is of use: nobody jumps there, and no name stands there.
 
-use crate::check::Refusal;
 use crate::infer::Trouble;
 use crate::lowered::{FnInfo, Lowered};
+use crate::refusal::Refusal;
 use iced_x86::{FlowControl, Instruction, RflagsBits};
 use std::collections::BTreeSet;
 use tal_core::error::Kind;

@@ -5,10 +5,11 @@
 //! `--show-state`: of a register or slot, or a fact. Alone on its line, either is about the next
 //! instruction.
 
-use crate::check::{Refusal, check};
+use crate::check::check;
 use crate::explore::{Explored, explore};
 use crate::infer::Trouble;
 use crate::lowered::Lowered;
+use crate::refusal::Refusal;
 use crate::report::report;
 use crate::show::{Shown, show};
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,7 +156,7 @@ fn squeezed(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lower::lower;
+    use crate::elaborate::lower;
     use std::path::Path;
 
     fn differences(text: &str) -> Vec<String> {

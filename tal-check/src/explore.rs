@@ -3,15 +3,15 @@
 //! Functions know of each other by their signatures only. So each core takes some of them, and what
 //! is found of one does not depend on what becomes of another.
 
-use crate::annotate::finder_of;
-use crate::check::Refusal;
 use crate::cuts;
-use crate::dead::dead;
-use crate::find::Busy;
+use crate::flow::dead::dead;
 use crate::infer::{EFFORTS, Effort, Inferred, LabelSite, infer};
 use crate::lowered::{FnInfo, Lowered, Written};
+use crate::part::finder_of;
+use crate::plan::Busy;
+use crate::refusal::{Refusal, refused};
+use crate::renorm;
 use crate::simplex;
-use crate::wraps;
 use iced_x86::{Mnemonic, OpKind};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,26 +53,12 @@ pub(crate) fn find_labels_with_ghosts(
     let found = find(lowered, functions, work);
     let Err(refusals) = &found else { return found };
     let refused = refused(refusals);
-    wraps::add(lowered, &refused);
+    renorm::add(lowered, &refused);
     let again = find(lowered, functions, work);
     let Err(refusals) = &again else { return again };
-    let still = self::refused(refusals);
-    wraps::remove(lowered, &still);
+    let still = crate::refusal::refused(refusals);
+    renorm::remove(lowered, &still);
     if still == refused { found } else { find(lowered, functions, work) }
-}
-
-/// The functions that were refused.
-pub(crate) fn refused(refusals: &[Refusal]) -> BTreeSet<FnId> {
-    refusals.iter().filter_map(function).collect()
-}
-
-/// The function whose states were not found.
-fn function(refusal: &Refusal) -> Option<FnId> {
-    match refusal {
-        Refusal::Trouble(id, _) | Refusal::Unreached(id, _) => Some(*id),
-        // No ghost helps there.
-        Refusal::Dead(..) | Refusal::Judge(_) => None,
-    }
 }
 
 /// The states of all labels.

@@ -6,16 +6,15 @@
 //! same answer. When it finds nothing it gives an answer that cannot be right, so that the judge
 //! refuses with the rule that failed, and keeps in [`Finder::trouble`] what it looked for.
 //!
-//! Ghosts are planned in [`crate::ghosts`] by trying: a second judge executes the instruction on a
+//! Ghosts are planned in [`crate::find::ghosts`] by trying: a second judge executes the instruction on a
 //! copy of the state, and what it stumbles over says what to make.
 
-use crate::ghosts;
-use crate::infer::live;
+use crate::flow;
 use crate::lowered::GhostLine;
+use crate::plan::Busy;
 use crate::prove::{Given, Known};
-use crate::theta::Sizes;
+use crate::unify::Sizes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Range;
 use tal_core::counted::Rc;
 use tal_core::decode::{self, Op};
 use tal_core::error::{Error, Kind as ErrorKind, Rule};
@@ -37,6 +36,7 @@ use tal_write::{Label, Saved};
 
 mod access;
 mod cmov;
+pub mod ghosts;
 mod inherit;
 mod same;
 mod size;
@@ -106,7 +106,7 @@ pub struct Finder<'a> {
     proof: Option<(Term, u32, VecDeque<Proof>)>,
     pub(crate) memo: Memo,
     /// On which scopes labels hang, if not on the root.
-    pub(crate) scopes: Option<&'a crate::scopes::Plan>,
+    pub(crate) scopes: Option<&'a crate::plan::Plan>,
     /// Scopes that were opened by running into a label: its offset, and how many were open before.
     fell: BTreeSet<(u32, usize)>,
     /// Of facts of records: which of the flat state they are.
@@ -120,72 +120,6 @@ pub struct Finder<'a> {
     undrawn: bool,
     /// Where ghosts were planned.
     pub(crate) planned: Busy,
-}
-
-/// Sites of ghosts. An earlier search that needed none at a site is believed: if that was wrong,
-/// the judge refuses, and the search is done whole.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Busy {
-    sites: BTreeSet<(u32, u32)>,
-    /// Those at which what a register or slot holds becomes another word.
-    words: BTreeSet<(u32, u32)>,
-    /// Is nothing known of edges?
-    edges: bool,
-}
-
-impl Busy {
-    /// These ghosts stand here, if any.
-    fn add(&mut self, site: Site, ghosts: &[Ghost]) {
-        use Ghost::{EqualWord, FrameWord, Renorm};
-        if ghosts.is_empty() {
-            return;
-        }
-        self.sites.insert(Busy::key(site));
-        let word = |g: &Ghost| matches!(g, EqualWord { .. } | FrameWord { .. } | Renorm { .. });
-        if ghosts.iter().any(word) {
-            self.words.insert(Busy::key(site));
-        }
-    }
-
-    /// Those of both.
-    pub(crate) fn extend(&mut self, other: Busy) {
-        self.sites.extend(other.sites);
-        self.words.extend(other.words);
-        self.edges |= other.edges;
-    }
-
-    /// Those in this part of the text.
-    pub(crate) fn within(&self, range: Range<u32>) -> Busy {
-        let (from, to) = ((range.start, 0), (range.end, 0));
-        let part = |sites: &BTreeSet<(u32, u32)>| sites.range(from..to).copied().collect();
-        Busy { sites: part(&self.sites), words: part(&self.words), edges: self.edges }
-    }
-
-    /// Do words of registers or slots change by ghosts?
-    pub(crate) fn rewords(&self) -> bool {
-        !self.words.is_empty()
-    }
-
-    /// Do they?
-    fn has(&self, site: Site) -> bool {
-        let edge = !matches!(site, Site::At(_));
-        (edge && self.edges) || self.sites.contains(&Busy::key(site))
-    }
-
-    /// Of edges nothing is known.
-    pub(crate) fn with_edges(mut self) -> Busy {
-        self.edges = true;
-        self
-    }
-
-    /// Instructions by their offset, edges by both ends.
-    fn key(site: Site) -> (u32, u32) {
-        match site {
-            Site::At(at) => (at, u32::MAX),
-            Site::Edge { from, to } => (from, to),
-            Site::Return(at) | Site::CodeSub { from: at } => (at, u32::MAX - 1),
-        }
-    }
 }
 
 /// Certificates found, for what was known in the last few states.
@@ -306,7 +240,7 @@ impl<'a> Finder<'a> {
             let start = self.image.functions.get(function.0 as usize).map(|own| own.offset);
             let own = start.zip(end).zip(self.sig(function));
             let ends =
-                own.map(|(range, own)| live::dead_ends(self.image, self.interface, range, own));
+                own.map(|(range, own)| flow::dead_ends(self.image, self.interface, range, own));
             self.dead_ends.insert(function, ends.unwrap_or_default());
         }
         self.dead_ends.get(&function).is_some_and(|ends| ends.contains(&at))

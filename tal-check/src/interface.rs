@@ -3,8 +3,9 @@
 //! `interface/*.tali` are compiled into what the judge sees, and the names beside it. A program's
 //! own copy of these files is compared, by name, and never believed (see `lower`).
 
+use crate::host;
+pub use crate::host::{FILES, Host, ImportInfo};
 use crate::lower::{Elab, Outcome};
-use crate::lowered::TypeInfo;
 use crate::resolve::{DeclId, Program};
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -13,46 +14,12 @@ use std::path::Path;
 use tal_core::counted::Rc;
 use tal_core::image::Interface;
 use tal_core::ty::{Assertion, Sig};
+use tal_syntax::Span;
 use tal_syntax::ast::{DeclKind, File};
 use tal_syntax::diag::{Code, Diag};
-use tal_syntax::{FileId, Span};
-
-/// The files of the interface, in order.
-pub const FILES: [(&str, &str); 2] = [
-    ("kernel.tali", include_str!("../../interface/kernel.tali")),
-    ("heap.tali", include_str!("../../interface/heap.tali")),
-];
-
-/// What the host offers, with names.
-#[derive(Clone, Debug)]
-pub struct Host {
-    /// What the judge sees.
-    pub interface: Interface,
-    /// Names of `interface.types`.
-    pub types: Vec<TypeInfo>,
-    /// Names of the origins: `OriginId(i)` is `origins[i]`.
-    pub origins: Vec<String>,
-    /// Names of `interface.imports`.
-    pub imports: Vec<ImportInfo>,
-    /// Names of the variables of the start signature.
-    pub start_names: Vec<String>,
-}
-
-/// An import.
-#[derive(Clone, Debug)]
-pub struct ImportInfo {
-    /// Its name.
-    pub name: String,
-    /// Names of the variables of its signature.
-    pub names: Vec<String>,
-    /// Where it is declared.
-    pub span: Span,
-}
 
 thread_local! {
     static HOST: RefCell<Option<Rc<Host>>> = const { RefCell::new(None) };
-    /// The trees that it was compiled from, in the order of their files: root, then [`FILES`].
-    static TREES: RefCell<Vec<Rc<File>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The embedded interface, compiled once a thread.
@@ -66,15 +33,8 @@ pub fn host() -> Result<Rc<Host>, Box<Outcome>> {
     let (host, trees) = compiled(&FILES)?;
     let host = Rc::new(host);
     HOST.set(Some(host.clone()));
-    TREES.set(trees);
+    host::keep(trees);
     Ok(host)
-}
-
-/// The tree of the interface's file of this name, if it was read and its number was the same: then
-/// it need not be parsed again.
-pub(crate) fn tree(file: FileId, name: &str) -> Option<Rc<File>> {
-    let at = FILES.iter().position(|(own, _)| *own == name)? + 1;
-    TREES.with_borrow(|trees| trees.get(at).filter(|tree| tree.id == file).cloned())
 }
 
 /// Compiles interface files.

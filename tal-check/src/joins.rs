@@ -5,9 +5,9 @@
 //! forget. So what is written down are the heads of extended basic blocks (Muchnick, Advanced
 //! Compiler Design and Implementation, 7.1), and what a source states.
 
-use crate::annotate::Part;
-use crate::dead::{flood, ways};
+use crate::flow::dead::{flood, ways};
 use crate::lowered::{FnInfo, Lowered};
+use crate::part::Part;
 use iced_x86::{FlowControl, Instruction};
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::limits;

@@ -1,10 +1,25 @@
 //! Not trusted: a bug here can reject, never admit. Addresses of data, and their bytes.
 
-use crate::lower::Object;
 use crate::lowered::{DataInfo, Fixup, FixupKind, FixupTarget};
 use std::collections::BTreeMap;
+use tal_core::image::DataKind;
 use tal_core::ty::DataId;
+use tal_syntax::Span;
 use tal_syntax::ast::Section;
+
+/// A data object without its address.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub name: String,
+    pub public: bool,
+    pub section: Section,
+    pub kind: DataKind,
+    pub size: u32,
+    pub contents: Option<Vec<u8>>,
+    pub fixups: Vec<Fixup>,
+    pub span: Span,
+    pub address: u32,
+}
 
 /// Sections begin at multiples of this.
 const PAGE: u64 = 4096;

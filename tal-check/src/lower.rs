@@ -16,18 +16,17 @@ mod state;
 mod structs;
 mod types;
 
-pub(crate) use data::Object;
 pub(crate) use expr::place_name;
 
 use crate::asm::{Arg, Assembler};
-use crate::interface::{self, Host};
+use crate::host::Host;
+use crate::layout::Object;
 use crate::lowered::{FieldInfo, FnInfo, Lowered, TestDirective, TypeInfo};
-use crate::resolve::{DeclId, Files, Program};
+use crate::resolve::{DeclId, Program};
 use body::Place;
 use draft::{Draft, Output, Symbol};
 use sig::Named;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeMap;
 use tal_core::counted::Rc;
 use tal_core::image::DataKind;
 use tal_core::ty::{DataId, FnId, Sig, TypeId};
@@ -52,48 +51,6 @@ pub struct Outcome {
     pub sources: Sources,
     /// What is to be said.
     pub diags: Vec<Diag>,
-}
-
-/// Reads and lowers the program whose root is this file.
-///
-/// # Errors
-/// The root file cannot be read.
-pub fn lower(root: &Path, files: &dyn Files) -> std::io::Result<Outcome> {
-    let host = match interface::host() {
-        Ok(host) => host,
-        Err(failed) => return Ok(*failed),
-    };
-    let mut diags = Vec::new();
-    let program = Program::load(root, files, &interface::FILES, &mut diags)?;
-    let sources = program.sources.clone();
-    let parsed = diags.iter().any(Diag::is_error);
-    let mut elab = Elab::new(program, diags);
-    elab.use_host(&host);
-    let lowered = elab.program(&host, parsed);
-    let mut diags = elab.diags;
-    diags.sort_by_key(|d| (d.primary.span.file, d.primary.span.start));
-    diags.dedup();
-    let diags = without_consequences(diags);
-    let failed = diags.iter().any(Diag::is_error);
-    Ok(Outcome { lowered: lowered.filter(|_| !failed), sources, diags })
-}
-
-/// Without what need not be said: names that a file which could not be read may declare, and a name
-/// that was said to be unknown before.
-fn without_consequences(diags: Vec<Diag>) -> Vec<Diag> {
-    const UNREAD: Code = Code(101);
-    const UNKNOWN: Code = Code(102);
-    const ENTRY: Code = Code(110);
-    let unread = diags.iter().any(|d| d.code == UNREAD);
-    let mut unknown = BTreeSet::new();
-    let says_more = |d: &Diag| match d.code {
-        UNKNOWN => !unread && unknown.insert((d.primary.span.file, d.message.clone())),
-        ENTRY => !unread,
-        _ => true,
-    };
-    let mut kept = diags;
-    kept.retain(says_more);
-    kept
 }
 
 /// Something is wrong and has been said.
@@ -179,7 +136,7 @@ impl Elab {
         }
     }
 
-    fn use_host(&mut self, host: &Host) {
+    pub(crate) fn use_host(&mut self, host: &Host) {
         self.host_types.clone_from(&host.types);
         self.origin_names.clone_from(&host.origins);
         self.host_imports = (host.imports.iter().zip(&host.interface.imports))
@@ -279,7 +236,7 @@ impl Elab {
 
     // ------------------------------------------------------------------------------------ program
 
-    fn program(&mut self, host: &Rc<Host>, broken: bool) -> Option<Lowered> {
+    pub(crate) fn program(&mut self, host: &Rc<Host>, broken: bool) -> Option<Lowered> {
         self.check_declarations();
         let reach = self.reach();
         for (i, id) in reach.functions.iter().enumerate() {
@@ -324,7 +281,7 @@ impl Elab {
         &mut self,
         host: &Rc<Host>,
         mut drafts: Vec<Draft>,
-        mut objects: Vec<data::Object>,
+        mut objects: Vec<Object>,
         start: Option<FnId>,
     ) -> Option<Lowered> {
         self.sort_imports(&mut drafts);
@@ -501,7 +458,9 @@ pub(crate) fn table_kind(function: FnId) -> DataKind {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
+    use crate::interface;
     use iced_x86::{Decoder, DecoderOptions, OpKind};
+    use std::path::Path;
 
     const TEXT: &str = "
 use \"kernel.tali\"

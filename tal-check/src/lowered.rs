@@ -12,16 +12,14 @@
 //! a written state or ghost counts from rsp *there* (`[rsp + 8]` is `Slot(8)`), since only
 //! inference knows where rsp stands.
 
-use crate::interface::Host;
+pub use crate::host::{FieldInfo, Host, TypeInfo};
 use iced_x86::Instruction;
 use std::collections::BTreeMap;
 use tal_core::counted::Rc;
 use tal_core::hint::Place;
 use tal_core::image::{Contents, Data, DataKind, Function, Image, Segment};
 use tal_core::term::{Term, Var};
-use tal_core::ty::{
-    Base, Cap, DataId, Fact, FnId, Kind, Mode, NamedType, Reg, Sig, TypeId, View, Word,
-};
+use tal_core::ty::{Base, Cap, DataId, Fact, FnId, Kind, Mode, Reg, Sig, TypeId, View, Word};
 use tal_syntax::Span;
 use tal_syntax::ast::Section;
 use tal_syntax::source::Sources;
@@ -56,34 +54,6 @@ pub struct Lowered {
     pub fixups: Vec<Fixup>,
     /// What the tests written into the files expect.
     pub tests: Vec<TestDirective>,
-}
-
-/// A named type with the names of its parts.
-#[derive(Clone, Debug)]
-pub struct TypeInfo {
-    /// Its name.
-    pub name: String,
-    /// What the judge sees.
-    pub ty: NamedType,
-    /// Names of `Param(0..)`.
-    pub params: Vec<String>,
-    /// Names of `Bound(0..)`, if the body is an `ex`.
-    pub hidden: Vec<String>,
-    /// The fields as written, by offset.
-    pub fields: Vec<FieldInfo>,
-    /// Where it is declared.
-    pub span: Span,
-}
-
-/// A field of a struct.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldInfo {
-    /// Its name.
-    pub name: String,
-    /// Bytes from the start.
-    pub offset: u32,
-    /// Bytes.
-    pub size: u32,
 }
 
 /// A function.

@@ -5,12 +5,12 @@
 //! needed where its block rests on it, and where the proof of a needed fact of another label does,
 //! on a way there. What nothing needs is not written, nor are sizes drawn for it.
 
-use crate::annotate::Part;
 use crate::find::Finder;
 use crate::lowered::Lowered;
+use crate::part::Part;
+use crate::plan::Plan;
 use crate::prove::rest;
-use crate::scopes::Plan;
-use crate::theta::{Space, Theta};
+use crate::unify::{Space, Theta};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use tal_core::error::Error;

@@ -9,13 +9,14 @@
 //! Many questions are asked of few lists of facts, so a list is kept as a [`Known`], which
 //! remembers what was computed of it and can grow.
 
+mod components;
 mod given;
 mod graph;
 mod ledger;
 mod system;
-mod web;
 mod zones;
 
+use components::{Components, Depth, Least};
 pub use given::facts_of;
 pub(crate) use given::{Given, bound, declared, rest, settle};
 use graph::Graph;
@@ -26,7 +27,6 @@ use tal_core::hint::Proof;
 use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Fact, Rel};
-use web::{Depth, Least, Web};
 use zones::Difference;
 
 /// The answers that lead the judge to `goal >= 0`, in order, none if it asks nothing; `None` when
@@ -78,8 +78,8 @@ pub struct Known {
     graph: Rc<Graph>,
     /// How much of what is given the graph has; the rest waits until it is asked.
     drawn: Rc<Given>,
-    web: Web,
-    /// How much of it the web has, which is asked where the graph does not tell all.
+    components: Components,
+    /// How much of it the components has, which is asked where the graph does not tell all.
     woven: Rc<Given>,
     /// Do certificates cite bounds? The judge uses them by itself.
     exact: bool,
@@ -124,7 +124,7 @@ impl Known {
             return;
         }
         for (number, fact) in self.given.since(&self.woven) {
-            self.web.add(number, &fact);
+            self.components.add(number, &fact);
         }
         self.woven = Rc::clone(&self.given);
     }
@@ -164,29 +164,29 @@ impl Known {
     fn prove_by_simplex(&mut self, goal: &Term) -> Option<Vec<Proof>> {
         self.weave();
         let facts = &*self.given;
-        let tried = attempt(&mut self.web, facts, goal, Depth::Given);
-        if let Some(found) = Search::new(facts, &self.web, self.exact).write(&tried) {
+        let tried = attempt(&mut self.components, facts, goal, Depth::Given);
+        if let Some(found) = Search::new(facts, &self.components, self.exact).write(&tried) {
             return facts.has_room_for(goal, &found).then_some(found);
         }
         if matches!(tried, Attempt::Hopeless) {
             return None;
         }
-        if self.web.dull(goal) && self.web.sharpen(facts, goal) {
-            let tried = attempt(&mut self.web, facts, goal, Depth::Sharp);
-            if let Some(found) = Search::new(facts, &self.web, self.exact).write(&tried) {
+        if self.components.dull(goal) && self.components.sharpen(facts, goal) {
+            let tried = attempt(&mut self.components, facts, goal, Depth::Sharp);
+            if let Some(found) = Search::new(facts, &self.components, self.exact).write(&tried) {
                 return Some(found);
             }
         }
-        if !self.web.crooked(goal) && self.web.linear(goal) {
+        if !self.components.crooked(goal) && self.components.linear(goal) {
             return None;
         }
-        Search::new(facts, &self.web, self.exact).deep(goal)
+        Search::new(facts, &self.components, self.exact).deep(goal)
     }
 
     /// Is `goal >= 0` a sum of what is given, without rounding?
     pub(crate) fn sums_to(&mut self, goal: &Term) -> bool {
         self.weave();
-        let least = self.web.least(&self.given, goal, Depth::Given);
+        let least = self.components.least(&self.given, goal, Depth::Given);
         least.is_some_and(|least| least.slack >= 0 && !least.falsehood)
     }
 
@@ -221,14 +221,14 @@ impl Known {
         }
         self.weave();
         // A disequality may exclude the bound itself.
-        let unequal = self.web.unequal(term);
+        let unequal = self.components.unequal(term);
         let depth = if unequal { Depth::Sharp } else { Depth::Given };
-        let least = self.web.least(&self.given, term, depth)?;
+        let least = self.components.least(&self.given, term, depth)?;
         if least.falsehood {
             return None;
         }
         let mut bound = Integer::div_ceil(&least.slack, &i128::from(least.scale));
-        let more = unequal && (self.web.crooked(term) || !self.web.linear(term));
+        let more = unequal && (self.components.crooked(term) || !self.components.linear(term));
         while more && self.prove(&term.plus(-bound - 1).ok()?).is_some() {
             bound += 1;
         }
@@ -267,7 +267,7 @@ impl Known {
             return false;
         }
         self.weave();
-        self.web.contradictory(&self.given)
+        self.components.contradictory(&self.given)
     }
 }
 
@@ -286,11 +286,11 @@ enum Attempt {
 }
 
 /// Linear reasoning with one rounding.
-fn attempt(web: &mut Web, facts: &Given, goal: &Term, depth: Depth) -> Attempt {
+fn attempt(components: &mut Components, facts: &Given, goal: &Term, depth: Depth) -> Attempt {
     let divisor = goal.gcd().max(1);
     let Ok(reduced) = goal.floor_div(divisor) else { return Attempt::Hopeless };
-    let linear = web.linear(goal);
-    let Some(least) = web.least(facts, &reduced, depth) else {
+    let linear = components.linear(goal);
+    let Some(least) = components.least(facts, &reduced, depth) else {
         // Without products what the rational facts leave unbounded stays so.
         return if linear { Attempt::Hopeless } else { Attempt::Near };
     };
@@ -299,8 +299,8 @@ fn attempt(web: &mut Web, facts: &Given, goal: &Term, depth: Depth) -> Attempt {
         return Attempt::Sum(divisor, least);
     }
     if least.falsehood {
-        let falsehood = web.falsehood(facts, goal, depth);
-        let least = web.least(facts, goal, depth);
+        let falsehood = components.falsehood(facts, goal, depth);
+        let least = components.least(facts, goal, depth);
         let both = falsehood.zip(least);
         return both.map_or(Attempt::Near, |(f, least)| Attempt::Contradiction(f, least));
     }
@@ -316,16 +316,16 @@ fn attempt(web: &mut Web, facts: &Given, goal: &Term, depth: Depth) -> Attempt {
 struct Search<'a> {
     facts: &'a Given,
     /// As far as no goal is needed.
-    web: &'a Web,
+    components: &'a Components,
     exact: bool,
     /// What is derived for this goal.
     ledger: Ledger<'a>,
 }
 
 impl<'a> Search<'a> {
-    fn new(facts: &'a Given, web: &'a Web, exact: bool) -> Self {
-        let first = ledger::first_of(web.parts().len());
-        Search { facts, web, exact, ledger: Ledger::new(facts, web.parts(), first) }
+    fn new(facts: &'a Given, components: &'a Components, exact: bool) -> Self {
+        let first = ledger::first_of(components.parts().len());
+        Search { facts, components, exact, ledger: Ledger::new(facts, components.parts(), first) }
     }
 
     /// The certificate of a success.
@@ -369,17 +369,17 @@ impl<'a> Search<'a> {
 
     /// Rounds of tightening for this goal.
     fn deep(&mut self, goal: &Term) -> Option<Vec<Proof>> {
-        let mut web = self.web.clone();
-        for (number, fact) in self.web.sharpened(goal) {
-            web.add(number, &fact);
+        let mut components = self.components.clone();
+        for (number, fact) in self.components.sharpened(goal) {
+            components.add(number, &fact);
         }
         for round in 1..ROUNDS {
             let before = self.ledger.next();
-            self.tighten(&mut web, round, goal);
+            self.tighten(&mut components, round, goal);
             if self.ledger.next() == before {
                 return None;
             }
-            let tried = attempt(&mut web, self.facts, goal, Depth::Given);
+            let tried = attempt(&mut components, self.facts, goal, Depth::Given);
             if let Some(found) = self.write(&tried) {
                 return Some(found);
             }
@@ -388,40 +388,40 @@ impl<'a> Search<'a> {
     }
 
     /// Adds integer consequences.
-    fn tighten(&mut self, web: &mut Web, round: u32, goal: &Term) {
+    fn tighten(&mut self, components: &mut Components, round: u32, goal: &Term) {
         let before = self.ledger.next();
         if round == 1 {
-            self.multiply(web, goal);
+            self.multiply(components, goal);
         }
-        self.sharpen(web, goal);
+        self.sharpen(components, goal);
         if self.ledger.next() == before || round > 1 {
-            self.round_variables(web, goal);
+            self.round_variables(components, goal);
         }
     }
 
-    /// Puts what was derived here from number `from` on into the web.
-    fn weave(&self, web: &mut Web, from: usize) {
+    /// Puts what was derived here from number `from` on into the components.
+    fn weave(&self, components: &mut Components, from: usize) {
         let first = self.ledger.first;
         for (i, derived) in self.ledger.derived.iter().enumerate().skip(from - first) {
-            web.add(first + i, &derived.fact);
+            components.add(first + i, &derived.fact);
         }
     }
 
     /// rule[step-neq]: a disequality one side of which is excluded.
-    fn sharpen(&mut self, web: &mut Web, goal: &Term) {
-        for other in web.relevant(goal) {
+    fn sharpen(&mut self, components: &mut Components, goal: &Term) {
+        for other in components.relevant(goal) {
             let Some(fact) = self.ledger.fact(other).filter(|f| f.rel == Rel::Ne) else { continue };
             let term = fact.term.clone();
             for sign in [1, -1] {
                 let Ok(side) = term.scale(sign) else { continue };
                 let Ok(sharper) = side.plus(-1) else { continue };
-                if self.listed(web, &sharper).is_some() {
+                if self.listed(components, &sharper).is_some() {
                     continue;
                 }
                 let before = self.ledger.next();
-                let known = self.exactly(web, &side);
+                let known = self.exactly(components, &side);
                 let sharpened = known.and_then(|known| self.ledger.sharpen(known, other, &side));
-                self.weave(web, before);
+                self.weave(components, before);
                 if sharpened.is_some() {
                     break;
                 }
@@ -430,23 +430,23 @@ impl<'a> Search<'a> {
     }
 
     /// The number of a fact that says exactly `term >= 0`.
-    fn listed(&self, web: &Web, term: &Term) -> Option<usize> {
+    fn listed(&self, components: &Components, term: &Term) -> Option<usize> {
         let says =
             |i: &usize| self.ledger.fact(*i).is_some_and(|f| f.rel != Rel::Ne && f.term == *term);
-        web.relevant(term).into_iter().find(says)
+        components.relevant(term).into_iter().find(says)
     }
 
     /// Appends exactly `term >= 0` if it follows.
-    fn exactly(&mut self, web: &mut Web, term: &Term) -> Option<usize> {
-        if let Some(i) = self.listed(web, term) {
+    fn exactly(&mut self, components: &mut Components, term: &Term) -> Option<usize> {
+        if let Some(i) = self.listed(components, term) {
             return Some(i);
         }
-        let least = web.least(self.facts, term, Depth::Given)?;
+        let least = components.least(self.facts, term, Depth::Given)?;
         self.ledger.exactly(term, &least)
     }
 
     /// Rounds the bounds of the goal's variables that are not integers.
-    fn round_variables(&mut self, web: &mut Web, goal: &Term) {
+    fn round_variables(&mut self, components: &mut Components, goal: &Term) {
         let before = self.ledger.next();
         for m in goal.monomials() {
             for sign in [1, -1] {
@@ -456,7 +456,7 @@ impl<'a> Search<'a> {
                 }) else {
                     continue;
                 };
-                if let Some(least) = web.least(self.facts, &term, Depth::Given)
+                if let Some(least) = components.least(self.facts, &term, Depth::Given)
                     && least.scale > 1
                     && least.slack.rem_euclid(i128::from(least.scale)) != 0
                 {
@@ -464,22 +464,22 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        self.weave(web, before);
+        self.weave(components, before);
     }
 
     /// rule[step-prod] where a monomial of degree two is in the way.
-    fn multiply(&mut self, web: &mut Web, goal: &Term) {
-        let wanted = self.wanted(web, goal);
+    fn multiply(&mut self, components: &mut Components, goal: &Term) {
+        let wanted = self.wanted(components, goal);
         if wanted.is_empty() {
             return;
         }
         let before = self.ledger.next();
         // A factor is most often needed with its sign, which may itself have to be derived.
         for (a, b) in &wanted {
-            let _ = self.exactly(web, &Term::var(*a));
-            let _ = self.exactly(web, &Term::var(*b));
+            let _ = self.exactly(components, &Term::var(*a));
+            let _ = self.exactly(components, &Term::var(*b));
         }
-        let linear = self.factors(web);
+        let linear = self.factors(components);
         let mut made = 0;
         for (a, b) in wanted {
             for (n, (i, f)) in linear.iter().enumerate() {
@@ -493,11 +493,11 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        self.weave(web, before);
+        self.weave(components, before);
     }
 
     /// Facts small enough to be multiplied, with their numbers.
-    fn factors(&self, web: &Web) -> Vec<(usize, Term)> {
+    fn factors(&self, components: &Components) -> Vec<(usize, Term)> {
         let small = |fact: &Fact| {
             let monomials = fact.term.monomials();
             fact.rel != Rel::Ne
@@ -505,15 +505,15 @@ impl<'a> Search<'a> {
                 && monomials.iter().all(|m| m.atom.factors().1.is_none())
                 && fact.term.constant().abs() < 1 << 60
         };
-        let mut numbers = web.numbers();
+        let mut numbers = components.numbers();
         numbers.extend(self.ledger.first..self.ledger.next());
         let fact = |i: usize| self.ledger.fact(i).filter(|f| small(f)).map(|f| (i, f.term));
         numbers.into_iter().filter_map(fact).collect()
     }
 
     /// Pairs of variables that are multiplied in the goal or what is relevant to it.
-    fn wanted(&self, web: &Web, goal: &Term) -> Vec<(Var, Var)> {
-        let relevant = web.relevant(goal);
+    fn wanted(&self, components: &Components, goal: &Term) -> Vec<(Var, Var)> {
+        let relevant = components.relevant(goal);
         let facts = relevant.iter().filter_map(|&i| self.ledger.fact(i));
         let terms = facts.map(|f| f.term).chain([goal.clone()]);
         let mut wanted: Vec<(Var, Var)> = Vec::new();

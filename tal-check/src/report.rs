@@ -20,10 +20,10 @@ mod suggest;
 pub mod words;
 mod written;
 
-use crate::check::Refusal;
-use crate::explore::{Explored, explore, refused};
+use crate::explore::{Explored, explore};
 use crate::infer::Trouble;
 use crate::lowered::Lowered;
+use crate::refusal::{Refusal, refused};
 use replay::{Part, Replay, Trace};
 use scene::Scene;
 use std::collections::BTreeSet;

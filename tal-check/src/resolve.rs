@@ -5,7 +5,7 @@
 //! `.tal` files it uses, and all of the `.tali` files it uses; nothing transitively.
 
 pub use crate::files::{Disk, Files};
-use crate::interface;
+use crate::host;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -143,7 +143,7 @@ impl Program {
     fn add(&mut self, path: &Path, text: String, embedded: bool, diags: &mut Vec<Diag>) -> usize {
         let file = self.sources.add(path.display().to_string(), text);
         let name = path.file_name().and_then(|name| name.to_str()).filter(|_| embedded);
-        let tree = name.and_then(|name| interface::tree(file, name)).unwrap_or_else(|| {
+        let tree = name.and_then(|name| host::tree(file, name)).unwrap_or_else(|| {
             let text = self.sources.get(file).map_or("", |source| source.text.as_str());
             let (tree, mut found) = tal_syntax::parse(file, text);
             diags.append(&mut found);
@@ -312,7 +312,7 @@ fn shipped_with(name: &str) -> Option<&'static str> {
         let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
         words.next().is_some_and(|kind| KINDS.contains(&kind)) && words.next() == Some(name)
     };
-    let found = interface::FILES.iter().find(|(_, text)| text.lines().any(declares));
+    let found = host::FILES.iter().find(|(_, text)| text.lines().any(declares));
     found.map(|(file, _)| *file)
 }
 

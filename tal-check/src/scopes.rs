@@ -9,96 +9,22 @@
 //! lead into the frame, or something is owned, the function is judged once with whole states, and
 //! what the judge sees change counts too.
 
-use crate::annotate::Part;
-use crate::dead::ways;
-use crate::dominators::{dominators, reverse_postorder};
-use crate::find::{Busy, Finder};
-use crate::infer::live::{self, writes};
+use crate::find::Finder;
+use crate::flow::dead::ways;
+use crate::flow::dominators::{dominators, reverse_postorder};
+use crate::flow::{target_sig, writes};
 use crate::lowered::{FnInfo, Lowered};
+use crate::part::Part;
+use crate::plan::{Busy, CAPS, Hang, Places, Plan, Slots};
 use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::counted::Shared;
 use tal_core::error::Error;
-use tal_core::hint::{Forward, Ghost, Hints, Place, Site, Start};
+use tal_core::hint::{Forward, Ghost, Hints, Site, Start};
 use tal_core::image::Image;
 use tal_core::state::State;
 use tal_core::ty::{Cap, Reg, Word};
 use tal_write::Label;
-
-/// Places of a state, a bit each: registers by number; that of rsp stands for the capabilities;
-/// slots from 16 on, the last bit for all that have none of their own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Places(u128);
-
-const CAPS: u128 = 1 << Reg::Rsp as u32;
-const FIRST_SLOT: u32 = 16;
-const LAST_SLOT: u32 = 127;
-
-impl Places {
-    fn or(self, other: Places) -> Places {
-        Places(self.0 | other.0)
-    }
-
-    /// May what is owned differ?
-    pub(crate) fn caps(self) -> bool {
-        self.0 & CAPS != 0
-    }
-}
-
-/// The bits of slots, by offset.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Slots(BTreeMap<i64, u32>);
-
-impl Slots {
-    fn bit(&mut self, at: i64) -> u128 {
-        let next = u32::try_from(self.0.len()).unwrap_or(LAST_SLOT) + FIRST_SLOT;
-        1 << *self.0.entry(at).or_insert(next.min(LAST_SLOT))
-    }
-
-    /// Those from here to there.
-    fn within(&mut self, from: i64, to: i64) -> u128 {
-        let first = from & !7;
-        if to.saturating_sub(first) > 64 * 8 {
-            return !((1 << FIRST_SLOT) - 1);
-        }
-        let mut places = 0;
-        let mut at = first;
-        while at < to {
-            places |= self.bit(at);
-            at += 8;
-        }
-        places
-    }
-
-    /// Is this one of the places?
-    pub(crate) fn has(&self, places: Places, place: Place) -> bool {
-        let bit = match place {
-            Place::Reg(reg) => reg as u32,
-            Place::Slot(at) => self.0.get(&at).copied().unwrap_or(LAST_SLOT),
-        };
-        places.0 >> bit & 1 == 1
-    }
-}
-
-/// Where labels hang.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Plan {
-    /// By offset of the label: its parent and what it declares. The others hang on the root and
-    /// declare all.
-    pub(crate) labels: BTreeMap<u32, Hang>,
-    pub(crate) slots: Slots,
-    /// Where ghosts are needed, if that is known.
-    pub(crate) busy: Option<Busy>,
-}
-
-/// Of a label.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hang {
-    /// Offset of the instruction at which its parent is opened.
-    pub(crate) branch: u32,
-    /// What may differ.
-    pub(crate) changed: Places,
-}
 
 /// Scopes that may lie below a label: half of what the judge admits are left to blocks.
 const DEPTH: usize = 60;
@@ -301,7 +227,7 @@ impl Graph {
             for instruction in lowered.instructions(node.start, last) {
                 let moves = moves_rsp(&instruction)?;
                 if let FlowControl::Call | FlowControl::IndirectCall = instruction.flow_control() {
-                    let callee = live::target_sig(&instruction, image, &lowered.host.interface)?;
+                    let callee = target_sig(&instruction, image, &lowered.host.interface)?;
                     let later = callee.post.iter().any(|post| !post.state.caps.is_empty());
                     if !callee.pre.args.is_empty() || !callee.pre.caps.is_empty() || later {
                         return None;
@@ -610,9 +536,10 @@ impl<'a> Forward for Watch<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elaborate::lower;
     use crate::explore::find_labels;
-    use crate::lower::lower;
     use std::path::Path;
+    use tal_core::hint::Place;
 
     /// Both plans of a program. `ahead`: is the one ahead made without judging?
     fn plans(text: &str, ahead: bool) -> [Plan; 2] {

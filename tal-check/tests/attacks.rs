@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use tal_check::check::{Refusal, check};
+use tal_check::elaborate::lower;
 use tal_check::infer::Trouble;
-use tal_check::lower::lower;
 use tal_check::lowered::Lowered;
 use tal_check::resolve::Disk;
 use tal_core::image::Segment;

@@ -7,7 +7,7 @@ mod show;
 
 use std::path::{Path, PathBuf};
 use tal_check::check::{Refusal, check};
-use tal_check::lower::lower;
+use tal_check::elaborate::lower;
 use tal_check::lowered::Lowered;
 use tal_check::resolve::Disk;
 

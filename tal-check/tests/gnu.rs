@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tal_check::elaborate::lower;
 use tal_check::encodings::codes;
-use tal_check::lower::{TEXT_ADDRESS, lower};
+use tal_check::lower::TEXT_ADDRESS;
 use tal_check::lowered::Lowered;
 
 /// Addresses in all their shapes; `table` is data.

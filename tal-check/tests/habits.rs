@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use tal_check::check::check;
-use tal_check::lower::lower;
+use tal_check::elaborate::lower;
 use tal_check::report::report;
 use tal_syntax::diag::{Diag, Edit};
 use tal_syntax::render::{Format, emit};

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tal_check::check::{Refusal, check};
+use tal_check::elaborate::lower;
 use tal_check::infer::Trouble;
-use tal_check::lower::lower;
 use tal_check::lowered::Lowered;
 
 fn directory() -> PathBuf {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tal_check::check::check;
 use tal_check::codes::{GENERAL, JUDGING};
-use tal_check::lower::lower;
+use tal_check::elaborate::lower;
 use tal_check::report::report;
 use tal_syntax::diag::Diag;
 use tal_syntax::render::{Format, emit};

@@ -5,7 +5,7 @@
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use tal_check::lower::{Outcome, lower};
+use tal_check::elaborate::{Outcome, lower};
 use tal_check::lowered::{LocalLabel, Lowered};
 use tal_check::resolve::Disk;
 use tal_core::ty::{Bounds, Kind};

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tal_check::check::{Checked, check};
+use tal_check::elaborate::lower;
 use tal_check::explore::find_labels;
 use tal_check::files::{Disk, Files};
-use tal_check::lower::lower;
 use tal_check::lowered::Lowered;
 use tal_check::needed::needed;
 use tal_check::report::report;

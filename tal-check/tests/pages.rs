@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tal_check::codes::LOWERING;
-use tal_check::lower::lower;
+use tal_check::elaborate::lower;
 
 /// The files that examples may use.
 fn files(text: &str) -> BTreeMap<String, String> {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use tal_check::check::check;
+use tal_check::elaborate::lower;
 use tal_check::explore::explore;
-use tal_check::lower::lower;
 use tal_check::report::report;
 
 /// Four times as many functions, or loops one after the other, may take this many times the work.

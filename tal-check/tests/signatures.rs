@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use tal_check::lower::lower;
+use tal_check::elaborate::lower;
 use tal_check::lowered::{FnInfo, Lowered, Origin};
 use tal_core::hint::Place;
 use tal_core::term::{Term, Var};

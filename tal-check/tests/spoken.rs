@@ -10,7 +10,7 @@ use std::path::Path;
 use suite::{page, pages, root};
 use tal_check::check::check;
 use tal_check::codes::{GENERAL, JUDGING, LOWERING};
-use tal_check::lower::lower;
+use tal_check::elaborate::lower;
 use tal_check::report::report;
 use tal_syntax::diag::Diag;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use tal_check::check::check;
-use tal_check::lower::lower;
+use tal_check::elaborate::lower;
 use tal_check::report::report;
 
 /// Codes of what is said about the program, with all of it.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tal_check::check::{Checked, check};
 use tal_check::directives::run;
-use tal_check::lower::lower;
+use tal_check::elaborate::lower;
 use tal_check::lowered::Lowered;
 use tal_check::report::report;
 use tal_core::error::Error;

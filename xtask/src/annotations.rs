@@ -4,7 +4,7 @@
 use crate::run::root;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
-use tal_check::lower::lower;
+use tal_check::elaborate::lower;
 use tal_check::resolve::Disk;
 
 /// What one file has.

@@ -91,7 +91,7 @@ mod tests {
         let place = TempDir::new()?;
         let source = place.path().join("good.tal");
         fs::write(&source, text)?;
-        let outcome = tal_check::lower::lower(&source, &tal_check::resolve::Disk)?;
+        let outcome = tal_check::elaborate::lower(&source, &tal_check::resolve::Disk)?;
         let lowered = outcome.lowered.context("it cannot be lowered")?;
         let checked = tal_check::check::check(lowered).ok().context("it is refused")?;
         let program = tal_asm::convert::program(&checked.lowered, &checked.section);

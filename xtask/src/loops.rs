@@ -164,7 +164,7 @@ mod test {
     use std::fs;
     use std::path::Path;
     use tal_check::check::check;
-    use tal_check::lower::lower;
+    use tal_check::elaborate::lower;
     use tal_check::resolve::Disk;
 
     /// The names of the files with this ending in a folder.

@@ -16,6 +16,7 @@ mod kernel;
 mod kinds;
 mod loops;
 mod manifests;
+mod modules;
 mod object;
 mod offers;
 mod premises;
@@ -237,6 +238,7 @@ fn command(command: Command) -> Result<()> {
         Command::Install { directory, programs } => install::install(&directory, &programs),
         Command::Tidy => {
             manifests::arrows()?;
+            modules::arrows()?;
             premises::check()?;
             tidy::check()
         }

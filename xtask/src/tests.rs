@@ -1,7 +1,7 @@
 //! Not trusted. `cargo xtask test`: everything that has to hold, the fast checks first.
 
 use crate::run::{cargo, command, execute, run, step};
-use crate::{bare_metal, demo, examples, interface, manifests, premises, tidy, tour};
+use crate::{bare_metal, demo, examples, interface, manifests, modules, premises, tidy, tour};
 use anyhow::Result;
 
 /// Runs all of it; the last lines are those of `cargo test`.
@@ -10,6 +10,7 @@ pub(crate) fn all() -> Result<()> {
     run(&cargo, &["fmt", "--all", "--", "--check"])?;
     step("tidy");
     manifests::arrows()?;
+    modules::arrows()?;
     tidy::check()?;
     premises::check()?;
     interface::check()?;

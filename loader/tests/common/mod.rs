@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::{fs, process};
 use tal_asm::elf;
 use tal_check::resolve::Disk;
-use tal_check::{check, lower};
+use tal_check::{check, elaborate};
 
 /// A folder of programs.
 pub(crate) struct Place(tempfile::TempDir);
@@ -25,7 +25,7 @@ impl Place {
         let path = self.path().join(name);
         let text = path.with_extension("tal");
         fs::write(&text, format!("use \"kernel.tali\"\n{source}")).unwrap();
-        let lowered = lower::lower(&text, &Disk).unwrap().lowered.unwrap();
+        let lowered = elaborate::lower(&text, &Disk).unwrap().lowered.unwrap();
         let checked = check::check(lowered).unwrap_or_else(|(_, why)| panic!("{name}: {why:?}"));
         let host = &checked.lowered.host.interface;
         let program = tal_asm::convert::program(&checked.lowered, &checked.section).unwrap();

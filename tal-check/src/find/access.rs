@@ -147,7 +147,7 @@ impl Finder<'_> {
 
     /// Something that the place lies in, ends included.
     fn part(&mut self, st: &State, base: Base, offset: &Term) -> Option<Through> {
-        use crate::theta::Sizes;
+        use crate::unify::Sizes;
         let number = |i: usize| u16::try_from(i).unwrap_or(u16::MAX);
         let mut all: Vec<(Through, Term, tal_core::counted::Rc<Mem>)> = Vec::new();
         for (i, cap) in st.caps.iter().enumerate() {
@@ -211,7 +211,7 @@ impl Finder<'_> {
 
 /// Is the name certainly an address?
 pub(crate) fn decided(st: &State, x: Var) -> bool {
-    crate::theta::name_set(st, x).is_some_and(|s| s.is_address())
+    crate::unify::name_set(st, x).is_some_and(|s| s.is_address())
 }
 
 /// May a field of this type be loaded or stored so?

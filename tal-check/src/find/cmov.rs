@@ -1,7 +1,6 @@
 //! Not trusted: a bug here can reject, never admit. What both outcomes of a conditional move share.
 
 use super::{Finder, Trouble};
-use crate::infer::Settle;
 use tal_core::decode::{self, Op};
 use tal_core::error::Error;
 use tal_core::hint::{Site, Template};
@@ -56,7 +55,7 @@ impl Finder<'_> {
         // The hull of both, if it is not one of these.
         for sign in [1, -1] {
             let mut least =
-                |side: &State, v: &Term| self.known(side).lower_bound(&v.scale(sign).ok()?);
+                |side: &State, v: &Term| self.memo.known(side).lower_bound(&v.scale(sign).ok()?);
             if let (Some(x), Some(y)) = (least(&on, a), least(&off, b))
                 && let Ok(end) = Term::constant_of(sign * x.min(y))
                 && !ends.contains(&end)

@@ -2,9 +2,9 @@
 //! its flat state, without what is as its parent has saved it.
 
 use super::Finder;
-use crate::ghosts::{read_label, regions};
-use crate::scopes::{Hang, Slots};
-use crate::theta::{Space, Theta};
+use crate::find::ghosts::{read_label, regions};
+use crate::plan::{Hang, Slots};
+use crate::unify::{Space, Theta};
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::hint::{Inst, Place};
 use tal_core::judge::Own;

@@ -1,6 +1,6 @@
 //! Not trusted: a bug here can reject, never admit. Sizes and bodies of memory types.
 
-use crate::theta::{Space, Theta};
+use crate::unify::{Space, Theta};
 use tal_core::hint::Inst;
 use tal_core::image::{Image, Interface};
 use tal_core::term::Term;

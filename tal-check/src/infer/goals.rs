@@ -14,11 +14,12 @@
 //! Cost: nothing where states are found without; else a few searches of the function, and at each
 //! label two questions to the prover for each proposal, of which there are a bounded number.
 
-use super::live;
-use super::loops::Turns;
 use super::settle::Settle;
-use super::{Inferred, LabelSite, contradicts, sized, table_labels};
+use super::{Inferred, LabelSite, contradicts, sized};
 use crate::find::at_least;
+use crate::flow;
+use crate::flow::loops::Turns;
+use crate::flow::tables::table_labels;
 use crate::prove::{Known, declared, facts_of};
 use num_integer::Integer;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,7 +82,7 @@ impl Goals {
     ) -> bool {
         let image = judge.image;
         let own = &image.sigs[image.functions[id.0 as usize].sig as usize];
-        let paths = live::flow(image, judge.interface, range, own);
+        let paths = flow::flow(image, judge.interface, range, own);
         let starts = labels.iter().map(|l| (l.offset, l.index)).collect();
         let mut walk = Walk { starts, left: INSTRUCTIONS, goals: Vec::new() };
         let mut new = false;

@@ -1,7 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. What inference asks of the finder at an edge.
 
+use crate::find::ghosts::{self, Fit, Unfit};
 use crate::find::{Finder, Trouble};
-use crate::ghosts::{self, Fit, Unfit};
 use crate::lowered::Written;
 use crate::prove::Known;
 use tal_core::driver::Flow;

@@ -5,7 +5,7 @@
 //! the state is joined: what a written state takes of a way into the label is left out of that.
 
 use super::form::{Drift, Form, Key, Outcome, Value};
-use crate::ghosts::Fit;
+use crate::find::ghosts::Fit;
 use crate::lowered::{Written, WrittenVar};
 use tal_core::hint::{Inst, Place};
 use tal_core::state::State;

@@ -3,6 +3,7 @@
 use super::expr::Scope;
 use super::reach::{Order, Slot};
 use super::{Elab, Res, table_kind};
+use crate::layout::Object;
 use crate::lowered::{Fixup, FixupKind, FixupTarget};
 use crate::resolve::DeclId;
 use tal_core::counted::Rc;
@@ -15,20 +16,6 @@ use tal_syntax::diag::{Code, Diag};
 
 /// Most bytes of one object's contents.
 const CONTENTS: usize = 1 << 26;
-
-/// A data object without its address.
-#[derive(Clone, Debug)]
-pub(crate) struct Object {
-    pub name: String,
-    pub public: bool,
-    pub section: Section,
-    pub kind: DataKind,
-    pub size: u32,
-    pub contents: Option<Vec<u8>>,
-    pub fixups: Vec<Fixup>,
-    pub span: Span,
-    pub address: u32,
-}
 
 /// One element of an initialiser.
 #[derive(Clone, Copy, Debug)]

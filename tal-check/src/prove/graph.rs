@@ -4,7 +4,7 @@
 //! facts connect (union and find, Tarjan 1975) whether there is more to it: facts of another form,
 //! disequalities, products. Where there is not, a path answers, and that there is none does, too.
 
-use super::web::Least;
+use super::components::Least;
 use super::zones::{Difference, Node, Paths, Zones};
 use std::cell::RefCell;
 use tal_core::counted::Rc;

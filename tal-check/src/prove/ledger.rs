@@ -1,7 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. Derived facts, and how they were.
 
+use super::components::{Least, Part};
 use super::given::{Given, Place, place};
-use super::web::{Least, Part};
 use std::collections::BTreeMap;
 use tal_core::counted::Rc;
 use tal_core::hint::{Comb, End, Proof, Step};
@@ -9,7 +9,7 @@ use tal_core::learn::{Told, told};
 use tal_core::term::Term;
 use tal_core::ty::{Fact, Rel};
 
-/// Numbers below are those of given facts. Each part of a web has as many numbers for what was
+/// Numbers below are those of given facts. Each part of a components has as many numbers for what was
 /// derived in it, and one search has those after all parts.
 pub(super) const DERIVED: usize = 1 << 16;
 

@@ -4,8 +4,8 @@
 //! path ([`Zones`]); only the rest is asked of the simplex ([`Polyhedron`]), which is not built
 //! before.
 
+use super::components::Least;
 use super::graph::straight;
-use super::web::Least;
 use super::zones::{Difference, Zones};
 use crate::simplex::Polyhedron;
 use tal_core::term::Term;

@@ -11,7 +11,7 @@
 //!
 //! Cost: an edge, as many steps as it changes potentials; a question, a few visits of each edge.
 
-use super::web::Least;
+use super::components::Least;
 use crate::simplex::worked;
 use std::collections::VecDeque;
 use tal_core::term::{Atom, Term, Var};

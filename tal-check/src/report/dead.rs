@@ -1,7 +1,7 @@
 //! Not trusted: a bug here can reject, never admit. Diagnostics of code that nothing leads to.
 
 use super::{labels, rules, source};
-use crate::infer::table_labels_at;
+use crate::flow::tables::table_labels_at;
 use crate::lowered::{FnInfo, Inst, Lowered};
 use std::ops::Range;
 use tal_core::image::DataKind;

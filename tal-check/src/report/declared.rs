@@ -3,8 +3,8 @@
 //! A refusal of the tables of an image says by which rule, not of what: the judge has no places
 //! there. So each declaration is judged alone.
 
-use crate::annotate::finder;
 use crate::lowered::Lowered;
+use crate::part::finder;
 use tal_core::error::{Error, Kind};
 use tal_core::image::DataKind;
 use tal_core::judge::{Judge, Result};

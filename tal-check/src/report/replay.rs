@@ -3,11 +3,11 @@
 //! Inference and judging keep only what they need. To say what was known at a place, its block is
 //! run once more from its start, by the same judge with the same finder.
 
-use crate::annotate::finder;
 use crate::explore::Explored;
 use crate::find::{Finder, Trouble, unknown};
-use crate::infer::table_labels;
+use crate::flow::tables::table_labels;
 use crate::lowered::Lowered;
+use crate::part::finder;
 use tal_core::driver::{Flow, Target, Wanted};
 use tal_core::error::{Error, Rule};
 use tal_core::hint::{Comb, End, Forward, Hints, Proof, Seen, Start, Step};

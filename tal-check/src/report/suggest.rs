@@ -6,10 +6,10 @@
 use super::replay::Replay;
 use super::source;
 use super::words::reg_name;
-use crate::check::Refusal;
+use crate::elaborate::lower;
 use crate::explore::explore;
-use crate::lower::lower;
 use crate::lowered::{FnInfo, LocalLabel, Lowered};
+use crate::refusal::Refusal;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tal_core::hint::Start;

@@ -6,7 +6,7 @@ use super::scene::{class, known};
 use super::words::Names;
 use super::{labels, rules, source};
 use crate::explore::Explored;
-use crate::ghosts::{Lack, Unfit};
+use crate::find::ghosts::{Lack, Unfit};
 use crate::lower::place_name;
 use crate::lowered::{Lowered, Origin, Written};
 use tal_core::hint::Start;

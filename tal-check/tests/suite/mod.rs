@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tal_check::check::{Checked, Refusal, check};
+use tal_check::elaborate::lower;
 use tal_check::infer::Trouble;
-use tal_check::lower::lower;
 use tal_check::lowered::Lowered;
 
 /// The root of the workspace.

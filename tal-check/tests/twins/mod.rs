@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use tal_check::check::check;
-use tal_check::lower::lower;
+use tal_check::elaborate::lower;
 use tal_check::report::report;
 
 /// The codes of what is said about a program, joined by blanks; nothing about one that is accepted.

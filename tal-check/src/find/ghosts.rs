@@ -18,16 +18,16 @@ use tal_core::state::State;
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Cap, Fact, Mem, Rel};
 
+mod establish;
 mod lend;
 mod make;
-mod meet;
-pub(crate) use meet::{read_label, regions};
+pub(crate) use establish::{read_label, regions};
 mod reach;
 mod stated;
 mod tidy;
 mod written;
 
-pub(crate) use meet::{answer_call, answer_label, answer_post};
+pub(crate) use establish::{answer_call, answer_label, answer_post};
 pub use stated::{Fit, Lack, Unfit, fit, shape};
 pub use tidy::{learn_sizes, reshape, settle, unlend};
 
@@ -279,7 +279,7 @@ impl<'a> Planner<'_, 'a> {
     }
 
     pub(crate) fn size(&self, mem: &Mem) -> Option<Term> {
-        crate::theta::Sizes::size(self.f, mem)
+        crate::unify::Sizes::size(self.f, mem)
     }
 
     /// Runs something of the judge on a copy of the copy, ghosts excluded; `Err` is the refusal.

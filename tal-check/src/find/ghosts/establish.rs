@@ -4,7 +4,7 @@
 use super::Planner;
 use crate::find::Target;
 use crate::find::{Finder, Trouble, unknown};
-use crate::theta::{Guarded, Space, Theta, unify_memory, unify_words};
+use crate::unify::{Guarded, Space, Theta, unify_memory, unify_words};
 use tal_core::error::{Error, Rule};
 use tal_core::hint::{Ghost, Inst, Place, Site};
 use tal_core::rules::apply::Callee;

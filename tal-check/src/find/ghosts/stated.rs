@@ -2,10 +2,10 @@
 //! one hold, as far as that goes, and whether it does, by the judge's own rule.
 
 use super::Planner;
-use super::meet::guess;
+use super::establish::guess;
 use crate::find::Finder;
 use crate::lowered::Written;
-use crate::theta::{Guarded, Theta, name_set};
+use crate::unify::{Guarded, Theta, name_set};
 use tal_core::error::{Error, Kind as ErrorKind};
 use tal_core::hint::{Forward, Ghost, Hints, Inst, Place, Site, Start};
 use tal_core::judge::Judge;

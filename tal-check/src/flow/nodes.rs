@@ -1,19 +1,12 @@
-//! Not trusted: a bug here can reject, never admit. Which registers may still be read, of which it
-//! matters what they hold, and from where the program is sure to end.
+//! Not trusted: a bug here can reject, never admit. The instructions of a function, each with what
+//! it reads, writes, asks and compares, and where it leads.
 //!
-//! A register that nobody reads any more is junk in the state of a label, so that two ways in need
-//! not agree on it. One that is read for data only, that is, one that is in no backward slice
-//! (Weiser 1981) of an address, an argument, a result of which something is declared, or a counter,
-//! has some value there, of which nothing is said. Both by backward data flow over the decoded
-//! instructions (Kildall 1973; the second is the one of faint variables); widths are ignored: a
-//! partial write keeps its register alive.
+//! Cost: each instruction is decoded once.
 
-use super::loops::{self, Change, Limit, Turns};
 use iced_x86::{
     Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfo, InstructionInfoFactory,
     Mnemonic, OpAccess, Register,
 };
-use std::collections::{BTreeMap, BTreeSet};
 use tal_core::image::{Image, Interface};
 use tal_core::limits;
 use tal_core::term::Var;
@@ -22,7 +15,7 @@ use tal_core::ty::{Bounds, Reg, Sig, Word, Words};
 /// A set of general registers by encoding number.
 pub(crate) type RegSet = u16;
 
-const ALL: RegSet = 0xffff;
+pub(super) const ALL: RegSet = 0xffff;
 
 fn bit(reg: Reg) -> RegSet {
     1 << (reg as u16)
@@ -32,179 +25,60 @@ fn callee_saved() -> RegSet {
     Reg::ALL.iter().filter(|r| r.callee_saved()).fold(bit(Reg::Rsp), |set, r| set | bit(*r))
 }
 
+/// The flags, where registers stand: rsp's place, which is never asked about.
+pub(super) const FLAGS: RegSet = 1 << Reg::Rsp as u16;
+
+/// How one instruction changes a register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Change {
+    /// The register, by number.
+    pub(super) reg: u8,
+    /// The constant that it adds.
+    pub(super) by: i64,
+}
+
+/// A comparison of a register with a constant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Limit {
+    /// The register, by number.
+    pub(super) reg: u8,
+    /// The constant.
+    pub(super) at: i64,
+}
+
 /// One instruction of a function: what it reads and overwrites, and where it can go.
 pub(super) struct Node {
     pub(super) offset: u32,
     /// What stands behind it.
-    next: u32,
-    reads: RegSet,
-    writes: RegSet,
+    pub(super) next: u32,
+    pub(super) reads: RegSet,
+    pub(super) writes: RegSet,
     /// What it reads for itself: addresses, arguments, what it stores, divides or repeats by.
-    asks: RegSet,
+    pub(super) asks: RegSet,
     /// Results that have to be numbers of 64 bits, and nothing else.
-    gives: RegSet,
+    pub(super) gives: RegSet,
     /// What it changes or, of [`FLAGS`], sets.
     pub(super) changes: RegSet,
     /// What it reads to compute that, with [`FLAGS`].
-    takes: RegSet,
+    pub(super) takes: RegSet,
     /// Does it compare what it takes?
-    compares: bool,
+    pub(super) compares: bool,
     /// Is a constant added to a register, and is that all it does to registers?
     pub(super) adds: Option<Change>,
     /// Does it compare a wide register with a constant?
     pub(super) limit: Option<Limit>,
     pub(super) successors: Vec<u32>,
     /// May control go back to the caller from here?
-    returns: bool,
+    pub(super) returns: bool,
 }
 
-/// What is known of a function's instructions, by their offsets.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Flow {
-    /// Registers that may be read before they are written.
-    pub(crate) live: BTreeMap<u32, RegSet>,
-    /// Registers of which it matters what they hold.
-    pub(crate) matter: BTreeMap<u32, RegSet>,
-    /// Others of which it matters that they hold numbers of 64 bits.
-    pub(crate) plain: BTreeMap<u32, RegSet>,
-    /// What the turns of loops do to registers, by their head.
-    pub(crate) turns: BTreeMap<u32, Turns>,
-    /// From these every way leads to the end of the program, without a loop: nothing that is owned
-    /// there is of use for long.
-    pub(crate) dead_ends: BTreeSet<u32>,
-    /// To these one jump or condition leads, and nothing else: the judge goes on there with what it
-    /// knows (rule[edge-block]).
-    pub(crate) single: BTreeSet<u32>,
-}
-
-/// From where the function at `[start, end)` of the text is sure to end the program.
-pub(crate) fn dead_ends(
+pub(super) fn decode(
     image: &Image<'_>,
     interface: &Interface,
-    (start, end): (u32, u32),
+    start: u32,
+    end: u32,
     own: &Sig,
-) -> BTreeSet<u32> {
-    ends(&decode(image, interface, start, end, own))
-}
-
-/// The flow of the function at `[start, end)` of the text.
-pub(crate) fn flow(
-    image: &Image<'_>,
-    interface: &Interface,
-    (start, end): (u32, u32),
-    own: &Sig,
-) -> Flow {
-    let nodes = decode(image, interface, start, end, own);
-    let matters = matter(&nodes, |node| node.asks);
-    let plain = if nodes.iter().any(|node| node.gives != 0) {
-        let mut plain = matter(&nodes, |node| node.asks | node.gives);
-        plain.retain(|at, set| {
-            *set &= !matters.get(at).copied().unwrap_or(ALL);
-            *set != 0
-        });
-        plain
-    } else {
-        BTreeMap::new()
-    };
-    Flow {
-        live: live(&nodes),
-        matter: matters,
-        plain,
-        turns: loops::turns(&nodes),
-        dead_ends: ends(&nodes),
-        single: single(&nodes),
-    }
-}
-
-/// The flags, where registers stand: rsp's place, which is never asked about.
-const FLAGS: RegSet = 1 << Reg::Rsp as u16;
-
-/// Registers of which it matters what they hold, before each instruction, by what each asks.
-fn matter(nodes: &[Node], asks: impl Fn(&Node) -> RegSet) -> BTreeMap<u32, RegSet> {
-    // What is counted somewhere and compared somewhere bounds a loop.
-    let compared = nodes.iter().filter(|n| n.compares).fold(0, |set, n| set | n.takes);
-    let counted = nodes.iter().filter_map(|n| n.adds).fold(0, |set, add| set | 1 << add.reg);
-    let counters = counted & compared & !FLAGS;
-    let mut matter: BTreeMap<u32, RegSet> = nodes.iter().map(|n| (n.offset, 0)).collect();
-    loop {
-        let mut changed = false;
-        for node in nodes.iter().rev() {
-            let after = node
-                .successors
-                .iter()
-                .fold(0, |set, s| set | matter.get(s).copied().unwrap_or(ALL));
-            let mut before = asks(node) | (after & !node.writes);
-            let feeds = after & node.changes != 0;
-            // A comparison tells of one operand what is known of the other.
-            let tells = node.compares && node.takes & (after | counters) & !FLAGS != 0;
-            if node.changes & FLAGS != 0 {
-                before &= !FLAGS;
-            }
-            if feeds || tells {
-                before |= node.takes;
-            }
-            let old = matter.insert(node.offset, before);
-            changed |= old != Some(before);
-        }
-        if !changed {
-            return matter;
-        }
-    }
-}
-
-/// What a single way leads to, if that is a jump.
-fn single(nodes: &[Node]) -> BTreeSet<u32> {
-    // How many ways lead there, and whether one of them is the way to the next instruction.
-    let mut into: BTreeMap<u32, (usize, bool)> = BTreeMap::new();
-    for node in nodes {
-        for to in &node.successors {
-            let (count, runs_on) = into.entry(*to).or_default();
-            *count += 1;
-            *runs_on |= *to == node.next;
-        }
-    }
-    // A caller leads to the first.
-    let first = nodes.first().map(|node| node.offset);
-    let alone =
-        |(to, ways): (u32, (usize, bool))| (ways == (1, false) && Some(to) != first).then_some(to);
-    into.into_iter().filter_map(alone).collect()
-}
-
-/// The least set that holds what ends the program and what leads only into the set.
-fn ends(nodes: &[Node]) -> BTreeSet<u32> {
-    let mut ends = BTreeSet::new();
-    loop {
-        let before = ends.len();
-        for node in nodes.iter().rev() {
-            if !node.returns && node.successors.iter().all(|s| ends.contains(s)) {
-                ends.insert(node.offset);
-            }
-        }
-        if ends.len() == before {
-            return ends;
-        }
-    }
-}
-
-/// Live registers before each instruction.
-fn live(nodes: &[Node]) -> BTreeMap<u32, RegSet> {
-    let mut live: BTreeMap<u32, RegSet> = nodes.iter().map(|n| (n.offset, 0)).collect();
-    loop {
-        let mut changed = false;
-        for node in nodes.iter().rev() {
-            let after =
-                node.successors.iter().fold(0, |set, s| set | live.get(s).copied().unwrap_or(ALL));
-            let before = node.reads | (after & !node.writes);
-            let old = live.insert(node.offset, before);
-            changed |= old != Some(before);
-        }
-        if !changed {
-            return live;
-        }
-    }
-}
-
-fn decode(image: &Image<'_>, interface: &Interface, start: u32, end: u32, own: &Sig) -> Vec<Node> {
+) -> Vec<Node> {
     let base = u64::from(image.text_address);
     let bytes = image.text.get(start as usize..end as usize).unwrap_or_default();
     let mut decoder =

@@ -36,7 +36,7 @@ pub(super) enum Depth {
 
 /// Facts in parts. Copies share the parts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Web {
+pub(super) struct Components {
     /// What is merged into another part is left empty.
     parts: Vec<Rc<Part>>,
     home: Rc<BTreeMap<Atom, usize>>,
@@ -138,7 +138,7 @@ impl Part {
     }
 }
 
-impl Web {
+impl Components {
     pub(super) fn parts(&self) -> &[Rc<Part>] {
         &self.parts
     }

@@ -4,7 +4,8 @@
 //! and has no label is in no block, and of a label that no way leads to nothing is known. Both are
 //! seen here by following jumps from the entry, before anything is inferred.
 
-use crate::infer::{live, table_labels_at};
+use super::calls_never;
+use super::tables::table_labels_at;
 use crate::lowered::{FnInfo, Lowered};
 use iced_x86::{FlowControl, Instruction, OpKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,7 +105,7 @@ pub(crate) fn ways(
             data.map_or(Vec::new(), |d| table_labels_at(lowered, d))
         }
         FlowControl::IndirectBranch => Vec::new(),
-        FlowControl::Call if live::calls_never(instruction, image, interface) => Vec::new(),
+        FlowControl::Call if calls_never(instruction, image, interface) => Vec::new(),
         _ => vec![next],
     }
 }

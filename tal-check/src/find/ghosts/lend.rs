@@ -175,7 +175,7 @@ impl Planner<'_, '_> {
                 Ghost::ViewPart { view, from: from.clone(), count: n.clone() }
             }
             (Mem::Array(_, m), Mem::Array(k, l)) if self.alike(m, l) => {
-                let from = crate::theta::divide(from, self.f.size_of(m)?)?;
+                let from = crate::unify::divide(from, self.f.size_of(m)?)?;
                 Ghost::ViewPart { view, from, count: k.clone() }
             }
             (Mem::Array(..) | Mem::Struct { .. } | Mem::Named(..), Mem::Bytes(_))

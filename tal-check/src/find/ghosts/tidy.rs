@@ -219,7 +219,7 @@ impl Planner<'_, '_> {
             }
             (Mem::Zero(size), Mem::Bytes(_)) => Mem::Bytes(size.clone()),
             (Mem::Zero(size), Mem::Array(_, each)) => {
-                let count = self.f.size_of(each).and_then(|each| crate::theta::divide(size, each));
+                let count = self.f.size_of(each).and_then(|each| crate::unify::divide(size, each));
                 let Some(count) = count else { return false };
                 Mem::Array(count, each.clone())
             }

@@ -8,8 +8,8 @@
 //!
 //! Cost: the blocks of the loops, each as often as loops lie around it.
 
-use super::live::Node;
-use crate::dominators::{dominators, reverse_postorder};
+use super::dominators::{dominators, reverse_postorder};
+use super::nodes::{Change, Node};
 use num_integer::Integer;
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::ty::Reg;
@@ -31,24 +31,6 @@ pub(crate) struct Turn {
     pub(crate) pace: u64,
     /// A constant that it is compared with, and whether that is done before it is changed.
     pub(crate) limit: Option<(i64, bool)>,
-}
-
-/// How one instruction changes a register.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Change {
-    /// The register, by number.
-    pub(super) reg: u8,
-    /// The constant that it adds.
-    pub(super) by: i64,
-}
-
-/// A comparison of a register with a constant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Limit {
-    /// The register, by number.
-    pub(super) reg: u8,
-    /// The constant.
-    pub(super) at: i64,
 }
 
 /// A basic block: some nodes, and the numbers of blocks before and behind it.

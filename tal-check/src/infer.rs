@@ -5,30 +5,28 @@
 //! reaches a label, the states are joined ([`zip`]) with the facts that both satisfy ([`facts`]),
 //! until nothing changes. What results is only a proposal: the judge checks it like anything else.
 
-mod facts;
+mod domain;
 mod form;
 mod goals;
-pub(crate) mod live;
-mod loops;
+mod join;
 mod settle;
 mod written;
-mod zip;
 
-use crate::ghosts::{Fit, Unfit};
-use crate::lowered::{DataInfo, Lowered, Written};
+use crate::find::ghosts::{Fit, Unfit};
+use crate::flow::loops::Turns;
+use crate::flow::tables::table_labels;
+use crate::flow::{self, Flow as Paths};
+use crate::lowered::Written;
 use crate::prove::{Known, facts_of, settle};
-use facts::{Offered, Sides, choose, cover, strongest};
+use domain::{Offered, Sides, choose, cover, strongest};
 use form::{Alone, Form, Mismatch, Outcome, Unmatched};
 use goals::Goals;
-use live::Flow as Paths;
-use loops::Turns;
 pub use settle::Settle;
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::decode::Cc;
 use tal_core::driver::{Flow, Target};
 use tal_core::error::Error;
 use tal_core::hint::{Ghost, Hints, Place, Start, Through};
-use tal_core::image::{Contents, Image};
 use tal_core::judge::Judge;
 use tal_core::state::{FlagKind, State};
 use tal_core::term::{Term, Var};
@@ -176,7 +174,7 @@ fn explore<H: Settle>(
     let image = judge.image;
     let function = &image.functions[id.0 as usize];
     let own = image.sigs[function.sig as usize].clone();
-    let paths = live::flow(image, judge.interface, range, &own);
+    let paths = flow::flow(image, judge.interface, range, &own);
     let mut thresholds = thresholds.to_vec();
     thresholds.extend([-1, 0, 1]);
     thresholds.sort_unstable();
@@ -689,7 +687,7 @@ impl Engine<'_> {
         let fixed = (self.fixed, self.fixed_views);
         let last = if self.paths.dead_ends.contains(&to) { Alone::Lost } else { Alone::Null };
         for _ in 0..RESHAPES {
-            match zip::zip(judge.image, (left, right), fixed, live, Alone::Named, seed, turns) {
+            match join::join(judge.image, (left, right), fixed, live, Alone::Named, seed, turns) {
                 Err(Mismatch::Capability(unmatched))
                     if reshape(judge, from, &unmatched, left, right) => {}
                 Err(Mismatch::Lent(on_left, lent)) => {
@@ -703,7 +701,7 @@ impl Engine<'_> {
                 form => return form,
             }
         }
-        zip::zip(judge.image, (left, right), fixed, live, last, seed, turns)
+        join::join(judge.image, (left, right), fixed, live, last, seed, turns)
     }
 
     /// What was found behind a label while its state had another form is more special than it has
@@ -876,35 +874,6 @@ fn finish(form: Form, facts: Vec<Fact>, refinements: Vec<(Var, NameSet)>) -> Lab
         views: form.views,
         caps: form.caps,
     }
-}
-
-/// The labels, by index, that a jump table names, in its order.
-#[must_use]
-pub fn table_labels(image: &Image<'_>, table: tal_core::ty::DataId) -> Vec<u32> {
-    let Some(data) = image.data.get(usize::from(table.0)) else { return Vec::new() };
-    let Contents::Bytes(bytes) = data.contents else { return Vec::new() };
-    bytes
-        .chunks_exact(8)
-        .filter_map(|word| {
-            let address = u64::from_le_bytes(word.try_into().ok()?);
-            let offset = u32::try_from(address.checked_sub(u64::from(image.text_address))?).ok()?;
-            let at = image.labels.binary_search(&offset).ok()?;
-            u32::try_from(at).ok()
-        })
-        .collect()
-}
-
-/// Text offsets of the labels that a jump table names.
-pub(crate) fn table_labels_at(lowered: &Lowered, table: &DataInfo) -> Vec<u32> {
-    let bytes = table.contents.as_deref().unwrap_or_default();
-    bytes
-        .chunks_exact(8)
-        .filter_map(|word| {
-            let address = u64::from_le_bytes(word.try_into().ok()?);
-            let offset = address.checked_sub(u64::from(lowered.text_address))?;
-            u32::try_from(offset).ok()
-        })
-        .collect()
 }
 
 /// What a condition on constants comes to: on the way to a first, exact state of a loop one edge of

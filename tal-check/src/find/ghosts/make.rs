@@ -2,7 +2,7 @@
 
 use super::{DEPTH, Planner};
 use crate::find::width_of;
-use crate::theta::{Guarded, Space, Theta, multiple, name_set, value_of};
+use crate::unify::{Guarded, Space, Theta, multiple, name_set, value_of};
 use tal_core::counted::Rc;
 use tal_core::hint::{Ghost, Inst, Through};
 use tal_core::term::{Term, Var};
@@ -295,7 +295,7 @@ impl Planner<'_, '_> {
         let entry = Self::number(i);
         let at = match &*e.mem {
             Mem::Cat(..) => return self.emit(Ghost::SplitCat { entry }).then_some(()),
-            Mem::Array(_, m) => crate::theta::divide(&from, self.f.size_of(m)?)?,
+            Mem::Array(_, m) => crate::unify::divide(&from, self.f.size_of(m)?)?,
             Mem::Bytes(_) | Mem::Junk(_) | Mem::Zero(_) => from,
             Mem::Struct { .. } | Mem::Ex { .. } | Mem::Named(..) => return None,
         };
@@ -457,7 +457,7 @@ impl Planner<'_, '_> {
             let FieldTy::Own { mem, .. } = &w.ty else { continue };
             if let Some(FieldTy::Known(Word::Ptr(Base::Name(y), at))) = twin(w) {
                 let whole = self.extent(y, &at)?;
-                let pattern = crate::theta::Sizes::size(self.f, mem)?;
+                let pattern = crate::unify::Sizes::size(self.f, mem)?;
                 theta.unify(&pattern, &whole);
             }
         }
@@ -653,7 +653,7 @@ impl Planner<'_, '_> {
             return Some(i);
         }
         let at = match &*e.mem {
-            Mem::Array(_, m) => crate::theta::divide(left, self.f.size_of(m)?)?,
+            Mem::Array(_, m) => crate::unify::divide(left, self.f.size_of(m)?)?,
             Mem::Bytes(_) | Mem::Junk(_) | Mem::Zero(_) => left.clone(),
             Mem::Cat(..) => {
                 self.take_apart(i, 0)?;
@@ -709,7 +709,7 @@ impl Planner<'_, '_> {
                 self.emit(Ghost::One { of, to_array: false }).then_some(())?;
             }
             Mem::Zero(_) | Mem::Junk(_) | Mem::Bytes(_) => {
-                let count = crate::theta::divide(&size, s)?;
+                let count = crate::unify::divide(&size, s)?;
                 let mem = Rc::new(Mem::Array(count, each.clone()));
                 let ghost = match &*e.mem {
                     Mem::Zero(_) => Ghost::RetypeZero { entry, mem },

@@ -2,7 +2,7 @@
 
 use super::{DEPTH, Planner};
 use crate::lowered::{GhostLine, GhostOp, Origin, Target, Written, WrittenVar};
-use crate::theta::{Space, Theta, read, unify_memory};
+use crate::unify::{Space, Theta, read, unify_memory};
 use tal_core::hint::{Ghost, Inst, Place, Proof, Step, Through};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Cap, Fact, Mem, Mode, Reg, Rel, TypeId, Word};
@@ -19,7 +19,7 @@ impl Planner<'_, '_> {
         for _ in 0..2 {
             unify_memory(&mut theta, &self.st, &written.views, &written.caps, &*self.f);
         }
-        super::meet::data_sizes(self.f, &mut theta, &written.views);
+        super::establish::data_sizes(self.f, &mut theta, &written.views);
         theta
     }
 
