@@ -1,5 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. From a source to a lowered program: files are read
-//! and their names given meaning ([`crate::resolve`]), the host's own interface is compiled
+//! Not trusted: a bug here can reject, never admit. From a source to a lowered program: files are
+//! read and their names given meaning ([`crate::resolve`]), the host's own interface is compiled
 //! ([`crate::interface`]), and what is declared and written becomes an image ([`crate::lower`]).
 
 use crate::files::Files;

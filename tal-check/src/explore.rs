@@ -130,8 +130,8 @@ pub(crate) fn unknown(sites: &[(FnId, LabelSite)]) -> Vec<Label> {
     sites.iter().map(|(_, site)| label(site)).collect()
 }
 
-/// Work is shared by all cores, this thread's among them: what it had to itself before is used again
-/// then. For the start of a command; to no effect where threads were asked for before.
+/// Work is shared by all cores, this thread's among them: what it had to itself before is used
+/// again then. For the start of a command; to no effect where threads were asked for before.
 pub fn share_work() {
     let threads = rayon::ThreadPoolBuilder::new().use_current_thread();
     // One core does it all, too.

@@ -6,8 +6,8 @@
 //! same answer. When it finds nothing it gives an answer that cannot be right, so that the judge
 //! refuses with the rule that failed, and keeps in [`Finder::trouble`] what it looked for.
 //!
-//! Ghosts are planned in [`crate::find::ghosts`] by trying: a second judge executes the instruction on a
-//! copy of the state, and what it stumbles over says what to make.
+//! Ghosts are planned in [`ghosts`] by trying: a second judge executes the instruction on a copy of
+//! the state, and what it stumbles over says what to make.
 
 use crate::flow;
 use crate::lowered::GhostLine;

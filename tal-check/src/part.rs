@@ -1,5 +1,5 @@
-//! Not trusted: a bug here can reject, never admit. Some functions of a program, and who answers the
-//! judge's questions about them.
+//! Not trusted: a bug here can reject, never admit. Some functions of a program, and who answers
+//! the judge's questions about them.
 
 use crate::find::Finder;
 use crate::lowered::Lowered;

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All modules, each behind those that it may use. A module is its file with the folder of its name.
+/// All modules, each behind those that it may use. A module is its file with the folder of its
+/// name.
 const ORDER: &[(&str, &[&str])] = &[
     ("ground", &["host", "lowered", "simplex", "prove", "files", "encodings", "refused"]),
     ("elaboration", &["asm", "resolve", "layout", "lower", "interface", "elaborate"]),

@@ -9,8 +9,8 @@ use tal_core::learn::{Told, told};
 use tal_core::term::Term;
 use tal_core::ty::{Fact, Rel};
 
-/// Numbers below are those of given facts. Each part of a components has as many numbers for what was
-/// derived in it, and one search has those after all parts.
+/// Numbers below are those of given facts. Each component has as many numbers for what was derived
+/// in it, and one search has those after all of them.
 pub(super) const DERIVED: usize = 1 << 16;
 
 /// The first number for what is derived in a part.
