@@ -12,8 +12,9 @@
 //! The judge asks, and is answered by one look at the state: through which view or entry an access
 //! goes (the one that shows its bounds), on which scope a label hangs (the branch that dominates
 //! it, [`crate::scopes`]), and what stands for the variables of a callee or label (what its places
-//! hold, by unification). A certificate is what bounds, a single fact, a shortest path or one linear
-//! program show ([`crate::prove`]).
+//! hold, by unification). A label takes over from that scope what nothing in between writes, so of
+//! such places more is known than may have been said. A certificate is what bounds, a single fact,
+//! a shortest path or one linear program show ([`crate::prove`]).
 //!
 //! # Why instructions, and not bytes
 //!
