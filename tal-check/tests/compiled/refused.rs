@@ -183,11 +183,14 @@ fn data_of_nothing() {
     assert!(refused.rule().is_some() && refused.function.is_none(), "{refused}");
 }
 
+/// What is done to a state.
+type Change = Box<dyn Fn(&mut LabelState)>;
+
 /// States of any form: each is refused or, where it says less than is so, accepted.
 #[test]
 fn states_that_mean_nothing() {
     let far = Var::Free(u16::MAX);
-    let odd: Vec<Box<dyn Fn(&mut LabelState)>> = vec![
+    let odd: Vec<Change> = vec![
         Box::new(|s| s.delta = i64::MIN),
         Box::new(|s| s.delta = i64::MAX - 7),
         Box::new(|s| s.delta = 8),
