@@ -118,8 +118,20 @@ fn record(
     plan: &Plan,
     known: Option<(Records, Ghosts)>,
 ) -> Result<(Records, Recorded), Error> {
+    record_with(part, labels, plan, known, None)
+}
+
+/// The same. `busy`: where ghosts are needed, and only there, if that is known.
+pub(crate) fn record_with(
+    part: Part<'_>,
+    labels: &[Label],
+    plan: &Plan,
+    known: Option<(Records, Ghosts)>,
+    busy: Option<&Busy>,
+) -> Result<(Records, Recorded), Error> {
     let mut finder = part.finder(labels);
     finder.scopes = Some(plan);
+    finder.busy = busy;
     let recorder = part.judge(Recorder::new(Ready::new(finder, known)))?;
     Ok((recorder.inner.records(), recorder.recorded))
 }

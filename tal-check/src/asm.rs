@@ -286,7 +286,10 @@ impl Assembler {
     }
 
     /// Writes an instruction, if the judge reads its bytes as one.
-    fn accepted(&mut self, instruction: Instruction, address: u64) -> Result<Placed, AsmError> {
+    ///
+    /// # Errors
+    /// [`AsmError::Refused`] or [`AsmError::Encoder`]; nothing was written.
+    pub fn accepted(&mut self, instruction: Instruction, address: u64) -> Result<Placed, AsmError> {
         let placed = self.emit(instruction, address)?;
         let mut bytes = self.encoder.take_buffer();
         let start = bytes.len() - placed.instruction.len();

@@ -13,6 +13,7 @@ use crate::refusal::refused;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use tal_core::error::Error;
+use tal_core::image::Image;
 use tal_core::judge::Judge;
 use tal_core::ty::FnId;
 use tal_core::wire;
@@ -131,9 +132,13 @@ fn at_every_label(lowered: &mut Lowered, found: &mut AtJoins) -> Result<(), Vec<
 fn declared(lowered: &Lowered) -> Result<(), Error> {
     // Tables lead to labels.
     let labels = unknown(&sites(lowered, &lowered.ids(), &BTreeSet::new()));
-    let image = lowered.image(&labels);
+    tables(lowered, &lowered.image(&labels))
+}
+
+/// Are types, signatures and data of the image well formed?
+pub(crate) fn tables(lowered: &Lowered, image: &Image<'_>) -> Result<(), Error> {
     let interface = &lowered.host.interface;
-    Judge::new(&image, interface, finder(lowered, &image, &[]), u64::MAX).tables()
+    Judge::new(image, interface, finder(lowered, image, &[]), u64::MAX).tables()
 }
 
 /// What became of functions with states at those labels only that need one.

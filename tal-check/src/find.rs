@@ -96,6 +96,8 @@ pub struct Finder<'a> {
     pub layouts: BTreeMap<u32, tal_core::ty::TypeId>,
     /// Ghosts of the source, run at their place before any search.
     pub written: Written,
+    /// The same on the way into the label at this offset from the instruction before it.
+    pub(crate) falls: Written,
     /// Of functions that were asked about: offsets from which the program is sure to end.
     dead_ends: BTreeMap<FnId, BTreeSet<u32>>,
     pub(crate) site: Option<Site>,
@@ -193,6 +195,7 @@ impl<'a> Finder<'a> {
             trouble: Vec::new(),
             layouts: BTreeMap::new(),
             written: Written::new(),
+            falls: Written::new(),
             dead_ends: BTreeMap::new(),
             site: None,
             plan: None,
@@ -256,6 +259,15 @@ impl<'a> Finder<'a> {
     /// The ghosts that the source writes before this instruction.
     pub(crate) fn written_at(&self, at: u32) -> Vec<GhostLine> {
         self.written.get(&at).cloned().unwrap_or_default()
+    }
+
+    /// Those that are written for this site.
+    pub(crate) fn written_for(&self, site: Site) -> Option<&Vec<GhostLine>> {
+        match site {
+            Site::At(at) => self.written.get(&at),
+            Site::Edge { from, to } if from == to => self.falls.get(&to),
+            Site::Edge { .. } | Site::Return(_) | Site::CodeSub { .. } => None,
+        }
     }
 
     /// Whose activation runs at this site.
@@ -504,7 +516,8 @@ impl Hints for Finder<'_> {
             self.site = Some(Site::Edge { from, to });
         }
         self.plan = None;
-        self.undrawn = self.scopes.is_some() && !matches!(start, Start::Block { .. });
+        let draws = self.scopes.is_some() || self.busy.is_some_and(|busy| busy.written);
+        self.undrawn = draws && !matches!(start, Start::Block { .. });
         self.ends.clear();
         self.trouble.clear();
         Ok(())
@@ -528,6 +541,10 @@ impl Hints for Finder<'_> {
         if self.plan.as_ref().is_none_or(|(planned, _)| *planned != site) {
             self.arrive(site);
             let ghosts = match self.busy {
+                Some(busy) if busy.written => {
+                    let drawn = self.draw_once(st, site);
+                    ghosts::as_written(self, st, site, drawn)
+                }
                 Some(busy) if !busy.has(site) => self.draw_once(st, site),
                 _ => ghosts::plan(self, st, site),
             };

@@ -14,6 +14,7 @@ pub mod annotate;
 pub mod asm;
 pub mod check;
 pub mod codes;
+pub mod compiled;
 pub mod console;
 mod cuts;
 pub mod directives;

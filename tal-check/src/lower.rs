@@ -6,9 +6,10 @@
 
 mod body;
 mod data;
-mod draft;
+pub(crate) mod draft;
 mod expr;
 mod forms;
+pub(crate) mod link;
 mod reach;
 mod result;
 mod sig;
@@ -16,20 +17,22 @@ mod state;
 mod structs;
 mod types;
 
+pub(crate) use body::{STAND_IN, stand_in};
 pub(crate) use expr::place_name;
 
 use crate::asm::{Arg, Assembler};
 use crate::host::Host;
 use crate::layout::Object;
-use crate::lowered::{FieldInfo, FnInfo, Lowered, TestDirective, TypeInfo};
+use crate::lowered::{FieldInfo, Lowered, TestDirective, TypeInfo};
 use crate::resolve::{DeclId, Program};
 use body::Place;
-use draft::{Draft, Output, Symbol};
+use draft::Draft;
+use link::{Linked, Unlinked, Why};
 use sig::Named;
 use std::collections::BTreeMap;
 use tal_core::counted::Rc;
 use tal_core::image::DataKind;
-use tal_core::ty::{DataId, FnId, Sig, TypeId};
+use tal_core::ty::{FnId, Sig, TypeId};
 use tal_syntax::Span;
 use tal_syntax::ast::{self, DeclKind, Directive};
 use tal_syntax::diag::{Code, Diag};
@@ -37,10 +40,6 @@ use tal_syntax::source::Sources;
 
 /// Where the text stands.
 pub const TEXT_ADDRESS: u32 = 0x40_0000;
-/// Functions begin at multiples of this.
-const FUNCTION_ALIGN: u32 = 16;
-/// The most text and data that an image has.
-const IMAGE_BYTES: u64 = 1 << 30;
 
 /// What lowering gives: a program unless there is an error, and the texts to show diagnostics with.
 #[derive(Debug)]
@@ -281,7 +280,7 @@ impl Elab {
         &mut self,
         host: &Rc<Host>,
         mut drafts: Vec<Draft>,
-        mut objects: Vec<Object>,
+        objects: Vec<Object>,
         start: Option<FnId>,
     ) -> Option<Lowered> {
         self.sort_imports(&mut drafts);
@@ -289,63 +288,28 @@ impl Elab {
         let sources = self.program.sources.clone();
         // The trees have served: what is written now may have their room.
         self.program = Rc::new(Program { sources: sources.clone(), modules: Vec::new() });
-        let mut starts = Vec::new();
-        let mut end: u64 = 0;
-        for draft in &mut drafts {
-            draft.relax();
-            end = end.next_multiple_of(u64::from(FUNCTION_ALIGN));
-            starts.push(u32::try_from(end).unwrap_or(u32::MAX));
-            end += u64::from(draft.size);
-        }
-        let data_end = crate::layout::addresses(TEXT_ADDRESS, end, &mut objects);
-        if data_end - u64::from(TEXT_ADDRESS) > IMAGE_BYTES {
-            let span = drafts.first().map_or_else(Span::default, |d| d.span());
-            self.error(221, span, "the program is larger than 2^30 bytes");
-            return None;
-        }
-        let address = |symbol: Symbol| match symbol {
-            Symbol::Data(d) => objects.get(usize::from(d.0)).map_or(0, |o| u64::from(o.address)),
-            Symbol::Function(f) => {
-                let at = usize::try_from(f.0).ok().and_then(|i| starts.get(i));
-                at.map_or(0, |s| u64::from(TEXT_ADDRESS) + u64::from(*s))
-            }
-        };
-        let tables = table_contents(&drafts, &starts);
-        let mut out = Output {
-            text: Vec::with_capacity(usize::try_from(end).unwrap_or(0)),
-            text_address: TEXT_ADDRESS,
-            fixups: Vec::new(),
-            instructions: Vec::with_capacity(drafts.iter().map(|d| d.pieces.len()).sum()),
-            address: &address,
-        };
-        let mut functions: Vec<FnInfo> = Vec::new();
-        let mut sigs: Vec<Rc<Sig>> = Vec::new();
-        let mut numbers: BTreeMap<Rc<Sig>, u32> = BTreeMap::new();
-        for (draft, at) in drafts.into_iter().zip(&starts) {
-            out.text.resize(*at as usize, 0xcc);
-            let sig = draft.named.sig.clone();
-            let mut info = match draft.write(&mut out) {
-                Ok(info) => info,
-                Err(span) => {
-                    self.error(806, span, "this address is out of reach of the instruction");
-                    return None;
+        let linked = match link::link(drafts, objects) {
+            Ok(linked) => linked,
+            Err(unlinked) => {
+                let Unlinked { span, why, .. } = unlinked;
+                match why {
+                    Why::TooLarge => {
+                        self.error(221, span, "the program is larger than 2^30 bytes");
+                    }
+                    Why::OutOfReach => {
+                        self.error(806, span, "this address is out of reach of the instruction");
+                    }
                 }
-            };
-            let next = u32::try_from(sigs.len()).ok()?;
-            info.sig = *numbers.entry(sig.clone()).or_insert(next);
-            if info.sig == next {
-                sigs.push(sig);
+                return None;
             }
-            functions.push(info);
-        }
-        let Output { text, mut fixups, instructions, .. } = out;
-        let data = crate::layout::finish(&objects, &tables, TEXT_ADDRESS, &mut fixups);
+        };
+        let Linked { text, code, functions, sigs, data, fixups } = linked;
         Some(Lowered {
             sources,
             host: host.clone(),
             text,
             text_address: TEXT_ADDRESS,
-            code: instructions,
+            code,
             types: self.types.clone(),
             sigs,
             functions,
@@ -436,17 +400,6 @@ impl Elab {
             })
             .collect()
     }
-}
-
-/// Text offsets of the targets of every jump table.
-fn table_contents(drafts: &[Draft], starts: &[u32]) -> BTreeMap<DataId, Vec<u32>> {
-    let mut tables = BTreeMap::new();
-    for (draft, start) in drafts.iter().zip(starts) {
-        for (id, list) in &draft.tables {
-            tables.insert(*id, draft.targets(*start, list));
-        }
-    }
-    tables
 }
 
 /// A jump table of this function.

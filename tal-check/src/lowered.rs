@@ -16,7 +16,7 @@ pub use crate::host::{FieldInfo, Host, TypeInfo};
 use iced_x86::Instruction;
 use std::collections::BTreeMap;
 use tal_core::counted::Rc;
-use tal_core::hint::Place;
+use tal_core::hint::{Ghost, Place};
 use tal_core::image::{Contents, Data, DataKind, Function, Image, Segment};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Cap, DataId, Fact, FnId, Kind, Mode, Reg, Sig, TypeId, View, Word};
@@ -213,6 +213,8 @@ impl Written {
 pub struct GhostLine {
     /// Before the instruction at this offset.
     pub offset: u32,
+    /// Not of the source: on the way from the instruction before into the label at that offset.
+    pub falls: bool,
     /// What it does.
     pub op: GhostOp,
     /// The variables of its terms, as in [`Written`].
@@ -249,6 +251,9 @@ pub enum GhostOp {
         /// As signed numbers.
         signed: bool,
     },
+    /// Not of the source: one of the judge's, as it is. Its entries, views and facts are numbered as
+    /// they are there; its terms may use the variables of the line.
+    Judge(Ghost),
 }
 
 /// What a ghost is about: the memory at this word.

@@ -3,11 +3,21 @@
 
 use crate::find::Finder;
 use crate::lowered::Lowered;
+use std::cell::Cell;
 use tal_core::error::Error;
 use tal_core::image::Image;
 use tal_core::judge::Judge;
 use tal_core::ty::FnId;
 use tal_write::Label;
+
+thread_local! {
+    static FUEL: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Fuel that this thread has burnt so far in judging parts.
+pub(crate) fn fuel() -> u64 {
+    FUEL.get()
+}
 
 /// Some functions of a program, and where they are judged.
 #[derive(Clone, Copy)]
@@ -31,8 +41,9 @@ impl<'a> Part<'a> {
     pub(crate) fn judge<H: tal_core::hint::Hints>(&self, hints: H) -> Result<H, Error> {
         let interface = &self.lowered.host.interface;
         let mut judge = Judge::new(self.image, interface, hints, u64::MAX);
-        judge.functions(self.functions.iter().copied())?;
-        Ok(judge.hints)
+        let judged = judge.functions(self.functions.iter().copied());
+        FUEL.set(FUEL.get() + (u64::MAX - judge.fuel));
+        judged.map(|()| judge.hints)
     }
 }
 
@@ -52,7 +63,8 @@ pub(crate) fn finder_of<'a>(
     let mut finder = Finder::new(image, &lowered.host.interface, labels);
     for (_, function) in lowered.some(functions) {
         for ghost in &function.ghosts {
-            finder.written.entry(ghost.offset).or_default().push(ghost.clone());
+            let written = if ghost.falls { &mut finder.falls } else { &mut finder.written };
+            written.entry(ghost.offset).or_default().push(ghost.clone());
         }
         finder.layouts.extend(function.layouts.iter().map(|(at, id)| (*at, *id)));
     }

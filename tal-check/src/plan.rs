@@ -91,9 +91,16 @@ pub(crate) struct Busy {
     words: BTreeSet<(u32, u32)>,
     /// Is nothing known of edges?
     edges: bool,
+    /// Are the ghosts that are written all there are?
+    pub(crate) written: bool,
 }
 
 impl Busy {
+    /// Nothing is planned: there are the ghosts that are written, and sizes where blocks begin.
+    pub(crate) fn as_written() -> Busy {
+        Busy { written: true, ..Busy::default() }
+    }
+
     /// These ghosts stand here, if any.
     pub(crate) fn add(&mut self, site: Site, ghosts: &[Ghost]) {
         use Ghost::{EqualWord, FrameWord, Renorm};
@@ -112,13 +119,15 @@ impl Busy {
         self.sites.extend(other.sites);
         self.words.extend(other.words);
         self.edges |= other.edges;
+        self.written |= other.written;
     }
 
     /// Those in this part of the text.
     pub(crate) fn within(&self, range: Range<u32>) -> Busy {
         let (from, to) = ((range.start, 0), (range.end, 0));
         let part = |sites: &BTreeSet<(u32, u32)>| sites.range(from..to).copied().collect();
-        Busy { sites: part(&self.sites), words: part(&self.words), edges: self.edges }
+        let (sites, words) = (part(&self.sites), part(&self.words));
+        Busy { sites, words, edges: self.edges, written: self.written }
     }
 
     /// Do words of registers or slots change by ghosts?

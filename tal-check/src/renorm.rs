@@ -42,7 +42,7 @@ fn compares(lowered: &Lowered, function: &FnInfo) -> Vec<GhostLine> {
         let signed = code.get(at + 1).is_some_and(|next| is_signed(next.condition_code()));
         let span = lowered.span_at(offset).unwrap_or(function.span);
         let op = GhostOp::Renorm { regs, signed };
-        found.push(GhostLine { offset, op, vars: Vec::new(), span });
+        found.push(GhostLine { offset, falls: false, op, vars: Vec::new(), span });
     }
     found
 }

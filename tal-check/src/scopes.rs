@@ -13,14 +13,14 @@ use crate::find::Finder;
 use crate::flow::dead::ways;
 use crate::flow::dominators::{dominators, reverse_postorder};
 use crate::flow::{target_sig, writes};
-use crate::lowered::{FnInfo, Lowered};
+use crate::lowered::{FnInfo, GhostOp, Lowered};
 use crate::part::Part;
 use crate::plan::{Busy, CAPS, Hang, Places, Plan, Slots};
 use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 use std::collections::{BTreeMap, BTreeSet};
 use tal_core::counted::Shared;
 use tal_core::error::Error;
-use tal_core::hint::{Forward, Ghost, Hints, Site, Start};
+use tal_core::hint::{Forward, Ghost, Hints, Place, Site, Start};
 use tal_core::image::Image;
 use tal_core::state::State;
 use tal_core::ty::{Cap, Reg, Word};
@@ -208,8 +208,13 @@ impl Graph {
             let label = labels.binary_search_by_key(&at, |l| l.offset).ok()?;
             labels.get(label).map(|label| &label.state)
         };
-        if !function.ghosts.is_empty() || busy.rewords() {
+        if busy.rewords() {
             return None;
+        }
+        let mut ghosts: BTreeMap<(u32, bool), Places> = BTreeMap::new();
+        for line in &function.ghosts {
+            let places = ghosts.entry((line.offset, line.falls)).or_default();
+            *places = places.or(renamed_by(&line.op, slots)?);
         }
         let mut info = InstructionInfoFactory::new();
         let mut blocks = BTreeMap::new();
@@ -226,6 +231,9 @@ impl Graph {
             let last = if node.falls { node.end } else { node.end.saturating_add(1) };
             for instruction in lowered.instructions(node.start, last) {
                 let moves = moves_rsp(&instruction)?;
+                if let Some(renamed) = ghosts.get(&(lowered.offset_of(&instruction), false)) {
+                    places = places.or(*renamed);
+                }
                 if let FlowControl::Call | FlowControl::IndirectCall = instruction.flow_control() {
                     let callee = target_sig(&instruction, image, &lowered.host.interface)?;
                     let later = callee.post.iter().any(|post| !post.state.caps.is_empty());
@@ -242,6 +250,9 @@ impl Graph {
                 let before = delta;
                 delta = delta.checked_add(moves)?;
                 places = places.or(Places(slots.within(before, delta)));
+            }
+            if let Some(renamed) = ghosts.get(&(node.end, true)).filter(|_| node.falls) {
+                places = places.or(*renamed);
             }
             deltas[i] = Some(delta);
             blocks.insert(node.start, places);
@@ -397,6 +408,30 @@ fn written_by(
         }
     }
     Places(places)
+}
+
+/// The places of which a ghost changes what they hold; `None` if it may change more.
+fn renamed_by(op: &GhostOp, slots: &mut Slots) -> Option<Places> {
+    use Ghost::{Renorm, SizeFacts, Step, ViewData, ViewOpen, ViewPart, ViewUnfold, ViewWeaken};
+    let reg = |reg: Reg| 1 << reg as u32;
+    match op {
+        GhostOp::Have(_) | GhostOp::Show => Some(Places::default()),
+        GhostOp::Renorm { regs, .. } => {
+            Some(Places(regs.iter().fold(0, |places, r| places | reg(*r))))
+        }
+        GhostOp::Judge(Renorm { place: Place::Reg(r), .. }) => Some(Places(reg(*r))),
+        GhostOp::Judge(Renorm { place: Place::Slot(at), .. }) => Some(Places(slots.bit(*at))),
+        GhostOp::Judge(
+            SizeFacts { .. }
+            | Step(_)
+            | ViewData { .. }
+            | ViewOpen { .. }
+            | ViewPart { .. }
+            | ViewUnfold { .. }
+            | ViewWeaken { .. },
+        ) => Some(Places::default()),
+        _ => None,
+    }
 }
 
 /// What the instruction adds to rsp, while control stays in the function; `None` if that is not

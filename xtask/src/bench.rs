@@ -2,7 +2,7 @@
 //! work grows with the length and not faster, beside GNU as on the same instructions.
 
 use crate::demo::build;
-use crate::run::{collected, command, root};
+use crate::run::{cargo, collected, command, root, run};
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
 use std::fs;
@@ -21,6 +21,7 @@ pub(crate) fn bench() -> Result<()> {
     let binaries = build()?;
     let directory = root().join("target/bench");
     fs::create_dir_all(&directory)?;
+    run(&cargo(), &["build", "--release", "--package", "xtask", "--bin", "weigh"])?;
     let tools = Tools::find(&binaries);
     println!("processor seconds, of one run each; us: microseconds a line");
     println!(
@@ -41,7 +42,11 @@ pub(crate) fn bench() -> Result<()> {
         tools.timed(&directory, lines)?;
     }
     println!("\ncounted instructions a line (valgrind --tool=callgrind)");
-    println!("{:>8} {:>10} {:>10} {:>10} {:>6}", "lines", "tal-asm", "verify", "as", "ratio");
+    println!("compiled: the entry for compilers alone, given instructions and states");
+    println!(
+        "{:>8} {:>10} {:>10} {:>10} {:>10} {:>6} {:>6}",
+        "lines", "tal-asm", "verify", "compiled", "as", "ratio", "comp."
+    );
     for lines in COUNTED {
         tools.counted(&directory, lines)?;
     }
@@ -53,6 +58,7 @@ struct Tools {
     asm: String,
     check: String,
     load: String,
+    weigh: String,
     /// Is GNU as there?
     gnu: bool,
     /// Is valgrind there?
@@ -98,6 +104,7 @@ impl Tools {
             asm: path("tal-asm"),
             check: path("tal-check"),
             load: path("tal-load"),
+            weigh: path("weigh"),
             gnu: there("as"),
             valgrind: there("valgrind"),
         }
@@ -142,15 +149,26 @@ impl Tools {
             true => each(self.count("as", &["-o", &files.plain_object, &files.plain])?),
             false => None,
         };
+        let compiled = each(self.compiled(&files.source)?);
         let ratio = asm.zip(gnu).map(|(asm, gnu)| asm / gnu.max(1));
+        let tenths = compiled.zip(gnu).map(|(compiled, gnu)| compiled * 10 / gnu.max(1));
+        let tenths = tenths.map_or("-".into(), |tenths| format!("{}.{}", tenths / 10, tenths % 10));
         println!(
-            "{lines:>8} {:>10} {:>10} {:>10} {:>6}",
+            "{lines:>8} {:>10} {:>10} {:>10} {:>10} {:>6} {tenths:>6}",
             shown(asm),
             shown(verify),
+            shown(compiled),
             shown(gnu),
             shown(ratio)
         );
         Ok(())
+    }
+
+    /// Instructions that the entry for compilers executes: what a second run of it adds.
+    fn compiled(&self, source: &str) -> Result<Option<u64>> {
+        let once = self.count(&self.weigh, &["compile-once", source])?;
+        let twice = self.count(&self.weigh, &["compile-twice", source])?;
+        Ok(twice.zip(once).map(|(twice, once)| twice.saturating_sub(once)))
     }
 
     /// Instructions that a command executes; none without valgrind.

@@ -1,5 +1,6 @@
 //! Not trusted. The arrows between the modules of tal-check: from the ground up each uses only what
 //! stands before it, so there is no circle, and elaboration, finder and report are three houses.
+//! What compilers use needs something of each.
 
 use crate::run::root;
 use anyhow::{Context, Result, bail};
@@ -19,6 +20,7 @@ const ORDER: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["codes", "report", "show", "directives", "console"]),
+    ("compilers", &["compiled"]),
 ];
 
 /// What the finder may not use: it knows of programs what lowering made of them.

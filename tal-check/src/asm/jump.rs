@@ -56,6 +56,21 @@ pub fn branch(mnemonic: &str) -> Option<Branch> {
 }
 
 impl Branch {
+    /// What a near branch of iced-x86 is, whatever its length.
+    #[must_use]
+    pub fn of(instruction: &Instruction) -> Option<Branch> {
+        if instruction.is_call_near() {
+            return Some(Branch::Call);
+        }
+        if instruction.is_jmp_short_or_near() {
+            return Some(Branch::Jump);
+        }
+        // The first of its conditions is none.
+        let number = (instruction.condition_code() as usize).checked_sub(1)?;
+        let number = u8::try_from(number).ok()?;
+        instruction.is_jcc_short_or_near().then_some(Branch::Cond(number))
+    }
+
     /// Bytes of its encoding.
     #[must_use]
     pub fn len(self, short: bool) -> u8 {

@@ -62,6 +62,22 @@ pub(crate) fn plan(f: &mut Finder<'_>, st: &State, site: Site) -> Vec<Ghost> {
     p.out
 }
 
+/// The ghosts that are written here, behind those that are drawn.
+pub(crate) fn as_written(
+    f: &mut Finder<'_>,
+    st: &State,
+    site: Site,
+    drawn: Vec<Ghost>,
+) -> Vec<Ghost> {
+    let Some(lines) = f.written_for(site).cloned() else { return drawn };
+    let Some(mut p) = Planner::at(f, st, site) else { return drawn };
+    for ghost in drawn {
+        p.emit(ghost);
+    }
+    lines.iter().for_each(|line| p.line(line));
+    p.out
+}
+
 /// The ghosts that draw every size-fact that there is.
 pub(crate) fn sizes(f: &mut Finder<'_>, st: &State, site: Site) -> Vec<Ghost> {
     let Some(p) = Planner::at(f, st, site) else { return Vec::new() };

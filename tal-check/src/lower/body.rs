@@ -16,7 +16,7 @@ use tal_syntax::ast::{
 use tal_syntax::diag::{Code, Diag};
 
 /// Stands for every address while none is known.
-const STAND_IN: i64 = 0x40_0000;
+pub(crate) const STAND_IN: i64 = 0x40_0000;
 
 /// What the whole program tells about a function before its code is read.
 pub(super) struct Place<'a> {
@@ -505,7 +505,7 @@ impl Elab {
 }
 
 /// The displacement while the address of the symbol is unknown: one that takes four bytes.
-fn stand_in(disp: i64) -> i64 {
+pub(crate) fn stand_in(disp: i64) -> i64 {
     let at = disp.saturating_add(STAND_IN);
     if i8::try_from(at).is_ok() { at.saturating_add(STAND_IN) } else { at }
 }

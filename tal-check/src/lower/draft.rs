@@ -5,25 +5,29 @@
 //! again when addresses are known. Jumps inside a function start short and grow while one does not
 //! reach; none shrinks, so this ends, and is deterministic.
 
+use super::expr::Scope;
 use super::sig::Named;
 use crate::asm::{Branch, Placed};
 use crate::lowered::{Fixup, FixupKind, FixupTarget, FnInfo, GhostLine, Inst, LocalLabel, Written};
 use crate::resolve::DeclId;
 use iced_x86::Instruction;
+use tal_core::counted::Rc;
 use tal_core::limits;
-use tal_core::ty::{DataId, FnId, TypeId};
+use tal_core::ty::{DataId, FnId, Sig, TypeId};
 use tal_syntax::Span;
 
 /// Something with an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Symbol {
+pub enum Symbol {
+    /// A data object.
     Data(DataId),
+    /// A function.
     Function(FnId),
 }
 
 /// What a piece is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum What {
+pub(crate) enum What {
     /// The next bytes of the draft's code.
     Plain,
     /// A transfer to a piece of the same function, by number.
@@ -36,7 +40,7 @@ pub(super) enum What {
 
 /// An instruction.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     pub what: What,
     pub span: Span,
     /// From the start of the function.
@@ -47,7 +51,7 @@ pub(super) struct Piece {
 
 /// A symbol in an instruction.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Link {
+pub(crate) struct Link {
     /// Where its four bytes stand in the instruction.
     pub place: u8,
     /// Counted from the end of the instruction?
@@ -58,7 +62,7 @@ pub(super) struct Link {
 
 /// A function on its way to bytes.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     pub decl: DeclId,
     pub name: String,
     pub public: bool,
@@ -83,7 +87,7 @@ pub(super) struct Draft {
 }
 
 /// What all functions are written to.
-pub(super) struct Output<'a> {
+pub(crate) struct Output<'a> {
     pub text: Vec<u8>,
     pub text_address: u32,
     pub fixups: Vec<Fixup>,
@@ -93,24 +97,46 @@ pub(super) struct Output<'a> {
 }
 
 impl Draft {
-    pub(super) fn span(&self) -> Span {
+    /// One without code that no source has.
+    pub(crate) fn empty(name: String, public: bool, sig: Rc<Sig>) -> Draft {
+        Draft {
+            decl: DeclId { module: 0, decl: 0 },
+            name,
+            public,
+            named: Named { sig, names: Vec::new(), params: Vec::new(), scope: Scope::closed(0) },
+            span: Span::default(),
+            sig_span: Span::default(),
+            end_span: Span::default(),
+            pieces: Vec::new(),
+            code: Vec::new(),
+            instructions: Vec::new(),
+            links: Vec::new(),
+            layouts: Vec::new(),
+            labels: Vec::new(),
+            ghosts: Vec::new(),
+            tables: Vec::new(),
+            size: 0,
+        }
+    }
+
+    pub(crate) fn span(&self) -> Span {
         self.span
     }
 
     /// Appends an instruction.
-    pub(super) fn push(&mut self, what: What, span: Span, len: u8) {
+    pub(crate) fn push(&mut self, what: What, span: Span, len: u8) {
         self.pieces.push(Piece { what, span, offset: 0, len, implied: false });
     }
 
     /// Appends one that was written to the end of the code.
-    pub(super) fn push_placed(&mut self, placed: &Placed, span: Span) {
+    pub(crate) fn push_placed(&mut self, placed: &Placed, span: Span) {
         self.instructions.push(placed.instruction);
         let len = u8::try_from(placed.instruction.len()).unwrap_or(u8::MAX);
         self.push(What::Plain, span, len);
     }
 
     /// Gives imports their final gates.
-    pub(super) fn renumber_gates(&mut self, new: &dyn Fn(u16) -> u16) {
+    pub(crate) fn renumber_gates(&mut self, new: &dyn Fn(u16) -> u16) {
         for piece in &mut self.pieces {
             if let What::Import { gate, .. } = &mut piece.what {
                 *gate = new(*gate);
@@ -119,7 +145,7 @@ impl Draft {
     }
 
     /// Chooses the lengths of jumps.
-    pub(super) fn relax(&mut self) {
+    pub(crate) fn relax(&mut self) {
         loop {
             self.place();
             let mut grown = false;
@@ -158,7 +184,7 @@ impl Draft {
     }
 
     /// Text offsets of a table's targets, the function standing at `start`.
-    pub(super) fn targets(&self, start: u32, list: &[usize]) -> Vec<u32> {
+    pub(crate) fn targets(&self, start: u32, list: &[usize]) -> Vec<u32> {
         list.iter().map(|p| start + self.offset_of(*p)).collect()
     }
 
@@ -166,7 +192,7 @@ impl Draft {
     ///
     /// # Errors
     /// An address is out of reach of this instruction.
-    pub(super) fn write(mut self, out: &mut Output<'_>) -> Result<FnInfo, Span> {
+    pub(crate) fn write(mut self, out: &mut Output<'_>) -> Result<FnInfo, Span> {
         let start = u32::try_from(out.text.len()).map_err(|_| self.span)?;
         let mut instructions = Vec::with_capacity(self.pieces.len());
         let (mut code, mut plain) = (self.code.as_slice(), self.instructions.iter());

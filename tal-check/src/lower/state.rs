@@ -117,7 +117,7 @@ impl Elab {
                 return Err(self.report(diag.with_note(FORMS)));
             }
         };
-        Ok(GhostLine { offset, op, vars: scope.written(), span })
+        Ok(GhostLine { offset, falls: false, op, vars: scope.written(), span })
     }
 
     fn lone<'a>(&mut self, item: &'a Item) -> Res<&'a Expr> {

@@ -1,5 +1,5 @@
-//! Not trusted. One piece of work on one file, for `cargo xtask bench-judge`: valgrind counts its
-//! instructions, or the allocator here what it allocates.
+//! Not trusted. One piece of work on one file, for `cargo xtask bench` and `bench-judge`: valgrind
+//! counts its instructions, or the allocator here what it allocates.
 
 #[path = "../../../tal-core/tests/support/counting.rs"]
 mod counting;
@@ -8,7 +8,14 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use std::fs;
 use std::hint::black_box;
+use std::path::Path;
 use std::process::ExitCode;
+use tal_check::check::check;
+use tal_check::compiled::{Options, Program, annotate};
+use tal_check::elaborate::lower;
+use tal_check::files::Disk;
+use tal_check::lowered::GhostOp;
+use tal_core::hint::Ghost;
 use tal_core::{limits, verify_section, wire};
 
 fn main() -> ExitCode {
@@ -24,6 +31,12 @@ fn main() -> ExitCode {
 
 fn work(arguments: &[String]) -> Result<()> {
     let [what, path] = arguments else { bail!("what, and a file") };
+    match what.as_str() {
+        "compile-once" => return compile(path, &[false]),
+        "compile-twice" => return compile(path, &[false, false]),
+        "compile-least" => return compile(path, &[false, true]),
+        _ => {}
+    }
     let file = fs::read(path).with_context(|| path.clone())?;
     match what.as_str() {
         "judge" => judge(&file),
@@ -40,6 +53,30 @@ fn work(arguments: &[String]) -> Result<()> {
         "operators" => operators(&file),
         _ => bail!("{what}?"),
     }
+}
+
+/// Hands a source, when it is checked, to the entry for compilers, once for each of these options,
+/// and prints how many instructions it has, and bytes of annotations.
+fn compile(path: &str, needed: &[bool]) -> Result<()> {
+    let outcome = lower(Path::new(path), &Disk)?;
+    let lowered = outcome.lowered.context("it is no program")?;
+    let checked = check(lowered).map_err(|_| anyhow!("it is refused"))?;
+    let (lowered, labels) = (&checked.lowered, &checked.labels);
+    let program = Program::of(lowered, labels).context("it names too much")?;
+    let mut program = program.with_ghosts(lowered, labels).context("its states do not suffice")?;
+    // Those of sizes are drawn at labels anyway.
+    let drawn = |op: &GhostOp| matches!(op, GhostOp::Judge(Ghost::SizeFacts { .. }));
+    for function in &mut program.functions {
+        function.ghosts.retain(|ghost| !drawn(&ghost.op));
+    }
+    let instructions: usize = program.functions.iter().map(|f| f.code.len()).sum();
+    let mut notes = 0;
+    for needed in needed {
+        let again = annotate(black_box(&program), Options { needed: *needed });
+        notes = black_box(again.map_err(|refused| anyhow!("{refused}"))?).section.len();
+    }
+    println!("{instructions} {notes}");
+    Ok(())
 }
 
 fn image(file: &[u8]) -> Result<loader::Image<'_>> {

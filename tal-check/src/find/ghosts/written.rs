@@ -7,6 +7,21 @@ use tal_core::hint::{Ghost, Inst, Place, Proof, Step, Through};
 use tal_core::term::{Term, Var};
 use tal_core::ty::{Base, Cap, Fact, Mem, Mode, Reg, Rel, TypeId, Word};
 
+/// The ghost with its terms under theta.
+fn under(theta: &Theta, ghost: &Ghost) -> Option<Ghost> {
+    Some(match ghost {
+        Ghost::Split { entry, at } => Ghost::Split { entry: *entry, at: theta.term(at)? },
+        Ghost::ViewPart { view, from, count } => {
+            let (from, count) = (theta.term(from)?, theta.term(count)?);
+            Ghost::ViewPart { view: *view, from, count }
+        }
+        Ghost::EqualWord { place, word } => {
+            Ghost::EqualWord { place: *place, word: theta.word(word)? }
+        }
+        other => other.clone(),
+    })
+}
+
 impl Planner<'_, '_> {
     /// What the variables of a written state are here.
     pub(super) fn written_state(&mut self, written: &Written) -> Theta {
@@ -48,6 +63,10 @@ impl Planner<'_, '_> {
             GhostOp::Leak(at) => p.leak_at(at, &theta),
             GhostOp::Share(at, mode) => p.share_at(at, &theta, *mode),
             GhostOp::Show => Some(()),
+            GhostOp::Judge(ghost) => {
+                let ghost = under(&theta, ghost)?;
+                p.emit(ghost).then_some(())
+            }
             GhostOp::Renorm { regs, signed } => {
                 regs.iter().for_each(|reg| p.name_anew(*reg, *signed));
                 Some(())
