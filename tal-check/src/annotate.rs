@@ -34,9 +34,20 @@ pub(crate) struct Piece {
 impl Piece {
     /// What is written is all that is of use.
     pub(crate) fn forget_states(&mut self) {
+        let labels: Vec<u32> = self.labels.iter().map(|label| label.offset).collect();
+        let recorded = std::mem::take(&mut self.recorded);
+        *self = Piece::without_states(labels, recorded);
+    }
+
+    /// What is written of functions with labels at these offsets.
+    pub(crate) fn without_states(
+        labels: impl IntoIterator<Item = u32>,
+        recorded: Recorded,
+    ) -> Piece {
         let nothing = Rc::new(explore::nothing());
-        self.labels.iter_mut().for_each(|label| label.state = Rc::clone(&nothing));
-        self.records.clear();
+        let label = |offset| Label { offset, state: Rc::clone(&nothing) };
+        let labels = labels.into_iter().map(label).collect();
+        Piece { labels, records: Records::new(), recorded }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::annotate::{self, Piece};
 use crate::explore::{TOGETHER, Task, find_labels_with_ghosts, sites, unknown};
+use crate::kept::{self, Kept};
 use crate::infer::{EFFORTS, Effort, WITH_GOALS};
 use crate::joins;
 use crate::lowered::Lowered;
@@ -52,49 +53,146 @@ pub fn check_for_output(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<
     check_keeping(lowered, false)
 }
 
+/// The same for who checks again and again: functions that are as they were are not searched.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_again(
+    mut lowered: Lowered,
+    kept: &mut Kept,
+) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
+    kept.begin();
+    let keys = kept::keys(&lowered);
+    let ids = lowered.ids();
+    let known = |(id, function)| {
+        let piece = keys.get(&id).and_then(|key| kept.get(key, function));
+        piece.map(|piece| (id, piece))
+    };
+    let mut pieces: Vec<(FnId, Piece)> = lowered.some(&ids).filter_map(known).collect();
+    let reused = !pieces.is_empty();
+    let is_known = |id: &FnId| pieces.binary_search_by_key(id, |(known, _)| *known).is_ok();
+    let others: Vec<FnId> = ids.iter().filter(|id| !is_known(id)).copied().collect();
+    // A piece for each.
+    let how = How { together: 1, states: false };
+    let mut found = AtJoins::default();
+    let searched = search(&mut lowered, &others, how, &mut found);
+    for (id, piece) in &found.pieces {
+        if let (Some(key), Some(function)) = (keys.get(id), lowered.functions.get(id.0 as usize)) {
+            kept.put(*key, function, piece);
+        }
+    }
+    if let Err(refusals) = searched {
+        return Err((Box::new(lowered), refusals));
+    }
+    pieces.extend(found.pieces);
+    let whole = Whole::of(pieces);
+    match whole.judged(&lowered) {
+        Ok(section) => Ok(whole.checked(lowered, section, found.work)),
+        // What was kept does not fit, or nothing does.
+        Err(_) if reused => {
+            kept.clear();
+            check_keeping(lowered, false)
+        }
+        Err(error) => Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))])),
+    }
+}
+
 fn check_keeping(
     mut lowered: Lowered,
     states: bool,
 ) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
-    // What is wrong with what is declared is not looked for in functions.
-    if let Err(error) = declared(&lowered) {
-        return Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))]));
+    let ids = lowered.ids();
+    let mut found = AtJoins::default();
+    let how = How { together: TOGETHER, states };
+    if let Err(refusals) = search(&mut lowered, &ids, how, &mut found) {
+        return Err((Box::new(lowered), refusals));
     }
-    let mut found = at_joins(&lowered, &lowered.ids(), (&EFFORTS, states));
-    if let Err(refusals) = at_every_label(&mut lowered, &mut found) {
-        // No state helps where nothing leads.
-        let hard: Vec<FnId> = refused(&refusals).into_iter().collect();
-        let only_states = refusals.iter().all(|r| matches!(r, Refusal::Trouble(..)));
-        let more = match only_states {
-            true => at_joins(&lowered, &hard, (&WITH_GOALS, states)),
-            false => return Err((Box::new(lowered), refusals)),
-        };
-        if !more.refused.is_empty() {
-            return Err((Box::new(lowered), refusals));
-        }
-        found.refused.retain(|id| !hard.contains(id));
-        found.pieces.extend(more.pieces);
-        found.work += more.work;
-        if let Err(refusals) = at_every_label(&mut lowered, &mut found) {
-            return Err((Box::new(lowered), refusals));
-        }
-    }
-    let AtJoins { mut pieces, work, .. } = found;
-    pieces.sort_by_key(|(first, _)| *first);
-    let (mut labels, mut records, mut recorded) = (Vec::new(), Records::new(), Recorded::default());
-    for (_, piece) in pieces {
-        labels.extend(piece.labels);
-        records.extend(piece.records);
-        recorded.append(&piece.recorded);
-    }
+    let whole = Whole::of(found.pieces);
     if !states {
         // Bytes are what follows is made of.
         lowered.code = Vec::new();
     }
-    let section = encode(&lowered.image(&labels), &lowered.host.interface, &recorded);
-    match verify(&lowered, &section) {
-        Ok(()) => Ok(Checked { lowered, labels, records, section, work }),
+    match whole.judged(&lowered) {
+        Ok(section) => Ok(whole.checked(lowered, section, found.work)),
         Err(error) => Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))])),
+    }
+}
+
+/// How functions are searched.
+#[derive(Clone, Copy)]
+struct How {
+    /// So many by one judge, in one piece if that goes.
+    together: usize,
+    /// Are states kept?
+    states: bool,
+}
+
+/// Finds what is written of these functions.
+///
+/// # Errors
+/// Every reason why that of some was not found; the others are.
+fn search(
+    lowered: &mut Lowered,
+    ids: &[FnId],
+    how: How,
+    found: &mut AtJoins,
+) -> Result<(), Vec<Refusal>> {
+    // What is wrong with what is declared is not looked for in functions.
+    declared(lowered).map_err(|error| vec![Refusal::Judge(Box::new(error))])?;
+    *found = at_joins(lowered, ids, &EFFORTS, how);
+    if let Err(refusals) = at_every_label(lowered, found) {
+        // No state helps where nothing leads.
+        let hard: Vec<FnId> = refused(&refusals).into_iter().collect();
+        let only_states = refusals.iter().all(|r| matches!(r, Refusal::Trouble(..)));
+        let more = match only_states {
+            true => at_joins(lowered, &hard, &WITH_GOALS, how),
+            false => return Err(refusals),
+        };
+        if !more.refused.is_empty() {
+            return Err(refusals);
+        }
+        found.refused.retain(|id| !hard.contains(id));
+        found.pieces.extend(more.pieces);
+        found.work += more.work;
+        at_every_label(lowered, found)?;
+    }
+    Ok(())
+}
+
+/// All pieces in one.
+struct Whole {
+    labels: Vec<Label>,
+    records: Records,
+    recorded: Recorded,
+}
+
+impl Whole {
+    /// Each piece comes with the first function that it is of.
+    fn of(mut pieces: Vec<(FnId, Piece)>) -> Whole {
+        pieces.sort_by_key(|(first, _)| *first);
+        let mut whole =
+            Whole { labels: Vec::new(), records: Records::new(), recorded: Recorded::default() };
+        for (_, piece) in pieces {
+            whole.labels.extend(piece.labels);
+            whole.records.extend(piece.records);
+            whole.recorded.append(&piece.recorded);
+        }
+        whole
+    }
+
+    /// The section, with which the program is judged as who loads it does.
+    ///
+    /// # Errors
+    /// When the judge refuses.
+    fn judged(&self, lowered: &Lowered) -> Result<Vec<u8>, Error> {
+        let image = lowered.image(&self.labels);
+        let section = encode(&image, &lowered.host.interface, &self.recorded);
+        verify(lowered, &section)?;
+        Ok(section)
+    }
+
+    fn checked(self, lowered: Lowered, section: Vec<u8>, work: u64) -> Checked {
+        Checked { lowered, labels: self.labels, records: self.records, section, work }
     }
 }
 
@@ -152,13 +250,8 @@ struct AtJoins {
     work: u64,
 }
 
-/// These functions, by the first of these efforts that finds what the judge takes. Are the states
-/// kept?
-fn at_joins(
-    lowered: &Lowered,
-    functions: &[FnId],
-    (efforts, states): (&[Effort], bool),
-) -> AtJoins {
+/// These functions, by the first of these efforts that finds what the judge takes.
+fn at_joins(lowered: &Lowered, functions: &[FnId], efforts: &[Effort], how: How) -> AtJoins {
     let mut sites = sites(lowered, functions, &BTreeSet::new());
     let all = unknown(&sites);
     let image = lowered.image(&all);
@@ -170,9 +263,9 @@ fn at_joins(
     }
     let image = lowered.image(&labels);
     let task = Task { lowered, image: &image, sites: &sites, unknown: &labels };
-    let found = functions.par_chunks(TOGETHER).map(|some| {
+    let found = functions.par_chunks(how.together).map(|some| {
         let mut few = few(&task, some, efforts);
-        if !states {
+        if !how.states {
             few.pieces.iter_mut().for_each(|(_, piece)| piece.forget_states());
         }
         few

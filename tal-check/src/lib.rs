@@ -28,6 +28,7 @@ pub mod host;
 pub mod infer;
 pub mod interface;
 mod joins;
+pub mod kept;
 pub mod layout;
 pub mod lower;
 pub mod lowered;

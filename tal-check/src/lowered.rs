@@ -310,6 +310,17 @@ pub enum FixupKind {
     Abs64,
 }
 
+impl FixupKind {
+    /// How many bytes are written.
+    #[must_use]
+    pub fn width(self) -> u32 {
+        match self {
+            FixupKind::Rel32 | FixupKind::Abs32 => 4,
+            FixupKind::Abs64 => 8,
+        }
+    }
+}
+
 /// An address in text or data that a linker would fill in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fixup {

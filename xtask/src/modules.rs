@@ -16,7 +16,7 @@ const ORDER: &[(&str, &[&str])] = &[
         "finder",
         &[
             "flow", "plan", "unify", "find", "infer", "part", "joins", "scopes", "needed",
-            "refusal", "cuts", "renorm", "explore", "annotate", "check",
+            "refusal", "cuts", "renorm", "explore", "annotate", "kept", "check",
         ],
     ),
     ("report", &["codes", "report", "show", "directives", "console"]),
