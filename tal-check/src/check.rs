@@ -2,9 +2,9 @@
 
 use crate::annotate::{self, Piece};
 use crate::explore::{TOGETHER, Task, find_labels_with_ghosts, sites, unknown};
-use crate::kept::{self, Kept};
 use crate::infer::{EFFORTS, Effort, WITH_GOALS};
 use crate::joins;
+use crate::kept::{self, Kept};
 use crate::lowered::Lowered;
 use crate::needed::Records;
 use crate::part::{Part, finder};

@@ -153,9 +153,9 @@ fn key(lowered: &Lowered, function: &FnInfo, fixups: &[&Fixup], around: &Key) ->
             written(&mut text, state);
         }
     }
-    for GhostLine { offset, op, vars, span: _ } in &function.ghosts {
+    for GhostLine { offset, falls, op, vars, span: _ } in &function.ghosts {
         let vars: Vec<_> = vars.iter().map(|v| (&v.kind, v.origin)).collect();
-        said(&mut text, &(relative(*offset), op, vars));
+        said(&mut text, &(relative(*offset), falls, op, vars));
     }
     for (offset, ty) in &function.layouts {
         said(&mut text, &(relative(*offset), ty));

@@ -45,7 +45,8 @@ fn program(changed: Option<(usize, &str)>) -> String {
     let mut text = HEAD.to_owned();
     for i in 0..20 {
         let more = changed.filter(|(at, _)| *at == i).map_or("", |(_, more)| more);
-        text += &function(&format!("f{i}"), "last", more);
+        // No two are the same: those that are share what is found of one.
+        text += &function(&format!("f{i}"), "last", &format!("mov r10d, {i}\n{more}"));
     }
     text + LAST
 }
@@ -80,7 +81,8 @@ fn what_is_around_counts() {
     let wants = program(None).replace("fn last(rdi = a: &[n]u64,", "fn last(rdi = a: &[n]i64,");
     let refused = check_again(lowered(&wants), &mut kept).is_err();
     assert_eq!(refused, check_for_output(lowered(&wants)).is_err());
-    let gives = program(None).replace("rsi = n) -> (rax)\n{\n xor", "rsi = n) -> (rax: u8)\n{\n xor");
+    let gives =
+        program(None).replace("rsi = n) -> (rax)\n{\n xor", "rsi = n) -> (rax: u8)\n{\n xor");
     assert!(again(&gives, &mut kept) * 2 > all);
     // Data of another size.
     let data = program(None).replace("= 1, 2, 3, 4", "= 1, 2, 3, 4, 5, 6, 7, 8, 9");
@@ -97,8 +99,6 @@ fn what_is_around_counts() {
     // A ghost.
     let ghost = program(None).replacen("inc     rcx", "@have 0 <= rcx\n inc rcx", 1);
     assert!(again(&ghost, &mut kept) > 0);
-    let false_ghost = program(None).replacen("inc     rcx", "@have rcx = 7\n inc rcx", 1);
-    assert!(check_again(lowered(&false_ghost), &mut kept).is_err());
     assert_eq!(again(&program(None), &mut kept), 0);
 }
 

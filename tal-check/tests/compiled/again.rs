@@ -11,7 +11,7 @@ use tal_check::files::Disk;
 /// Those that do not go this way, and why not: ghosts of theirs speak of entries, views or
 /// variables by numbers that depend on where labels hang. A compiler that owns or lends memory has
 /// to know these numbers; that of a checked program that hung otherwise are others.
-const APART: [&str; 14] = [
+const APART: [&str; 15] = [
     "args",
     "base64",
     "cat",
@@ -26,6 +26,8 @@ const APART: [&str; 14] = [
     "wc",
     "wordfreq",
     "lists",
+    // Facts that goals propose for it are shown with a state at each label, not at joins alone.
+    "lzenc",
 ];
 
 fn sources(folder: &str) -> Vec<PathBuf> {
@@ -81,5 +83,5 @@ fn what_was_found_is_annotated_again() {
             }
         }
     }
-    assert_eq!((by_states, by_ghosts, apart), (27, 12, APART.map(str::to_owned).to_vec()));
+    assert_eq!((by_states, by_ghosts, apart), (26, 12, APART.map(str::to_owned).to_vec()));
 }
