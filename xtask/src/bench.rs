@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Sizes of the programs whose time is measured, in lines.
 const LINES: [u32; 3] = [10_000, 50_000, 200_000];
 /// Sizes of those whose instructions are counted.
-const COUNTED: [u32; 2] = [500, 2_000];
+const COUNTED: [u32; 3] = [500, 2_000, 10_000];
 
 /// Two tables: processor time and memory of large programs, counted instructions of small ones.
 pub(crate) fn bench() -> Result<()> {
@@ -150,16 +150,18 @@ impl Tools {
             false => None,
         };
         let compiled = each(self.compiled(&files.source)?);
-        let ratio = asm.zip(gnu).map(|(asm, gnu)| asm / gnu.max(1));
-        let tenths = compiled.zip(gnu).map(|(compiled, gnu)| compiled * 10 / gnu.max(1));
-        let tenths = tenths.map_or("-".into(), |tenths| format!("{}.{}", tenths / 10, tenths % 10));
+        let ratio = |count: Option<u64>| {
+            let tenths = count.zip(gnu).map(|(count, gnu)| count * 10 / gnu.max(1));
+            tenths.map_or("-".into(), |tenths| format!("{}.{}", tenths / 10, tenths % 10))
+        };
         println!(
-            "{lines:>8} {:>10} {:>10} {:>10} {:>10} {:>6} {tenths:>6}",
+            "{lines:>8} {:>10} {:>10} {:>10} {:>10} {:>6} {:>6}",
             shown(asm),
             shown(verify),
             shown(compiled),
             shown(gnu),
-            shown(ratio)
+            ratio(asm),
+            ratio(compiled)
         );
         Ok(())
     }
