@@ -113,7 +113,7 @@ fn checked(file: &Path, files: &Watched, console: &Console) -> Result<Checked, u
     })?;
     console.diagnostics(&outcome.diags, &outcome.sources);
     let lowered = outcome.lowered.ok_or(1)?;
-    check::check_for_output(lowered).map_err(|(lowered, refusals)| {
+    check::check_unjudged(lowered).map_err(|(lowered, refusals)| {
         console.diagnostics(&report(&lowered, &refusals), &lowered.sources);
         1
     })

@@ -53,6 +53,15 @@ pub fn check_for_output(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<
     check_keeping(lowered, false)
 }
 
+/// The same for who has the bytes judged that are made of it, as tal-asm does before it writes any:
+/// they are not judged here.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_unjudged(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
+    check_with(lowered, false, false)
+}
+
 /// The same for who checks again and again: functions that are as they were are not searched.
 ///
 /// # Errors
@@ -86,8 +95,9 @@ pub fn check_again(
     }
     pieces.extend(found.pieces);
     let whole = Whole::of(pieces);
-    match whole.judged(&lowered) {
-        Ok(section) => Ok(whole.checked(lowered, section, found.work)),
+    let section = whole.section(&lowered);
+    match verify(&lowered, &section) {
+        Ok(()) => Ok(whole.checked(lowered, section, found.work)),
         // What was kept does not fit, or nothing does.
         Err(_) if reused => {
             kept.clear();
@@ -97,9 +107,14 @@ pub fn check_again(
     }
 }
 
-fn check_keeping(
+fn check_keeping(lowered: Lowered, states: bool) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
+    check_with(lowered, states, true)
+}
+
+fn check_with(
     mut lowered: Lowered,
     states: bool,
+    judged: bool,
 ) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
     let ids = lowered.ids();
     let mut found = AtJoins::default();
@@ -112,10 +127,11 @@ fn check_keeping(
         // Bytes are what follows is made of.
         lowered.code = Vec::new();
     }
-    match whole.judged(&lowered) {
-        Ok(section) => Ok(whole.checked(lowered, section, found.work)),
-        Err(error) => Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))])),
+    let section = whole.section(&lowered);
+    if judged && let Err(error) = verify(&lowered, &section) {
+        return Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))]));
     }
+    Ok(whole.checked(lowered, section, found.work))
 }
 
 /// How functions are searched.
@@ -180,15 +196,10 @@ impl Whole {
         whole
     }
 
-    /// The section, with which the program is judged as who loads it does.
-    ///
-    /// # Errors
-    /// When the judge refuses.
-    fn judged(&self, lowered: &Lowered) -> Result<Vec<u8>, Error> {
+    /// The bytes of it.
+    fn section(&self, lowered: &Lowered) -> Vec<u8> {
         let image = lowered.image(&self.labels);
-        let section = encode(&image, &lowered.host.interface, &self.recorded);
-        verify(lowered, &section)?;
-        Ok(section)
+        encode(&image, &lowered.host.interface, &self.recorded)
     }
 
     fn checked(self, lowered: Lowered, section: Vec<u8>, work: u64) -> Checked {

@@ -263,7 +263,7 @@ impl Known {
             return true;
         }
         let more = self.graph.all();
-        if !more.crooked && !more.unequal {
+        if !more.crooked && !more.unequal || self.graph.has_model(self.given.facts.iter()) {
             return false;
         }
         self.weave();

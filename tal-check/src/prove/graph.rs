@@ -118,6 +118,19 @@ impl Graph {
         self.zones.falsehood().is_some()
     }
 
+    /// Do all these facts hold where everything is as the potentials say? Bounds and differences do.
+    pub(super) fn has_model<'f>(&self, facts: impl Iterator<Item = &'f Fact>) -> bool {
+        let mut facts = facts;
+        facts.all(|fact| {
+            let at = self.zones.value(&fact.term);
+            at.is_some_and(|at| match fact.rel {
+                Rel::Ge => at >= 0,
+                Rel::Eq => at == 0,
+                Rel::Ne => at != 0,
+            })
+        })
+    }
+
     fn paths(&self, difference: &Difference) -> Option<Rc<Paths>> {
         let from = self.zones.find(difference.from)?;
         let mut known = self.paths.borrow_mut();

@@ -184,6 +184,23 @@ impl Zones {
         }
     }
 
+    /// What the term is where each atom is its potential less that of zero, which is a solution of
+    /// all bounds and differences unless these contradict each other; what none of them speaks of
+    /// is zero there.
+    pub(super) fn value(&self, term: &Term) -> Option<i128> {
+        let potential = |node: Node| self.nodes.get(node as usize).map(|head| head.potential);
+        let zero = potential(0)?;
+        let mut value = term.constant();
+        for monomial in term.monomials() {
+            let at = match self.find(Some(monomial.atom)) {
+                Some(node) => potential(node)?.checked_sub(zero)?,
+                None => 0,
+            };
+            value = value.checked_add(monomial.coefficient.checked_mul(at)?)?;
+        }
+        Some(value)
+    }
+
     /// The number of an atom, or of zero: a new one if there is none.
     pub(super) fn node(&mut self, atom: Option<Atom>) -> Node {
         if let Some(node) = self.find(atom) {
