@@ -251,8 +251,8 @@ pub enum GhostOp {
         /// As signed numbers.
         signed: bool,
     },
-    /// Not of the source: one of the judge's, as it is. Its entries, views and facts are numbered as
-    /// they are there; its terms may use the variables of the line.
+    /// Not of the source: one of the judge's, as it is. Its entries, views and facts are numbered
+    /// as they are there; its terms may use the variables of the line.
     Judge(Ghost),
 }
 

@@ -118,9 +118,9 @@ impl Graph {
         self.zones.falsehood().is_some()
     }
 
-    /// Do all these facts hold where everything is as the potentials say? Bounds and differences do.
-    pub(super) fn has_model<'f>(&self, facts: impl Iterator<Item = &'f Fact>) -> bool {
-        let mut facts = facts;
+    /// Do all these facts hold where everything is as the potentials say? Bounds and differences
+    /// do.
+    pub(super) fn has_model<'f>(&self, mut facts: impl Iterator<Item = &'f Fact>) -> bool {
         facts.all(|fact| {
             let at = self.zones.value(&fact.term);
             at.is_some_and(|at| match fact.rel {
