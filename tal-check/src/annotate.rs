@@ -18,7 +18,7 @@ use crate::scopes;
 use tal_core::counted::Rc;
 use tal_core::error::Error;
 use tal_core::ty::FnId;
-use tal_write::{Label, Recorded, Recorder};
+use tal_write::{Label, Recorded, Recorder, encode};
 
 /// What is written of some functions.
 #[derive(Debug)]
@@ -32,6 +32,23 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
+    /// These in one, in the order of their functions.
+    pub(crate) fn joined(pieces: impl IntoIterator<Item = Piece>) -> Piece {
+        let mut all = Piece::without_states([], Recorded::default());
+        for piece in pieces {
+            all.labels.extend(piece.labels);
+            all.records.extend(piece.records);
+            all.recorded.append(&piece.recorded);
+        }
+        all
+    }
+
+    /// The bytes of it, if it is of the whole program.
+    pub(crate) fn section(&self, lowered: &Lowered) -> Vec<u8> {
+        let image = lowered.image(&self.labels);
+        encode(&image, &lowered.host.interface, &self.recorded)
+    }
+
     /// What is written is all that is of use.
     pub(crate) fn forget_states(&mut self) {
         let labels: Vec<u32> = self.labels.iter().map(|label| label.offset).collect();

@@ -18,22 +18,29 @@ use tal_core::image::Image;
 use tal_core::judge::Judge;
 use tal_core::ty::FnId;
 use tal_core::wire;
-use tal_write::{Label, Recorded, encode};
+use tal_write::Label;
 
 /// A program that the judge accepted, with its annotations.
 #[derive(Debug)]
 pub struct Checked {
     /// What it was lowered to.
     pub lowered: Lowered,
-    /// The states found for its labels, in address order; by [`check_for_output`] nothing is
-    /// said of them.
+    /// The states found for its labels, in address order. All checks but [`check`] say nothing of
+    /// them.
     pub labels: Vec<Label>,
-    /// What is written of them; nothing by [`check_for_output`].
+    /// What is written of them, by [`check`].
     pub records: Records,
     /// The `.tal` section: types, states, and the answers that convinced the judge.
     pub section: Vec<u8>,
     /// What it cost to find the states, as [`crate::explore::Explored::work`].
     pub work: u64,
+}
+
+impl Checked {
+    /// A program with what is written of it, also as a section.
+    pub(crate) fn of(lowered: Lowered, whole: Piece, section: Vec<u8>, work: u64) -> Checked {
+        Checked { lowered, labels: whole.labels, records: whole.records, section, work }
+    }
 }
 
 /// Judges a lowered program with answers by search. Each function has the states of those labels
@@ -42,7 +49,7 @@ pub struct Checked {
 /// # Errors
 /// Every reason found, in address order, with the program for the report.
 pub fn check(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
-    check_keeping(lowered, true)
+    check_with(lowered, true, true)
 }
 
 /// The same for who wants no more than what is written: states are not kept.
@@ -50,7 +57,7 @@ pub fn check(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> 
 /// # Errors
 /// As [`check`].
 pub fn check_for_output(lowered: Lowered) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
-    check_keeping(lowered, false)
+    check_with(lowered, false, true)
 }
 
 /// The same for who has the bytes judged that are made of it, as tal-asm does before it writes any:
@@ -94,23 +101,20 @@ pub fn check_again(
         return Err((Box::new(lowered), refusals));
     }
     pieces.extend(found.pieces);
-    let whole = Whole::of(pieces);
+    let whole = in_order(pieces);
     let section = whole.section(&lowered);
     match verify(&lowered, &section) {
-        Ok(()) => Ok(whole.checked(lowered, section, found.work)),
+        Ok(()) => Ok(Checked::of(lowered, whole, section, found.work)),
         // What was kept does not fit, or nothing does.
         Err(_) if reused => {
             kept.clear();
-            check_keeping(lowered, false)
+            check_for_output(lowered)
         }
         Err(error) => Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))])),
     }
 }
 
-fn check_keeping(lowered: Lowered, states: bool) -> Result<Checked, (Box<Lowered>, Vec<Refusal>)> {
-    check_with(lowered, states, true)
-}
-
+/// `states`: are they kept? `judged`: is what was made judged here?
 fn check_with(
     mut lowered: Lowered,
     states: bool,
@@ -122,7 +126,7 @@ fn check_with(
     if let Err(refusals) = search(&mut lowered, &ids, how, &mut found) {
         return Err((Box::new(lowered), refusals));
     }
-    let whole = Whole::of(found.pieces);
+    let whole = in_order(found.pieces);
     if !states {
         // Bytes are what follows is made of.
         lowered.code = Vec::new();
@@ -131,7 +135,13 @@ fn check_with(
     if judged && let Err(error) = verify(&lowered, &section) {
         return Err((Box::new(lowered), vec![Refusal::Judge(Box::new(error))]));
     }
-    Ok(whole.checked(lowered, section, found.work))
+    Ok(Checked::of(lowered, whole, section, found.work))
+}
+
+/// All pieces in one. Each comes with the first function that it is of.
+fn in_order(mut pieces: Vec<(FnId, Piece)>) -> Piece {
+    pieces.sort_by_key(|(first, _)| *first);
+    Piece::joined(pieces.into_iter().map(|(_, piece)| piece))
 }
 
 /// How functions are searched.
@@ -173,38 +183,6 @@ fn search(
         at_every_label(lowered, found)?;
     }
     Ok(())
-}
-
-/// All pieces in one.
-struct Whole {
-    labels: Vec<Label>,
-    records: Records,
-    recorded: Recorded,
-}
-
-impl Whole {
-    /// Each piece comes with the first function that it is of.
-    fn of(mut pieces: Vec<(FnId, Piece)>) -> Whole {
-        pieces.sort_by_key(|(first, _)| *first);
-        let mut whole =
-            Whole { labels: Vec::new(), records: Records::new(), recorded: Recorded::default() };
-        for (_, piece) in pieces {
-            whole.labels.extend(piece.labels);
-            whole.records.extend(piece.records);
-            whole.recorded.append(&piece.recorded);
-        }
-        whole
-    }
-
-    /// The bytes of it.
-    fn section(&self, lowered: &Lowered) -> Vec<u8> {
-        let image = lowered.image(&self.labels);
-        encode(&image, &lowered.host.interface, &self.recorded)
-    }
-
-    fn checked(self, lowered: Lowered, section: Vec<u8>, work: u64) -> Checked {
-        Checked { lowered, labels: self.labels, records: self.records, section, work }
-    }
 }
 
 /// Judges the program with its annotations, as who loads it does.

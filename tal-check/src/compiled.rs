@@ -48,7 +48,7 @@ use crate::check::{self, Checked};
 use crate::explore::TOGETHER;
 use crate::host::Host;
 use crate::lowered::{GhostOp, Lowered, WrittenVar};
-use crate::needed::{Records, needed_on};
+use crate::needed::needed_on;
 use crate::part::{self, Part};
 use crate::plan::Busy;
 use crate::scopes;
@@ -58,7 +58,7 @@ use rayon::prelude::*;
 use tal_core::counted::Rc;
 use tal_core::error::Error;
 use tal_core::ty::{DataId, FnId, Mem, Mode, NamedType, Sig};
-use tal_write::{Label, LabelState, Recorded, encode};
+use tal_write::{Label, LabelState};
 
 /// A program as a compiler has it.
 #[derive(Clone, Debug)]
@@ -245,18 +245,14 @@ fn annotated(
         piece.map(|piece| (piece, part::fuel() + simplex::work() - before))
     };
     let pieces: Vec<Result<(Piece, u64), Error>> = ids.par_chunks(TOGETHER).map(group).collect();
-    let (mut kept, mut records, mut recorded) = (Vec::new(), Records::new(), Recorded::default());
-    let mut work = 0;
-    for piece in pieces {
-        let (piece, spent) = piece.map_err(refused)?;
-        kept.extend(piece.labels);
-        records.extend(piece.records);
-        recorded.append(&piece.recorded);
-        work += spent;
-    }
-    let section = encode(&image, &lowered.host.interface, &recorded);
+    // The first refusal, whichever was found first.
+    let pieces: Result<Vec<(Piece, u64)>, Error> = pieces.into_iter().collect();
+    let pieces = pieces.map_err(refused)?;
     drop(image);
-    Ok(Checked { lowered, labels: kept, records, section, work })
+    let work = pieces.iter().map(|(_, spent)| spent).sum();
+    let whole = Piece::joined(pieces.into_iter().map(|(piece, _)| piece));
+    let section = whole.section(&lowered);
+    Ok(Checked::of(lowered, whole, section, work))
 }
 
 /// The labels of the functions of a part.

@@ -367,7 +367,8 @@ impl Lowered {
     }
 
     /// The data as it would be mapped, each object apart.
-    pub(crate) fn segments(&self) -> Vec<Segment<'_>> {
+    #[must_use]
+    pub fn segments(&self) -> Vec<Segment<'_>> {
         fn segment(data: &DataInfo) -> Segment<'_> {
             Segment {
                 address: data.address,

@@ -12,29 +12,18 @@ mod refused;
 mod sum;
 
 use tal_check::check::Checked;
-use tal_check::compiled::{Options, Section};
-use tal_check::lowered::DataInfo;
-use tal_core::image::Segment;
+use tal_check::compiled::Options;
 use tal_core::judge::Judge;
 use tal_core::wire;
 
 const ALL: Options = Options { needed: false };
 const LEAST: Options = Options { needed: true };
 
-fn segment(data: &DataInfo) -> Segment<'_> {
-    Segment {
-        address: data.address,
-        size: data.size,
-        bytes: data.contents.as_deref().unwrap_or_default(),
-        writable: data.section != Section::Rodata,
-    }
-}
-
 /// The judge admits what was written, as a loader reads it.
 fn verified(checked: &Checked) {
     let lowered = &checked.lowered;
     let interface = &lowered.host.interface;
-    let segments: Vec<Segment> = lowered.data.iter().map(segment).collect();
+    let segments = lowered.segments();
     let (text, at) = (&lowered.text, lowered.text_address);
     let (image, stream) = wire::decode(text, at, &segments, &checked.section, interface).unwrap();
     Judge::new(&image, interface, stream, u64::MAX).verify().unwrap();

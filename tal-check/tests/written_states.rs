@@ -12,7 +12,6 @@ use tal_check::lowered::Lowered;
 use tal_check::report::report;
 use tal_core::error::Error;
 use tal_core::hint::{Forward, Hints};
-use tal_core::image::{Contents, Segment};
 use tal_core::judge::Judge;
 use tal_core::state::{Mark, State};
 use tal_core::ty::{Cap, Fact, Kind, Record, Rel, Word};
@@ -104,20 +103,7 @@ impl<'a> Forward for Roots<'a> {
 /// The states of the labels in the bytes that the judge is given, in address order.
 fn given(text: &str) -> Vec<LabelState> {
     let Checked { lowered, section, labels, .. } = accepted(text);
-    let image = lowered.image(&[]);
-    let segments: Vec<Segment<'_>> = image
-        .data
-        .iter()
-        .map(|data| Segment {
-            address: data.address,
-            size: data.size,
-            bytes: match data.contents {
-                Contents::Bytes(bytes) => bytes,
-                Contents::Zero => &[],
-            },
-            writable: data.writable,
-        })
-        .collect();
+    let segments = lowered.segments();
     let interface = &lowered.host.interface;
     let decoded = wire::decode(&lowered.text, lowered.text_address, &segments, &section, interface);
     let (image, stream) = decoded.unwrap();

@@ -126,7 +126,7 @@ impl Drafting<'_> {
 
     fn draft(&self, assembler: &mut Assembler) -> Result<Draft, Box<Refused>> {
         let Function { name, public, sig, code, labels, ghosts } = self.function;
-        let mut draft = Draft::empty(name.clone(), *public, sig.clone());
+        let mut draft = Draft::unwritten(name.clone(), *public, sig.clone());
         draft.pieces.reserve_exact(code.len());
         draft.instructions.reserve_exact(code.len());
         if code.is_empty() {

@@ -37,21 +37,12 @@ impl Elab {
         let body = function.body.as_ref()?;
         let mut draft = Draft {
             decl: place.decl,
-            name: function.name.text.to_string(),
-            public: place.public,
             span: function.name.span,
             sig_span: function.sig.as_ref().map_or(function.name.span, |s| s.span),
             end_span: Span { start: body.span.end.saturating_sub(1), ..body.span },
-            named: place.named,
             pieces: Vec::with_capacity(place.lines.len()),
-            code: Vec::new(),
             instructions: Vec::with_capacity(place.lines.len()),
-            links: Vec::new(),
-            layouts: Vec::new(),
-            labels: Vec::new(),
-            ghosts: Vec::new(),
-            tables: Vec::new(),
-            size: 0,
+            ..Draft::empty(function.name.text.to_string(), place.public, place.named)
         };
         let names = self.label_names(place.lines);
         let mut targets: BTreeSet<&str> = BTreeSet::new();

@@ -98,12 +98,18 @@ pub(crate) struct Output<'a> {
 
 impl Draft {
     /// One without code that no source has.
-    pub(crate) fn empty(name: String, public: bool, sig: Rc<Sig>) -> Draft {
+    pub(crate) fn unwritten(name: String, public: bool, sig: Rc<Sig>) -> Draft {
+        let (names, params, scope) = (Vec::new(), Vec::new(), Scope::closed(0));
+        Draft::empty(name, public, Named { sig, names, params, scope })
+    }
+
+    /// One without code, and without places in a source.
+    pub(super) fn empty(name: String, public: bool, named: Named) -> Draft {
         Draft {
             decl: DeclId { module: 0, decl: 0 },
             name,
             public,
-            named: Named { sig, names: Vec::new(), params: Vec::new(), scope: Scope::closed(0) },
+            named,
             span: Span::default(),
             sig_span: Span::default(),
             end_span: Span::default(),
